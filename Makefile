@@ -1,0 +1,35 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up first and can be run again.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+STAMP := .venv/.setup-$(shell cat pyproject.toml requirements.lock ops/setup.sh 2>/dev/null | cksum | cut -d' ' -f1)
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile
+
+$(STAMP): pyproject.toml requirements.lock ops/setup.sh
+	@bash ops/setup.sh
+	@rm -f .venv/.setup-* && touch $@
+
+setup: $(STAMP)  ## system packages (when root) and the virtual environment
+
+demo: setup  ## a real SIP call to the embedded default, start to end
+	@$(PY) -m bridge demo
+
+test: setup  ## every test
+	@$(PY) -m pytest
+
+check: setup  ## format, lint, types
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+format: setup  ## write the format
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+bench: setup  ## measure, print a table and JSON
+	@$(PY) -m tests.bench
+
+lock: setup  ## pin the newest versions pyproject.toml admits
+	@bash ops/lock.sh
+
+.PHONY: help setup demo test check format bench lock

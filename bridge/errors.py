@@ -1,0 +1,122 @@
+"""The one tree of errors. It knows nothing of the rest of the package.
+
+Every error says what is wrong, where, and what to do; `sip_status` is a hint for the outermost layer when
+the error has to be told to a SIP peer (RFC 3261 section 21).
+
+    BridgeError 500
+      FileProblems              one or more Problem(file, line, column, key, message, hint)
+        SettingsError
+        DialplanError
+        ScenarioError
+      SipError(status, reason)
+      MediaError 488
+      SessionError
+        LocalSessionError 500   our order was illegal: a bug of ours
+        RemoteSessionError 503  the speech model refused, failed or vanished (kind, code)
+      LinkError 500             worker and control cannot talk
+      StoreError 500
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class BridgeError(Exception):
+    """Base of everything this package raises on purpose."""
+
+    sip_status: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file a person wrote. `line` and `column` count from 1; 0 means the whole file."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        key = f" {self.key}:" if self.key else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}:{key} {self.message}{hint}"
+
+
+class FileProblems(BridgeError):
+    """A YAML file that cannot be used; `problems` holds every mistake found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class SettingsError(FileProblems):
+    """The settings file or an environment override is wrong."""
+
+
+class DialplanError(FileProblems):
+    """A dialplan file is wrong; the plan in force stays in force."""
+
+    sip_status = 404
+
+
+class ScenarioError(FileProblems):
+    """A scenario or script of the local engine is wrong."""
+
+
+class SipError(BridgeError):
+    """A SIP request of ours failed, or the peer refused it."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"SIP {status} {reason}")
+        self.sip_status = status
+        self.reason = reason
+
+
+class MediaError(BridgeError):
+    """Audio cannot be set up or moved."""
+
+    sip_status = 488
+
+
+class SessionError(BridgeError):
+    """The Realtime session cannot go on."""
+
+
+class LocalSessionError(SessionError):
+    """We asked the session machine for something illegal in its state."""
+
+
+class FailureKind(Enum):
+    """What an error of the model side means for the call."""
+
+    FATAL = "fatal"
+    RETRY = "retry"
+    IGNORE = "ignore"
+
+
+class RemoteSessionError(SessionError):
+    """The model side refused, failed or went away.
+
+    `code` is the protocol's own word (`insufficient_quota`, `session_expired`, `close_1006`, `connect_timeout`, …).
+    """
+
+    sip_status = 503
+
+    def __init__(self, kind: FailureKind, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.kind = kind
+        self.code = code
+        self.message = message
+
+
+class LinkError(BridgeError):
+    """Worker and control cannot understand or reach each other."""
+
+
+class StoreError(BridgeError):
+    """The store cannot be opened, migrated, read or written."""
