@@ -62,7 +62,8 @@ class LinkDeadlines:
 class LinkHandlers:
     """What the worker does with control's words. Called on the loop; they return quickly."""
 
-    plan: Callable[[JsonObject], None]
+    plan: Callable[[str], None]
+    """The text of `Plan.to_json`."""
     drain: Callable[[], None]
     hang_up: Callable[[str, str], None]
     facts: Callable[[], Mapping[str, Any]]
@@ -190,7 +191,10 @@ class LinkClient:
                     delay_s = self._deadlines.retry_min_s
                     await self._serve(connection)
             except* (OSError, TimeoutError, WebSocketException, InvalidHandshake) as group:
-                log.info("link is down", reason=str(group.exceptions[0])[:200], retry_s=delay_s)
+                if delay_s == self._deadlines.retry_min_s:  # once for each time it goes away
+                    log.warning(
+                        "link to control is down, trying again", reason=str(group.exceptions[0])[:200]
+                    )
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, self._deadlines.retry_max_s)
 

@@ -73,9 +73,9 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class PlanPush:
-    """The plan in force from now on for new calls, as `Plan.to_json` gives it."""
+    """The plan in force from now on for new calls, as the text `Plan.to_json` gives."""
 
-    plan: JsonObject
+    plan: str
 
 
 @dataclass(frozen=True, slots=True)

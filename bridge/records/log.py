@@ -1,79 +1,90 @@
-"""The structlog pipeline of every process: JSON lines on stderr, personal data redacted on the way out.
+"""The structlog pipeline of every process: lines on stderr, personal data masked on the way out.
 
-Every value under a key that starts with `pii_` is a phone number, digits, a name or spoken words. What
-happens to it is the operator's setting: `keep`, `mask` (the last two characters stay, so that ops can
-tell two numbers apart) or `drop`. One processor does it for all of the code, so no log call can forget.
+Every value under a key that starts with `pii_` is a phone number, digits, a name or spoken words. Unless the
+settings say otherwise (`log.redact: false`) all but its last two characters are hidden, so that ops can still
+tell two numbers apart. One processor does it for all of the code, so no log call can forget.
 
-Never configures the standard logging root beyond its level, never opens a file. Worker-safe: structlog only.
-Call `configure` once, first thing in a process.
+Never opens a file, never sends anything anywhere. Worker-safe: structlog only. Call `configure` once, first
+thing in a process.
 """
 
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
 
-Pii = Literal["keep", "mask", "drop"]
-
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+Fields = MutableMapping[str, Any]
 
 
 def configure(
-    process: str, *, level: str = "info", pii: Pii = "mask", stream: TextIO | None = None, **bound: object
+    process: str,
+    *,
+    level: str = "info",
+    style: Literal["json", "console"] = "json",
+    redact: bool = True,
+    stream: TextIO | None = None,
 ) -> None:
-    """Set up logging for this process. `process` (`worker`, `control`, …) and `bound` stand in every line."""
-    structlog.contextvars.clear_contextvars()
+    """Set up logging for this process; `process` (`worker-0`, `control`, …) stands in every line."""
+    output = stream or sys.stderr
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            redactor(pii),
-            structlog.processors.JSONRenderer(serializer=_dumps),
+            *([redact_pii] if redact else []),
+            render_json if style == "json" else render_line,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level.lower(), logging.INFO)),
-        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
-        cache_logger_on_first_use=True,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+        cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=stream or sys.stderr, format="%(name)s: %(message)s")
-    structlog.contextvars.bind_contextvars(process=process, **bound)
+    # Libraries (websockets, alembic, asyncio) speak to the standard logging: warnings and worse come through.
+    logging.basicConfig(
+        level=logging.WARNING, stream=output, format=f"{process} %(name)s: %(message)s", force=True
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(process=process)
 
 
-def redactor(
-    pii: Pii,
-) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
-    """The processor that applies the setting to every `pii_*` key, at any depth of the log line."""
-
-    def redact(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if pii == "keep":
-            return fields
-        return {key: value for key, value in _redacted(fields, pii).items() if value is not None}
-
-    return redact
+def redact_pii(_logger: Any, _method: str, fields: Fields) -> Fields:
+    """Mask every `pii_*` value of a log line, at any depth of its objects."""
+    return _masked(fields)
 
 
 def mask(value: object) -> str:
-    """The value with all but its last two characters hidden; short ones and empty ones hide completely."""
+    """The value with all but its last two characters hidden; a short one is hidden completely."""
     text = str(value)
     return "***" + text[-2:] if len(text) > 4 else "***"
 
 
-def _redacted(fields: MutableMapping[str, Any], pii: Pii) -> dict[str, Any]:
-    clean: dict[str, Any] = {}
-    for key, value in fields.items():
-        if str(key).startswith("pii_"):
-            if pii == "mask":
-                clean[key] = mask(value)
-        elif isinstance(value, MutableMapping):
-            clean[key] = _redacted(value, pii)
-        else:
-            clean[key] = value
-    return clean
+def render_json(_logger: Any, _method: str, fields: Fields) -> str:
+    """One JSON object; values JSON has no word for as their str()."""
+    return json.dumps(fields, default=str)
 
 
-def _dumps(value: Any, **_kwargs: Any) -> str:
-    return json.dumps(value, default=str)
+def render_line(_logger: Any, _method: str, fields: Fields) -> str:
+    """One line for a person: `23:15:04 control info    plan loaded  routes=3`."""
+    rest = dict(fields)
+    time, process = str(rest.pop("timestamp", ""))[11:19], rest.pop("process", "")
+    level, event = rest.pop("level", ""), rest.pop("event", "")
+    trace = rest.pop("exception", None)
+    words = " ".join(f"{key}={value}" for key, value in rest.items())
+    line = f"{time} {process} {level:<7} {event}" + (f"  {words}" if words else "")
+    return f"{line}\n{trace}" if trace else line
+
+
+def _masked(fields: Fields) -> Fields:
+    return {
+        key: mask(value)
+        if str(key).startswith("pii_")
+        else _masked(value)
+        if isinstance(value, MutableMapping)
+        else value
+        for key, value in fields.items()
+    }

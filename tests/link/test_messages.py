@@ -34,7 +34,7 @@ MESSAGES = st.one_of(
     st.builds(Request, NUMBER, TEXT, OBJECT),
     st.builds(Status, OBJECT),
     st.builds(Ack, NUMBER),
-    st.builds(PlanPush, OBJECT),
+    st.builds(PlanPush, TEXT),
     st.builds(Reply, NUMBER, st.booleans(), OBJECT, TEXT),
     st.just(Drain()),
     st.builds(HangUp, TEXT, TEXT),

@@ -1,0 +1,267 @@
+"""Control's end of the link: a Unix socket on which every worker of the node has one connection.
+
+    worker ──Event──► bounded queue ──batches──► handlers.store ──committed──► Ack(last seq)
+           ──Request─► handlers.answer ──► Reply
+
+An event is acked only after `handlers.store` returned, so a locked or full database loses nothing: the
+batch is tried again, the queue fills, the socket stops being read, and the worker keeps its events on
+disk. The socket is created with mode 0600. Holds no rule about calls; runs on control's loop.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, unix_serve
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from bridge.errors import BridgeError, LinkError, StoreError
+from bridge.link.messages import (
+    MAX_MESSAGE_BYTES,
+    Ack,
+    Drain,
+    Event,
+    HangUp,
+    Hello,
+    JsonObject,
+    Message,
+    PlanPush,
+    Reply,
+    Request,
+    Status,
+    decode,
+    encode,
+)
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+"""Events in one transaction; also the bound of a connection's queue is twice this."""
+
+
+class ServerHandlers(Protocol):
+    """What control does with what workers say."""
+
+    async def store(self, worker: int, events: Sequence[Event]) -> None:
+        """Commit these events of one boot; those it has already are skipped. StoreError: try again later."""
+
+    async def answer(self, kind: str, data: Mapping[str, Any]) -> JsonObject:
+        """Answer a request. A BridgeError becomes the Reply's error sentence."""
+
+    def gone(self, hello: Hello) -> None:
+        """The connection of this worker ended, for whatever reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDeadlines:
+    """Seconds."""
+
+    hello_s: float = 5.0
+    send_s: float = 5.0
+    store_retry_s: float = 0.5
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connected worker."""
+
+    connection: ServerConnection
+    hello: Hello
+    status: JsonObject = field(default_factory=dict)
+    events: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(2 * BATCH))
+    outgoing: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(64))
+    requests: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def tell(self, message: Message) -> None:
+        """Queue a word for the worker. One that reads nothing loses its connection, not our memory."""
+        try:
+            self.outgoing.put_nowait(message)
+        except asyncio.QueueFull:
+            self.connection.transport.abort()
+
+
+@dataclass(slots=True)
+class ServerCounters:
+    """Since the start of control."""
+
+    events: int = 0
+    requests: int = 0
+    bad_messages: int = 0
+    store_retries: int = 0
+
+
+class LinkServer:
+    """Async context manager: serving inside the with block; after it every batch is committed and closed."""
+
+    def __init__(
+        self, socket_path: Path, handlers: ServerHandlers, *, deadlines: ServerDeadlines | None = None
+    ) -> None:
+        self.counters = ServerCounters()
+        self.plan: str | None = None
+        self._socket_path = socket_path
+        self._handlers = handlers
+        self._deadlines = deadlines or ServerDeadlines()
+        self._peers: dict[int, Peer] = {}
+        self._server: Server | None = None
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        """Raises LinkError when the socket cannot be made."""
+        before = os.umask(0o177)
+        try:
+            self._server = await unix_serve(
+                self._serve,
+                str(self._socket_path),
+                compression=None,
+                max_size=MAX_MESSAGE_BYTES,
+                close_timeout=2,
+            )
+        except OSError as error:
+            hint = " (shorten state_dir)" if "too long" in str(error) else ""
+            raise LinkError(f"cannot listen on {self._socket_path}: {error}{hint}") from error
+        finally:
+            os.umask(before)
+        return self
+
+    async def __aexit__(self, *_exit: object) -> None:
+        self._stopping = True
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._socket_path.unlink(missing_ok=True)
+
+    def peers(self) -> list[Peer]:
+        """The connected workers by index."""
+        return [self._peers[worker] for worker in sorted(self._peers)]
+
+    def push_plan(self, plan: str) -> None:
+        """Give this plan to every worker, now and at every new connection."""
+        self.plan = plan
+        for peer in self._peers.values():
+            peer.tell(PlanPush(plan))
+
+    def drain(self) -> None:
+        """Tell every worker to take no new calls."""
+        for peer in self._peers.values():
+            peer.tell(Drain())
+
+    def hang_up(self, worker: int, call_id: str, reason: str) -> bool:
+        """Tell a worker to end a call. False: that worker is not connected."""
+        peer = self._peers.get(worker)
+        if peer is not None:
+            peer.tell(HangUp(call_id, reason))
+        return peer is not None
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        try:
+            async with asyncio.timeout(self._deadlines.hello_s):
+                hello = decode(await connection.recv())
+        except (LinkError, TimeoutError, ConnectionClosed) as error:
+            log.warning("a link connection did not begin with a hello", reason=str(error)[:200])
+            return
+        if not isinstance(hello, Hello):
+            log.warning("a link connection did not begin with a hello", got=type(hello).__name__)
+            return
+        peer = Peer(connection, hello)
+        self._peers[hello.worker] = peer
+        log.info("worker connected", worker=hello.worker, boot=hello.boot, calls=hello.calls)
+        if self.plan is not None:
+            peer.tell(PlanPush(self.plan))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._store(peer))
+                tasks.create_task(self._tell(peer))
+                await self._listen(peer, tasks)
+                self._wind_up(peer)
+        finally:
+            if self._peers.get(hello.worker) is peer:
+                del self._peers[hello.worker]
+            log.info("worker disconnected", worker=hello.worker, boot=hello.boot)
+            self._handlers.gone(hello)
+
+    async def _listen(self, peer: Peer, tasks: asyncio.TaskGroup) -> None:
+        """Until the connection ends; it ends normally, so that a commit under way is never cancelled."""
+        try:
+            while True:
+                text = await peer.connection.recv()
+                try:
+                    await self._take(peer, decode(text), tasks)
+                except LinkError as error:
+                    self.counters.bad_messages += 1
+                    log.warning("a worker said what control does not understand", error=str(error))
+        except ConnectionClosed:
+            return
+
+    async def _take(self, peer: Peer, message: Message, tasks: asyncio.TaskGroup) -> None:
+        match message:
+            case Event():
+                if message.boot != peer.hello.boot:
+                    raise LinkError(f"event of boot {message.boot} on the link of {peer.hello.boot}")
+                await peer.events.put(message)
+            case Request():
+                task = tasks.create_task(self._answer(peer, message))
+                peer.requests.add(task)
+                task.add_done_callback(peer.requests.discard)
+            case Status(data=data):
+                peer.status = data
+            case _:
+                raise LinkError(f"a worker does not send {type(message).__name__}")
+
+    def _wind_up(self, peer: Peer) -> None:
+        for task in peer.requests:
+            task.cancel()
+        for queue in (peer.events, peer.outgoing):
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
+    async def _store(self, peer: Peer) -> None:
+        while (first := await peer.events.get()) is not None:
+            batch = [first]
+            while len(batch) < BATCH and not peer.events.empty():
+                event = peer.events.get_nowait()
+                if event is None:
+                    peer.events.put_nowait(None)
+                    break
+                batch.append(event)
+            if await self._commit(peer, batch):
+                self.counters.events += len(batch)
+                peer.tell(Ack(batch[-1].seq))
+
+    async def _commit(self, peer: Peer, batch: Sequence[Event]) -> bool:
+        """True when stored; False only when control stops before the store would take it."""
+        while not self._stopping:
+            try:
+                await self._handlers.store(peer.hello.worker, batch)
+            except StoreError as error:
+                self.counters.store_retries += 1
+                log.warning(
+                    "the store takes no events, trying again", worker=peer.hello.worker, error=str(error)
+                )
+                await asyncio.sleep(self._deadlines.store_retry_s)
+            else:
+                return True
+        return False
+
+    async def _answer(self, peer: Peer, request: Request) -> None:
+        self.counters.requests += 1
+        try:
+            data = await self._handlers.answer(request.kind, request.data)
+        except BridgeError as error:
+            log.warning("a request failed", kind=request.kind, worker=peer.hello.worker, error=str(error))
+            peer.tell(Reply(request.id, ok=False, data={}, error=str(error)))
+        else:
+            peer.tell(Reply(request.id, ok=True, data=data))
+
+    async def _tell(self, peer: Peer) -> None:
+        while (message := await peer.outgoing.get()) is not None:
+            try:
+                async with asyncio.timeout(self._deadlines.send_s):
+                    await peer.connection.send(encode(message))
+            except (TimeoutError, WebSocketException, OSError):
+                peer.connection.transport.abort()
+                return

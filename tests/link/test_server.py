@@ -1,0 +1,100 @@
+import asyncio
+
+import pytest
+from websockets.asyncio.client import unix_connect
+from websockets.exceptions import ConnectionClosed
+
+from bridge.errors import LinkError
+from bridge.link.messages import Ack, Event, Hello, Status, decode, encode
+from tests.fakes.link import GUARD_S, MemoryStore, client, server, until
+
+HELLO = Hello(0, "b1", 1, 5060, "v1", 0)
+
+
+def connect(folder):
+    return unix_connect(str(folder / "s"), "ws://control/link", compression=None)
+
+
+def event(seq, boot="b1"):
+    return Event(seq, boot, "call-1", "dtmf", 1.0, 1.0, {})
+
+
+async def test_the_socket_is_for_the_owner_only_and_gone_afterwards(tmp_path):
+    async with server(tmp_path, MemoryStore()):
+        assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "s").exists()
+
+
+async def test_a_socket_left_by_a_killed_control_is_no_obstacle(tmp_path):
+    first = server(tmp_path, MemoryStore())
+    await first.__aenter__()
+    stale = (tmp_path / "s").stat().st_ino
+    async with server(tmp_path, MemoryStore()):
+        assert (tmp_path / "s").stat().st_ino != stale
+    await first.__aexit__()
+
+
+async def test_a_place_where_no_socket_can_be_says_so(tmp_path):
+    with pytest.raises(LinkError, match="shorten state_dir"):
+        await server(tmp_path / ("x" * 120), MemoryStore()).__aenter__()
+
+
+@pytest.mark.parametrize("first", ["nonsense", encode(Status({}))])
+async def test_who_does_not_say_hello_first_is_sent_away(tmp_path, first):
+    async with server(tmp_path, MemoryStore()) as link_server, connect(tmp_path) as connection:
+        await connection.send(first)
+        with pytest.raises(ConnectionClosed):
+            await connection.recv()
+        assert link_server.peers() == []
+
+
+async def test_nonsense_and_events_of_a_foreign_boot_are_counted_and_the_rest_goes_on(tmp_path):
+    store = MemoryStore()
+    async with server(tmp_path, store) as link_server, connect(tmp_path) as connection:
+        for message in (
+            encode(HELLO),
+            "nonsense",
+            encode(Ack(3)),
+            encode(event(1, "other")),
+            encode(event(1)),
+        ):
+            await connection.send(message)
+        assert decode(await connection.recv()) == Ack(1)
+        assert link_server.counters.bad_messages == 3
+    assert store.seqs("b1") == [1]
+    assert "other" not in store.kept
+
+
+async def test_an_event_is_acked_only_once_it_is_stored(tmp_path):
+    store = MemoryStore()
+    store.failures = 2
+    async with server(tmp_path, store) as link_server, connect(tmp_path) as connection:
+        await connection.send(encode(HELLO))
+        await connection.send(encode(event(1)))
+        assert decode(await connection.recv()) == Ack(1)
+        assert link_server.counters.store_retries == 2
+
+
+async def test_control_can_stop_while_the_store_refuses(tmp_path):
+    store = MemoryStore()
+    store.failures = 10**9
+    link_server = server(tmp_path, store)
+    async with link_server, asyncio.timeout(GUARD_S):
+        connection = await connect(tmp_path)
+        await connection.send(encode(HELLO))
+        for seq in range(1, 1000):
+            await connection.send(encode(event(seq)))
+        await until(lambda: link_server.counters.store_retries)
+    await connection.wait_closed()
+    assert store.kept == {}
+
+
+async def test_a_worker_that_comes_back_takes_its_place_and_the_status_is_known(tmp_path):
+    store = MemoryStore()
+    async with server(tmp_path, store) as link_server:
+        async with client(tmp_path, boot="b1"):
+            await until(lambda: link_server.peers() and link_server.peers()[0].status)
+            assert link_server.peers()[0].status["sip_port"] == 5070
+        async with client(tmp_path, boot="b2"):
+            await until(lambda: [peer.hello.boot for peer in link_server.peers()] == ["b2"])
+    assert store.left == ["b1", "b2"]

@@ -1,0 +1,71 @@
+import io
+import json
+
+import pytest
+import structlog
+
+from bridge.records.log import configure, mask
+
+
+@pytest.fixture
+def stream():
+    yield io.StringIO()
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def test_a_line_is_one_json_object_with_the_process_in_it(stream):
+    configure("control", stream=stream)
+    structlog.get_logger("x").info("plan loaded", routes=3, path=object)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["routes"], line["process"], line["level"]) == (
+        "plan loaded",
+        3,
+        "control",
+        "info",
+    )
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_personal_data_is_masked_at_any_depth(stream, style):
+    configure("worker-0", style=style, stream=stream)
+    structlog.get_logger("x").warning(
+        "call", pii_from="+4930123456", call={"pii_to": "5551234", "id": "c1"}, n=1
+    )
+    assert "+4930123456" not in stream.getvalue()
+    assert "5551234" not in stream.getvalue()
+    assert "***56" in stream.getvalue()
+    assert "c1" in stream.getvalue()
+
+
+def test_the_operator_may_keep_personal_data(stream):
+    configure("worker-0", redact=False, stream=stream)
+    structlog.get_logger("x").info("call", pii_from="+4930123456")
+    assert json.loads(stream.getvalue())["pii_from"] == "+4930123456"
+
+
+def test_lines_below_the_level_are_not_written(stream):
+    configure("worker-0", level="warning", stream=stream)
+    structlog.get_logger("x").info("chatter")
+    assert stream.getvalue() == ""
+
+
+def test_a_console_line_reads_like_a_sentence_and_keeps_the_traceback(stream):
+    configure("control", style="console", stream=stream)
+    try:
+        int("x")
+    except ValueError:
+        structlog.get_logger("x").exception("load failed", file="a.yaml")
+    first, *trace = stream.getvalue().splitlines()
+    assert first.endswith("control error   load failed  file=a.yaml")
+    assert trace[-1].startswith("ValueError: invalid literal")
+    structlog.get_logger("x").info("done")
+    assert stream.getvalue().endswith("control info    done\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "masked"), [("+4930123456", "***56"), ("1234", "***"), ("", "***"), (5, "***")]
+)
+def test_short_values_are_hidden_completely(value, masked):
+    assert mask(value) == masked
