@@ -1,0 +1,139 @@
+"""Words for what pydantic finds.
+
+What is wrong with a value, what is allowed there, which key was probably meant.
+
+Pure: no I/O, any thread. Called by bridge/yamlfile.py only. Not worker-safe (pydantic). It never prints the
+value of a key that may be a secret: values appear only when they are numbers or short words that stand where
+a fixed set is allowed.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+MAX_SHOWN = 40
+"""Characters of a wrong value that are repeated in a message."""
+
+Words = tuple[str, str]
+"""Message and hint."""
+
+
+def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None) -> Words:
+    """Message and hint for one entry of `ValidationError.errors()`.
+
+    `text` is the scalar as written, if it is one.
+    """
+    kind = detail["type"]
+    context = detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        *parents, key = detail["loc"]
+        return "unknown key", nearest(str(key), allowed_keys(model, parents))
+    if kind == "string_type" and text is not None and not isinstance(detail["input"], (dict, list)):
+        shown = text[:MAX_SHOWN]
+        return "text is needed", f'YAML reads {shown} as something else: write "{shown}" in quotes'
+    if kind in _CHOICES:
+        return _choice(context.get(_CHOICES[kind], ""), detail["input"], str(context.get("tag", "")))
+    if kind == "value_error":
+        message, _, hint = str(context["error"]).partition(" | ")
+        return message, hint
+    words = _WORDS.get(kind)
+    return (words(context), "") if words else (str(detail["msg"]).lower(), "")
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """A hint: the likely meant name, else all of them (at most 20)."""
+    names = sorted(set(allowed))
+    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"allowed: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""
+
+
+def allowed_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The keys of the mapping at `path` below `model`; `path` may hold the tags of tagged unions."""
+    hints: list[Any] = [model]
+    for part in path:
+        hints = _below(hints, part)
+    return [name for found in _models(hints) for name in _names(found)]
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _below(hints: list[Any], part: str | int) -> list[Any]:
+    models = _models(hints)
+    fields = [
+        info.annotation
+        for model in models
+        for name, info in model.model_fields.items()
+        if part in {name, info.alias}
+    ]
+    if fields:
+        return fields
+    tagged = [model for model in models if part in _tags(model)]
+    if tagged:
+        return list(tagged)
+    members = [get_args(hint)[-1] for hint in _flat(hints) if get_origin(hint) in {list, dict}]
+    return members or list(models)
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    info = model.model_fields.get("type")
+    return get_args(info.annotation) if info and get_origin(info.annotation) is Literal else ()
+
+
+def _models(hints: list[Any]) -> list[type[BaseModel]]:
+    return [hint for hint in _flat(hints) if isinstance(hint, type) and issubclass(hint, BaseModel)]
+
+
+def _flat(hints: list[Any]) -> list[Any]:
+    """Unions and Annotated taken apart; lists and dicts kept."""
+    flat: list[Any] = []
+    for hint in hints:
+        origin = get_origin(hint)
+        if origin is None or origin in {list, dict, Literal}:
+            flat.append(hint)
+        else:
+            flat += _flat([get_args(hint)[0]] if origin is Annotated else list(get_args(hint)))
+    return flat
+
+
+def _choice(expected: str, given: Any, tag: str) -> Words:
+    allowed = expected.replace("'", "").replace(" or ", ", ")
+    word = tag or (given if isinstance(given, str) else "")
+    message = f"allowed: {allowed}"
+    if word and isinstance(word, str):
+        close = difflib.get_close_matches(word.lower(), [name.lower() for name in allowed.split(", ")], n=1)
+        hint = f"did you mean {close[0]}?" if close else ""
+        return f"{word[:MAX_SHOWN]} is not allowed here, {message}", hint
+    return message, ""
+
+
+_CHOICES = {"literal_error": "expected", "union_tag_invalid": "expected_tags", "enum": "expected"}
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "missing": lambda _: "this key is needed",
+    "string_type": lambda _: "text is needed",
+    "int_type": lambda _: "a whole number is needed",
+    "int_from_float": lambda _: "a whole number is needed",
+    "float_type": lambda _: "a number is needed",
+    "bool_type": lambda _: "true or false is needed",
+    "list_type": lambda _: "a list is needed",
+    "dict_type": lambda _: "a mapping (key: value) is needed",
+    "model_type": lambda _: "a mapping (key: value) is needed",
+    "model_attributes_type": lambda _: "a mapping (key: value) is needed",
+    "union_tag_not_found": lambda context: f"the key {context['discriminator']} is needed",
+    "greater_than_equal": lambda context: f"must be at least {context['ge']}",
+    "greater_than": lambda context: f"must be more than {context['gt']}",
+    "less_than_equal": lambda context: f"must be at most {context['le']}",
+    "less_than": lambda context: f"must be less than {context['lt']}",
+    "finite_number": lambda _: "a finite number is needed",
+    "string_too_short": lambda _: "must not be empty",
+    "string_too_long": lambda context: f"has more than {context['max_length']} characters",
+    "too_short": lambda context: f"needs at least {context['min_length']} entries",
+    "too_long": lambda context: f"has more than {context['max_length']} entries",
+    "string_pattern_mismatch": lambda context: f"must match {context['pattern']}",
+}
