@@ -91,7 +91,7 @@ class ProviderConfig:
     kind: ProviderKind = "local"
     url: str | None = None
     api_key_env: str | None = None
-    model: str | None = None
+    model: str = "gpt-realtime-2.1"
     scenario: str | None = None
     headers_env: tuple[tuple[str, str], ...] = ()
 

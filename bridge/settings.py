@@ -1,0 +1,244 @@
+"""Reading the settings: file, environment overrides, the embedded default, and what a worker gets of them.
+
+    file + SIPBRIDGE_* ──load──► Settings ──worker_config(i)──► WorkerConfig
+    no file            ──load(None, environ)──► the complete embedded default
+
+A mistake names file, line, column and key, or the environment variable. The keys are described in
+bridge/settings_model.py. This module never reads the value of a secret and never prints one.
+
+Not worker-safe (pydantic, PyYAML). Called by the CLI, the supervisor and control at their start; any thread.
+"""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge import config, yamlfile
+from bridge.errors import Problem, SettingsError
+from bridge.fieldhelp import nearest
+from bridge.settings_model import Provider, Settings
+from bridge.yamlfile import Place, YamlFile
+
+__all__ = ["Settings", "load", "missing_secrets", "rtp_range", "worker_config"]
+
+PREFIX = "SIPBRIDGE_"
+NOT_SETTINGS = frozenset({"SIPBRIDGE_CONFIG"})
+"""Variables of our name that are no override: the CLI reads the settings file's path from it."""
+PORTS_PER_CALL = 4
+"""RTP and RTCP, and a second pair: a port is not used again while late packets of the last call arrive."""
+MAX_SOCKET_PATH = 100
+"""Linux gives a Unix socket 107 bytes; the names we add are short."""
+OPENAI_URL = "wss://api.openai.com/v1/realtime"
+DEFAULT_KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of a file, or the embedded default when `path` is None. Raises SettingsError."""
+    if path is None:
+        document, base = _embedded(environ), Path.cwd()
+    else:
+        document, base = yamlfile.read(path, SettingsError), path.absolute().parent
+    if not isinstance(document.data, dict):
+        raise SettingsError([document.problem((), "the file must hold keys", "for example: workers: 2")])
+    _override(document, environ)
+    settings = yamlfile.validate(document, Settings, SettingsError, {"base": base})
+    problems = list(_rules(settings, document))
+    if problems:
+        raise SettingsError(problems)
+    return _complete(settings, base)
+
+
+def worker_config(
+    settings: Settings, index: int, *, sip_port: int | None = None, local_url: str | None = None
+) -> config.WorkerConfig:
+    """What worker `index` (from 0) is told.
+
+    `sip_port`: the first worker's port, when another one than the settings' was free. `local_url`: where the
+    embedded engine listens, for providers of kind local without a url of their own.
+    """
+    first, last = rtp_range(settings, index)
+    sip = settings.sip
+    state = settings.state_dir
+    return config.WorkerConfig(
+        index=index,
+        name=f"worker-{index}",
+        default_provider=str(settings.default_provider),
+        sip=config.SipConfig(
+            bind=sip.bind,
+            port=(sip_port or sip.port) + index,
+            rtp_first=first,
+            rtp_last=last,
+            public_address=sip.public_address,
+            allow_legacy_tls=sip.allow_legacy_tls,
+            codecs=tuple(sip.codecs),
+            user_agent=sip.user_agent,
+            max_calls=settings.calls_per_worker,
+        ),
+        media=config.MediaConfig(**settings.media.model_dump()),
+        recording=config.RecordingConfig(settings.recording.enabled, str(settings.recording.folder)),
+        limits=config.LimitsConfig(**settings.limits.model_dump()),
+        deadlines=config.DeadlinesConfig(**settings.deadlines.model_dump()),
+        providers=tuple(_provider(name, spec, local_url) for name, spec in settings.providers.items()),
+        log=config.LogConfig(**settings.log.model_dump()),
+        paths=config.PathsConfig(
+            str(state), str(state / "link.sock"), str(state / "spool"), str(state / "prompts")
+        ),
+    )
+
+
+def rtp_range(settings: Settings, index: int) -> tuple[int, int]:
+    """First (even) and last RTP port of worker `index`: equal parts of `sip.rtp_ports`."""
+    first, last = map(int, settings.sip.rtp_ports.split("-"))
+    share = (last - first + 1) // settings.workers // 2 * 2
+    return first + index * share, first + (index + 1) * share - 1
+
+
+def missing_secrets(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
+    """A Problem for every named environment variable that is empty or not there.
+
+    `serve` refuses to start then.
+    """
+    problems = []
+    for name, provider in settings.providers.items():
+        wanted = [*provider.headers_env.values()]
+        wanted += [provider.api_key_env] if provider.api_key_env else []
+        for variable in wanted:
+            if not environ.get(variable):
+                message = f"the environment variable {variable} is not set"
+                problems.append(Problem("environment", 0, 0, f"providers.{name}", message, "export it"))
+    return problems
+
+
+def _embedded(environ: Mapping[str, str]) -> YamlFile:
+    """No file: the local engine, or OpenAI as soon as its key is in the environment."""
+    kind = "openai" if environ.get("OPENAI_API_KEY") else "local"
+    data: dict[str, Any] = {"providers": {kind: {"kind": kind}}}
+    for key in ("dialplans", "tools"):
+        shipped = Path(__file__).parents[1] / key
+        if not Path(key).exists() and shipped.exists():
+            data[key] = str(shipped)
+    places = Place(0, 0, children={"providers": Place(0, 0, children={kind: Place(0, 0)})})
+    return YamlFile("embedded default", data, places)
+
+
+def _override(document: YamlFile, environ: Mapping[str, str]) -> None:
+    """Put SIPBRIDGE_A__B=value over the key a.b; the value is read as YAML."""
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        source = f"environment variable {variable}"
+        path = [part.lower() for part in variable.removeprefix(PREFIX).split("__")]
+        value, place = _value_of(source, environ[variable])
+        place.source = source
+        data, at = document.data, document.root
+        for part in path[:-1]:
+            if not isinstance(data.get(part), dict):
+                data[part], at.children[part] = {}, Place(0, 0, source=source)
+            data, at = data[part], at.children[part]
+        data[path[-1]], at.children[path[-1]] = value, place
+
+
+def _value_of(source: str, text: str) -> tuple[Any, Place]:
+    if not text.strip():
+        return "", Place(0, 0, "")
+    parsed = yamlfile.parse(source, text.encode("utf-8", "surrogateescape"), SettingsError)
+    return parsed.data, parsed.root
+
+
+def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
+    """Mistakes that only show when several keys are seen together."""
+    first, last = map(int, settings.sip.rtp_ports.split("-"))
+    needed = settings.workers * settings.calls_per_worker * PORTS_PER_CALL
+    if last - first + 1 < needed:
+        message = f"{last - first + 1} ports are too few: {settings.workers} workers need {needed}"
+        hint = f"for example {first}-{first + needed - 1}" if first + needed <= 65536 else "begin lower"
+        yield document.problem(("sip", "rtp_ports"), message, hint)
+    if settings.sip.port + settings.workers - 1 > 65535:
+        yield document.problem(("sip", "port"), "too high: worker i listens on port + i", "use a lower port")
+    if any(
+        port in range(first, last + 1)
+        for port in range(settings.sip.port, settings.sip.port + settings.workers)
+    ):
+        yield document.problem(
+            ("sip", "rtp_ports"), "the SIP port lies inside the RTP ports", "move one of them"
+        )
+    if len(str(settings.state_dir)) > MAX_SOCKET_PATH:
+        message = (
+            f"the whole path is longer than {MAX_SOCKET_PATH} characters: Unix sockets in it would not work"
+        )
+        yield document.problem(("state_dir",), message, "choose a shorter one")
+    yield from _store_rules(settings, document)
+    for name, provider in settings.providers.items():
+        yield from _provider_rules(document, name, provider)
+    names = list(settings.providers) or ["local"]
+    if settings.default_provider and settings.default_provider not in names:
+        hint = nearest(settings.default_provider, names)
+        yield document.problem(("default_provider",), "no such provider", hint)
+
+
+def _store_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
+    place, _ = document.find(("store",))
+    if (
+        settings.store
+        and not place.source
+        and "@" in settings.store
+        and ":" in settings.store.split("@")[0][13:]
+    ):
+        hint = "take it out, replace it, and set SIPBRIDGE_STORE to the whole URL"
+        yield document.problem(("store",), "a password does not belong into the file", hint)
+
+
+def _provider_rules(document: YamlFile, name: str, provider: Provider) -> Iterator[Problem]:
+    here = ("providers", name)
+    if provider.url is None and provider.kind in {"azure", "compatible"}:
+        yield document.problem((*here, "url"), f"needed for kind {provider.kind}", "ws:// or wss:// address")
+    if provider.kind == "azure" and "model" not in provider.model_fields_set:
+        yield document.problem((*here, "model"), "needed for kind azure", "the name of the deployment")
+    if provider.scenario and provider.kind != "local":
+        yield document.problem((*here, "scenario"), "only for kind local", "remove it")
+    if provider.kind in DEFAULT_KEYS and provider.url and _in_the_clear(provider.url):
+        yield document.problem((*here, "url"), "ws:// would send the key in the clear", "use wss://")
+
+
+def _in_the_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "wss" or parts.hostname == "localhost":
+        return False
+    try:
+        return not ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
+
+
+def _complete(settings: Settings, base: Path) -> Settings:
+    """The values that follow from others, filled in."""
+    providers = settings.providers or {"local": Provider(kind="local")}
+    recording = settings.recording
+    folder = recording.folder or settings.state_dir / "recordings"
+    store = settings.store or f"sqlite:///{settings.state_dir / 'sipbridge.db'}"
+    if store.startswith("sqlite:///"):
+        store = f"sqlite:///{base / store.removeprefix('sqlite:///')}"
+    changes = {
+        "providers": {name: _with_defaults(provider) for name, provider in providers.items()},
+        "default_provider": settings.default_provider or next(iter(providers)),
+        "recording": recording.model_copy(update={"folder": folder}),
+        "store": store,
+    }
+    return settings.model_copy(update=changes)
+
+
+def _with_defaults(provider: Provider) -> Provider:
+    url = OPENAI_URL if provider.kind == "openai" else None
+    key = DEFAULT_KEYS.get(provider.kind)
+    return provider.model_copy(
+        update={"url": provider.url or url, "api_key_env": provider.api_key_env or key}
+    )
+
+
+def _provider(name: str, spec: Provider, local_url: str | None) -> config.ProviderConfig:
+    url = spec.url or (local_url if spec.kind == "local" else None)
+    scenario = str(spec.scenario) if spec.scenario else None
+    headers = tuple(sorted(spec.headers_env.items()))
+    return config.ProviderConfig(name, spec.kind, url, spec.api_key_env, spec.model, scenario, headers)

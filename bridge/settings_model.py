@@ -1,0 +1,328 @@
+"""The settings file as types: every key with its meaning, default and range.
+
+Each key's description is the only documentation of it; ops/settings.md is generated from here. Paths are
+relative to the file (validation context "base"). A secret never stands here: a key names the environment
+variable that holds it.
+
+Not worker-safe (pydantic). Pure but for looking up the working folder and the user's home. Loading, overrides
+and rules that look at several keys: bridge/settings.py.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from bridge import config
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+EDGE_HINT = (
+    "use 127.0.0.1 or a private address (10.x, 172.16-31.x, 192.168.x) with the edge (Kamailio) in front"
+)
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("an IP address is needed | for example 127.0.0.1") from None
+
+
+def _inside_address(value: str) -> str:
+    """Design section 5: a worker is never reached from an untrusted network."""
+    address = ipaddress.ip_address(_address(value))
+    if address.is_loopback or not (address.is_global or address.is_unspecified or address.is_multicast):
+        return str(address)
+    what = "every network" if address.is_unspecified else "a public address"
+    why = "a worker must not face strangers: its SIP library has known flaws that one packet can reach"
+    raise ValueError(f"{address} is {what}; {why} | {EDGE_HINT}")
+
+
+def _env_name(value: str) -> str:
+    if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", value):
+        return value
+    if re.match(r"(sk|pk|ek|eyJ|gsk)[-_.a-zA-Z0-9]{12,}", value) or len(value) >= 32:
+        hint = "put the key into an environment variable, write its name here, and have the key replaced"
+        raise ValueError(f"this looks like a secret itself, not the name of an environment variable | {hint}")
+    raise ValueError("the name of an environment variable is needed | for example OPENAI_API_KEY")
+
+
+def _rtp_ports(value: str) -> str:
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value)
+    if not found:
+        raise ValueError("two ports are needed | for example 20000-20999")
+    first, last = int(found[1]), int(found[2])
+    if not 1024 <= first < last <= 65535:
+        raise ValueError("the ports must rise, from 1024 up to 65535 at most")
+    if first % 2:
+        raise ValueError(f"the first port must be even, RTCP uses the odd one after it | {first + 1}-{last}")
+    return value
+
+
+def _server_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("not a URL | for example wss://host/v1/realtime") from None
+    if parts.scheme not in {"ws", "wss"} or not host:
+        raise ValueError("a ws:// or wss:// URL is needed | for example wss://host/v1/realtime")
+    if parts.username or parts.password:
+        raise ValueError(
+            "a URL must not hold a name or password | name the variable of the key in api_key_env"
+        )
+    return value
+
+
+def _store_url(value: str) -> str:
+    scheme = value.partition("://")[0]
+    if scheme not in {"sqlite", "postgresql"} or "://" not in value:
+        example = "sqlite:///var/sipbridge.db or postgresql://host/name"
+        raise ValueError(f"a database URL is needed | for example {example}")
+    if scheme == "sqlite" and not value.startswith("sqlite:///"):
+        raise ValueError("three slashes, then the path | sqlite:///var/sipbridge.db")
+    return value
+
+
+def _path(value: Any, info: ValidationInfo) -> Path:
+    if isinstance(value, str) and 0 < len(value) <= 4096:
+        value = Path(value)
+    if not isinstance(value, Path):
+        raise ValueError("a path is needed")  # noqa: TRY004  # pydantic wants ValueError
+    try:
+        return Path((info.context or {}).get("base", Path.cwd()), value.expanduser()).absolute()
+    except RuntimeError:
+        raise ValueError("there is no such user's home") from None
+
+
+SipAddress = Annotated[str, AfterValidator(_inside_address)]
+HostAddress = Annotated[str, AfterValidator(_address)]
+EnvName = Annotated[str, AfterValidator(_env_name)]
+RtpPorts = Annotated[str, AfterValidator(_rtp_ports)]
+ServerUrl = Annotated[str, AfterValidator(_server_url)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class Section(BaseModel):
+    """Base of every part: strict types, unknown keys are mistakes, immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
+class Sip(Section):
+    """Where calls come in."""
+
+    bind: SipAddress = Field(
+        default="127.0.0.1",
+        description="IP address the SIP socket binds: loopback or private. A public one is refused, "
+        "because a worker must only be reached through an edge that keeps strangers out.",
+    )
+    port: Port = Field(
+        default=5060, description="UDP and TCP port of the first worker; worker i listens on port + i."
+    )
+    rtp_ports: RtpPorts = Field(
+        default="20000-20999",
+        description="UDP ports for RTP, first-last; shared out evenly among the workers.",
+    )
+    public_address: HostAddress | None = Field(
+        default=None,
+        description="IP address written into Contact and SDP when it differs from bind (NAT, container).",
+    )
+    allow_legacy_tls: bool = Field(
+        default=False,
+        description="Let a worker offer SIP over TLS itself. Its OpenSSL (1.0.2) gets no fixes any more; "
+        "end TLS at the edge instead.",
+    )
+    codecs: list[Literal["PCMU", "PCMA"]] = Field(
+        default=["PCMU", "PCMA"],
+        min_length=1,
+        max_length=2,
+        description="Codecs offered and accepted, best first.",
+    )
+    user_agent: str = Field(
+        default="sipbridge", pattern=r"^[\x20-\x7e]{1,64}$", description="Text of the User-Agent header."
+    )
+
+
+class Console(Section):
+    """HTTP of the control process: /healthz and /metrics."""
+
+    bind: HostAddress = Field(default="127.0.0.1", description="IP address it binds.")
+    port: Port = Field(default=8080, description="TCP port.")
+
+
+class Provider(Section):
+    """A Realtime endpoint that agents can name."""
+
+    kind: config.ProviderKind = Field(
+        default=...,
+        description="openai, azure, compatible (any server that speaks the Realtime protocol) or local (the "
+        "embedded engine, started by the bridge when it has no url).",
+    )
+    url: ServerUrl | None = Field(
+        default=None,
+        description="ws:// or wss:// address. openai: wss://api.openai.com/v1/realtime when left out; azure: "
+        "wss://RESOURCE.openai.azure.com/openai/v1/realtime.",
+    )
+    api_key_env: EnvName | None = Field(
+        default=None,
+        description="Environment variable that holds the API key. openai: OPENAI_API_KEY when left out; azure: "
+        "AZURE_OPENAI_API_KEY when left out.",
+    )
+    model: str = Field(
+        default=DEFAULT_MODEL,
+        min_length=1,
+        max_length=128,
+        description="Model of every agent that names none. azure: the name of the deployment.",
+    )
+    scenario: FilePath | None = Field(
+        default=None, description="local only: scenario file of the engine; its own default when left out."
+    )
+    headers_env: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")], EnvName] = Field(
+        default_factory=dict,
+        description="Further HTTP headers of the connection: header name to the environment variable that holds "
+        "its value.",
+    )
+
+
+class Media(Section):
+    """The audio path of a call."""
+
+    tick_ms: int = Field(
+        default=5, ge=1, le=20, description="How often a worker moves audio between call and session."
+    )
+    model_format: config.AudioFormat = Field(
+        default="pcm24",
+        description="Audio towards the model, unless an agent sets its own: pcm24 (PCM, 24 kHz) or pcmu, pcma "
+        "(G.711 passed through, cheapest).",
+    )
+    reorder_wait_ms: int = Field(
+        default=20, ge=0, le=200, description="How long a gap in the caller's packets waits for late ones."
+    )
+    silence_after_ms: int = Field(
+        default=60, ge=20, le=1000, description="After this long without packets the model is sent silence."
+    )
+    intake_max_ms: int = Field(
+        default=1000,
+        ge=100,
+        le=10000,
+        description="Caller audio kept while the session is slow; the oldest goes first.",
+    )
+    playout_max_s: int = Field(
+        default=120,
+        ge=5,
+        le=600,
+        description="Agent audio kept ahead of its playing; more is not read from the session.",
+    )
+    jitter_max_ms: int = Field(
+        default=200, ge=20, le=1000, description="Largest delay of the RTP jitter buffer."
+    )
+
+
+class Recording(Section):
+    """Stereo recordings: caller left, agent right."""
+
+    enabled: bool = Field(default=True, description="Record calls; an agent can switch it off for itself.")
+    folder: FilePath | None = Field(
+        default=None, description="Where the WAV files go; state_dir/recordings when left out."
+    )
+
+
+class Limits(Section):
+    """How long things may go on."""
+
+    max_call_s: int = Field(default=3600, ge=10, le=86400, description="Longest call.")
+    rtp_timeout_s: int = Field(
+        default=20,
+        ge=2,
+        le=600,
+        description="A call that is not on hold and gets no RTP for so long is ended.",
+    )
+    hold_max_s: int = Field(default=900, ge=5, le=86400, description="Longest hold.")
+    ring_max_s: int = Field(
+        default=60, ge=1, le=180, description="Longest ringing before the call is given up."
+    )
+
+
+class Deadlines(Section):
+    """How long one step may take, in seconds."""
+
+    session_connect_s: Seconds = Field(default=5, description="WebSocket connection to the model.")
+    session_ready_s: Seconds = Field(default=5, description="From connected to session.updated.")
+    send_s: Seconds = Field(default=5, description="One message to the model.")
+    ping_interval_s: Seconds = Field(default=10, description="Between WebSocket pings.")
+    ping_timeout_s: Seconds = Field(
+        default=10, description="Pong after a ping; later means the connection is dead."
+    )
+    answer_wait_s: Seconds = Field(
+        default=8,
+        description="How long a call rings while its session comes up; then the fallback (or_else) runs.",
+    )
+    link_request_s: Seconds = Field(default=10, description="An answer of the control process.")
+    drain_s: float = Field(
+        default=300, ge=0, le=7200, allow_inf_nan=False, description="At SIGTERM: how long calls may go on."
+    )
+
+
+class Log(Section):
+    """Log output, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level shown."
+    )
+    format: Literal["json", "console"] = Field(
+        default="console", description="One JSON object a line, or for eyes."
+    )
+    redact: bool = Field(
+        default=True, description="Hide numbers, transcripts and digits (fields named pii_…)."
+    )
+
+
+class Settings(Section):
+    """The whole file. Environment variables override it: SIPBRIDGE_SIP__PORT=5070 is sip.port."""
+
+    sip: Sip = Field(default_factory=Sip, description="Where calls come in.")
+    workers: int = Field(default=1, ge=1, le=64, description="Worker processes.")
+    calls_per_worker: int = Field(
+        default=4,
+        ge=1,
+        le=4,
+        description="Calls of one worker. The SIP library's wheel is compiled with room for 4.",
+    )
+    dialplans: FilePath = Field(
+        default=Path("dialplans"),
+        description="Dialplan file, or folder of *.yaml files read in the order of names.",
+    )
+    tools: FilePath = Field(
+        default=Path("tools"), description="Folder of the function tools a model may call."
+    )
+    state_dir: FilePath = Field(
+        default=Path("var"),
+        description="Folder for what the bridge writes: sockets, spool, prompts, recordings, database.",
+    )
+    store: StoreUrl | None = Field(
+        default=None,
+        description="Database: sqlite:///PATH or postgresql://HOST/NAME; a password only by the environment "
+        "(SIPBRIDGE_STORE). SQLite in state_dir when left out.",
+    )
+    console: Console = Field(default_factory=Console, description="HTTP of the control process.")
+    providers: dict[Name, Provider] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Realtime endpoints by name. None: one called local, the embedded engine.",
+    )
+    default_provider: Name | None = Field(
+        default=None, description="Provider of agents that name none; the first of providers when left out."
+    )
+    media: Media = Field(default_factory=Media, description="The audio path of a call.")
+    recording: Recording = Field(default_factory=Recording, description="Stereo recordings.")
+    limits: Limits = Field(default_factory=Limits, description="How long things may go on.")
+    deadlines: Deadlines = Field(default_factory=Deadlines, description="How long one step may take.")
+    log: Log = Field(default_factory=Log, description="Log output.")
