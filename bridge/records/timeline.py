@@ -1,0 +1,266 @@
+"""Who spoke when: a call's events as spans and marks on one time axis, and as text.
+
+    seconds   0         5         10
+    caller    ···████·········███····      █ speaks
+    agent     ██·······█████x·····████     x was interrupted
+    marks               5   B              B barge-in, a digit is DTMF, F function call, H hold, ! error
+
+Zero is the answer (the first event when nobody answered). Times come from the monotonic clock of the worker.
+Tolerates missing, doubled and unknown events: a span without an end lasts until the call's last event.
+Pure, any thread. Called by `sipbridge calls show` and the demo.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bridge.records.cdr import CallEvent, number
+
+SCALES_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds a column may stand for."""
+ROWS = 6
+MAX_BLOCKS = 60
+"""A call of three days at the coarsest scale; a broken clock draws no more than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Somebody (`who`: caller or agent) spoke from `start_s` to `end_s`."""
+
+    who: str
+    item_id: str
+    start_s: float
+    end_s: float
+    interrupted: bool = False
+    heard_ms: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at one moment. `sign` is one character of the chart, '' for the list only."""
+
+    at_s: float
+    sign: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Spans and marks in time order; `end_s` is the last moment there is."""
+
+    spans: tuple[Span, ...]
+    marks: tuple[Mark, ...]
+    start_s: float
+    end_s: float
+
+
+@dataclass(slots=True)
+class _Open:
+    zero: float
+    spans: list[Span] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    audio_ms: dict[str, float] = field(default_factory=dict)
+    speaking: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, who: str, item_id: str, at_s: float) -> None:
+        """A second beginning of the same speaker ends the first."""
+        self.end(who, at_s)
+        self.speaking[who] = len(self.spans)
+        self.spans.append(Span(who, item_id, at_s, at_s))
+
+    def end(self, who: str, at_s: float, **facts: Any) -> None:
+        index = self.speaking.pop(who, None)
+        if index is not None:
+            self.spans[index] = replace(
+                self.spans[index], end_s=max(at_s, self.spans[index].start_s), **facts
+            )
+
+
+def build(events: Iterable[CallEvent]) -> Timeline:
+    """The timeline of one call from its events in the order they happened."""
+    ordered = list(events)
+    times = [number(event.mono) or 0.0 for event in ordered]
+    answered = [at for event, at in zip(ordered, times, strict=True) if event.type == "call.answered"]
+    zero = (answered or times or [0.0])[0]
+    state = _Open(zero)
+    for event, mono in zip(ordered, times, strict=True):
+        at_s = mono - zero
+        if event.type in _SPEECH:
+            _SPEECH[event.type](state, event.data, at_s)
+        elif event.type in _MARKS:
+            name, sign, words = _MARKS[event.type]
+            state.marks.append(Mark(at_s, sign(event.data), name, words(event.data)))
+    last_s = max((at - zero for at in times), default=0.0)
+    for who in list(state.speaking):
+        state.end(who, last_s)
+    texts = _transcripts(ordered)
+    spans = (replace(span, text=texts.get((span.who, span.item_id), "")) for span in state.spans)
+    return Timeline(
+        tuple(sorted(spans, key=lambda span: span.start_s)),
+        tuple(sorted(state.marks, key=lambda mark: mark.at_s)),
+        min((at - zero for at in times), default=0.0),
+        last_s,
+    )
+
+
+def chart(timeline: Timeline, width: int = 72) -> list[str]:
+    """The lanes as text, at most about ROWS blocks of four lines, `width` columns of time each."""
+    total_s = max(timeline.end_s, 0.0)
+    fitting = (scale for scale in SCALES_S if total_s <= scale * width * ROWS)
+    scale_s = next(fitting, SCALES_S[-1])
+    lines: list[str] = []
+    for block in range(min(int(total_s / (scale_s * width)), MAX_BLOCKS - 1) + 1):
+        from_s = block * scale_s * width
+        columns = min(width, int((total_s - from_s) / scale_s) + 1)
+        window = _Window(from_s, scale_s, columns)
+        lines += [window.ruler(), *(window.lane(who, timeline.spans) for who in ("caller", "agent"))]
+        lines += [marks] if (marks := window.signs(timeline.marks)) else []
+    return lines
+
+
+def listing(timeline: Timeline) -> list[str]:
+    """Everything in time order, one line each: seconds since the answer, who or what, words."""
+    lines = [(span.start_s, _span_words(span)) for span in timeline.spans]
+    lines += [(mark.at_s, f"{mark.name:<10}{mark.text}".rstrip()) for mark in timeline.marks]
+    return [f"{at_s:8.2f}  {words}" for at_s, words in sorted(lines, key=lambda line: line[0])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    from_s: float
+    scale_s: float
+    columns: int
+
+    def column(self, at_s: float) -> int:
+        return math.floor((at_s - self.from_s) / self.scale_s)
+
+    def ruler(self) -> str:
+        labels = "".join(
+            f"{self.from_s + column * self.scale_s:<10g}" for column in range(0, self.columns, 10)
+        )
+        return f"{'seconds':<9} {labels.rstrip()}"
+
+    def lane(self, who: str, spans: Sequence[Span]) -> str:
+        cells = ["·"] * self.columns
+        for span in spans:
+            first, last = self.column(span.start_s), self.column(span.end_s)
+            if span.who != who or last < 0 or first >= self.columns:
+                continue
+            for column in range(max(first, 0), min(last, self.columns - 1) + 1):
+                cells[column] = "█"
+            if span.interrupted and last < self.columns:
+                cells[last] = "x"
+        return f"{who:<9} {''.join(cells)}"
+
+    def signs(self, marks: Sequence[Mark]) -> str:
+        cells = [" "] * self.columns
+        for mark in marks:
+            column = self.column(mark.at_s)
+            if mark.sign and 0 <= column < self.columns:
+                cells[column] = mark.sign
+        text = "".join(cells).rstrip()
+        return f"{'marks':<9} {text}" if text else ""
+
+
+def _span_words(span: Span) -> str:
+    length = f"{span.end_s - span.start_s:.2f} s"
+    cut = ""
+    if span.interrupted:
+        heard = "" if span.heard_ms is None else f" after {span.heard_ms / 1000:.2f} s heard"
+        cut = f", interrupted{heard}"
+    said = f"“{span.text}” " if span.text else ""
+    return f"{span.who:<10}{said}({length}{cut})"
+
+
+def _transcripts(events: Sequence[CallEvent]) -> dict[tuple[str, str], str]:
+    texts: dict[tuple[str, str], str] = {}
+    for event in events:
+        if event.type == "transcript":
+            key = (str(event.data.get("who")), str(event.data.get("item_id")))
+            texts[key] = str(event.data.get("text") or "").strip()
+    return texts
+
+
+def _caller_started(state: _Open, data: Mapping[str, Any], at_s: float) -> None:
+    state.begin("caller", str(data.get("item_id")), at_s)
+    audio_ms = number(data.get("audio_ms"))
+    if audio_ms is not None:
+        state.audio_ms["caller"] = audio_ms
+
+
+def _caller_stopped(state: _Open, data: Mapping[str, Any], at_s: float) -> None:
+    """The model says "stopped" only after a stretch of silence; its audio positions tell the real length."""
+    stopped_ms, started_ms = number(data.get("audio_ms")), state.audio_ms.pop("caller", None)
+    if stopped_ms is not None and started_ms is not None and "caller" in state.speaking:
+        began_s = state.spans[state.speaking["caller"]].start_s
+        at_s = min(at_s, began_s + max(stopped_ms - started_ms, 0.0) / 1000)
+    state.end("caller", at_s)
+
+
+def _agent_started(state: _Open, data: Mapping[str, Any], at_s: float) -> None:
+    state.begin("agent", str(data.get("item_id")), at_s)
+
+
+def _agent_finished(state: _Open, data: Mapping[str, Any], at_s: float) -> None:
+    state.end(
+        "agent", at_s, interrupted=data.get("interrupted") is True, heard_ms=number(data.get("heard_ms"))
+    )
+
+
+_SPEECH: dict[str, Callable[[_Open, Mapping[str, Any], float], None]] = {
+    "speech.started": _caller_started,
+    "speech.stopped": _caller_stopped,
+    "agent.started": _agent_started,
+    "agent.finished": _agent_finished,
+}
+
+Words = Callable[[Mapping[str, Any]], str]
+
+
+def _sign(sign: str) -> Words:
+    return lambda _data: sign
+
+
+def _words(template: str) -> Words:
+    """`{name}` is the event's field, `-` when it is missing."""
+    return lambda data: template.format_map(
+        _Fields({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in data.items()})
+    )
+
+
+class _Fields(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+def _response_words(data: Mapping[str, Any]) -> str:
+    latency, cost = number(data.get("latency_ms")), number(data.get("cost_usd"))
+    parts = [str(data.get("status", "-"))]
+    parts += [f"latency {latency:.0f} ms"] if latency is not None else []
+    parts += [f"${cost:.4f}"] if cost is not None else []
+    return ", ".join(parts)
+
+
+_MARKS: dict[str, tuple[str, Words, Words]] = {
+    "call.started": ("started", _sign(""), _words("{direction} from {from} to {to}")),
+    "call.ringing": ("ringing", _sign(""), _words("")),
+    "call.answered": ("answered", _sign(""), _words("{codec} {ptime_ms} ms")),
+    "call.held": ("held", _sign("H"), _words("")),
+    "call.resumed": ("resumed", _sign("H"), _words("")),
+    "session.ready": ("session", _sign(""), _words("ready after {ms} ms")),
+    "session.failed": ("session", _sign("!"), _words("failed: {code} {message}")),
+    "barge_in": (
+        "barge-in",
+        _sign("B"),
+        _words("heard {heard_ms} ms, dropped {dropped_ms} ms, stopped in {stop_ms} ms"),
+    ),
+    "dtmf": ("dtmf", lambda data: str(data.get("digit") or "#")[0], _words("{digit} by {method}")),
+    "function_call": ("function", _sign("F"), _words("{name} {arguments}")),
+    "response": ("response", _sign(""), _response_words),
+    "prompt": ("prompt", _sign("P"), _words("“{text}”")),
+    "error": ("error", _sign("!"), _words("{where}: {code} {message}")),
+    "call.ended": ("ended", _sign(""), _words("by {by}, {status} {reason}")),
+}

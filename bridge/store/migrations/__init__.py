@@ -1,0 +1,1 @@
+"""Alembic environment and revisions; run by bridge/store/migrate.py."""

@@ -1,0 +1,277 @@
+"""The store: calls and their events in a database, written by control only, read by control and the CLI.
+
+    write(events)   one transaction: drop what is there already, append events, fold records, move the offset
+    adopt(boot)     the same, then end the calls the dead process left open
+
+Whoever gets an answer from `write` or `adopt` may forget the events: they are committed. Everything that
+goes wrong is a StoreError and changes nothing, so it can be tried again. SQLite runs in WAL mode: the CLI
+reads while control writes. Holds no rule about what a record is; that is bridge/records/cdr.py. The
+database works on one thread of its own: the loop never waits for a disk, transactions never overlap, and
+a cancelled caller cannot cut one in half.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Protocol, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from bridge.errors import StoreError
+from bridge.records.cdr import CallEvent, CallRecord, apply, number
+from bridge.store.migrate import upgrade
+from bridge.store.tables import call_events, calls, link_offsets
+
+BUSY_TIMEOUT_MS = 5000
+T = TypeVar("T")
+_FIELDS = tuple(field.name for field in fields(CallRecord))
+
+
+class NewEvent(CallEvent, Protocol):
+    """An event on its way in: `seq` counts from 1 within its boot."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as the store gives it back."""
+
+    seq: int
+    boot: str
+    call_id: str
+    type: str
+    at: float
+    mono: float
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker process ended: unix seconds and words for the record."""
+
+    at: float
+    detail: str
+
+
+class Store:
+    """Async context manager. `migrate` is control's part; a reader opens what is there."""
+
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        self._url = url
+        self._migrate = migrate
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._engine: sa.Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open and migrate. StoreError says what is wrong with the database."""
+        try:
+            await self._run(f"cannot open the store {_shown(self._url)}", self._start)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_exit: object) -> None:
+        if self._engine is not None:
+            await self._run("cannot close the store", self._engine.dispose)
+            self._engine = None
+        self._thread.shutdown(wait=False)
+
+    async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
+        """Keep these events of one boot, in order; answers how many of them were new."""
+        return await self._transaction("cannot write events", lambda it: _append(it, worker, events))
+
+    async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
+        """Keep the last events of a dead process and end its open calls; answers the ids of those."""
+
+        def work(connection: sa.Connection) -> list[str]:
+            _append(connection, worker, events)
+            seq = _offset(connection, boot) or 0
+            endings = [
+                _ending(connection, call_id, boot, seq + number, death)
+                for number, call_id in enumerate(_open_calls(connection, boot), 1)
+            ]
+            _append(connection, worker, endings)
+            return [ending.call_id for ending in endings]
+
+        return await self._transaction("cannot adopt the events of a dead worker", work)
+
+    async def open_boots(self) -> list[tuple[int, str]]:
+        """(worker, boot) of every process that has calls without an end."""
+        offset = link_offsets.c
+        query = (
+            sa.select(sa.func.coalesce(offset.worker, 0), calls.c.boot)
+            .distinct()
+            .select_from(calls.outerjoin(link_offsets, offset.boot == calls.c.boot))
+            .where(calls.c.ended_at.is_(None))
+        )
+        return [(row[0], row[1]) for row in await self._rows(query)]
+
+    async def recent(self, limit: int) -> list[CallRecord]:
+        """The newest calls first."""
+        query = sa.select(calls).order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)
+        return [_record(row) for row in await self._rows(query)]
+
+    async def find(self, prefix: str, limit: int = 10) -> list[CallRecord]:
+        """Calls whose id begins with `prefix`, newest first; an exact id is alone in the answer."""
+        starts = calls.c.call_id.startswith(prefix, autoescape=True)
+        query = sa.select(calls).where(starts).order_by(calls.c.started_at.desc()).limit(limit)
+        found = [_record(row) for row in await self._rows(query)]
+        return [record for record in found if record.call_id == prefix] or found
+
+    async def events(self, call_id: str) -> list[StoredEvent]:
+        """Everything that happened in a call, in order."""
+        query = sa.select(call_events).where(call_events.c.call_id == call_id).order_by(call_events.c.id)
+        return [
+            StoredEvent(row.seq, row.boot, row.call_id, row.type, row.at, row.mono, json.loads(row.data))
+            for row in await self._rows(query)
+        ]
+
+    async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+        return await self._transaction("cannot read the store", lambda it: list(it.execute(query).all()))
+
+    async def _transaction(self, doing: str, work: Callable[[sa.Connection], T]) -> T:
+        def run() -> T:
+            if self._engine is None:
+                raise StoreError("the store is not open")
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return await self._run(doing, run)
+
+    async def _run(self, doing: str, work: Callable[[], T]) -> T:
+        with _errors(doing):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _start(self) -> None:
+        self._engine = _engine(self._url)
+        with self._engine.begin() as connection:
+            if self._migrate:
+                upgrade(connection)
+            elif not sa.inspect(connection).has_table("calls"):
+                raise StoreError(
+                    "the store has no tables yet; `sipbridge serve` makes them at its first start"
+                )
+
+
+def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> int:
+    if not events:
+        return 0
+    boot = events[0].boot
+    known = _offset(connection, boot)
+    fresh = [event for event in events if event.seq > (known or 0)]
+    if not fresh:
+        return 0
+    connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
+    _fold(connection, worker, fresh)
+    if known is None:
+        connection.execute(sa.insert(link_offsets).values(boot=boot, worker=worker, seq=fresh[-1].seq))
+    else:
+        moved = sa.update(link_offsets).where(link_offsets.c.boot == boot).values(seq=fresh[-1].seq)
+        connection.execute(moved)
+    return len(fresh)
+
+
+def _fold(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> None:
+    """Update the row of every call the events speak of; an event without a call is about the worker."""
+    ids = {_key(event.call_id) for event in events if event.call_id}
+    query = sa.select(calls).where(calls.c.call_id.in_(ids))
+    before = {row.call_id: _record(row) for row in (connection.execute(query)).all()}
+    after: dict[str, CallRecord] = dict(before)
+    for event in events:
+        if event.call_id:
+            key = _key(event.call_id)
+            after[key] = apply(after.get(key), event)
+    for key, record in after.items():
+        values = asdict(replace(record, call_id=key, worker=record.worker or f"worker-{worker}"))
+        if key in before:
+            connection.execute(sa.update(calls).where(calls.c.call_id == key).values(values))
+        else:
+            connection.execute(sa.insert(calls).values(values))
+
+
+def _offset(connection: sa.Connection, boot: str) -> int | None:
+    query = sa.select(link_offsets.c.seq).where(link_offsets.c.boot == boot)
+    return (connection.execute(query)).scalar_one_or_none()
+
+
+def _open_calls(connection: sa.Connection, boot: str) -> list[str]:
+    query = sa.select(calls.c.call_id).where(calls.c.boot == boot, calls.c.ended_at.is_(None))
+    return list((connection.execute(query.order_by(calls.c.started_at))).scalars())
+
+
+def _ending(connection: sa.Connection, call_id: str, boot: str, seq: int, death: Death) -> StoredEvent:
+    """The `call.ended` the dead process could not say, at the latest at its death."""
+    last = sa.select(sa.func.max(call_events.c.at), sa.func.max(call_events.c.mono))
+    row = (connection.execute(last.where(call_events.c.call_id == call_id))).one()
+    at, mono = row[0] or death.at, row[1] or 0.0
+    later_s = max(death.at - at, 0.0)
+    data = {"by": "bridge", "status": None, "reason": "worker_died", "detail": death.detail}
+    return StoredEvent(seq, boot, call_id, "call.ended", at + later_s, mono + later_s, data)
+
+
+def _row(event: NewEvent) -> dict[str, Any]:
+    return {
+        "boot": event.boot,
+        "seq": event.seq,
+        "call_id": _key(event.call_id),
+        "type": _key(event.type)[:64],
+        "at": number(event.at) or 0.0,
+        "mono": number(event.mono) or 0.0,
+        "data": json.dumps(event.data, separators=(",", ":")),
+    }
+
+
+def _key(text: str) -> str:
+    """A lone surrogate is legal JSON but no UTF-8; a database takes only the latter."""
+    return text[:100].encode("utf-8", "replace").decode()
+
+
+def _record(row: sa.Row[Any]) -> CallRecord:
+    return CallRecord(**{name: row._mapping[name] for name in _FIELDS})  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        engine = sa.create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreError(f"the store url {_shown(url)} cannot be used: {error}") from error
+    except ModuleNotFoundError as error:
+        raise StoreError(f"the store url {_shown(url)} needs the Python package {error.name}") from error
+    if parsed.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _tune_sqlite)
+        sa.event.listen(engine, "begin", lambda plain: plain.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    """Let SQLAlchemy begin transactions: sqlite3 itself would leave DDL, so migrations, outside of them."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _shown(url: str) -> str:
+    """The URL without a password."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(unreadable)"
+
+
+@contextlib.contextmanager
+def _errors(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"{doing}: {cause}") from error

@@ -1,0 +1,85 @@
+"""The tables, as SQLAlchemy Core sees them; the migrations make them, a test holds the two together.
+
+calls         one row a call: exactly the fields of CallRecord, folded from the call's events
+call_events   every event of every call, append-only; (boot, seq) is unique
+link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
+"""
+
+from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+metadata = MetaData()
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", String(100), primary_key=True),
+    Column("boot", String(64), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("worker", Text),
+    Column("direction", Text),
+    Column("from_uri", Text),
+    Column("to_uri", Text),
+    Column("from_display", Text),
+    Column("sip_call_id", Text),
+    Column("remote", Text),
+    Column("route", Text),
+    Column("agent", Text),
+    Column("plan_version", Text),
+    Column("answered_at", Float),
+    Column("answered_mono", Float),
+    Column("ended_at", Float),
+    Column("duration_s", Float),
+    Column("ended_by", Text),
+    Column("end_status", Integer),
+    Column("end_reason", Text),
+    Column("end_detail", Text),
+    Column("codec", Text),
+    Column("ptime_ms", Float),
+    Column("provider", Text),
+    Column("model", Text),
+    Column("session_id", Text),
+    Column("session_ms", Float),
+    Column("session_error", Text),
+    Column("rx_packets", Integer),
+    Column("rx_lost", Integer),
+    Column("rx_loss_pct", Float),
+    Column("rx_jitter_ms", Float),
+    Column("tx_packets", Integer),
+    Column("rtt_ms", Float),
+    Column("mos", Float),
+    Column("responses", Integer, nullable=False),
+    Column("cost_usd", Float),
+    Column("worst_latency_ms", Float),
+    Column("barge_ins", Integer, nullable=False),
+    Column("holds", Integer, nullable=False),
+    Column("dtmf_digits", Integer, nullable=False),
+    Column("function_calls", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("recording_path", Text),
+    Column("recording_s", Float),
+    Index("calls_started_at", "started_at"),
+    Index("calls_open", "ended_at", "boot"),
+)
+
+call_events = Table(
+    "call_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("boot", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("call_id", String(100), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("mono", Float, nullable=False),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("boot", "seq", name="call_events_once"),
+    Index("call_events_call", "call_id", "id"),
+)
+
+link_offsets = Table(
+    "link_offsets",
+    metadata,
+    Column("boot", String(64), primary_key=True),
+    Column("worker", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+)

@@ -1,0 +1,218 @@
+import asyncio
+import json
+import sqlite3
+from dataclasses import fields
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import StoreError
+from bridge.link.messages import Event
+from bridge.records.cdr import CallRecord, fold
+from bridge.store.store import Death, Store
+from bridge.store.tables import calls
+from tests.fakes.events import Script, conversation
+
+DEATH = Death(1030.0, "the worker process ended: signal 9 (SIGKILL)")
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def test_a_row_of_calls_is_exactly_a_record():
+    assert [column.name for column in calls.columns] == [field.name for field in fields(CallRecord)]
+
+
+async def test_a_call_comes_back_as_it_was_told(url):
+    events = conversation()
+    async with Store(url) as store:
+        assert await store.write(0, events) == len(events)
+        assert await store.recent(5) == [fold(events)]
+        back = await store.events("call-1")
+    assert [(e.seq, e.type, e.at, e.mono, e.data) for e in back] == [
+        (e.seq, e.type, e.at, e.mono, e.data) for e in events
+    ]
+
+
+async def test_what_was_stored_survives_closing_and_opening_again(url):
+    async with Store(url) as store:
+        await store.write(0, conversation())
+    async with Store(url) as store:
+        assert await store.write(0, conversation()) == 0
+        assert len(await store.recent(5)) == 1
+    async with Store(url, migrate=False) as reader:
+        assert (await reader.recent(5))[0].ended_by == "caller"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 8)), max_size=8))
+async def test_deliveries_that_overlap_are_kept_once_and_in_order(tmp_path_factory, deliveries):
+    """After a lost connection a worker sends again what was not acked: (boot, seq) tells what is there already."""
+    events = conversation()
+    folder = tmp_path_factory.mktemp("store")
+    async with Store(f"sqlite:///{folder}/store.db") as store:
+        reached = 0
+        for back, length in deliveries:
+            start = max(reached - back, 0)
+            part = events[start : start + length]
+            new = await store.write(0, part)
+            assert new == max(start + len(part) - reached, 0)
+            reached = max(reached, start + len(part))
+        assert [event.seq for event in await store.events("call-1")] == list(range(1, reached + 1))
+        records = await store.recent(5)
+        assert (records[0] if records else None) == fold(events[:reached])
+
+
+async def test_a_refused_write_changes_nothing_and_can_be_done_again(url, tmp_path):
+    events = conversation()
+    broken = [*events[:3], Event(4, "b1", "call-1", "dtmf", 1.0, 1.0, {}), events[3]]
+    async with Store(url) as store:
+        with pytest.raises(StoreError, match="cannot write events"):
+            await store.write(0, broken)  # two events with seq 4
+        assert await store.recent(5) == []
+        assert await store.write(0, events) == len(events)
+
+
+async def test_a_locked_database_is_a_store_error_and_nothing_is_lost(url, tmp_path):
+    async with Store(url) as store:
+        other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await store._transaction("", lambda plain: plain.exec_driver_sql("PRAGMA busy_timeout=10"))
+        with pytest.raises(StoreError, match="locked"):
+            await store.write(0, conversation())
+        other.execute("ROLLBACK")
+        other.close()
+        assert await store.write(0, conversation()) == len(conversation())
+
+
+async def test_an_event_without_a_call_is_kept_and_makes_no_record(url):
+    async with Store(url) as store:
+        await store.write(0, Script().tell("worker.note", call_id="").events)
+        assert await store.recent(5) == []
+        assert len(await store.events("")) == 1
+
+
+async def test_strange_text_is_stored_in_readable_form(url):
+    script = Script(call_id="c\ud800").tell("call.started", **{"from": "\ud83d", "to": "x" * 1000})
+    async with Store(url) as store:
+        await store.write(3, [json_round_trip(event) for event in script.events])
+        record = (await store.recent(1))[0]
+        assert (record.call_id, record.from_uri, len(record.to_uri), record.worker) == (
+            "c?",
+            "?",
+            500,
+            "worker-3",
+        )
+        assert (await store.events("c?"))[0].data["from"] == "\ud83d"
+
+
+def json_round_trip(event):
+    return Event(
+        event.seq,
+        event.boot,
+        event.call_id,
+        event.type,
+        event.at,
+        event.mono,
+        json.loads(json.dumps(event.data)),
+    )
+
+
+async def test_adopting_ends_what_the_dead_process_left_open_and_only_that(url):
+    script = Script()
+    script.tell("call.started", call_id="open").tell("call.started", call_id="done").tell(
+        "call.answered", 1, call_id="open"
+    )
+    script.tell("call.ended", 1, call_id="done", by="caller")
+    async with Store(url) as store:
+        await store.write(0, script.events[:2])
+        await store.write(0, Script(call_id="other", boot="b2").tell("call.started").events)
+        assert await store.adopt(0, "b1", script.events, DEATH) == ["open"]
+        open_, done, other = [(await store.find(name))[0] for name in ("open", "done", "other")]
+        assert (open_.ended_by, open_.end_reason, open_.end_detail) == ("bridge", "worker_died", DEATH.detail)
+        assert (open_.ended_at, open_.duration_s) == (1030.0, 29.0)
+        assert (done.ended_by, other.state) == ("caller", "ringing")
+        assert await store.open_boots() == [(0, "b2")]
+
+
+async def test_adopting_twice_and_late_doubles_change_nothing(url):
+    """The dead worker's last words can still be in a socket while its spool is adopted."""
+    events = Script().tell("call.started").tell("call.answered", 1).events
+    async with Store(url) as store:
+        assert await store.adopt(0, "b1", events, DEATH) == ["call-1"]
+        assert await store.adopt(0, "b1", events, DEATH) == []
+        assert await store.write(0, events) == 0
+        assert [event.type for event in await store.events("call-1")] == [
+            "call.started",
+            "call.answered",
+            "call.ended",
+        ]
+
+
+async def test_a_call_is_found_by_the_beginning_of_its_id(url):
+    async with Store(url) as store:
+        for name, at in (("abc", 1000.0), ("abcd", 2000.0), ("a_c", 3000.0)):
+            await store.write(0, Script(call_id=name, boot=name, at=at).tell("call.started").events)
+        assert [record.call_id for record in await store.find("ab")] == ["abcd", "abc"]
+        assert [record.call_id for record in await store.find("abc")] == ["abc"]
+        assert [record.call_id for record in await store.find("a_")] == ["a_c"]
+        assert [record.call_id for record in await store.recent(2)] == ["a_c", "abcd"]
+
+
+async def test_writers_do_not_disturb_each_other(url):
+    async with Store(url) as store:
+        boots = [Script(call_id=f"call-{n}", boot=f"b{n}").tell("call.started").events for n in range(8)]
+        await asyncio.gather(*(store.write(n, events) for n, events in enumerate(boots)))
+        assert len(await store.recent(20)) == 8
+
+
+async def test_migrations_make_the_tables_the_code_speaks_of(url, tmp_path):
+    async with Store(url):
+        pass
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        found = sa.inspect(connection)
+        for table in calls.metadata.tables.values():
+            columns = {c["name"]: (str(c["type"]), c["nullable"]) for c in found.get_columns(table.name)}
+            assert columns == {c.name: (str(c.type), c.nullable) for c in table.columns}
+            assert {i["name"] for i in found.get_indexes(table.name)} == {i.name for i in table.indexes}
+    engine.dispose()
+
+
+async def test_a_database_of_a_newer_version_is_refused(url, tmp_path):
+    async with Store(url):
+        pass
+    with sqlite3.connect(tmp_path / "store.db") as plain:
+        plain.execute("UPDATE alembic_version SET version_num = '9999'")
+    plain.close()
+    with pytest.raises(StoreError, match="9999, which this version"):
+        await Store(url).__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("sqlite:////nowhere/at/all/x.db", "cannot open the store .*unable to open"),
+        ("nonsense", "cannot be used"),
+        ("dbase:///x", "cannot be used"),
+        ("postgresql://user:secret@host/db", "needs the Python package psycopg"),
+    ],
+)
+async def test_a_store_that_cannot_be_opened_says_why_and_keeps_the_password(bad, says):
+    with pytest.raises(StoreError, match=says) as caught:
+        await Store(bad).__aenter__()
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_reader_of_a_store_without_tables_is_told_what_to_do(url):
+    with pytest.raises(StoreError, match="no tables yet"):
+        await Store(url, migrate=False).__aenter__()
+
+
+async def test_a_store_that_is_not_open_says_so(url):
+    with pytest.raises(StoreError, match="not open"):
+        await Store(url).recent(1)
