@@ -22,19 +22,20 @@ Decoder = Callable[[Any, str], Any]
 """Takes a JSON value and the path that names it in an error."""
 
 
-def encode(value: Any) -> Any:
+def encode(value: Any, without: frozenset[str] = frozenset()) -> Any:
     """JSON values of a tree of dataclasses, tuples, mappings and scalars.
 
-    Tagged classes put their `TAG` under "kind".
+    A class with a `TAG` gets it under "kind". Dataclass fields named in `without` are left out.
     """
     if dataclasses.is_dataclass(value):
-        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        names = (f.name for f in dataclasses.fields(value) if f.init and f.name not in without)
+        fields = {name: encode(getattr(value, name), without) for name in names}
         tag = getattr(value, "TAG", None)
         return {"kind": tag, **fields} if tag else fields
     if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
+        return {key: encode(item, without) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
+        return [encode(item, without) for item in value]
     return value
 
 

@@ -26,6 +26,10 @@ HEADER = "header:"
 """Prefix of a condition's field that names a SIP header, in lower case: `header:x-customer`."""
 
 
+_WHERE = frozenset({"file", "line", "path"})
+"""Fields that say where something is written: moving a plan, or a comment in it, makes no new version."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """What is known of a call when it is routed. All of it comes from the network and proves nothing.
@@ -81,10 +85,13 @@ class PlayStep:
 
 @dataclass(frozen=True, slots=True)
 class HangUpStep:
-    """End the call: BYE with `Reason: SIP;cause=status` once answered, else `status` as final response."""
+    """End the call: BYE once answered (with `Reason: SIP;cause=status` when there is one), else a final response.
+
+    `status` None: an ordinary end; 480 when the call is not answered.
+    """
 
     TAG: ClassVar = "hang_up"
-    status: int
+    status: int | None
     reason: str
 
 
@@ -120,7 +127,9 @@ class Condition:
     patterns: tuple[str, ...]
 
     def fits(self, facts: CallFacts) -> bool:
-        """Whether any pattern fits the call."""
+        """Whether any pattern fits the call; a header that is not there fits none."""
+        if self.field.startswith(HEADER) and self.field.removeprefix(HEADER) not in facts.headers:
+            return False
         value = facts.value(self.field)
         return any(fits(pattern, value) for pattern in self.patterns)
 
@@ -184,14 +193,14 @@ class Plan:
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(self._content(_WHERE), sort_keys=True, separators=(",", ":"))
         by_field = [{c.field: c.patterns for c in route.conditions} for route in self.routes]
         object.__setattr__(self, "version", hashlib.sha256(canonical.encode()).hexdigest()[:12])
         object.__setattr__(self, "_index", RouteIndex(by_field))
         object.__setattr__(self, "_agents", {agent.name: agent for agent in self.agents})
 
-    def _content(self) -> dict[str, Any]:
-        return {"routes": encode(self.routes), "agents": encode(self.agents)}
+    def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+        return {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
 
     def route(self, facts: CallFacts) -> Route:
         """The first route that fits the call; DialplanError (SIP 404) when none does."""
