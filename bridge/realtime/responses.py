@@ -1,7 +1,7 @@
 """The one owner of `response.create` for the default conversation.
 
 A machine: the session tells it what the server did (`speech_started`, `created`, `done`, …) and what we want
-(`ask`, `reply`); `next_create` says when one may go out. At most one response may write to the conversation,
+(`ask`, `reply`); `may_create` says when one may go out. At most one response may write to the conversation,
 and with server VAD the server makes responses by itself, so a wish waits
     - until READY (the session asks us only then),
     - while a response is active or one of ours is not answered yet,
@@ -100,7 +100,7 @@ class ResponseOwner:
 
     @property
     def wake_s(self) -> float | None:
-        """When `next_create` should be asked again though nothing happened; None: no need."""
+        """When `may_create` should be asked again though nothing happened; None: no need."""
         times = []
         if self._turn is Turn.AWAITED and self._wishes:
             times.append(self._awaited_until_s)
@@ -132,11 +132,14 @@ class ResponseOwner:
         self._out_of_band[tag] = None
         return tag
 
-    def next_create(self, event_id: str, now: float) -> Wish | None:
-        """The wish to send now as event `event_id`, if any may be sent."""
+    def may_create(self, now: float) -> bool:
+        """Whether a wish waits and its moment is there."""
         self._expire(now)
-        if self.active or self._asked or self._turn is not Turn.QUIET or not self._wishes:
-            return None
+        free = not self.active and self._asked is None and self._turn is Turn.QUIET
+        return free and bool(self._wishes)
+
+    def next_create(self, event_id: str, now: float) -> Wish:
+        """The wish to send now as event `event_id`; only after `may_create`."""
         wish = self._wishes.popleft()
         self._asked = _Asked(wish, event_id, now)
         return wish

@@ -103,10 +103,10 @@ class Session:
         """JSON texts to send now, in order. Empty when the session is over."""
         if self.state is not State.READY:
             early, self._early = self._early, []
-            return early
-        event_id = self._outbox.next_id()
-        wish = self._owner.next_create(event_id, now)
-        if wish is not None:
+            return early if self.state not in _OVER else []
+        if self._owner.may_create(now):
+            event_id = self._outbox.next_id()
+            wish = self._owner.next_create(event_id, now)
             self._outbox.put_as(event_id, wire.response_create(self._tagged(wish.tag, wish.response)))
         return self._outbox.take()
 
@@ -118,7 +118,6 @@ class Session:
     def closed(self) -> None:
         """The transport is gone."""
         self.state = self.state if self.state is State.ERROR else State.CLOSED
-        self._early.clear()
 
     # --- wishes: responses ---
 

@@ -51,7 +51,7 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A frame above `max_message_bytes` ends the session; `max_queue` frames are read ahead, `max_write_bytes` unsent."""
+    """A frame above `max_message_bytes` ends the session; `max_queue` frames wait unread, `max_write_bytes` unsent."""
 
     max_message_bytes: int = 4 * 2**20
     max_queue: int = 16
