@@ -1,0 +1,41 @@
+"""From a dialplan's agent and a caller's facts to the settings of one Realtime session. Pure.
+
+What the caller controls enters the instructions as data only (dialplan/variables.py caps and cleans it).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from bridge.config import MediaConfig, ProviderConfig
+from bridge.dialplan.plan import Agent, CallFacts
+from bridge.dialplan.variables import render
+from bridge.realtime.config import SessionConfig
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+
+
+def session_config(
+    agent: Agent, provider: ProviderConfig, media: MediaConfig, facts: CallFacts, now: datetime
+) -> SessionConfig:
+    """The session an agent asks for; formats and model fall back to the settings. `now` is the wall time, with zone."""
+    audio_format = agent.audio_format or media.model_format
+    chosen: dict[str, Any] = {
+        "model": agent.model or provider.model or DEFAULT_MODEL,
+        "instructions": render(agent.instructions, facts, now, agent.language),
+        "output_modalities": ("audio",),
+        "voice": agent.voice,
+        "speed": agent.speed,
+        "input_format": audio_format,
+        "output_format": audio_format,
+        "turn_detection": agent.turn_detection,
+        "tool_choice": agent.tool_choice,
+        "reasoning_effort": agent.reasoning_effort,
+        "max_output_tokens": agent.max_output_tokens,
+        "truncation": agent.truncation,
+        "greeting": render(agent.greeting, facts, now, agent.language) if agent.greeting else "",
+    }
+    for name in ("noise_reduction", "transcription"):
+        value = getattr(agent, name)
+        if value is not None:  # None in the plan means "not sent": the server's own default stays
+            chosen[name] = value
+    return SessionConfig(**chosen)

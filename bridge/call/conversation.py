@@ -1,0 +1,295 @@
+"""One Realtime session on one call: caller audio up, agent audio down, events both ways.
+
+    leg.audio.read ─► ModelAudio.encode ─► append ─► transport ─► model        (uplink)
+    leg.audio.play ◄─ ModelAudio.decode ◄─ delta ◄── transport ◄─ model        (downlink)
+                    Turn (barge-in)  Session (protocol)  Keypad: machines that decide; this shell obeys
+
+A shell: one TaskGroup, no rule of its own. It ends by raising: RemoteSessionError when the model side is lost,
+CancelledError
+when the call is over. Everything runs on the worker's loop.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+
+from bridge.call.journal import Journal
+from bridge.call.keypad import Keypad
+from bridge.call.turn import (
+    AgentAudio,
+    AgentSilent,
+    CallerPressed,
+    CallerSpoke,
+    ClearPlayout,
+    Cut,
+    DeleteItem,
+    DropLateAudio,
+    ReportBargeIn,
+    TruncateItem,
+    Turn,
+    TurnEvent,
+)
+from bridge.errors import FailureKind, RemoteSessionError
+from bridge.media.codec import ModelAudio
+from bridge.media.playout import ItemFinished, ItemStarted, PlayoutEvent, Underrun
+from bridge.realtime import events as rt
+from bridge.realtime.session import Session
+from bridge.realtime.transport import Transport
+from bridge.realtime.wire import append_json
+from bridge.sip.port import AudioPort
+
+log = structlog.get_logger(__name__)
+
+MAX_FAILED_RESPONSES = 3  # in a row; then the model side counts as lost
+FAILED_RESPONSE_WAIT_S = 0.5  # doubles with each failure
+NO_TOOLS = '{"error": "This function is not available on this line. Tell the caller that you cannot do it."}'
+KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
+
+
+class Conversation:
+    """`run()` talks until the session or the call ends.
+
+    `ready`: the session is up. `speaking`: the agent can be heard.
+    """
+
+    def __init__(
+        self, audio: AudioPort, session: Session, transport: Transport, journal: Journal, *, barge_in: bool
+    ) -> None:
+        self.ready = asyncio.Event()
+        self.speaking = asyncio.Event()
+        self._created_s = time.monotonic()
+        self._audio = audio
+        self._session = session
+        self._transport = transport
+        self._journal = journal
+        self._codec = ModelAudio(session.config.output_format)
+        self._turn = Turn(barge_in=barge_in)
+        self._keypad = Keypad()
+        self._keys = asyncio.Event()
+        self._outgoing = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._retry = asyncio.Event()
+        self._failed_responses = 0
+
+    async def run(self) -> None:
+        """Until cancelled. Raises RemoteSessionError (in an exception group) when the model side fails for good."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._downlink())
+            tasks.create_task(self._send_wishes())
+            tasks.create_task(self._uplink())
+            tasks.create_task(self._gather_digits())
+            tasks.create_task(self._retry_failed_responses())
+
+    def answered(self) -> None:
+        """The caller hears us now: from here on the caller's audio counts."""
+        self._answered.set()
+
+    def press(self, digit: str) -> None:
+        """The caller pressed a key."""
+        now = time.monotonic()
+        self._take_turn(CallerPressed(), now)
+        entry = self._keypad.press(digit, now)
+        if entry:
+            self._tell_digits(entry)
+        self._keys.set()
+
+    def played(self, event: PlayoutEvent) -> None:
+        """The playout clock reports."""
+        match event:
+            case ItemStarted(item_id):
+                self._journal.note("agent.started", item_id=item_id)
+            case ItemFinished(item_id, heard_ms):
+                self._journal.note("agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=False)
+                if not self._audio.queued_ms:
+                    self._take_turn(AgentSilent(), time.monotonic())
+            case Underrun(item_id, ms):
+                self._journal.note("underrun", item_id=item_id, ms=ms)
+
+    # ---- the four tasks --------------------------------------------------------------------------------------
+
+    async def _uplink(self) -> None:
+        await self._answered.wait()
+        while True:
+            pcm = await self._audio.read()
+            await self._transport.send(append_json(self._codec.encode(pcm)))
+
+    async def _downlink(self) -> None:
+        while True:
+            message = await self._transport.recv()
+            now = time.monotonic()
+            for event in self._session.receive(message, now):
+                handler = _HANDLERS.get(type(event))
+                if handler is not None:
+                    handler(self, event, now)
+            self._outgoing.set()
+
+    async def _send_wishes(self) -> None:
+        while True:
+            for text in self._session.to_send(time.monotonic()):
+                await self._transport.send(text)
+            wake_s = self._session.wake_s
+            try:
+                async with asyncio.timeout(None if wake_s is None else max(wake_s - time.monotonic(), 0)):
+                    await self._outgoing.wait()
+            except TimeoutError:
+                continue
+            self._outgoing.clear()
+
+    async def _gather_digits(self) -> None:
+        while True:
+            due_s = self._keypad.due_s
+            try:
+                async with asyncio.timeout(None if due_s is None else max(due_s - time.monotonic(), 0)):
+                    await self._keys.wait()
+                self._keys.clear()
+            except TimeoutError:
+                entry = self._keypad.poll(time.monotonic())
+                if entry:
+                    self._tell_digits(entry)
+
+    async def _retry_failed_responses(self) -> None:
+        while True:
+            await self._retry.wait()
+            self._retry.clear()
+            await asyncio.sleep(FAILED_RESPONSE_WAIT_S * 2**self._failed_responses)
+            self._session.request_response()
+            self._outgoing.set()
+
+    # ---- what the model side says ----------------------------------------------------------------------------
+
+    def _ready(self, event: rt.SessionReady, now: float) -> None:
+        ready_ms = round((now - self._created_s) * 1000, 1)
+        self._journal.note("session.ready", session_id=event.session_id, model=event.model, ms=ready_ms)
+        self.ready.set()
+        if self._session.config.greeting:
+            self._session.greet()
+        else:
+            self.speaking.set()
+
+    def _audio_delta(self, event: rt.AudioDelta, now: float) -> None:
+        refused = self._audio.play(event.item_id, self._codec.decode(event.audio))
+        self.speaking.set()
+        self._take_turn(AgentAudio(), now)
+        if refused:
+            # The answer is longer than the playout may hold: better a cut answer than a deaf call.
+            log.warning("playout.full", call_id=self._journal.call_id, refused_bytes=refused)
+            self._session.interrupted()
+            self._session.cancel_response()
+
+    def _audio_done(self, event: rt.AudioDone, _now: float) -> None:
+        self._audio.finish(event.item_id)
+
+    def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
+        self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
+        self._take_turn(CallerSpoke(), now)
+
+    def _speech_stopped(self, event: rt.SpeechStopped, _now: float) -> None:
+        self._journal.note("speech.stopped", item_id=event.item_id, audio_ms=event.audio_end_ms)
+
+    def _user_transcript(self, event: rt.UserTranscript, _now: float) -> None:
+        if event.final:
+            self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
+
+    def _agent_transcript(self, event: rt.AgentTranscript, _now: float) -> None:
+        if event.final:
+            self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text)
+
+    def _transcription_failed(self, event: rt.TranscriptionFailed, _now: float) -> None:
+        self._journal.note("error", where="transcription", code=event.code, message=event.message)
+
+    def _transcription_usage(self, event: rt.TranscriptionUsage, _now: float) -> None:
+        cost = None if event.cost_usd is None else float(event.cost_usd)
+        self._journal.note("transcription", item_id=event.item_id, cost_usd=cost)
+
+    def _function_call(self, event: rt.FunctionCall, _now: float) -> None:
+        # No tool is configured yet, so whatever the model made up is refused in words it can pass on.
+        self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.call_id)
+        self._session.function_output(event.call_id, NO_TOOLS)
+
+    def _approval(self, event: rt.McpApprovalRequested, _now: float) -> None:
+        self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.item_id)
+        self._session.approve_mcp(event.approval_request_id, approve=False, reason="not allowed on this line")
+
+    def _response_ended(self, event: rt.ResponseEnded, _now: float) -> None:
+        report = event.report
+        self._journal.response(report)
+        if report.status != "failed":
+            self._failed_responses = 0
+            return
+        self._failed_responses += 1
+        self._journal.note("error", where="response", code=report.error_code, message=report.error_message)
+        if self._failed_responses >= MAX_FAILED_RESPONSES:
+            raise RemoteSessionError(
+                FailureKind.FATAL, report.error_code or "response_failed", report.error_message
+            )
+        self._retry.set()
+
+    def _error(self, event: rt.SessionError, _now: float) -> None:
+        self._journal.note(
+            "error", where="session", code=event.code, message=event.message, kind=event.kind.value
+        )
+        log.warning("session.error", call_id=self._journal.call_id, code=event.code, kind=event.kind.value)
+        if event.kind is FailureKind.FATAL:
+            raise RemoteSessionError(event.kind, event.code, event.message)
+
+    # ---- the floor -------------------------------------------------------------------------------------------
+
+    def _take_turn(self, event: TurnEvent, now: float) -> None:
+        waiting = deque([event])
+        while waiting:
+            for action in self._turn.receive(waiting.popleft(), now):
+                match action:
+                    case ClearPlayout():
+                        cleared = self._audio.clear()
+                        waiting.append(
+                            Cut(cleared.item_id, cleared.heard_ms, cleared.dropped_ms, cleared.unheard)
+                        )
+                    case DropLateAudio():
+                        self._session.interrupted()
+                        self._codec.reset_downlink()
+                    case TruncateItem(item_id, heard_ms):
+                        self._session.truncate(item_id, heard_ms)
+                        self._journal.note(
+                            "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=True
+                        )
+                    case DeleteItem(item_id):
+                        self._session.delete_item(item_id)
+                    case ReportBargeIn():
+                        self._journal.note(
+                            "barge_in",
+                            item_id=action.item_id,
+                            heard_ms=action.heard_ms,
+                            dropped_ms=action.dropped_ms,
+                            stop_ms=round((time.monotonic() - now + action.stop_s) * 1000, 1),
+                        )
+        self._outgoing.set()
+
+    def _tell_digits(self, digits: str) -> None:
+        self._session.cancel_response()
+        self._session.send_user_text(KEYPAD_WORDS.format(digits=" ".join(digits)))
+        self._session.request_response()
+        self._outgoing.set()
+
+
+_HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = MappingProxyType(
+    {
+        rt.SessionReady: Conversation._ready,  # noqa: SLF001  # the class's own table
+        rt.AudioDelta: Conversation._audio_delta,  # noqa: SLF001
+        rt.AudioDone: Conversation._audio_done,  # noqa: SLF001
+        rt.SpeechStarted: Conversation._speech_started,  # noqa: SLF001
+        rt.SpeechStopped: Conversation._speech_stopped,  # noqa: SLF001
+        rt.UserTranscript: Conversation._user_transcript,  # noqa: SLF001
+        rt.AgentTranscript: Conversation._agent_transcript,  # noqa: SLF001
+        rt.TranscriptionFailed: Conversation._transcription_failed,  # noqa: SLF001
+        rt.TranscriptionUsage: Conversation._transcription_usage,  # noqa: SLF001
+        rt.FunctionCall: Conversation._function_call,  # noqa: SLF001
+        rt.McpApprovalRequested: Conversation._approval,  # noqa: SLF001
+        rt.ResponseEnded: Conversation._response_ended,  # noqa: SLF001
+        rt.SessionError: Conversation._error,  # noqa: SLF001
+    }
+)

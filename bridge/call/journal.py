@@ -1,0 +1,90 @@
+"""What the call tells the record: one method a kind of fact, each one event on the link.
+
+The vocabulary is the store's (records/cdr.py folds it). Journal only names and shapes; `emit` keeps the event
+on disk and gets
+it to control. Digits, numbers and transcripts travel to the store; they are not logged here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from bridge.realtime.events import ResponseReport
+from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
+
+Emit = Callable[[str, str, Mapping[str, Any]], None]
+MAX_RECORDED_HEADERS = 40
+
+
+class Journal:
+    """The record of one call, as it is written. `emit(call_id, type, data)` never waits and never raises."""
+
+    def __init__(self, call_id: str, emit: Emit) -> None:
+        self.call_id = call_id
+        self._emit = emit
+
+    def note(self, event_type: str, **data: Any) -> None:
+        """An event as it stands."""
+        self._emit(self.call_id, event_type, data)
+
+    def started(self, invite: Invite, *, route: str, plan_version: str, worker: str) -> None:
+        """The INVITE came and was routed."""
+        headers = dict(list(invite.headers.items())[:MAX_RECORDED_HEADERS])
+        self._emit(
+            self.call_id,
+            "call.started",
+            {
+                "direction": "inbound",
+                "from": invite.caller.user,
+                "from_display": invite.caller.display,
+                "to": invite.to_party.user,
+                "sip_call_id": invite.sip_call_id,
+                "remote": invite.source,
+                "route": route,
+                "plan_version": plan_version,
+                "worker": worker,
+                "headers": headers,
+            },
+        )
+
+    def media_started(self, event: MediaStarted) -> None:
+        """Audio flows in this codec."""
+        self.note("media.started", codec=event.codec, ptime_ms=event.ptime_ms, remote_rtp=event.remote)
+
+    def response(self, report: ResponseReport) -> None:
+        """One response of the model ended: what it cost and how long it took."""
+        usage = report.usage
+        first_audio_ms = (
+            None if report.first_audio_s is None else (report.first_audio_s - report.created_s) * 1000
+        )
+        self._emit(
+            self.call_id,
+            "response",
+            {
+                "response_id": report.response_id,
+                "status": report.status,
+                "reason": report.reason or report.error_code,
+                "usage": {**asdict(usage), "total": usage.total},
+                "cost_usd": _money(report.cost_usd),
+                "latency_ms": _rounded(report.latency_ms),
+                "first_audio_ms": _rounded(first_audio_ms),
+                "duration_ms": _rounded((report.ended_s - report.created_s) * 1000),
+            },
+        )
+
+    def media(self, stats: MediaStats, **more: Any) -> None:
+        """RTP counters of the whole call."""
+        self._emit(self.call_id, "media", asdict(stats) | more)
+
+    def ended(self, end: HungUp, detail: str = "") -> None:
+        """The last event of every call."""
+        self.note("call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=detail)
+
+
+def _money(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
+
+
+def _rounded(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 1)

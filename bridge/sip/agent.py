@@ -1,0 +1,345 @@
+"""The SIP user agent of one worker process: one pjsua2 endpoint, and the one thread that owns it.
+
+    asyncio loop ──submit(command)──► queue ──► pj thread: libHandleEvents, then the queue, for ever
+    asyncio loop ◄─call_soon_threadsafe(frozen event)── pj thread (all pjsua2 callbacks run there: threadCnt=0)
+
+No pj object leaves the pj thread, ids do. Every pj object sits in a dict here and is dropped only on that
+thread: a garbage
+collection that destroyed one elsewhere would crash the process. The rules (what may be asked when) are in
+dialog.py; callbacks and commands
+of one call are in pjcall.py, the audio is in port.py. pjsua2 is imported only in these three.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import pjsua2 as pj
+import pjsua2._pjsua2 as pj_extension
+import structlog
+
+from bridge.config import MediaConfig, SipConfig
+from bridge.errors import MediaError, SipError
+from bridge.media.dejitter import Dejitter
+from bridge.media.intake import Intake
+from bridge.media.playout import Playout
+from bridge.sip.events import HangUpBy, Invite
+from bridge.sip.headers import clean, parse_invite
+from bridge.sip.leg import Leg
+from bridge.sip.natives import Natives
+from bridge.sip.pjcall import PjCall, call_parameters
+from bridge.sip.port import AudioPort, MediaClock
+
+log = structlog.get_logger(__name__)
+
+BUSY_POLL_MS = 5  # how long a command may wait for the pj thread while there are calls
+IDLE_POLL_MS = 20
+COMMAND_DEADLINE_S = (
+    5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
+)
+PJ_LOG_LEVEL = (
+    2  # errors and warnings; to a file, because a log callback would need the GIL inside pjlib's locks
+)
+
+T = TypeVar("T")
+OnIncoming = Callable[[Leg], None]
+OnRefused = Callable[[str, Invite, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """Where the agent is reachable and how its audio moves (`direct` or `conference`, and why)."""
+
+    address: str
+    port: int
+    audio: str
+    note: str
+
+
+class _PjAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
+    """The one local identity; INVITEs arrive here."""
+
+    def __init__(self, agent: "SipAgent") -> None:
+        super().__init__()
+        self.agent = agent
+
+    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
+        invite = parse_invite(prm.rdata.wholeMsg, prm.rdata.srcAddress)
+        self.agent.incoming(prm.callId, invite)
+
+    def onIncomingSubscribe(self, prm: Any) -> None:  # noqa: N802
+        prm.code = 405
+        prm.reason = "Method Not Allowed"
+
+
+class SipAgent:
+    """The worker's SIP side for the asyncio loop.
+
+    `async with SipAgent(...)`: the endpoint lives as long as the block.
+
+    `on_incoming` is called on the loop with a fresh `Leg` for every INVITE that is let in; `on_refused` for
+    every one that is
+    not (full, draining) with the status it got. Raises SipError when the port is taken, MediaError without codecs.
+    """
+
+    def __init__(self, sip: SipConfig, media: MediaConfig, *, log_file: Path | None = None) -> None:
+        self._sip = sip
+        self._media = media
+        self._log_file = log_file
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._calls: dict[str, PjCall] = {}
+        self._dead: list[PjCall] = []
+        self._thread = threading.Thread(target=self._run, name="pj", daemon=True)
+        self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop
+        self._on_incoming: OnIncoming | None = None
+        self._on_refused: OnRefused | None = None
+        self.accepting = False
+        self.natives: Natives | None = None
+        self.clock: MediaClock
+        self.info: AgentInfo
+
+    # ---- the loop's side -------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        self.info = await asyncio.wrap_future(self._started)
+        log.info(
+            "sip.listening",
+            address=self.info.address,
+            port=self.info.port,
+            audio=self.info.audio,
+            note=self.info.note,
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._stopping = True
+        await asyncio.to_thread(self._thread.join, COMMAND_DEADLINE_S)
+
+    def listen(self, on_incoming: OnIncoming, on_refused: OnRefused) -> None:
+        """Say who gets the calls; until then every INVITE is refused with 503."""
+        self._on_incoming = on_incoming
+        self._on_refused = on_refused
+        self.accepting = True
+
+    async def call(self, uri: str, headers: Mapping[str, str] | None = None) -> Leg:
+        """Place a call; the leg's events tell how it goes.
+
+        Raises SipError when the URI is unusable or all lines are busy.
+        """
+        leg = self._new_leg(Invite("", uri, *_own_parties(self._sip, uri)), incoming=False)
+
+        def dial() -> None:
+            call = PjCall(self, self._account, leg)
+            prm = call_parameters(headers=headers)
+            try:
+                call.makeCall(uri, prm)
+            except pj.Error as error:
+                self._dead.append(call)
+                raise SipError(400, f"cannot call {clean(uri)}: {clean(error.reason)}") from None
+            self._calls[leg.id] = call
+
+        await self._submit(dial)
+        return leg
+
+    async def command(self, leg_id: str, action: Callable[[PjCall], T], default: T) -> T:
+        """Run `action` on the leg's pj call on the pj thread; `default` when the leg is gone already."""
+
+        def run() -> T:
+            call = self._calls.get(leg_id)
+            return default if call is None else action(call)
+
+        return await self._submit(run)
+
+    async def _submit(self, function: Callable[[], T]) -> T:
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except pj.Error as error:
+                future.set_exception(SipError(500, clean(error.reason)))
+            except (SipError, MediaError) as error:
+                future.set_exception(error)
+
+        self._commands.put(run)
+        async with asyncio.timeout(COMMAND_DEADLINE_S):
+            return await asyncio.wrap_future(future)
+
+    def _new_leg(self, invite: Invite, *, incoming: bool) -> Leg:
+        media = self._media
+        audio = AudioPort(
+            self._loop,
+            Playout(max_ms=media.playout_max_s * 1000),
+            Intake(max_ms=media.intake_max_ms),
+            Dejitter(reorder_wait_ms=media.reorder_wait_ms, silence_after_ms=media.silence_after_ms),
+        )
+        return Leg(uuid.uuid4().hex, invite, audio, self, incoming=incoming)
+
+    # ---- the pj thread's side --------------------------------------------------------------------------------
+
+    def to_loop(self, callback: Callable[..., None], *args: object) -> None:
+        """Run `callback` on the loop; quietly nothing when the loop is closed already."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *args)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Run `action` on the pj thread, after the callback that is running has returned."""
+
+        def run() -> None:
+            with contextlib.suppress(pj.Error):  # the call may have ended by itself
+                action()
+
+        self._commands.put(run)
+
+    def incoming(self, call_index: int, invite: Invite) -> None:
+        """An INVITE passed pjsip's own checks: make its leg, or refuse it."""
+        full = len(self._calls) >= self._sip.max_calls
+        leg = self._new_leg(invite, incoming=True)
+        call = PjCall(self, self._account, leg, call_index)
+        if full or not self.accepting:
+            reason = "All Lines Busy" if full else "Draining"
+            self._dead.append(call)
+            call.hangup(call_parameters(503, reason, {"Retry-After": "5"}))
+            if self._on_refused is not None:
+                self.to_loop(self._on_refused, leg.id, invite, 503, reason)
+            return
+        self._calls[leg.id] = call
+        if self._on_incoming is not None:
+            self.to_loop(self._on_incoming, leg)
+
+    def forget(self, call: PjCall) -> None:
+        """The call is over. The object itself goes after its callback has returned, on this thread."""
+        if self._calls.pop(call.leg.id, None) is not None:
+            self._dead.append(call)
+
+    def _run(self) -> None:
+        endpoint = pj.Endpoint()
+        try:
+            self._start(endpoint)
+        except (pj.Error, SipError, MediaError) as error:
+            reason = error.reason if isinstance(error, pj.Error) else str(error)
+            self._destroy(endpoint)
+            where = f"{self._sip.bind}:{self._sip.port}"
+            self._started.set_exception(SipError(500, f"cannot start SIP on {where}: {clean(reason)}"))
+            return
+        while not self._stopping:
+            endpoint.libHandleEvents(BUSY_POLL_MS if self._calls else IDLE_POLL_MS)
+            self._dead.clear()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._commands.get_nowait()()
+        self._hang_up_all(endpoint)
+        self.clock.stop()
+        self._dead.clear()
+        self._calls.clear()
+        del self._account
+        self._destroy(endpoint)
+
+    def _start(self, endpoint: pj.Endpoint) -> None:
+        endpoint.libCreate()
+        endpoint.libInit(self._endpoint_config())
+        transport = pj.TransportConfig()
+        transport.port = self._sip.port
+        transport.boundAddress = self._sip.bind
+        if self._sip.public_address:
+            transport.publicAddress = self._sip.public_address
+        endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        note = self._choose_audio(endpoint)
+        endpoint.libStart()
+        _allow_codecs(endpoint, self._sip.codecs)
+        self._account = _PjAccount(self)
+        self._account.create(self._account_config())
+        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)
+        self.clock.start()
+        audio = "direct" if self.natives else "conference"
+        self._started.set_result(AgentInfo(self._sip.bind, self._sip.port, audio, note))
+
+    def _choose_audio(self, endpoint: pj.Endpoint) -> str:
+        """Direct stream access when every check passes, else the conference bridge and why."""
+        try:
+            natives = Natives(Path(pj_extension.__file__))
+            problem = natives.check()
+        except (OSError, AttributeError) as error:
+            problem = str(error)
+        if problem:
+            endpoint.audDevManager().setNullDev()
+            return problem
+        self.natives = natives
+        # No device and no clock: nothing but our media clock reads or writes the streams.
+        endpoint.audDevManager().setNoDev()
+        return ""
+
+    def _endpoint_config(self) -> pj.EpConfig:
+        config = pj.EpConfig()
+        config.uaConfig.threadCnt = 0
+        config.uaConfig.mainThreadOnly = True
+        config.uaConfig.userAgent = self._sip.user_agent
+        config.logConfig.level = PJ_LOG_LEVEL
+        config.logConfig.consoleLevel = 0
+        config.logConfig.msgLogging = 0
+        if self._log_file is not None:
+            config.logConfig.filename = str(self._log_file)
+        media = config.medConfig
+        media.clockRate = 8000
+        media.audioFramePtime = 20
+        media.noVad = True
+        media.ecTailLen = 0
+        media.jbInit = media.jbMinPre = media.jbMaxPre = 0
+        media.jbMax = self._media.jitter_max_ms
+        media.sndAutoCloseTime = -1
+        return config
+
+    def _account_config(self) -> pj.AccountConfig:
+        config = pj.AccountConfig()
+        config.idUri = f"sip:{self._sip.user_agent.split('/')[0]}@{self._sip.bind}:{self._sip.port}"
+        rtp = config.mediaConfig.transportConfig
+        rtp.port = self._sip.rtp_first
+        rtp.portRange = self._sip.rtp_last - self._sip.rtp_first
+        rtp.boundAddress = self._sip.bind
+        if self._sip.public_address:
+            rtp.publicAddress = self._sip.public_address
+        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_DISABLED
+        config.mediaConfig.lockCodecEnabled = False
+        return config
+
+    def _hang_up_all(self, endpoint: pj.Endpoint) -> None:
+        for call in list(self._calls.values()):
+            call.ended_by = call.ended_by or (HangUpBy.BRIDGE, "shutdown")
+            with contextlib.suppress(pj.Error):
+                call.hangup(call_parameters(503, headers={"Reason": 'SIP;cause=503;text="Shutting Down"'}))
+        until = time.monotonic() + 0.5
+        while self._calls and time.monotonic() < until:
+            endpoint.libHandleEvents(10)
+
+    def _destroy(self, endpoint: pj.Endpoint) -> None:
+        with contextlib.suppress(pj.Error):
+            endpoint.libDestroy()
+
+
+def _allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:
+    """Offer the named codecs in that order and nothing else (design §5: Speex, iLBC and GSM stay off)."""
+    wanted = {name.upper(): 250 - rank for rank, name in enumerate(codecs)}
+    found = 0
+    for codec in endpoint.codecEnum2():
+        priority = wanted.get(codec.codecId.split("/", 1)[0].upper(), 0)
+        found += bool(priority)
+        endpoint.codecSetPriority(codec.codecId, priority)
+    if not found:
+        raise MediaError(f"none of the codecs {', '.join(codecs)} is in this build of pjproject")
+
+
+def _own_parties(sip: SipConfig, uri: str) -> tuple[Any, Any]:
+    from_party = parse_invite(f"INVITE x SIP/2.0\nFrom: <sip:{sip.user_agent}@{sip.bind}>\nTo: <{uri}>\n\n")
+    return from_party.from_party, from_party.to_party

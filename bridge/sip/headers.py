@@ -1,0 +1,152 @@
+"""A raw INVITE as text in, a clean typed `Invite` out. Pure, no I/O, never raises on what a peer sent.
+
+pjsip has already parsed the message once and refused what is not SIP; this second, lenient reading takes the
+facts a call
+needs. Everything a peer controls is data: control characters go, lengths are capped, the number of headers is
+bounded.
+
+Sources: RFC 3261 section 7.3 (header form), 20 (headers), RFC 3325 (P-Asserted-Identity), RFC 5806 (Diversion),
+RFC 4566 and 3264 (SDP).
+"""
+
+import re
+import unicodedata
+from urllib.parse import unquote
+
+from bridge.sip.events import Invite, Party, SdpFacts
+
+MAX_VALUE_CHARS = 256  # a display name or a number longer than this is an attack, not a person
+MAX_HEADERS = 100  # pjsip takes about as many in a UDP message; far above what any trunk sends
+COMPACT_FORMS = {  # RFC 3261 section 7.3.3
+    "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
+    "f": "From", "s": "Subject", "k": "Supported", "t": "To", "v": "Via", "x": "Session-Expires", "r": "Refer-To",
+    "b": "Referred-By",
+}  # fmt: skip
+UPPER_WORDS = {"Id": "ID", "Cseq": "CSeq", "Www": "WWW", "Mime": "MIME", "Sip": "SIP", "Uui": "UUI"}
+STATIC_PAYLOADS = {
+    "0": "PCMU",
+    "3": "GSM",
+    "4": "G723",
+    "8": "PCMA",
+    "9": "G722",
+    "18": "G729",
+}  # RFC 3551 table 4
+
+_NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
+_URI = re.compile(r"^(?:sips?|tel):(?:([^@;?]*)@)?([^;?]*)", re.IGNORECASE)
+
+
+def clean(value: str, max_chars: int = MAX_VALUE_CHARS) -> str:
+    """`value` without control, format and surrogate characters, stripped, at most `max_chars` long."""
+    kept = "".join(char for char in value if unicodedata.category(char)[0] != "C")
+    return kept.strip()[:max_chars]
+
+
+def canonical_name(name: str) -> str:
+    """`x-customer-id` and `X-CUSTOMER-ID` are one header: `X-Customer-ID`."""
+    name = clean(name, 64)
+    if name.lower() in COMPACT_FORMS:
+        return COMPACT_FORMS[name.lower()]
+    words = (word.capitalize() for word in name.split("-"))
+    return "-".join(UPPER_WORDS.get(word, word) for word in words)
+
+
+def parse_party(value: str) -> Party:
+    """A From, To, P-Asserted-Identity, Diversion or Contact value.
+
+    Name-addr or bare addr-spec; sip:, sips: or tel:.
+    """
+    match = _NAME_ADDR.match(value)
+    if match:
+        display = re.sub(r"\\(.)", r"\1", match.group(1) or match.group(2) or "")
+        uri = match.group(3)
+    else:
+        display, uri = "", value.split(";", 1)[0]
+    parts = _URI.match(uri.strip())
+    if not parts:
+        return Party(user="", host="", display=clean(display), uri=clean(uri))
+    user, host = parts.group(1), parts.group(2)
+    if uri.strip().lower().startswith("tel:"):
+        user, host = host, ""
+    user = unquote(user or "").split(";", 1)[0].split(":", 1)[0]
+    return Party(user=clean(user), host=clean(host), display=clean(display), uri=clean(uri))
+
+
+def parse_sdp(body: str) -> SdpFacts:
+    """The first audio stream of an SDP body; fields that are absent or unreadable keep their defaults."""
+    address = direction = ""
+    port = ptime_ms = 0
+    payloads: list[str] = []
+    names = dict(STATIC_PAYLOADS)
+    in_audio = False
+    for line in body.splitlines()[:500]:
+        kind, _, value = line.partition("=")
+        match kind:
+            case "m":
+                if in_audio:
+                    break
+                fields = value.split()
+                in_audio = len(fields) > 3 and fields[0] == "audio"
+                if in_audio:
+                    port = _number(fields[1])
+                    payloads = fields[3:20]
+            case "c":
+                address = value.split()[-1] if value.split() else address
+            case "a":
+                name, _, argument = value.partition(":")
+                direction = name if name in {"sendrecv", "sendonly", "recvonly", "inactive"} else direction
+                if name == "ptime":
+                    ptime_ms = _number(argument)
+                elif name == "rtpmap" and " " in argument:
+                    payload, encoding = argument.split(" ", 1)
+                    names[payload] = encoding.split("/", 1)[0].upper()
+    codecs = [clean(names.get(payload, payload), 32) for payload in payloads]
+    return SdpFacts(
+        codecs=tuple(codec for codec in codecs if codec != "TELEPHONE-EVENT"),
+        ptime_ms=ptime_ms,
+        direction=direction or "sendrecv",
+        address=clean(address, 64),
+        port=port,
+        telephone_event="TELEPHONE-EVENT" in codecs,
+    )
+
+
+def parse_invite(message: str, source: str = "") -> Invite:
+    """The whole INVITE as received. `source` is the address it came from, `ip:port`."""
+    head, _, body = message.replace("\r\n", "\n").partition("\n\n")
+    request_line, *lines = head.split("\n")
+    headers: dict[str, str] = {}
+    for line in _unfold(lines)[:MAX_HEADERS]:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[canonical_name(name)] = value.strip()
+    asserted = headers.get("P-Asserted-Identity")
+    diversion = headers.get("Diversion")
+    words = request_line.split()
+    return Invite(
+        sip_call_id=clean(headers.get("Call-ID", "")),
+        request_uri=clean(words[1]) if len(words) > 1 else "",
+        from_party=parse_party(headers.get("From", "")),
+        to_party=parse_party(headers.get("To", "")),
+        asserted=parse_party(asserted) if asserted else None,
+        diversion=parse_party(diversion) if diversion else None,
+        user_agent=clean(headers.get("User-Agent", ""), 128),
+        source=clean(source, 64),
+        headers={name: clean(value) for name, value in headers.items()},
+        sdp=parse_sdp(body) if body.strip() else None,
+    )
+
+
+def _unfold(lines: list[str]) -> list[str]:
+    """RFC 3261 section 7.3.1: a line that starts with white space continues the one before."""
+    unfolded: list[str] = []
+    for line in lines:
+        if line[:1] in {" ", "\t"} and unfolded:
+            unfolded[-1] += " " + line.strip()
+        elif line:
+            unfolded.append(line)
+    return unfolded
+
+
+def _number(text: str) -> int:
+    return int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 8 else 0

@@ -1,0 +1,95 @@
+"""One SIP leg as the call sees it: commands to give, events to await, audio to move. asyncio side only.
+
+A leg holds no pj object and no rule: commands go to the agent's pj thread by leg id, legality is
+`LegDialog`'s, audio is
+`AudioPort`'s. It is made by the agent, for an INVITE that came or for a call we place.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from bridge.sip.dialog import Command, LegDialog, LegState
+from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, HungUp, Invite, LegEvent, MediaStarted, MediaStats
+from bridge.sip.port import AudioPort
+
+MAX_QUEUED_EVENTS = 200  # a peer that floods digits loses digits, never a hang-up
+
+T = TypeVar("T")
+
+
+class CommandSink(Protocol):
+    """The part of SipAgent a leg needs."""
+
+    async def command(self, leg_id: str, action: Callable[[Any], T], default: T) -> T:
+        """Run `action` with the leg's pj call on the pj thread."""
+
+
+class Leg:
+    """A call leg.
+
+    `next_event()` gives its LegEvents in order, at last a HungUp. `media`: the stream that runs, if any.
+    """
+
+    def __init__(
+        self, leg_id: str, invite: Invite, audio: AudioPort, sink: CommandSink, *, incoming: bool
+    ) -> None:
+        self.id = leg_id
+        self.invite = invite
+        self.audio = audio
+        self.dialog = LegDialog(incoming=incoming)
+        self.media: MediaStarted | None = None
+        self.dropped_events = 0
+        self._sink = sink
+        self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
+
+    def receive(self, event: LegEvent) -> None:
+        """An event of the pj thread, now on the loop."""
+        self.dialog.receive(event)
+        if isinstance(event, HungUp):
+            self.audio.stop()
+        if isinstance(event, MediaStarted):
+            self.media = event
+        if isinstance(event, Dtmf) and self._events.qsize() >= MAX_QUEUED_EVENTS:
+            self.dropped_events += 1
+            return
+        self._events.put_nowait(event)
+
+    async def next_event(self) -> LegEvent:
+        """The next event; safe to cancel."""
+        return await self._events.get()
+
+    async def ring(self, status: int = 180) -> bool:
+        """Send 180 Ringing (or another provisional status). False when it is too late for it."""
+        return await self._do(Command.RING, lambda call: call.respond(status))
+
+    async def answer(self) -> bool:
+        """Send 200 OK. False when it is too late (the caller has cancelled)."""
+        return await self._do(Command.ANSWER, lambda call: call.respond(200))
+
+    async def hang_up(self, by: HangUpBy, status: int = 200, reason: str = "") -> bool:
+        """End the leg: a final response before the answer, BYE after it. The cause goes along as a Reason header."""
+        return await self._do(Command.HANG_UP, lambda call: call.end(by, status, reason))
+
+    async def send_dtmf(self, digits: str, method: DtmfMethod = DtmfMethod.RFC4733) -> bool:
+        """Send keypad digits to the peer."""
+        return await self._do(Command.SEND_DTMF, lambda call: call.send_digits(digits, method))
+
+    async def stats(self) -> MediaStats:
+        """RTP counters so far."""
+        return await self._sink.command(self.id, lambda call: call.read_stats(), MediaStats())
+
+    @property
+    def ended(self) -> bool:
+        """Whether the leg is over (or a hang-up is on its way)."""
+        return self.dialog.state is LegState.ENDED
+
+    async def _do(self, command: Command, action: Callable[[Any], None]) -> bool:
+        if not self.dialog.may(command):
+            return False
+
+        def run(call: Any) -> bool:
+            action(call)
+            return True
+
+        return await self._sink.command(self.id, run, default=False)

@@ -1,0 +1,209 @@
+"""pjsua2's call object: one SIP dialog and its RTP stream, on the pj thread.
+
+Callbacks become frozen events for the leg; commands of the leg become pjsua2 calls. It decides nothing: when a
+command is legal
+is dialog.py's business, what a call does is the call's. Never touched off the pj thread.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pjsua2 as pj
+
+from bridge.sip.events import (
+    Confirmed,
+    Dtmf,
+    DtmfMethod,
+    HangUpBy,
+    Held,
+    HungUp,
+    LegEvent,
+    MediaStarted,
+    MediaStats,
+    MediaStopped,
+    Resumed,
+    Ringing,
+)
+from bridge.sip.headers import clean
+from bridge.sip.leg import Leg
+from bridge.sip.natives import Natives
+from bridge.sip.port import ConferencePort, MediaClock
+
+
+class CallOwner(Protocol):
+    """The part of SipAgent a call needs."""
+
+    natives: Natives | None
+    clock: MediaClock
+
+    def to_loop(self, callback: Callable[..., None], *args: object) -> None:
+        """Run `callback` on the asyncio loop."""
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Run `action` on the pj thread, after the callback that is running has returned."""
+
+    def forget(self, call: "PjCall") -> None:
+        """The call is over."""
+
+
+class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
+    """pjsua2's call object. Lives on the pj thread; translates callbacks into events, decides nothing."""
+
+    def __init__(
+        self, agent: "CallOwner", account: pj.Account, leg: Leg, call_index: int | None = None
+    ) -> None:
+        if call_index is None:
+            super().__init__(account)
+        else:
+            super().__init__(account, call_index)
+        self.agent = agent
+        self.leg = leg
+        self.held = False
+        self.codec = ""
+        self.remote = ""
+        self.stats = MediaStats()
+        self.ended_by: tuple[HangUpBy, str] | None = None
+        self.conference: ConferencePort | None = None
+        self.rx_count_checked = False
+
+    def emit(self, event: LegEvent) -> None:
+        """Hand an event to the leg on the loop."""
+        self.agent.to_loop(self.leg.receive, event)
+
+    # pjsua2 calls these by name; their names are its own
+    def onCallState(self, prm: Any) -> None:  # noqa: N802
+        info = self.getInfo()
+        if info.state == pj.PJSIP_INV_STATE_EARLY and info.role == pj.PJSIP_ROLE_UAC:
+            self.emit(Ringing(info.lastStatusCode))
+        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self.emit(Confirmed())
+        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            by, reason = self.ended_by or (HangUpBy.CALLER, _reason_header(prm) or clean(info.lastReason))
+            self.emit(HungUp(by, info.lastStatusCode, reason, self.stats))
+            self.agent.forget(self)
+
+    def onCallMediaState(self, prm: Any) -> None:  # noqa: N802, ARG002
+        media = next((m for m in self.getInfo().media if m.type == pj.PJMEDIA_TYPE_AUDIO), None)
+        if media is None:
+            return
+        held = media.status == pj.PJSUA_CALL_MEDIA_REMOTE_HOLD or not media.dir & pj.PJMEDIA_DIR_ENCODING
+        if held != self.held:
+            self.held = held
+            self.emit(Held() if held else Resumed())
+        if self.conference is not None and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+            audio = self.getAudioMedia(-1)
+            audio.startTransmit(self.conference)
+            self.conference.startTransmit(audio)
+
+    def onStreamPreCreate(self, prm: Any) -> None:  # noqa: N802
+        self.codec = prm.streamInfo.codecName
+        self.remote = prm.streamInfo.remoteRtpAddress
+
+    def onStreamCreated(self, prm: Any) -> None:  # noqa: N802
+        ptime_ms = 20
+        natives = self.agent.natives
+        if natives is not None:
+            try:
+                stream = natives.open(prm.stream)
+            except OSError as error:
+                reason = f"no access to the RTP stream: {error}"
+                self.agent.later(lambda: self.end(HangUpBy.BRIDGE, 500, reason))
+                return
+            ptime_ms = stream.ptime_ms
+            self.leg.audio.attach(stream)
+        elif self.conference is None:
+            self.conference = ConferencePort(self.leg.audio)
+            self.conference.create(self.leg.id)
+        self.agent.clock.add(self.leg.audio)
+        self.emit(MediaStarted(self.codec, ptime_ms, self.remote, natives is not None))
+
+    def onStreamDestroyed(self, prm: Any) -> None:  # noqa: N802, ARG002
+        self.read_stats()
+        self.agent.clock.remove(self.leg.audio)
+        self.leg.audio.detach()
+        self.emit(MediaStopped())
+
+    def onDtmfDigit(self, prm: Any) -> None:  # noqa: N802
+        info = prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO
+        self.emit(Dtmf(clean(prm.digit, 1), DtmfMethod.INFO if info else DtmfMethod.RFC4733))
+
+    # ---- commands, run by the agent on the pj thread ---------------------------------------------------------
+
+    def respond(self, status: int) -> None:
+        """Send a provisional or 2xx response to the INVITE."""
+        self.answer(call_parameters(status))
+
+    def end(self, by: HangUpBy, status: int, reason: str) -> None:
+        """BYE, CANCEL or a final response, whichever fits, with the cause in a Reason header (RFC 3326)."""
+        self.ended_by = (by, reason)
+        self.read_stats()
+        text = clean(reason, 80).replace('"', "'")
+        self.hangup(call_parameters(status, "", {"Reason": f'SIP;cause={status};text="{text}"'}))
+
+    def send_digits(self, digits: str, method: DtmfMethod) -> None:
+        """Send keypad digits as RFC 4733 events in the RTP stream, or as SIP INFO."""
+        prm = pj.CallSendDtmfParam()
+        prm.digits = digits
+        info = method is DtmfMethod.INFO
+        prm.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if info else pj.PJSUA_DTMF_METHOD_RFC2833
+        self.sendDtmf(prm)
+
+    def hold(self, on: bool) -> None:
+        """re-INVITE with sendonly, or back with sendrecv (RFC 3264 section 8.4)."""
+        if on:
+            self.setHold(call_parameters())
+            return
+        prm = call_parameters()
+        prm.opt.flag = pj.PJSUA_CALL_UNHOLD
+        self.reinvite(prm)
+
+    def read_stats(self) -> MediaStats:
+        """Pjmedia's counters as they are now, or as they last were when the stream is gone."""
+        with contextlib.suppress(pj.Error):
+            stat = self.getStreamStat(0)
+            rx, tx = stat.rtcp.rxStat, stat.rtcp.txStat
+            self.stats = MediaStats(
+                rx_packets=rx.pkt,
+                rx_lost=rx.loss,
+                rx_discarded=rx.discard,
+                rx_reordered=rx.reorder,
+                rx_duplicated=rx.dup,
+                rx_jitter_ms=rx.jitterUsec.mean / 1000,
+                tx_packets=tx.pkt,
+                tx_lost=tx.loss,
+                tx_jitter_ms=tx.jitterUsec.mean / 1000,
+                rtt_ms=stat.rtcp.rttUsec.mean / 1000,
+            )
+        return self.stats
+
+
+def call_parameters(
+    status: int = 0, reason: str = "", headers: Mapping[str, str] | None = None
+) -> pj.CallOpParam:
+    """pjsua2's parameters for one audio stream, with an optional status, phrase and extra headers."""
+    prm = pj.CallOpParam(True)
+    prm.opt.audioCount = 1
+    prm.opt.videoCount = 0
+    if status:
+        prm.statusCode = status
+    if reason:
+        prm.reason = reason
+    for name, value in (headers or {}).items():
+        header = pj.SipHeader()
+        header.hName = name
+        header.hValue = value
+        prm.txOption.headers.append(header)
+    return prm
+
+
+def _reason_header(prm: Any) -> str:
+    """The text of the peer's Reason header in the message that ended the call (RFC 3326)."""
+    try:
+        message = str(prm.e.body.tsxState.src.rdata.wholeMsg)
+    except AttributeError:
+        return ""
+    for line in message.split("\r\n\r\n", 1)[0].splitlines():
+        if line.lower().startswith("reason:"):
+            return clean(line.split(":", 1)[1])
+    return ""

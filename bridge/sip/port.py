@@ -1,0 +1,338 @@
+"""The audio of one leg, and the clock that moves it.
+
+    RTP ─► pjmedia jitter buffer ─► NativeStream.read ─► Dejitter ─► Intake ─► asyncio loop (read)
+    RTP ◄─ pjmedia encoder ◄─────── NativeStream.write ◄─ Playout.pull ◄────── asyncio loop (play, clear)
+
+`MediaClock` is one thread for all legs of a worker: it wakes at absolute times every `tick_ms`, takes whatever
+audio has come
+in (the uplink waits for no clock) and hands out one packet of playout audio every ptime (that is the playout
+clock). It
+copies bytes and returns: no log, no await, no SIP call, no lock but the port's own, held for microseconds
+because the loop
+pushes and clears while the clock pulls.
+
+Where the native path is not available (see natives.py) `ConferencePort` moves the same frames through pjsua2's
+conference
+bridge: slower, same behaviour. pjsua2 is imported only here, in agent.py and in pjcall.py.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pjsua2 as pj
+
+from bridge.media.dejitter import Dejitter
+from bridge.media.frame import FRAME_BYTES, FRAME_MS, SILENCE
+from bridge.media.intake import Intake
+from bridge.media.playout import Cleared, Playout, PlayoutEvent
+from bridge.sip.natives import NativeStream
+
+RECORD_DELAY_FRAMES = (
+    2  # both channels of a recording run this much behind, so that ordinary jitter leaves no gap
+)
+RECORD_MAX_FRAMES = (
+    15  # a burst beyond this drops the oldest caller audio from the recording, never from the call
+)
+MAX_LATE_S = 0.2  # a clock later than this starts anew instead of sending the backlog as a burst
+
+Tap = Callable[[bytes, bytes], None]
+
+
+@dataclass(slots=True)
+class ClockStats:
+    """Lateness of the media clock in seconds, since the last reading."""
+
+    ticks: int = 0
+    late_ticks: int = 0
+    max_late_s: float = 0.0
+    restarts: int = 0
+
+
+class AudioPort:
+    """Caller audio out (`read`), agent audio in (`play`, `clear`). The loop's side of one leg's media.
+
+    Everything is 8 kHz mono PCM. Made and used on the asyncio loop; `_tick` and friends run on the media thread.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, playout: Playout, intake: Intake, dejitter: Dejitter
+    ) -> None:
+        self._loop = loop
+        self._playout = playout
+        self._intake = intake
+        self._dejitter = dejitter
+        self._lock = threading.Lock()
+        self._stream: NativeStream | None = None
+        self._next_write_s = 0.0
+        self._unsent = b""
+        self._readable = asyncio.Event()
+        self._played = asyncio.Event()
+        self._wake_scheduled = False
+        self._playing = False
+        self._paused = False
+        self._tap: Tap | None = None
+        self._caller_frames: deque[bytes] = deque(maxlen=RECORD_MAX_FRAMES)
+        self._agent_frames: deque[bytes] = deque()
+        self._rx_packets = 0
+        self.last_rx_s = time.monotonic()
+
+    # ---- the loop's side -------------------------------------------------------------------------------------
+
+    async def read(self) -> bytes:
+        """The next 20 ms of caller audio (320 bytes). Safe to cancel: nothing is lost."""
+        while True:
+            with self._lock:
+                frame = self._intake.pull()
+                if frame is None:
+                    self._readable.clear()
+            if frame is not None:
+                return frame
+            await self._readable.wait()
+
+    def play(self, item_id: str, pcm: bytes) -> int:
+        """Queue agent audio of one response item. Returns the bytes refused because the queue is full."""
+        with self._lock:
+            return self._playout.push(item_id, pcm)
+
+    def finish(self, item_id: str) -> None:
+        """No more audio of `item_id` comes."""
+        with self._lock:
+            self._playout.finish(item_id)
+
+    def clear(self) -> Cleared:
+        """Stop speaking within one frame. The answer says what was heard, and of which item."""
+        with self._lock:
+            return self._playout.clear()
+
+    async def playout_events(self) -> list[PlayoutEvent]:
+        """What the playout clock did since the last call; waits until there is something. Safe to cancel."""
+        while True:
+            with self._lock:
+                events = self._playout.events()
+                if not events:
+                    self._played.clear()
+            if events:
+                return events
+            await self._played.wait()
+
+    @property
+    def queued_ms(self) -> float:
+        """Agent audio that waits to be heard."""
+        return self._playout.queued_ms
+
+    @property
+    def intake_dropped_ms(self) -> float:
+        """Caller audio lost because the loop did not keep up."""
+        return self._intake.dropped_ms
+
+    def start(self, tap: Tap | None = None) -> None:
+        """The call is answered: audio queued so far begins to play. `tap` gets (caller, agent) frames, aligned.
+
+        It is called on the media thread and must not block.
+        """
+        with self._lock:
+            self._intake.clear()
+            self._tap = tap
+            self._caller_frames.extend([SILENCE] * RECORD_DELAY_FRAMES)
+            self._agent_frames.extend([SILENCE] * RECORD_DELAY_FRAMES)
+            self.last_rx_s = time.monotonic()
+            self._playing = True
+
+    def pause(self, paused: bool) -> None:
+        """On hold nothing is heard: the playout clock stops, and so does the caller's audio."""
+        with self._lock:
+            self._paused = paused
+            self._intake.clear()
+            self.last_rx_s = time.monotonic()
+
+    def stop(self) -> None:
+        """The call is over: no more frames reach the tap."""
+        with self._lock:
+            self._playing = False
+            self._tap = None
+
+    def _wake(self) -> None:
+        self._wake_scheduled = False
+        self._readable.set()
+        self._played.set()
+
+    # ---- the pj thread's side --------------------------------------------------------------------------------
+
+    def attach(self, stream: NativeStream) -> None:
+        """A stream was created: the media clock serves it from now on."""
+        with self._lock:
+            self._detach_locked()
+            self._stream = stream
+            self._dejitter.reset()
+            self._next_write_s = time.monotonic()
+            self._rx_packets = 0
+
+    def detach(self) -> None:
+        """The stream is about to be destroyed. After this returns the media thread does not touch it."""
+        with self._lock:
+            self._detach_locked()
+
+    def _detach_locked(self) -> None:
+        if self._stream is not None:
+            self._stream.release()
+            self._stream = None
+
+    # ---- the media thread's side -----------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Move what is due: all audio that came in, and one packet out if its time has come."""
+        with self._lock:
+            stream = self._stream
+            if stream is None:
+                return
+            self._receive(stream, now)
+            if now >= self._next_write_s:
+                self._send(stream, now)
+
+    def _receive(self, stream: NativeStream, now: float) -> None:
+        size = stream.queued_frames()
+        packets, lost = stream.received()
+        if packets != self._rx_packets:
+            self._rx_packets = packets
+            self.last_rx_s = now
+        pull = self._dejitter.poll(size, packets, now, lost)
+        for _ in range(pull.frames):
+            self.give(SILENCE if pull.filler else stream.read())
+
+    def _send(self, stream: NativeStream, now: float) -> None:
+        pcm = self._unsent
+        while len(pcm) < stream.frame_bytes:
+            pcm += self.take()
+        stream.write(pcm[: stream.frame_bytes])
+        self._unsent = pcm[stream.frame_bytes :]
+        self._next_write_s += stream.ptime_ms / 1000
+        if now - self._next_write_s > MAX_LATE_S:
+            self._next_write_s = now
+
+    def give(self, pcm: bytes) -> None:
+        """Caller audio from the network, any whole number of 20 ms frames. Lock held."""
+        if not self._playing or self._paused:
+            return
+        for start in range(0, len(pcm), FRAME_BYTES):
+            frame = pcm[start : start + FRAME_BYTES]
+            self._intake.push(frame)
+            if self._tap is not None:
+                self._caller_frames.append(frame)
+        self._wake_loop()
+
+    def take(self) -> bytes:
+        """The 20 ms that are due to the caller now. Lock held."""
+        if not self._playing or self._paused:
+            return SILENCE
+        frame = self._playout.pull()
+        if self._playout.has_events:
+            self._wake_loop()
+        if self._tap is not None:
+            self._agent_frames.append(frame)
+            caller = self._caller_frames.popleft() if self._caller_frames else SILENCE
+            self._tap(caller, self._agent_frames.popleft())
+        return frame
+
+    def _wake_loop(self) -> None:
+        if not self._wake_scheduled:
+            self._wake_scheduled = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is on its way out
+                self._loop.call_soon_threadsafe(self._wake)
+
+
+class MediaClock:
+    """The thread that ticks every attached port. It sleeps without ticks while no leg has media."""
+
+    def __init__(self, tick_ms: int, register_thread: Callable[[str], None]) -> None:
+        self._tick_s = tick_ms / 1000
+        self._register_thread = register_thread
+        self._ports: tuple[AudioPort, ...] = ()
+        self._work = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="media-clock", daemon=True)
+        self.stats = ClockStats()
+
+    def start(self) -> None:
+        """Start the thread; pjlib must be initialised."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it: afterwards no stream is touched."""
+        self._stopping = True
+        self._work.set()
+        self._thread.join(timeout=1)
+
+    def add(self, port: AudioPort) -> None:
+        """Tick `port` from now on. pj thread."""
+        self._ports = (*self._ports, port)
+        self._work.set()
+
+    def remove(self, port: AudioPort) -> None:
+        """Tick `port` no more. pj thread."""
+        self._ports = tuple(other for other in self._ports if other is not port)
+
+    def _run(self) -> None:
+        self._register_thread("media-clock")
+        due = time.monotonic()
+        while not self._stopping:
+            if not self._ports:
+                self._work.clear()
+                if not self._ports:
+                    self._work.wait()
+                due = time.monotonic()
+            due += self._tick_s
+            now = time.monotonic()
+            if due > now:
+                time.sleep(due - now)
+                now = time.monotonic()
+            due = self._account(now, due)
+            for port in self._ports:
+                port.tick(now)
+
+    def _account(self, now: float, due: float) -> float:
+        """Count lateness; a clock that is hopelessly late starts anew. Returns the deadline in force."""
+        late = now - due
+        self.stats.ticks += 1
+        self.stats.max_late_s = max(self.stats.max_late_s, late)
+        if late > self._tick_s:
+            self.stats.late_ticks += 1
+        if late > MAX_LATE_S:
+            self.stats.restarts += 1
+            return now
+        return due
+
+
+class ConferencePort(pj.AudioMediaPort):  # type: ignore[misc]  # pjsua2 has no types
+    """The slow way: the same port behind pjsua2's conference bridge. Its callbacks run on pjmedia's clock thread."""
+
+    def __init__(self, port: AudioPort) -> None:
+        super().__init__()
+        self._port = port
+
+    def create(self, name: str) -> None:
+        """Register with the conference bridge as an 8 kHz mono port with 20 ms frames. pj thread."""
+        audio_format = pj.MediaFormatAudio()
+        audio_format.init(pj.PJMEDIA_FORMAT_PCM, 8000, 1, FRAME_MS * 1000, 16)
+        self.createPort(name, audio_format)
+
+    def onFrameRequested(self, frame: "pj.MediaFrame") -> None:  # noqa: N802  # pjsua2's name
+        """Pjmedia wants 20 ms for the caller."""
+        with self._port._lock:  # noqa: SLF001  # the fallback is part of the port
+            pcm = self._port.take()
+        frame.type = pj.PJMEDIA_FRAME_TYPE_AUDIO
+        frame.buf = pj.ByteVector(pcm)
+        frame.size = len(pcm)
+
+    def onFrameReceived(self, frame: "pj.MediaFrame") -> None:  # noqa: N802  # pjsua2's name
+        """Pjmedia has 20 ms of the caller."""
+        if frame.type != pj.PJMEDIA_FRAME_TYPE_AUDIO or not frame.size:
+            return
+        pcm = bytes(frame.buf)
+        with self._port._lock:  # noqa: SLF001  # the fallback is part of the port
+            self._port.last_rx_s = time.monotonic()
+            self._port.give(pcm)

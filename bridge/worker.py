@@ -1,0 +1,196 @@
+"""The data-plane process: one SIP user agent, at most four calls, one asyncio loop. Composition root, no rules.
+
+    supervisor ──starts──► worker ◄──link──► control
+                             └ SipAgent ─► Call (one task each) ─► Realtime session
+
+Configuration comes from the supervisor as JSON, the plan from control over the link (or, while control is
+away, from the
+file control wrote last). Without a plan, and while draining, INVITEs get 503. SIGTERM drains: no new calls,
+the running ones
+end by themselves or at the drain deadline. Nothing here imports the control plane's packages: a worker stays small.
+"""
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bridge.call.call import Call, CallDeps
+from bridge.call.journal import Journal
+from bridge.config import WorkerConfig
+from bridge.dialplan.plan import Plan
+from bridge.errors import BridgeError, LinkError
+from bridge.link.client import LinkClient, LinkHandlers
+from bridge.media.recorder import RecorderThread
+from bridge.realtime.usage import load_prices
+from bridge.records.log import configure
+from bridge.sip.agent import SipAgent
+from bridge.sip.events import HangUpBy, HungUp, Invite
+from bridge.sip.leg import Leg
+
+log = structlog.get_logger(__name__)
+
+SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much instead of 5 ms (design §2)
+STOP_WAIT_S = 3.0
+DELIVERY_WAIT_S = 2.0
+
+
+class Worker:
+    """The pieces of one worker and the calls it carries."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._plan: Plan | None = None
+        self._calls: dict[str, Call] = {}
+        self._draining = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: asyncio.TaskGroup
+        self._agent: SipAgent
+        self._deps: CallDeps
+        self._link = LinkClient(
+            Path(config.paths.link_socket),
+            config.index,
+            Path(config.paths.spool),
+            LinkHandlers(plan=self.take_plan, drain=self.drain, hang_up=self._hang_up, facts=self._facts),
+        )
+
+    async def run(self) -> None:
+        """Until drained."""
+        config = self._config
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.drain)
+        self._read_last_plan()
+        log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with RecorderThread() as recorder:
+            self._deps = CallDeps(config, load_prices(), recorder, self._link.emit, self._link.request)
+            async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
+                await self._serve()
+        self._link.close()
+        log.info("worker.stopped")
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as self._tasks:
+            link = self._tasks.create_task(self._link.run())
+            self._agent.listen(self._incoming, self._refused)
+            await self._draining.wait()
+            await self._drain()
+            await self._link.delivered(DELIVERY_WAIT_S)
+            link.cancel()
+
+    # ---- calls -----------------------------------------------------------------------------------------------
+
+    def _incoming(self, leg: Leg) -> None:
+        plan = self._plan
+        if plan is None:
+            self._tasks.create_task(self._turn_away(leg))
+            return
+        call = Call(leg, plan, self._deps)
+        self._calls[call.id] = call
+        self._idle.clear()
+        self._tasks.create_task(self._carry(call), name=f"call-{call.id[:8]}")
+
+    async def _carry(self, call: Call) -> None:
+        try:
+            await call.run()
+        finally:
+            self._calls.pop(call.id, None)
+            if not self._calls:
+                self._idle.set()
+
+    async def _turn_away(self, leg: Leg) -> None:
+        self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
+        await leg.hang_up(HangUpBy.BRIDGE, 503, "no dialplan yet")
+
+    def _refused(self, leg_id: str, invite: Invite, status: int, reason: str) -> None:
+        self._record_refusal(leg_id, invite, status, reason)
+
+    def _record_refusal(self, call_id: str, invite: Invite, status: int, reason: str) -> None:
+        log.warning(
+            "call.refused", call_id=call_id, status=status, reason=reason, pii_from=invite.caller.user
+        )
+        version = self._plan.version if self._plan else ""
+        journal = Journal(call_id, self._link.emit)
+        journal.started(invite, route="", plan_version=version, worker=self._config.name)
+        journal.ended(HungUp(HangUpBy.BRIDGE, status, reason))
+
+    # ---- control's words -------------------------------------------------------------------------------------
+
+    def take_plan(self, text: str) -> None:
+        """A plan from control. One that this worker cannot read leaves the running one in force."""
+        try:
+            plan = Plan.from_json(text)
+        except LinkError as error:
+            in_force = self._plan.version if self._plan else ""
+            log.warning("plan.refused", reason=str(error), in_force=in_force)
+            return
+        self._plan = plan
+        log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
+
+    def drain(self) -> None:
+        """Take no new calls; end when the running ones are over."""
+        if hasattr(self, "_agent"):
+            self._agent.accepting = False
+        self._draining.set()
+
+    async def _drain(self) -> None:
+        log.info("worker.draining", calls=len(self._calls))
+        try:
+            async with asyncio.timeout(self._config.deadlines.drain_s):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("worker.drain_deadline", calls=len(self._calls))
+            for call in tuple(self._calls.values()):
+                await call.hang_up(503, "shutdown", "the drain deadline passed")
+            async with asyncio.timeout(STOP_WAIT_S):
+                await self._idle.wait()
+
+    def _hang_up(self, call_id: str, reason: str) -> None:
+        call = self._calls.get(call_id)
+        if call is not None:
+            self._tasks.create_task(call.hang_up(200, reason, "asked by control"))
+
+    def _facts(self) -> Mapping[str, Any]:
+        agent = getattr(self, "_agent", None)
+        clock = agent.clock.stats if agent is not None else None
+        return {
+            "sip_port": self._config.sip.port,
+            "plan_version": self._plan.version if self._plan else "",
+            "calls": len(self._calls),
+            "clock_late_ticks": clock.late_ticks if clock else 0,
+            "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
+        }
+
+    def _read_last_plan(self) -> None:
+        """While control is away (it may be restarting) the plan it wrote last is in force."""
+        path = Path(self._config.paths.state_dir, "run", "plan.json")
+        try:
+            self.take_plan(path.read_text(encoding="utf-8"))
+        except OSError:
+            log.info("plan.none_on_disk", path=str(path))
+
+
+def main() -> int:
+    """`python -m bridge worker`: configuration as one line of JSON on standard input.
+
+    Exit status 1: could not start.
+    """
+    config = WorkerConfig.from_json(sys.stdin.readline())
+    configure(config.name, level=config.log.level, style=config.log.format, redact=config.log.redact)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    threading.current_thread().name = "loop"
+    try:
+        asyncio.run(Worker(config).run())
+    except* BridgeError as group:
+        log.error("worker.failed", reason="; ".join(str(error) for error in group.exceptions))  # noqa: TRY400
+        return_code = 1
+    else:
+        return_code = 0
+    return return_code
