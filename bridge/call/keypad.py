@@ -1,8 +1,7 @@
 """Keypad digits of the caller, gathered until the caller pauses or presses `#`.
 
-So the model hears a number as one. A machine: digits and `now` in, whole entries out. OpenAI's service never sees RFC 4733 events on a WebSocket
-session, so the
-conversation tells it in words.
+So the model hears a number as one. A machine: digits and `now` in, whole entries out. OpenAI's service never sees
+RFC 4733 events on a WebSocket session, so the conversation tells it in words.
 """
 
 

@@ -1,0 +1,29 @@
+"""`python -m bridge …`: the same as the `sipbridge` command, plus the two processes the supervisor starts.
+
+`worker` and `control` are told apart before anything heavy is imported: a worker must never load the control plane's
+packages, and numpy must not start a thread pool in a process that moves four phone calls.
+"""
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run the process or command named on the command line; returns its exit status."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    role = sys.argv[1] if len(sys.argv) > 1 else ""
+    if role == "worker":
+        from bridge.worker import main as worker  # noqa: PLC0415  # see above
+
+        return worker()
+    if role == "control":
+        from bridge.control import main as control  # noqa: PLC0415  # see above
+
+        return control()
+    from bridge.cli.main import run  # noqa: PLC0415  # see above
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

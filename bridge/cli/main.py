@@ -1,0 +1,67 @@
+"""`sipbridge`: the root of the command line. Each command lives in its own file; this one only joins them.
+
+Sub-commands are imported when they are asked for, so that `sipbridge call` does not wait for the store's packages.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from bridge.errors import BridgeError
+
+COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group of commands
+    "serve": ("bridge.cli.serve", "serve", "Run the bridge: supervisor, control and workers."),
+    "call": ("bridge.cli.call", "call", "Place a SIP call that speaks, listens and records."),
+    "sim": ("bridge.cli.sim", "sim", "Run the local engine, a Realtime server without key or network."),
+    "dialplan": ("bridge.cli.dialplan", "app", "Check and explain dialplans."),
+    "calls": ("bridge.cli.calls", "app", "Look at calls, running and past."),
+    "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Loads a sub-command when it is used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # click's signature
+        """All names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # click's signature
+        """The command as click wants it, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, text = COMMANDS[cmd_name]
+        target = getattr(importlib.import_module(module), attribute)
+        if isinstance(target, typer.Typer):
+            command: Any = typer.main.get_group(target)
+        else:
+            single = typer.Typer(add_completion=False)
+            single.command(name=cmd_name)(target)
+            command = typer.main.get_command(single)
+        command.name = cmd_name
+        command.help = command.help or text
+        command.short_help = text
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup, no_args_is_help=True, add_completion=False, help="A telephony voice agent bridge."
+)
+
+
+@app.callback()
+def root() -> None:
+    """A telephony voice agent bridge: SIP calls in, speech-to-speech Realtime sessions out."""
+
+
+def run() -> int:
+    """Entry point of the `sipbridge` command. Our own errors end with their sentence and status 1, not a traceback."""
+    try:
+        app()
+    except BridgeError as error:
+        print(error, file=sys.stderr)  # noqa: T201  # the command line speaks to a person
+        return 1
+    return 0
