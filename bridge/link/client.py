@@ -83,8 +83,8 @@ class LinkCounters:
 
 
 def new_boot() -> str:
-    """A name for this life of a process, sortable by time: `<unix ms in hex>_<pid>`."""
-    return f"{int(time.time() * 1000):011x}_{os.getpid()}"
+    """A name for this life of a process: the supervisor's (BRIDGE_BOOT), else `<unix ms in hex>_<pid>`."""
+    return os.environ.get("BRIDGE_BOOT") or f"{int(time.time() * 1000):011x}_{os.getpid()}"
 
 
 class LinkClient:

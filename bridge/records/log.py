@@ -22,14 +22,14 @@ Fields = MutableMapping[str, Any]
 
 
 def configure(
-    process: str,
-    *,
     level: str = "info",
     style: Literal["json", "console"] = "json",
+    *,
     redact: bool = True,
+    process: str = "",
     stream: TextIO | None = None,
 ) -> None:
-    """Set up logging for this process; `process` (`worker-0`, `control`, …) stands in every line."""
+    """Set up logging for this process; `process` (`control`, …), when given, stands in every line."""
     output = stream or sys.stderr
     structlog.configure(
         processors=[
@@ -46,10 +46,11 @@ def configure(
     )
     # Libraries (websockets, alembic, asyncio) speak to the standard logging: warnings and worse come through.
     logging.basicConfig(
-        level=logging.WARNING, stream=output, format=f"{process} %(name)s: %(message)s", force=True
+        level=logging.WARNING, stream=output, format=f"{process} %(name)s: %(message)s".lstrip(), force=True
     )
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(process=process)
+    if process:
+        structlog.contextvars.bind_contextvars(process=process)
 
 
 def redact_pii(_logger: Any, _method: str, fields: Fields) -> Fields:
@@ -71,7 +72,7 @@ def render_json(_logger: Any, _method: str, fields: Fields) -> str:
 def render_line(_logger: Any, _method: str, fields: Fields) -> str:
     """One line for a person: `23:15:04 control info    plan loaded  routes=3`."""
     rest = dict(fields)
-    time, process = str(rest.pop("timestamp", ""))[11:19], rest.pop("process", "")
+    time, process = str(rest.pop("timestamp", ""))[11:19], rest.pop("process", rest.pop("worker", "bridge"))
     level, event = rest.pop("level", ""), rest.pop("event", "")
     trace = rest.pop("exception", None)
     words = " ".join(f"{key}={value}" for key, value in rest.items())

@@ -131,7 +131,7 @@ VICTIM = """
 import asyncio, pathlib, sys
 from bridge.records.log import configure
 from tests.fakes.link import client
-configure("victim")
+configure()
 async def main():
     async with client(pathlib.Path(sys.argv[1]), boot="victim") as link:
         print("ready", flush=True)

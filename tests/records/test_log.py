@@ -15,7 +15,7 @@ def stream():
 
 
 def test_a_line_is_one_json_object_with_the_process_in_it(stream):
-    configure("control", stream=stream)
+    configure(process="control", stream=stream)
     structlog.get_logger("x").info("plan loaded", routes=3, path=object)
     line = json.loads(stream.getvalue())
     assert (line["event"], line["routes"], line["process"], line["level"]) == (
@@ -29,7 +29,7 @@ def test_a_line_is_one_json_object_with_the_process_in_it(stream):
 
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_personal_data_is_masked_at_any_depth(stream, style):
-    configure("worker-0", style=style, stream=stream)
+    configure("info", style, stream=stream)
     structlog.get_logger("x").warning(
         "call", pii_from="+4930123456", call={"pii_to": "5551234", "id": "c1"}, n=1
     )
@@ -40,19 +40,19 @@ def test_personal_data_is_masked_at_any_depth(stream, style):
 
 
 def test_the_operator_may_keep_personal_data(stream):
-    configure("worker-0", redact=False, stream=stream)
+    configure(redact=False, stream=stream)
     structlog.get_logger("x").info("call", pii_from="+4930123456")
     assert json.loads(stream.getvalue())["pii_from"] == "+4930123456"
 
 
 def test_lines_below_the_level_are_not_written(stream):
-    configure("worker-0", level="warning", stream=stream)
+    configure("warning", stream=stream)
     structlog.get_logger("x").info("chatter")
     assert stream.getvalue() == ""
 
 
 def test_a_console_line_reads_like_a_sentence_and_keeps_the_traceback(stream):
-    configure("control", style="console", stream=stream)
+    configure("info", "console", process="control", stream=stream)
     try:
         int("x")
     except ValueError:

@@ -1,0 +1,144 @@
+"""From settings to running processes: what `sipbridge serve` does before the supervisor takes over.
+
+    Settings ──► ports chosen, plan checked ──► run/serve.json, run/worker-<i>.json ──exec──► bridge.supervisor
+
+This half needs pydantic and the dialplan loader; the supervisor must stay small. So it is done in the
+same process before that, and then replaced by it (exec): same pid, same terminal, none of the memory.
+Called by the CLI, once, on the only thread.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bridge.config import PathsConfig
+from bridge.dialplan import load as dialplan
+from bridge.errors import BridgeError, Problem, SettingsError
+from bridge.ports import free_sip_port, free_tcp_port
+from bridge.settings import Settings, missing_secrets, worker_config
+from bridge.supervision import Limits
+from bridge.supervisor import Program, SupervisorError, lock
+
+DRAIN_MARGIN_S = 5.0
+"""A worker ends its drain by itself at drain_s; the supervisor steps in only after that."""
+SIM, CONTROL, WORKER = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Everything the supervisor is told."""
+
+    programs: tuple[Program, ...]
+    limits: Limits
+    announcement: str
+
+
+def run(settings: Settings, config_path: Path | None) -> int:
+    """Check, prepare, become the supervisor: returns only by an error.
+
+    Raises BridgeError: the dialplan is wrong, a secret or a port is missing, or a bridge already runs here.
+    """
+    problems = missing_secrets(settings, os.environ)
+    if problems:
+        raise SettingsError(problems)
+    dialplan.load(settings.dialplans, tuple(settings.providers))
+    try:
+        held = lock(str(settings.state_dir))
+    except SupervisorError as error:
+        raise BridgeError(str(error)) from error
+    serve = prepare(settings, config_path)
+    path = settings.state_dir / "run" / "serve.json"
+    path.write_text(json.dumps(asdict(serve)), encoding="utf-8")
+    os.set_inheritable(held, True)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "bridge.supervisor", str(path), str(held)])  # noqa: S606
+
+
+def prepare(settings: Settings, config_path: Path | None) -> Serve:
+    """Choose ports, write the workers' configurations, and list the processes."""
+    embedded = config_path is None
+    sip_port = _sip_port(settings, may_move=embedded)
+    console_port = _console_port(settings, may_move=embedded)
+    sim = _sim(settings)
+    local_url = f"ws://127.0.0.1:{sim[1]}/v1/realtime" if sim else None
+    run_dir = settings.state_dir / "run"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    configuration = ("--config", str(config_path.absolute())) if config_path else ()
+    environ = {"SIPBRIDGE_SIP__PORT": str(sip_port), "SIPBRIDGE_CONSOLE__PORT": str(console_port)}
+    programs = [sim[0]] if sim else []
+    programs.append(
+        Program("control", CONTROL, _command("control", *configuration), environ, says_ready=True)
+    )
+    for index in range(settings.workers):
+        worker = worker_config(settings, index, sip_port=sip_port, local_url=local_url)
+        path = run_dir / f"worker-{index}.json"
+        path.write_text(worker.to_json() + "\n", encoding="utf-8")
+        paths: PathsConfig = worker.paths
+        programs.append(
+            Program(
+                worker.name,
+                WORKER,
+                _command("worker"),
+                stdin=str(path),
+                spool_dir=paths.spool,
+                index=index,
+                says_ready=True,
+            )
+        )
+    limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
+    return Serve(tuple(programs), limits, _announcement(settings, sip_port, console_port))
+
+
+def _command(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "bridge", *words)
+
+
+def _sim(settings: Settings) -> tuple[Program, int] | None:
+    """The local engine and its port, when a provider needs it. The port stays over restarts of the engine."""
+    local = [spec for spec in settings.providers.values() if spec.kind == "local" and spec.url is None]
+    if not local:
+        return None
+    port = free_tcp_port("127.0.0.1")
+    scenario = ("--scenario", str(local[0].scenario)) if local[0].scenario else ()
+    return Program("sim", SIM, _command("sim", "--port", str(port), *scenario), says_ready=True), port
+
+
+def _sip_port(settings: Settings, *, may_move: bool) -> int:
+    """The first worker's port. Only the embedded default moves: trunks and phones know a configured one."""
+    wanted = settings.sip.port
+    port = free_sip_port(settings.sip.bind, wanted, settings.workers)
+    if port != wanted and not may_move:
+        message = f"{settings.sip.bind}:{wanted} is taken (or one of the {settings.workers} ports from it on)"
+        raise SettingsError([Problem("settings", 0, 0, "sip.port", message, f"{port} is free")])
+    return port
+
+
+def _console_port(settings: Settings, *, may_move: bool) -> int:
+    wanted = settings.console.port
+    if not may_move:
+        return wanted
+    try:
+        return free_sip_port(settings.console.bind, wanted)
+    except SettingsError:
+        return wanted
+
+
+def _announcement(settings: Settings, sip_port: int, console_port: int) -> str:
+    lines = [
+        f"SIP on {settings.sip.bind}:{sip_port + index}/udp (worker {index})"
+        for index in range(settings.workers)
+    ]
+    if sip_port != settings.sip.port:
+        lines.append(f"port {settings.sip.port} was taken, so SIP moved to {sip_port}")
+    lines.append(
+        f"health on http://{_host(settings.console.bind)}:{console_port}/healthz, /metrics beside it"
+    )
+    if console_port != settings.console.port:
+        lines.append(f"port {settings.console.port} was taken, so health moved to {console_port}")
+    return "\nsipbridge: ".join(lines)
+
+
+def _host(bind: str) -> str:
+    return f"[{bind}]" if ":" in bind else bind
