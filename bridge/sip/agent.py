@@ -31,6 +31,7 @@ from bridge.errors import MediaError, SipError
 from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
+from bridge.sip.doorman import Doorman
 from bridge.sip.events import HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
 from bridge.sip.leg import Leg
@@ -106,6 +107,7 @@ class SipAgent:
         self.accepting = False
         self.natives: Natives | None = None
         self.clock: MediaClock
+        self._doorman: Doorman
         self.info: AgentInfo
 
     # ---- the loop's side -------------------------------------------------------------------------------------
@@ -204,20 +206,21 @@ class SipAgent:
         self._commands.put(run)
 
     def incoming(self, call_index: int, invite: Invite) -> None:
-        """An INVITE passed pjsip's own checks: make its leg, or refuse it."""
-        full = len(self._calls) >= self._sip.max_calls
+        """An INVITE passed the doorman and pjsip's own checks: make its leg."""
         leg = self._new_leg(invite, incoming=True)
-        call = PjCall(self, self._account, leg, call_index)
-        if full or not self.accepting:
-            reason = "All Lines Busy" if full else "Draining"
-            self._dead.append(call)
-            call.hangup(call_parameters(503, reason, {"Retry-After": "5"}))
-            if self._on_refused is not None:
-                self.to_loop(self._on_refused, leg.id, invite, 503, reason)
-            return
-        self._calls[leg.id] = call
+        self._calls[leg.id] = PjCall(self, self._account, leg, call_index)
         if self._on_incoming is not None:
             self.to_loop(self._on_incoming, leg)
+
+    def _verdict(self) -> tuple[int, str] | None:
+        """Whether an INVITE may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503)."""
+        if len(self._calls) >= self._sip.max_calls:
+            return 503, "All Lines Busy"
+        return None if self.accepting else (503, "Not Accepting Calls")
+
+    def _turned_away(self, invite: Invite, status: int, phrase: str) -> None:
+        if self._on_refused is not None:
+            self.to_loop(self._on_refused, uuid.uuid4().hex, invite, status, phrase)
 
     def forget(self, call: PjCall) -> None:
         """The call is over. The object itself goes after its callback has returned, on this thread."""
@@ -242,6 +245,7 @@ class SipAgent:
                     self._commands.get_nowait()()
         self._hang_up_all(endpoint)
         self.clock.stop()
+        self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
         del self._account
@@ -261,6 +265,9 @@ class SipAgent:
         _allow_codecs(endpoint, self._sip.codecs)
         self._account = _PjAccount(self)
         self._account.create(self._account_config())
+        self._doorman = Doorman(Path(pj_extension.__file__), self._verdict, self._turned_away)
+        if not self._doorman.stand():
+            raise SipError(500, "pjsip does not take the doorman module")
         self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)
         self.clock.start()
         audio = "direct" if self.natives else "conference"

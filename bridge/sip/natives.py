@@ -8,16 +8,13 @@ reading and writing it directly costs 2 µs and waits for nothing (measured: RTP
 The structures below are those of pjproject 2.15.1 (pjmedia/frame.h, port.h, jbuf.h, rtcp.h). `check()` proves
 each layout on live
 objects made for that purpose; any surprise, or another version, and the worker uses the conference bridge instead.
-Called on the pj thread (check) and the media thread (the rest); both are registered with pjlib. PyDLL keeps
-the GIL: the
-calls take microseconds, and giving the GIL away in each would cost a switch interval whenever the loop is
-busy. It cannot
-deadlock because no thread of pjmedia asks for the GIL while it holds a stream's lock (callbacks are queued,
-log goes to a file).
+Called on the pj thread (check) and the media thread (the rest); both are registered with pjlib.
 """
 
 import ctypes
 from pathlib import Path
+
+from bridge.sip.clibrary import POINTER, Signatures, open_library
 
 TESTED_VERSION = b"2.15.1"
 FRAME_AUDIO = 1  # PJMEDIA_FRAME_TYPE_AUDIO
@@ -83,38 +80,30 @@ class _PortInfo(ctypes.Structure):
     )
 
 
-def _load(extension: Path) -> ctypes.PyDLL:
-    library = ctypes.PyDLL(str(extension))
-    pointer = ctypes.c_void_p
-    signatures = {
-        "pj_get_version": (ctypes.c_char_p, []),
-        "pjsua_pool_create": (pointer, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
-        "pj_pool_release": (None, [pointer]),
-        "pjmedia_null_port_create": (
-            ctypes.c_int,
-            [pointer, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, pointer],
-        ),
-        "pjmedia_port_get_frame": (ctypes.c_int, [pointer, pointer]),
-        "pjmedia_port_put_frame": (ctypes.c_int, [pointer, pointer]),
-        "pjmedia_port_add_ref": (ctypes.c_int, [pointer]),
-        "pjmedia_port_dec_ref": (ctypes.c_int, [pointer]),
-        "pjmedia_port_destroy": (ctypes.c_int, [pointer]),
-        "pjmedia_stream_get_port": (ctypes.c_int, [pointer, pointer]),
-        "pjmedia_stream_get_stat_jbuf": (ctypes.c_int, [pointer, pointer]),
-        "pjmedia_stream_get_stat": (ctypes.c_int, [pointer, pointer]),
-        "pjmedia_jbuf_create": (
-            ctypes.c_int,
-            [pointer, pointer, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, pointer],
-        ),
-        "pjmedia_jbuf_put_frame": (None, [pointer, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int]),
-        "pjmedia_jbuf_get_state": (ctypes.c_int, [pointer, pointer]),
-        "pjmedia_jbuf_destroy": (ctypes.c_int, [pointer]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
-    return library
+_SIGNATURES: Signatures = {
+    "pj_get_version": (ctypes.c_char_p, []),
+    "pjsua_pool_create": (POINTER, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
+    "pj_pool_release": (None, [POINTER]),
+    "pjmedia_null_port_create": (
+        ctypes.c_int,
+        [POINTER, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, POINTER],
+    ),
+    "pjmedia_port_get_frame": (ctypes.c_int, [POINTER, POINTER]),
+    "pjmedia_port_put_frame": (ctypes.c_int, [POINTER, POINTER]),
+    "pjmedia_port_add_ref": (ctypes.c_int, [POINTER]),
+    "pjmedia_port_dec_ref": (ctypes.c_int, [POINTER]),
+    "pjmedia_port_destroy": (ctypes.c_int, [POINTER]),
+    "pjmedia_stream_get_port": (ctypes.c_int, [POINTER, POINTER]),
+    "pjmedia_stream_get_stat_jbuf": (ctypes.c_int, [POINTER, POINTER]),
+    "pjmedia_stream_get_stat": (ctypes.c_int, [POINTER, POINTER]),
+    "pjmedia_jbuf_create": (
+        ctypes.c_int,
+        [POINTER, POINTER, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, POINTER],
+    ),
+    "pjmedia_jbuf_put_frame": (None, [POINTER, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int]),
+    "pjmedia_jbuf_get_state": (ctypes.c_int, [POINTER, POINTER]),
+    "pjmedia_jbuf_destroy": (ctypes.c_int, [POINTER]),
+}
 
 
 class NativeStream:
@@ -181,7 +170,7 @@ class Natives:
     """
 
     def __init__(self, extension: Path) -> None:
-        self._library = _load(extension)
+        self._library = open_library(extension, _SIGNATURES)
 
     def check(self) -> str:
         """Say what is not as expected; an empty string when every layout is."""

@@ -1,0 +1,167 @@
+"""What a worker says to requests outside any dialog, before pjsua sees them.
+
+405 to what it does not serve, 503 when it is full or draining.
+Why: a default pjsua answers SUBSCRIBE, MESSAGE and REGISTER of strangers (200, dialogs, memory, a published
+use-after-free),
+and refuses the call beyond its compiled limit with 486 without telling anyone. The doorman is a pjsip module
+between the
+dialog layer and pjsua: requests inside dialogs never reach it. pjsua2 has no way to say this, so the module is
+handed to
+pjsip by address; the structures are those of pjproject 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
+"""
+
+import ctypes
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.sip.clibrary import POINTER, Signatures, open_library
+from bridge.sip.events import Invite
+from bridge.sip.headers import parse_invite
+
+PRIORITY = (
+    40  # behind the UA layer (32), which keeps what belongs to a dialog; before presence, messaging and pjsua
+)
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY"
+ALLOWED = frozenset(ALLOW.split(", "))
+RETRY_AFTER_S = "5"
+MAX_REMEMBERED = 256  # refused INVITEs whose retransmissions make no second record
+_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN; the packet lies near the start of pjsip_rx_data
+_SEARCH_BYTES = 400
+
+Verdict = tuple[int, str]
+Judge = Callable[[], Verdict | None]
+OnRefused = Callable[[Invite, int, str], None]
+_OnRequest = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+
+
+class _Text(ctypes.Structure):
+    """pj_str_t."""
+
+    _fields_ = (("text", ctypes.c_char_p), ("length", ctypes.c_long))
+
+
+class _ListHead(ctypes.Structure):
+    """The head of a pj_list of headers."""
+
+    _fields_ = (("previous", ctypes.c_void_p), ("next", ctypes.c_void_p))
+
+
+class _Module(ctypes.Structure):
+    """pjsip_module."""
+
+    _fields_ = (
+        ("previous", ctypes.c_void_p),
+        ("next", ctypes.c_void_p),
+        ("name", _Text),
+        ("id", ctypes.c_int),
+        ("priority", ctypes.c_int),
+        ("load", ctypes.c_void_p),
+        ("start", ctypes.c_void_p),
+        ("stop", ctypes.c_void_p),
+        ("unload", ctypes.c_void_p),
+        ("on_rx_request", _OnRequest),
+        ("on_rx_response", ctypes.c_void_p),
+        ("on_tx_request", ctypes.c_void_p),
+        ("on_tx_response", ctypes.c_void_p),
+        ("on_tsx_state", ctypes.c_void_p),
+    )
+
+
+_SIGNATURES: Signatures = {
+    "pjsua_get_pjsip_endpt": (POINTER, []),
+    "pjsua_pool_create": (POINTER, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
+    "pj_pool_release": (None, [POINTER]),
+    "pjsip_endpt_register_module": (ctypes.c_int, [POINTER, POINTER]),
+    "pjsip_endpt_unregister_module": (ctypes.c_int, [POINTER, POINTER]),
+    "pjsip_rx_data_get_info": (ctypes.c_char_p, [POINTER]),
+    "pjsip_generic_string_hdr_create": (POINTER, [POINTER, POINTER, POINTER]),
+    "pjsip_endpt_respond_stateless": (
+        ctypes.c_int,
+        [POINTER, POINTER, ctypes.c_int, POINTER, POINTER, POINTER],
+    ),
+}
+
+
+class Doorman:
+    """Stands at the door of one endpoint from `stand` to `leave`.
+
+    `judge()` says (status, phrase) when no call may come in now, else None. `on_refused` gets the INVITEs
+    turned away.
+    """
+
+    def __init__(self, extension: Path, judge: Judge, on_refused: OnRefused) -> None:
+        self._library = open_library(extension, _SIGNATURES)
+        self._judge = judge
+        self._on_refused = on_refused
+        self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._callback = _OnRequest(self._on_request)
+        self._module = _Module(
+            name=_Text(b"mod-doorman", 11), id=-1, priority=PRIORITY, on_rx_request=self._callback
+        )
+        self._endpoint: int | None = None
+
+    def stand(self) -> bool:
+        """Register with pjsip. False when it would not have us; pjsua's own behaviour stays then."""
+        self._endpoint = self._library.pjsua_get_pjsip_endpt()
+        return not self._library.pjsip_endpt_register_module(self._endpoint, ctypes.byref(self._module))
+
+    def leave(self) -> None:
+        """Unregister; before the endpoint is destroyed."""
+        self._library.pjsip_endpt_unregister_module(self._endpoint, ctypes.byref(self._module))
+
+    def _on_request(self, rdata: int) -> int:
+        """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
+        method = _method(self._library.pjsip_rx_data_get_info(rdata))
+        if method not in ALLOWED:
+            self._respond(rdata, 405, "Method Not Allowed", ("Allow", ALLOW))
+            return 1
+        verdict = self._judge() if method == "INVITE" else None
+        if verdict is None:
+            return 0
+        status, phrase = verdict
+        self._respond(rdata, status, phrase, ("Retry-After", RETRY_AFTER_S))
+        self._report(rdata, status, phrase)
+        return 1
+
+    def _respond(self, rdata: int, status: int, phrase: str, header: tuple[str, str]) -> None:
+        reason, name, value = _text(phrase), _text(header[0]), _text(header[1])
+        # A pool for each answer: what a flood allocates is gone again at once.
+        pool = self._library.pjsua_pool_create(b"doorman", 512, 512)
+        made = self._library.pjsip_generic_string_hdr_create(pool, ctypes.byref(name), ctypes.byref(value))
+        headers = _ListHead(made, made)
+        link = _ListHead.from_address(made)
+        link.previous = link.next = ctypes.addressof(headers)
+        self._library.pjsip_endpt_respond_stateless(
+            self._endpoint, rdata, status, ctypes.byref(reason), ctypes.byref(headers), None
+        )
+        self._library.pj_pool_release(pool)
+
+    def _report(self, rdata: int, status: int, phrase: str) -> None:
+        invite = parse_invite(_packet(rdata))
+        if invite.sip_call_id in self._remembered:
+            return
+        self._remembered[invite.sip_call_id] = None
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        self._on_refused(invite, status, phrase)
+
+
+def _method(info: bytes | None) -> str:
+    """The method out of `Request msg INVITE/cseq=1 (rdata0x…)`; "" when the text is another."""
+    words = (info or b"").decode("ascii", "replace").split()
+    return words[2].split("/", 1)[0] if len(words) > 2 and words[0] == "Request" else ""
+
+
+def _text(value: str) -> _Text:
+    data = value.encode("ascii")
+    return _Text(data, len(data))
+
+
+def _packet(rdata: int) -> str:
+    """The INVITE as it came. The packet's place in pjsip_rx_data is found by its first word."""
+    memory = ctypes.string_at(rdata, _SEARCH_BYTES + _PACKET_BYTES)
+    start = memory.find(b"INVITE ", 0, _SEARCH_BYTES)
+    if start < 0:
+        return ""
+    return memory[start : start + _PACKET_BYTES].split(b"\0", 1)[0].decode("utf-8", "replace")
