@@ -1,0 +1,182 @@
+"""Items of a conversation on the server side: order, audio lengths, tokens, truncation.
+
+Tokens as the service counts them: caller audio 1 per 100 ms, agent audio 1 per 50 ms
+(https://developers.openai.com/api/docs/guides/voice-latency-cost), text here one per four characters. What an earlier
+response already read and nothing changed since is the cached part. Sans-IO; owned by bridge/sim/conversation.py.
+"""
+
+import base64
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.sim.protocol import Refusal
+
+MAX_AUDIO_BYTES = 16 * 1024 * 1024
+"""Audio kept for conversation.item.retrieve; the oldest goes first, its item then has no audio bytes."""
+MAX_ITEMS = 5000
+
+
+def text_tokens(text: str) -> int:
+    """About four characters a token."""
+    return math.ceil(len(text) / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A count of text and audio tokens."""
+
+    text: int = 0
+    audio: int = 0
+
+    def __add__(self, other: "Tokens") -> "Tokens":
+        return Tokens(self.text + other.text, self.audio + other.audio)
+
+    @property
+    def total(self) -> int:
+        return self.text + self.audio
+
+
+@dataclass(slots=True)
+class Item:
+    """One item: the wire object without audio, and the audio beside it.
+
+    `heard` holds the recognised words of caller audio also when transcription is off.
+    """
+
+    wire: dict[str, Any]
+    audio_ms: float = 0.0
+    bytes_per_ms: int = 48
+    audio: bytearray = field(default_factory=bytearray)
+    heard: str | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.wire["id"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.wire["type"])
+
+    @property
+    def role(self) -> str:
+        return str(self.wire.get("role", ""))
+
+    def text(self) -> str:
+        """Everything written in it, and the words recognised in its audio."""
+        if self.kind == "message":
+            parts = [part.get("text") or part.get("transcript") or "" for part in self.wire["content"]]
+            return " ".join(filter(None, parts)) or self.heard or ""
+        fields = ("name", "arguments", "output")
+        return " ".join(str(self.wire[field]) for field in fields if field in self.wire)
+
+    def tokens(self) -> Tokens:
+        """What it adds to the input of a response."""
+        if self.role == "user" and self.audio_ms:
+            return Tokens(audio=math.ceil(self.audio_ms / 100))
+        return Tokens(text_tokens(self.text()), math.ceil(self.audio_ms / 50))
+
+    def with_audio(self) -> dict[str, Any]:
+        """The wire object with its audio in base64, as conversation.item.retrieved shows it."""
+        content = [dict(part) for part in self.wire.get("content", [])]
+        for part in content:
+            if part["type"] in ("input_audio", "output_audio"):
+                part["audio"] = base64.b64encode(self.audio).decode()
+        return self.wire | ({"content": content} if content else {})
+
+
+class Items:
+    """The default conversation, oldest first."""
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._cached = 0
+
+    def __iter__(self) -> Any:
+        return iter(self._items)
+
+    def get(self, item_id: str, param: str = "item_id") -> Item:
+        """The item of that id.
+
+        Raises:
+            Refusal: there is none.
+
+        """
+        for item in self._items:
+            if item.id == item_id:
+                return item
+        raise Refusal("item_not_found", f"Item with item_id '{item_id}' does not exist.", param)
+
+    def last_id(self) -> str | None:
+        return self._items[-1].id if self._items else None
+
+    def add(self, item: Item, after: str | None = None) -> str | None:
+        """Insert at the end, after an item, or in front (`root`); the id of the item before it is returned.
+
+        Raises:
+            Refusal: the id exists, `after` does not, or the conversation is full.
+
+        """
+        if any(other.id == item.id for other in self._items):
+            message = f"Error adding item: an item with id '{item.id}' already exists."
+            raise Refusal("item_create_duplicate_item_id", message, "item.id")
+        if len(self._items) >= MAX_ITEMS:
+            raise Refusal("conversation_full", f"The conversation holds {MAX_ITEMS} items.")
+        at = len(self._items)
+        if after == "root":
+            at = 0
+        elif after is not None:
+            at = self._items.index(self.get(after, "previous_item_id")) + 1
+        self._items.insert(at, item)
+        self._cached = min(self._cached, at)
+        self._shed()
+        return self._items[at - 1].id if at else None
+
+    def delete(self, item_id: str) -> None:
+        """Remove an item.
+
+        Raises:
+            Refusal: there is none of that id.
+
+        """
+        at = self._items.index(self.get(item_id))
+        del self._items[at]
+        self._cached = min(self._cached, at)
+
+    def truncate(self, item_id: str, audio_end_ms: int) -> None:
+        """Keep the first `audio_end_ms` of an agent's audio; its transcript goes, as the two are not aligned.
+
+        Raises:
+            Refusal: no such item, not the agent's audio, or it is shorter.
+
+        """
+        item = self.get(item_id)
+        content = item.wire.get("content", [])
+        if item.role != "assistant" or not content or content[0]["type"] != "output_audio":
+            raise Refusal("invalid_value", "Only assistant messages with audio can be truncated.", "item_id")
+        if audio_end_ms > item.audio_ms:
+            message = f"Audio content of {item.audio_ms:.0f}ms is already shorter than {audio_end_ms}ms"
+            raise Refusal("invalid_value", message, "audio_end_ms")
+        item.audio_ms = audio_end_ms
+        del item.audio[audio_end_ms * item.bytes_per_ms :]
+        content[0].pop("transcript", None)
+        self._cached = min(self._cached, self._items.index(item))
+
+    def prompt_changed(self) -> None:
+        """Instructions or tools, which stand before every item, are new: nothing is cached any more."""
+        self._cached = 0
+
+    def context(self) -> tuple[Tokens, Tokens]:
+        """Tokens of all items, and of those among them that are cached; all are cached from now on."""
+        every = sum((item.tokens() for item in self._items), Tokens())
+        cached = sum((item.tokens() for item in self._items[: self._cached]), Tokens())
+        self._cached = len(self._items)
+        return every, cached
+
+    def _shed(self) -> None:
+        excess = sum(len(item.audio) for item in self._items) - MAX_AUDIO_BYTES
+        for item in self._items:
+            if excess <= 0:
+                return
+            excess -= len(item.audio)
+            item.audio.clear()
