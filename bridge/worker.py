@@ -11,6 +11,7 @@ end by themselves or at the drain deadline. Nothing here imports the control pla
 """
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -35,6 +36,7 @@ from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
 
+BOOT_VARIABLE = "BRIDGE_BOOT"  # the supervisor's name for this life of the process (bridge/supervisor.py)
 SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much instead of 5 ms (design §2)
 STOP_WAIT_S = 3.0
 DELIVERY_WAIT_S = 2.0
@@ -47,6 +49,7 @@ class Worker:
         self._config = config
         self._plan: Plan | None = None
         self._calls: dict[str, Call] = {}
+        self._planned = asyncio.Event()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -58,6 +61,7 @@ class Worker:
             config.index,
             Path(config.paths.spool),
             LinkHandlers(plan=self.take_plan, drain=self.drain, hang_up=self._hang_up, facts=self._facts),
+            boot=os.environ.get(BOOT_VARIABLE),
         )
 
     async def run(self) -> None:
@@ -80,10 +84,18 @@ class Worker:
         async with asyncio.TaskGroup() as self._tasks:
             link = self._tasks.create_task(self._link.run())
             self._agent.listen(self._incoming, self._refused)
+            ready = self._tasks.create_task(self._say_ready())
             await self._draining.wait()
+            ready.cancel()
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)
             link.cancel()
+
+    async def _say_ready(self) -> None:
+        """Tell the supervisor, which reads our standard output, that a call would be taken now."""
+        await self._planned.wait()
+        where = f"{self._config.sip.bind}:{self._config.sip.port}"
+        print(f"ready {self._config.name}: SIP on {where}/udp", flush=True)  # noqa: T201  # the supervisor's wire
 
     # ---- calls -----------------------------------------------------------------------------------------------
 
@@ -132,6 +144,7 @@ class Worker:
             log.warning("plan.refused", reason=str(error), in_force=in_force)
             return
         self._plan = plan
+        self._planned.set()
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
 
     def drain(self) -> None:
@@ -183,7 +196,7 @@ def main() -> int:
     Exit status 1: could not start.
     """
     config = WorkerConfig.from_json(sys.stdin.readline())
-    configure(config.name, level=config.log.level, style=config.log.format, redact=config.log.redact)
+    configure(config.log.level, config.log.format, redact=config.log.redact, process=config.name)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.current_thread().name = "loop"
     try:

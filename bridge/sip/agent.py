@@ -13,6 +13,8 @@ of one call are in pjcall.py, the audio is in port.py. pjsua2 is imported only i
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
+import ctypes
 import queue
 import threading
 import time
@@ -31,6 +33,7 @@ from bridge.errors import MediaError, SipError
 from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
+from bridge.sip.clibrary import open_library
 from bridge.sip.doorman import Doorman
 from bridge.sip.events import HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
@@ -102,6 +105,7 @@ class SipAgent:
         self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop
+        self._context: contextvars.Context
         self._on_incoming: OnIncoming | None = None
         self._on_refused: OnRefused | None = None
         self.accepting = False
@@ -114,6 +118,8 @@ class SipAgent:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        # What a callback starts (a call's task) logs with this context, not with the pj thread's empty one.
+        self._context = contextvars.copy_context()
         self._thread.start()
         self.info = await asyncio.wrap_future(self._started)
         log.info(
@@ -194,7 +200,7 @@ class SipAgent:
     def to_loop(self, callback: Callable[..., None], *args: object) -> None:
         """Run `callback` on the loop; quietly nothing when the loop is closed already."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback, *args)
+            self._loop.call_soon_threadsafe(callback, *args, context=self._context)
 
     def later(self, action: Callable[[], None]) -> None:
         """Run `action` on the pj thread, after the callback that is running has returned."""
@@ -252,6 +258,7 @@ class SipAgent:
         self._destroy(endpoint)
 
     def _start(self, endpoint: pj.Endpoint) -> None:
+        _quiet_pjlib()
         endpoint.libCreate()
         endpoint.libInit(self._endpoint_config())
         transport = pj.TransportConfig()
@@ -333,6 +340,12 @@ class SipAgent:
     def _destroy(self, endpoint: pj.Endpoint) -> None:
         with contextlib.suppress(pj.Error):
             endpoint.libDestroy()
+
+
+def _quiet_pjlib() -> None:
+    """Until libInit has read the log settings pjlib writes everything to the terminal."""
+    library = open_library(Path(pj_extension.__file__), {"pj_log_set_level": (None, [ctypes.c_int])})
+    library.pj_log_set_level(PJ_LOG_LEVEL)
 
 
 def _allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:

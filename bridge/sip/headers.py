@@ -33,7 +33,8 @@ STATIC_PAYLOADS = {
 }  # RFC 3551 table 4
 
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
-_URI = re.compile(r"^(?:sips?|tel):(?:([^@;?]*)@)?([^;?]*)", re.IGNORECASE)
+# The user part may hold ";" and "?" (RFC 3261 section 25.1, user-unreserved): sip:+49301;phone-context=de@trunk
+_URI = re.compile(r"^(?:sips?|tel):(?:([^@]*)@)?([^;?]*)", re.IGNORECASE)
 
 
 def clean(value: str, max_chars: int = MAX_VALUE_CHARS) -> str:
