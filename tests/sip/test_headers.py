@@ -1,0 +1,200 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bridge.sip.events import Party, SdpFacts
+from bridge.sip.headers import (
+    MAX_HEADERS,
+    MAX_VALUE_CHARS,
+    canonical_name,
+    clean,
+    parse_invite,
+    parse_party,
+    parse_sdp,
+)
+
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\n"
+    "m=audio 4000 RTP/AVP 8 0 97 101\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n"
+    "a=ptime:30\r\na=sendonly\r\nm=video 4002 RTP/AVP 31\r\na=ptime:90\r\na=inactive\r\n"
+)
+INVITE = (
+    "INVITE sip:100@bridge.example SIP/2.0\r\n"
+    "Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKx\r\n"
+    'f: "Ann \\"A\\" Lee" <sip:+4930123;phone-context=de@trunk.example;user=phone>;tag=1\r\n'
+    "t: <sip:100@bridge.example>\r\n"
+    "i: abc@10.0.0.9\r\n"
+    "CSeq: 1 INVITE\r\n"
+    "user-agent: Test\x07Phone\r\n"
+    "P-Asserted-Identity: <tel:+4930999>\r\n"
+    "Diversion: <sip:200@bridge.example>;reason=no-answer\r\n"
+    "x-customer-id: a\r\n b\r\n"
+    "\r\n"
+)
+
+
+def test_a_whole_invite_becomes_typed_clean_facts():
+    invite = parse_invite(INVITE + SDP, "10.0.0.9:5060")
+    assert invite.sip_call_id == "abc@10.0.0.9"
+    assert invite.request_uri == "sip:100@bridge.example"
+    assert (invite.from_party.user, invite.from_party.host) == ("+4930123", "trunk.example")
+    assert invite.from_party.display == 'Ann "A" Lee'
+    assert invite.to_party.user == "100"
+    assert invite.user_agent == "TestPhone"
+    assert invite.source == "10.0.0.9:5060"
+    assert invite.diversion is not None
+    assert invite.diversion.user == "200"
+
+
+def test_an_asserted_identity_outranks_from():
+    assert parse_invite(INVITE).caller.user == "+4930999"
+    assert parse_invite(INVITE.replace("P-Asserted-Identity", "X-Other")).caller.user == "+4930123"
+
+
+def test_folded_lines_are_one_value_and_names_are_canonical():
+    headers = parse_invite(INVITE).headers
+    assert headers["X-Customer-ID"] == "a b"
+    assert headers["CSeq"] == "1 INVITE"
+    assert headers["Call-ID"] == "abc@10.0.0.9"
+
+
+def test_an_invite_without_body_has_no_sdp_facts():
+    assert parse_invite(INVITE).sdp is None
+    assert parse_invite(INVITE + "\r\n").sdp is None
+
+
+def test_the_sdp_facts_are_those_of_the_first_audio_stream():
+    assert parse_sdp(SDP) == SdpFacts(
+        codecs=("PCMA", "PCMU", "OPUS"), ptime_ms=30, direction="sendonly", address="10.0.0.9", port=4000,
+        telephone_event=True,
+    )  # fmt: skip
+
+
+def test_video_before_audio_does_not_hide_the_audio():
+    facts = parse_sdp("m=video 1 RTP/AVP 31\nm=audio 2 RTP/AVP 0\n")
+    assert (facts.codecs, facts.port) == (("PCMU",), 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("a=ptime:abc", "ptime_ms", 0),
+        ("a=ptime:99999999999999999999", "ptime_ms", 0),
+        ("a=ptime:²", "ptime_ms", 0),
+        ("a=ptime:-20", "ptime_ms", 0),
+        ("a=rtpmap:0", "codecs", ("PCMU",)),
+        ("c=", "address", ""),
+        ("a=unknown", "direction", "sendrecv"),
+    ],
+)
+def test_unreadable_sdp_values_keep_their_defaults(line, field, value):
+    assert getattr(parse_sdp(f"m=audio 2 RTP/AVP 0\n{line}\n"), field) == value
+
+
+def test_a_broken_media_line_is_no_audio():
+    assert parse_sdp("m=audio\nm=audio x\n") == SdpFacts()
+
+
+@pytest.mark.parametrize(
+    ("value", "party"),
+    [
+        ("<sip:alice@a.example>", ("alice", "a.example", "")),
+        ("Alice <sip:alice@a.example:5070;transport=tcp>", ("alice", "a.example:5070", "Alice")),
+        ("sip:bob@b.example;tag=9", ("bob", "b.example", "")),
+        ("<sips:100:secret@a.example>", ("100", "a.example", "")),
+        ("<tel:+49-30-1;phone-context=x>", ("+49-30-1", "", "")),
+        ("<sip:a.example>", ("", "a.example", "")),
+        ("<sip:%2B49%2030@a.example>", ("+49 30", "a.example", "")),
+        ('"<sip:evil@x>" <sip:good@y>', ("good", "y", "<sip:evil@x>")),
+        ("<mailto:x@y>", ("", "", "")),
+        ("", ("", "", "")),
+        ("<sip:anonymous@anonymous.invalid>", ("anonymous", "anonymous.invalid", "")),
+    ],
+)
+def test_parties_are_read_in_every_form(value, party):
+    parsed = parse_party(value)
+    assert (parsed.user, parsed.host, parsed.display) == party
+
+
+def test_escapes_cannot_smuggle_control_characters_into_a_number():
+    party = parse_party("<sip:%0d%0aINVITE%00x@a.example>")
+    assert party.user == "INVITEx"
+
+
+def test_values_are_cleaned_and_capped():
+    assert clean("a\x00b\u202ec\r\n") == "abc"
+    assert clean("x" * 999) == "x" * MAX_VALUE_CHARS
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [
+        ("call-id", "Call-ID"),
+        ("V", "Via"),
+        ("X-SIP-UUI", "X-SIP-UUI"),
+        ("www-authenticate", "WWW-Authenticate"),
+        ("", ""),
+    ],
+)
+def test_header_names_have_one_spelling(name, canonical):
+    assert canonical_name(name) == canonical
+
+
+def test_the_number_of_headers_is_bounded():
+    flood = "INVITE sip:x SIP/2.0\r\n" + "".join(f"X-{n}: 1\r\n" for n in range(5000)) + "\r\n"
+    assert len(parse_invite(flood).headers) == MAX_HEADERS
+
+
+def test_a_line_without_a_colon_is_skipped_and_a_leading_fold_is_harmless():
+    invite = parse_invite("INVITE sip:x SIP/2.0\r\n folded first\r\nnonsense\r\nTo: <sip:1@h>\r\n\r\n")
+    assert dict(invite.headers) == {"To": "<sip:1@h>"}
+
+
+def printable(text):
+    return text == clean(text, 10_000)
+
+
+def strings_of(party):
+    return [party.user, party.host, party.display, party.uri]
+
+
+@given(st.text(alphabet=st.characters(), max_size=600))
+@example("INVITE")
+@example("\n\n")
+@example('INVITE x SIP/2.0\nFrom: "<<<"">;<sip:@@@;;>\n\nm=audio 1 2 3\na=ptime')
+def test_no_text_makes_the_reader_raise_and_nothing_dirty_comes_out(message):
+    invite = parse_invite(message, message)
+    texts = [invite.sip_call_id, invite.request_uri, invite.user_agent, invite.source]
+    texts += strings_of(invite.from_party) + strings_of(invite.to_party) + list(invite.headers.values())
+    assert all(printable(text) and len(text) <= MAX_VALUE_CHARS for text in texts)
+
+
+HEADER_VALUES = st.lists(
+    st.sampled_from(
+        ['"', "<", ">", "\\", "sip:", "tel:", "@", ";", ":", "%41", "%ff", "a", "+49", " ", "\t", "\x00"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(HEADER_VALUES)
+def test_no_address_makes_the_reader_raise(value):
+    party = parse_party(value)
+    assert isinstance(party, Party)
+    assert all(printable(text) for text in strings_of(party))
+
+
+SDP_LINES = st.lists(
+    st.sampled_from(
+        ["m=audio 5 RTP/AVP 0 8", "m=video 1 RTP/AVP 31", "m=audio", "c=IN IP4 1.2.3.4", "c=", "a=ptime:20",
+         "a=rtpmap:0 x", "a=rtpmap:", "a=inactive", "=", "a", "m=audio 99999999999 RTP/AVP 0"]
+    ),
+    max_size=20,
+)  # fmt: skip
+
+
+@given(SDP_LINES)
+def test_no_sdp_makes_the_reader_raise(lines):
+    facts = parse_sdp("\n".join(lines))
+    assert facts.ptime_ms in {0, 20}
+    assert facts.direction in {"sendrecv", "inactive"}
