@@ -23,8 +23,10 @@ import structlog
 
 from bridge.call.agentsession import session_config
 from bridge.call.conversation import Conversation
+from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits, Ending
+from bridge.call.recovery import Recovery
 from bridge.config import ProviderConfig, WorkerConfig
 from bridge.dialplan.plan import (
     Agent,
@@ -98,6 +100,7 @@ class Call:
         self._limits: CallLimits | None = None
         self._recording: Recording | None = None
         self._prompts: dict[str, asyncio.Event] = {}
+        self._history = History()
         self._detail = ""
         self._came_s = time.monotonic()
 
@@ -265,21 +268,38 @@ class Call:
     # ---- the agent -------------------------------------------------------------------------------------------
 
     async def _run_agent(self, step: AgentStep) -> None:
-        failure: RemoteSessionError | None = None
-        try:
-            await self._talk(self._plan.agent(step.agent))
-        except* RemoteSessionError as group:
-            failure = _first(group, RemoteSessionError)
-        if failure is not None:
+        agent = self._plan.agent(step.agent)
+        recovery = Recovery()
+        answer_due_s = time.monotonic() + self._config.deadlines.answer_wait_s
+        while True:
+            failure = await self._talk_until_failure(agent, answer_due_s)
             self._detail = f"{failure.code}: {failure.message}"
             self._journal.note("session.failed", code=failure.code, message=failure.message)
             log.error("session.failed", code=failure.code, reason=failure.message, kind=failure.kind.value)
+            now = time.monotonic()
+            due_s = None if self._limits is not None else answer_due_s
+            pause_s = recovery.after(failure, answer_due_s=due_s, now=now)
+            if pause_s is None:
+                break
+            await asyncio.sleep(pause_s)
+            if self._limits is not None:
+                answer_due_s = time.monotonic() + self._config.deadlines.answer_wait_s
         self._leg.audio.clear()
         await self._run_steps(step.or_else or NO_FALLBACK)
 
-    async def _talk(self, agent: Agent) -> None:
+    async def _talk_until_failure(self, agent: Agent, answer_due_s: float) -> RemoteSessionError:
+        """One session with the model. It ends only by its failure, or with the call."""
+        failure: RemoteSessionError | None = None
+        try:
+            await self._talk(agent, answer_due_s)
+        except* RemoteSessionError as group:
+            failure = _first(group, RemoteSessionError)
+        return failure or RemoteSessionError(FailureKind.RETRY, "ended", "the session ended without a word")
+
+    async def _talk(self, agent: Agent, answer_due_s: float) -> None:
         config = self._config
-        ring_until_s = time.monotonic() + config.deadlines.answer_wait_s
+        if self._limits is None:
+            self._history = History()  # what a failed try said, nobody heard
         provider = config.provider(agent.provider)
         if provider is None or provider.url is None:
             raise RemoteSessionError(
@@ -296,18 +316,18 @@ class Call:
         async with await connect(place.url, {**place.headers, **headers}, self._deadlines()) as transport:
             session = Session(settings, self._deps.prices)
             conversation = Conversation(
-                self._leg.audio, session, transport, self._journal, barge_in=agent.barge_in
+                self._leg.audio, session, transport, self._journal, self._history, barge_in=agent.barge_in
             )
             self._conversation = conversation
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(conversation.run())
-                    tasks.create_task(self._answer_when_up(conversation, agent, ring_until_s))
+                    tasks.create_task(self._answer_when_up(conversation, agent, answer_due_s))
             finally:
                 self._conversation = None
                 session.closed()
 
-    async def _answer_when_up(self, conversation: Conversation, agent: Agent, ring_until_s: float) -> None:
+    async def _answer_when_up(self, conversation: Conversation, agent: Agent, answer_due_s: float) -> None:
         """The caller hears ringing until the agent's first word is there, then that word: no dead air."""
         ready_s = self._config.deadlines.session_ready_s
         try:
@@ -318,7 +338,7 @@ class Call:
                 FailureKind.RETRY, "ready_timeout", f"no session within {ready_s:g} s"
             ) from None
         try:
-            async with asyncio.timeout(max(ring_until_s - time.monotonic(), 0)):
+            async with asyncio.timeout(max(answer_due_s - time.monotonic(), 0)):
                 await conversation.speaking.wait()
         except TimeoutError:
             wait_s = self._config.deadlines.answer_wait_s
@@ -329,6 +349,7 @@ class Call:
         await self._answer()
         if self._limits is not None and agent.max_call_s:
             self._limits.shorten(agent.max_call_s)
+        self._detail = ""
         conversation.answered()
 
     def _deadlines(self) -> Deadlines:

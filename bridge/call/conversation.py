@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.keypad import Keypad
 from bridge.call.turn import (
@@ -48,6 +49,12 @@ log = structlog.get_logger(__name__)
 MAX_FAILED_RESPONSES = 3  # in a row; then the model side counts as lost
 FAILED_RESPONSE_WAIT_S = 0.5  # doubles with each failure
 NO_TOOLS = '{"error": "This function is not available on this line. Tell the caller that you cannot do it."}'
+RESUME_FACTS = (
+    "The technical connection was lost for a moment and is back. What was said on this call so far:\n{lines}"
+)
+RESUME_ORDER = (
+    "Say in one short sentence that the line was interrupted, then go on exactly where the conversation was."
+)
 KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
 
 
@@ -57,8 +64,15 @@ class Conversation:
     `ready`: the session is up. `speaking`: the agent can be heard.
     """
 
-    def __init__(
-        self, audio: AudioPort, session: Session, transport: Transport, journal: Journal, *, barge_in: bool
+    def __init__(  # the pieces of a conversation
+        self,
+        audio: AudioPort,
+        session: Session,
+        transport: Transport,
+        journal: Journal,
+        history: History,
+        *,
+        barge_in: bool,
     ) -> None:
         self.ready = asyncio.Event()
         self.speaking = asyncio.Event()
@@ -67,6 +81,7 @@ class Conversation:
         self._session = session
         self._transport = transport
         self._journal = journal
+        self._history = history
         self._codec = ModelAudio(session.config.output_format)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
@@ -166,7 +181,10 @@ class Conversation:
         ready_ms = round((now - self._created_s) * 1000, 1)
         self._journal.note("session.ready", session_id=event.session_id, model=event.model, ms=ready_ms)
         self.ready.set()
-        if self._session.config.greeting:
+        if self._history:
+            self._session.send_user_text(RESUME_FACTS.format(lines=self._history.text()), role="system")
+            self._session.say(RESUME_ORDER)
+        elif self._session.config.greeting:
             self._session.greet()
         else:
             self.speaking.set()
@@ -193,10 +211,12 @@ class Conversation:
 
     def _user_transcript(self, event: rt.UserTranscript, _now: float) -> None:
         if event.final:
+            self._history.add("caller", event.text)
             self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
 
     def _agent_transcript(self, event: rt.AgentTranscript, _now: float) -> None:
         if event.final:
+            self._history.add("agent", event.text)
             self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text)
 
     def _transcription_failed(self, event: rt.TranscriptionFailed, _now: float) -> None:
