@@ -10,6 +10,8 @@ A wait for something the server never sends ends by time, so every wish goes out
 Plain wishes ("go on, the conversation has news") merge; they are also fulfilled by a response of the server's own
 that was made after it acknowledged the news. Wishes with words of their own are kept in order, never merged.
 Our responses carry their tag in `metadata`; a server that does not echo it is followed by order of events instead.
+Weak spot: where it also begins responses without any VAD event before, one may be taken for ours; a create sent too
+early for that is refused by the server, kept, and sent again.
 """
 
 from collections import deque

@@ -54,7 +54,9 @@ def created(response_id: str, tag: str = "", **fields: Any) -> str:
     """`response.created`."""
     metadata = {"metadata": {"wish": tag}} if tag else {}
     response = {"id": response_id, "object": "realtime.response", "status": "in_progress", "output": []}
-    return server("response.created", response={**response, "conversation_id": "conv_1", **metadata, **fields})
+    return server(
+        "response.created", response={**response, "conversation_id": "conv_1", **metadata, **fields}
+    )
 
 
 def done(response_id: str, status: str = "completed", **fields: Any) -> str:

@@ -1,4 +1,4 @@
-"""Demands: OpenAI Realtime GA session object; compatible servers refuse keys they do not know (reference, section 7)."""
+"""Demands: OpenAI Realtime GA session object; compatible servers refuse keys they do not know (reference, 7)."""
 
 import json
 
@@ -25,7 +25,11 @@ FULL = SessionConfig(
     parallel_tool_calls=True,
     reasoning_effort="low",
     max_output_tokens=500,
-    truncation={"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"post_instructions": 8000}},
+    truncation={
+        "type": "retention_ratio",
+        "retention_ratio": 0.8,
+        "token_limits": {"post_instructions": 8000},
+    },
     greeting="Hello",
 )
 
@@ -74,7 +78,16 @@ def test_a_full_config_is_the_nested_session_of_the_ga_protocol():
         {"noise_reduction": {"type": "far_field", "strength": 0.5}, "max_output_tokens": "inf"},
         {"voice": {"id": "voice_1"}, "truncation": "disabled", "tool_choice": "required"},
         {"tool_choice": {"type": "mcp", "server_label": "crm", "name": "find"}, "truncation": "auto"},
-        {"tools": ({"type": "mcp", "server_label": "crm", "server_url": "https://x", "require_approval": "always"},)},
+        {
+            "tools": (
+                {
+                    "type": "mcp",
+                    "server_label": "crm",
+                    "server_url": "https://x",
+                    "require_approval": "always",
+                },
+            )
+        },
         {"transcription": {"model": "gpt-live-transcribe", "languages": ["de", "en"], "keywords": ["Raute"]}},
         {"output_modalities": ("text",), "reasoning_effort": "minimal", "instructions": "", "tools": ()},
     ],

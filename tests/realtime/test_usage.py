@@ -1,4 +1,4 @@
-"""Demands: OpenAI price pages and the cost formula of the voice-latency-cost guide (cached is a subset of the totals)."""
+"""Demands: OpenAI price pages and the formula of the voice-latency-cost guide (cached is a subset of the totals)."""
 
 from decimal import Decimal
 
@@ -46,7 +46,13 @@ def test_a_minute_of_speech_costs_what_the_guide_says(model, caller, agent):
 
 
 def test_every_model_of_the_reference_has_a_price():
-    for name in ("gpt-realtime-2.1", "gpt-realtime-2", "gpt-realtime-1.5", "gpt-realtime", "gpt-realtime-mini"):
+    for name in (
+        "gpt-realtime-2.1",
+        "gpt-realtime-2",
+        "gpt-realtime-1.5",
+        "gpt-realtime",
+        "gpt-realtime-mini",
+    ):
         assert PRICES.knows(name)
     assert PRICES.cost("gpt-realtime-1.5", Usage(text_out=1_000_000)) == 16
     assert PRICES.cost("gpt-realtime-2", Usage(image_in=2_000_000, image_cached=1_000_000)) == Decimal("5.5")
@@ -76,7 +82,9 @@ def test_transcription_is_paid_by_the_minute_of_reported_audio():
 
 
 def test_transcription_without_seconds_is_paid_by_the_speech_the_vad_measured():
-    count = TranscriptionCount.read({"type": "tokens", "input_tokens": 20, "output_tokens": 4, "total_tokens": 24})
+    count = TranscriptionCount.read(
+        {"type": "tokens", "input_tokens": 20, "output_tokens": 4, "total_tokens": 24}
+    )
     assert (count.tokens_in, count.tokens_out) == (20, 4)
     assert PRICES.transcription_cost("whisper-1", count, 30.0) == Decimal("0.003")
 

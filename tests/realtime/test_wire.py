@@ -11,7 +11,9 @@ from bridge.realtime import wire
 from tests.fakes.realtime_events import checked
 
 
-@pytest.mark.parametrize("frame", ["", "nope", "[]", "3", "{}", '{"type": 5}', b"\xff\x00", "[" * 100_000, "9" * 5000])
+@pytest.mark.parametrize(
+    "frame", ["", "nope", "[]", "3", "{}", '{"type": 5}', b"\xff\x00", "[" * 100_000, "9" * 5000]
+)
 def test_a_frame_that_is_no_event_is_malformed(frame):
     with pytest.raises(wire.MalformedEventError):
         wire.parse(frame)
