@@ -15,6 +15,7 @@ import concurrent.futures
 import contextlib
 import contextvars
 import ctypes
+import functools
 import queue
 import threading
 import time
@@ -141,16 +142,17 @@ class SipAgent:
         self._on_refused = on_refused
         self.accepting = True
 
-    async def call(self, uri: str, headers: Mapping[str, str] | None = None) -> Leg:
-        """Place a call; the leg's events tell how it goes.
+    async def call(self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "") -> Leg:
+        """Place a call; the leg's events tell how it goes. `from_uri` replaces the agent's own From (name-addr form).
 
-        Raises SipError when the URI is unusable or all lines are busy.
+        Raises SipError when a URI is unusable or all lines are busy.
         """
         leg = self._new_leg(Invite("", uri, *_own_parties(self._sip, uri)), incoming=False)
 
         def dial() -> None:
             call = PjCall(self, self._account, leg)
             prm = call_parameters(headers=headers)
+            prm.txOption.localUri = from_uri
             try:
                 call.makeCall(uri, prm)
             except pj.Error as error:
@@ -174,12 +176,16 @@ class SipAgent:
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def run() -> None:
+            # A command whose caller was cancelled is carried out all the same: the dialog counts it as done.
+            wanted = future.set_running_or_notify_cancel()
             try:
-                future.set_result(function())
-            except pj.Error as error:
-                future.set_exception(SipError(500, clean(error.reason)))
-            except (SipError, MediaError) as error:
-                future.set_exception(error)
+                result = function()
+            except (pj.Error, SipError, MediaError) as error:
+                if wanted:
+                    future.set_exception(_as_sip_error(error))
+            else:
+                if wanted:
+                    future.set_result(result)
 
         self._commands.put(run)
         async with asyncio.timeout(COMMAND_DEADLINE_S):
@@ -191,7 +197,7 @@ class SipAgent:
             self._loop,
             Playout(max_ms=media.playout_max_s * 1000),
             Intake(max_ms=media.intake_max_ms),
-            Dejitter(reorder_wait_ms=media.reorder_wait_ms, silence_after_ms=media.silence_after_ms),
+            functools.partial(Dejitter, media.reorder_wait_ms, media.silence_after_ms),
         )
         return Leg(uuid.uuid4().hex, invite, audio, self, incoming=incoming)
 
@@ -346,6 +352,11 @@ def _quiet_pjlib() -> None:
     """Until libInit has read the log settings pjlib writes everything to the terminal."""
     library = open_library(Path(pj_extension.__file__), {"pj_log_set_level": (None, [ctypes.c_int])})
     library.pj_log_set_level(PJ_LOG_LEVEL)
+
+
+def _as_sip_error(error: Exception) -> Exception:
+    """What pjsua2 throws must not leave the pj thread: it is a pj object."""
+    return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error
 
 
 def _allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:

@@ -56,20 +56,27 @@ class ClockStats:
 class AudioPort:
     """Caller audio out (`read`), agent audio in (`play`, `clear`). The loop's side of one leg's media.
 
-    Everything is 8 kHz mono PCM. Made and used on the asyncio loop; `_tick` and friends run on the media thread.
+    Everything is 8 kHz mono PCM. Made and used on the asyncio loop; `tick` and friends run on the media thread.
+    `new_dejitter(ptime_ms)` makes the machine that decides for one stream when its frames may be read.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, playout: Playout, intake: Intake, dejitter: Dejitter
+        self,
+        loop: asyncio.AbstractEventLoop,
+        playout: Playout,
+        intake: Intake,
+        new_dejitter: Callable[[int], Dejitter],
     ) -> None:
         self._loop = loop
         self._playout = playout
         self._intake = intake
-        self._dejitter = dejitter
+        self._new_dejitter = new_dejitter
+        self._dejitter = new_dejitter(FRAME_MS)
         self._lock = threading.Lock()
         self._stream: NativeStream | None = None
         self._next_write_s = 0.0
         self._unsent = b""
+        self._ungiven = b""
         self._readable = asyncio.Event()
         self._played = asyncio.Event()
         self._wake_scheduled = False
@@ -130,18 +137,24 @@ class AudioPort:
         """Caller audio lost because the loop did not keep up."""
         return self._intake.dropped_ms
 
-    def start(self, tap: Tap | None = None) -> None:
-        """The call is answered: audio queued so far begins to play. `tap` gets (caller, agent) frames, aligned.
+    @property
+    def silent(self) -> bool:
+        """Whether the caller hears nothing of the agent and nothing waits: no item is queued or half heard."""
+        return not self._playout.queued_ms and self._playout.playing is None
 
-        It is called on the media thread and must not block.
-        """
+    def start(self) -> None:
+        """The call is answered: audio queued so far begins to play, the caller's audio counts."""
         with self._lock:
             self._intake.clear()
+            self.last_rx_s = time.monotonic()
+            self._playing = True
+
+    def record(self, tap: Tap) -> None:
+        """From now on `tap` gets (caller, agent) frames, aligned, on the media thread. It must not block."""
+        with self._lock:
             self._tap = tap
             self._caller_frames.extend([SILENCE] * RECORD_DELAY_FRAMES)
             self._agent_frames.extend([SILENCE] * RECORD_DELAY_FRAMES)
-            self.last_rx_s = time.monotonic()
-            self._playing = True
 
     def pause(self, paused: bool) -> None:
         """On hold nothing is heard: the playout clock stops, and so does the caller's audio."""
@@ -168,7 +181,7 @@ class AudioPort:
         with self._lock:
             self._detach_locked()
             self._stream = stream
-            self._dejitter.reset()
+            self._dejitter = self._new_dejitter(stream.ptime_ms)
             self._next_write_s = time.monotonic()
             self._rx_packets = 0
 
@@ -202,7 +215,7 @@ class AudioPort:
             self.last_rx_s = now
         pull = self._dejitter.poll(size, packets, now, lost)
         for _ in range(pull.frames):
-            self.give(SILENCE if pull.filler else stream.read())
+            self.give(bytes(stream.frame_bytes) if pull.filler else stream.read())
 
     def _send(self, stream: NativeStream, now: float) -> None:
         pcm = self._unsent
@@ -215,10 +228,13 @@ class AudioPort:
             self._next_write_s = now
 
     def give(self, pcm: bytes) -> None:
-        """Caller audio from the network, any whole number of 20 ms frames. Lock held."""
+        """Caller audio from the network, of any length: a peer may send 30 ms packets. Lock held."""
         if not self._playing or self._paused:
             return
-        for start in range(0, len(pcm), FRAME_BYTES):
+        pcm = self._ungiven + pcm if self._ungiven else pcm
+        whole = len(pcm) - len(pcm) % FRAME_BYTES
+        self._ungiven = pcm[whole:]
+        for start in range(0, whole, FRAME_BYTES):
             frame = pcm[start : start + FRAME_BYTES]
             self._intake.push(frame)
             if self._tap is not None:

@@ -1,0 +1,389 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from bridge.media.frame import FRAME_BYTES, SILENCE
+from bridge.media.playout import ItemFinished, ItemStarted
+from bridge.sip.port import (
+    MAX_LATE_S,
+    RECORD_DELAY_FRAMES,
+    RECORD_MAX_FRAMES,
+    AudioPort,
+    ConferencePort,
+    MediaClock,
+)
+from tests.fakes.line import FakeStream, frame, make_port, settle
+
+GUARD_S = 5.0
+
+
+def ticking(port, start_s, ms, every_ms=5):
+    """Tick like the media clock; returns the time afterwards."""
+    for number in range(1, ms // every_ms + 1):
+        port.tick(start_s + number * every_ms / 1000)
+    return start_s + ms / 1000
+
+
+class Attached:
+    """A started port with a stream, and the time of its media clock."""
+
+    def __init__(self, ptime_ms=20, *, started=True, **options):
+        self.port = make_port(**options)
+        self.stream = FakeStream(ptime_ms)
+        if started:
+            self.port.start()
+        self.port.attach(self.stream)
+        self.now = time.monotonic()
+
+    def run(self, ms):
+        self.now = ticking(self.port, self.now, ms)
+
+    def clock(self, ms):
+        """The clock comes once, `ms` later."""
+        self.now += ms / 1000
+        self.port.tick(self.now)
+
+
+@pytest.fixture
+async def line():
+    return Attached()
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
+async def test_a_packet_goes_out_every_ptime(ptime_ms):
+    line = Attached(ptime_ms)
+    line.run(1200)
+    assert len(line.stream.written) == pytest.approx(1200 / ptime_ms, abs=1)
+    assert {len(pcm) for pcm in line.stream.written} == {16 * ptime_ms}
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
+async def test_agent_audio_arrives_whole_whatever_the_packet_time(ptime_ms):
+    line = Attached(ptime_ms)
+    speech = b"".join(frame(value) for value in range(1, 13))
+    assert line.port.play("a", speech) == 0
+    line.port.finish("a")
+    line.run(480)
+    assert b"".join(line.stream.written)[: len(speech)] == speech
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
+async def test_caller_audio_arrives_whole_whatever_the_packet_time(ptime_ms):
+    line = Attached(ptime_ms)
+    speech = b"".join(frame(value) for value in range(1, 13))
+    for start in range(0, len(speech), line.stream.frame_bytes):
+        line.stream.arrive(speech[start : start + line.stream.frame_bytes])
+        line.run(ptime_ms)
+    async with asyncio.timeout(GUARD_S):
+        heard = [await line.port.read() for _ in range(12)]
+    assert b"".join(heard) == speech
+    assert {len(pcm) for pcm in heard} == {FRAME_BYTES}
+
+
+@pytest.mark.parametrize("ptime_ms", [20, 30])
+async def test_silence_of_the_caller_passes_at_the_pace_of_time(ptime_ms):
+    line = Attached(ptime_ms)
+    line.stream.arrive(frame(5, ptime_ms))
+    line.run(600)
+    heard = drain(line.port)
+    assert len(heard) * 20 == pytest.approx(600 - 60, abs=ptime_ms + 40)
+
+
+def drain(port):
+    frames = []
+    with port._lock:
+        while (pcm := port._intake.pull()) is not None:
+            frames.append(pcm)
+    return frames
+
+
+async def test_a_packet_is_read_the_moment_it_is_there(line):
+    line.stream.arrive(frame(7))
+    line.clock(5)
+    assert await line.port.read() == frame(7)
+
+
+async def test_a_reader_that_waits_is_woken_by_the_media_thread(line):
+    waiting = asyncio.create_task(line.port.read())
+    await settle()
+    line.stream.arrive(frame(9))
+    threading.Thread(target=line.clock, args=(5,)).start()
+    assert await asyncio.wait_for(waiting, GUARD_S) == frame(9)
+
+
+async def test_a_cancelled_read_loses_nothing(line):
+    waiting = asyncio.create_task(line.port.read())
+    await settle()
+    line.stream.arrive(frame(9))
+    line.clock(5)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert await line.port.read() == frame(9)
+
+
+async def test_one_wake_up_serves_many_frames(line):
+    calls = []
+    port = line.port
+    port._loop = type("Loop", (), {"call_soon_threadsafe": lambda self, callback: calls.append(callback)})()
+    for _ in range(3):
+        line.stream.arrive(frame(1))
+        line.clock(5)
+    assert len(calls) == 1
+
+
+async def test_a_closed_loop_does_not_hurt_the_media_thread(line):
+    def closed(self, callback):
+        raise RuntimeError("Event loop is closed")
+
+    line.port._loop = type("Loop", (), {"call_soon_threadsafe": closed})()
+    line.stream.arrive(frame(1))
+    line.clock(5)
+
+
+async def test_before_the_answer_the_line_is_silent_and_the_caller_is_not_heard():
+    line = Attached(started=False)
+    line.port.play("a", frame(3))
+    line.stream.arrive(frame(7))
+    line.run(100)
+    assert set(line.stream.written) == {SILENCE}
+    assert drain(line.port) == []
+    line.port.start()
+    line.run(20)
+    assert line.stream.written[-1] == frame(3)
+
+
+async def test_on_hold_the_playout_clock_stops_and_goes_on_where_it_was(line):
+    line.port.play("a", frame(1) + frame(2))
+    line.port.finish("a")
+    line.run(20)
+    line.port.pause(True)
+    line.stream.arrive(frame(7))
+    line.run(200)
+    line.port.pause(False)
+    line.run(20)
+    assert [pcm for pcm in line.stream.written if any(pcm)] == [frame(1), frame(2)]
+    assert frame(7) not in drain(line.port)
+
+
+async def test_clear_stops_within_one_frame_and_says_what_was_heard(line):
+    line.port.play("a", frame(1000) * 50)
+    line.run(200)
+    before = len(line.stream.written)
+    cleared = line.port.clear()
+    assert (cleared.item_id, cleared.heard_ms) == ("a", before * 20)
+    line.run(100)
+    after = line.stream.written[before:]
+    assert not any(after[0][80:])
+    assert set(after[1:]) == {SILENCE}
+
+
+async def test_a_full_playout_says_what_it_refused():
+    line = Attached(playout_ms=40)
+    assert line.port.play("a", frame(1) * 3) == FRAME_BYTES
+    assert line.port.queued_ms == 40
+
+
+async def test_playout_events_come_as_they_happen(line):
+    line.port.play("a", frame(1))
+    line.port.finish("a")
+    waiting = asyncio.create_task(line.port.playout_events())
+    await settle()
+    line.run(20)
+    assert await asyncio.wait_for(waiting, GUARD_S) == [ItemStarted("a"), ItemFinished("a", 20)]
+
+
+async def test_an_item_that_ran_dry_in_the_middle_is_not_silence(line):
+    assert line.port.silent
+    line.port.play("a", frame(1))
+    assert not line.port.silent
+    line.run(40)
+    assert line.port.queued_ms == 0
+    assert not line.port.silent
+    line.port.finish("a")
+    assert line.port.silent
+
+
+async def test_audio_the_loop_did_not_fetch_is_dropped_oldest_first_and_counted():
+    line = Attached(intake_ms=40)
+    for value in range(1, 5):
+        line.stream.arrive(frame(value))
+        line.clock(20)
+    assert line.port.intake_dropped_ms == 40
+    assert await line.port.read() == frame(3)
+
+
+async def test_a_late_clock_catches_up_packet_by_packet(line):
+    line.run(20)
+    sent = len(line.stream.written)
+    line.clock(100)
+    assert len(line.stream.written) == sent + 1
+    line.run(100)
+    assert len(line.stream.written) == pytest.approx(sent + 10, abs=1)
+
+
+async def test_a_hopelessly_late_clock_sends_no_burst(line):
+    line.run(20)
+    sent = len(line.stream.written)
+    line.clock(MAX_LATE_S * 1000 + 1000)
+    line.run(100)
+    assert len(line.stream.written) <= sent + 1 + 100 // 20 + 1
+
+
+async def test_the_time_of_the_last_packet_is_the_media_clocks(line):
+    line.run(100)
+    assert line.port.last_rx_s < line.now
+    line.stream.arrive(frame(1))
+    line.clock(5)
+    assert line.port.last_rx_s == line.now
+
+
+async def test_a_new_stream_replaces_the_old_one_which_is_given_back_once(line):
+    second = FakeStream(40)
+    line.port.attach(second)
+    line.run(80)
+    assert line.stream.releases == 1
+    assert len(second.written) == pytest.approx(2, abs=1)
+    line.port.detach()
+    line.port.detach()
+    assert second.releases == 1
+    line.run(80)
+    assert len(second.written) <= 3
+
+
+async def test_both_channels_of_a_recording_are_aligned(line):
+    taped = []
+    line.port.record(lambda caller, agent: taped.append((caller, agent)))
+    line.port.play("a", b"".join(frame(100 + n) for n in range(20)))
+    for n in range(20):
+        line.stream.arrive(frame(n + 1))
+        line.run(20)
+    delay = RECORD_DELAY_FRAMES
+    callers = [caller for caller, _ in taped]
+    agents = [agent for _, agent in taped]
+    assert callers[:delay] == agents[:delay] == [SILENCE] * delay
+    assert agents[delay : delay + 10] == [frame(100 + n) for n in range(10)]
+    first = callers.index(frame(1))
+    assert first - delay in {0, 1}
+    assert callers[first : first + 10] == [frame(n + 1) for n in range(10)]
+
+
+async def test_a_recording_may_begin_in_the_middle_of_a_call(line):
+    line.run(100)
+    taped = []
+    line.port.record(lambda caller, agent: taped.append((caller, agent)))
+    line.port.play("a", frame(1))
+    line.run(100)
+    assert frame(1) in [agent for _, agent in taped]
+
+
+async def test_a_burst_of_caller_audio_costs_the_recording_its_oldest_frames_only(line):
+    taped = []
+    line.port.record(lambda caller, agent: taped.append(caller))
+    burst = RECORD_MAX_FRAMES + 10
+    for n in range(burst):
+        line.stream.arrive(frame(n + 1))
+    line.run(400)
+    assert len(drain(line.port)) >= burst
+    kept = [pcm for pcm in taped if any(pcm)]
+    assert kept == [frame(n + 1) for n in range(burst)][-len(kept) :]
+
+
+async def test_after_stop_the_tap_hears_nothing_more(line):
+    taped = []
+    line.port.record(lambda caller, agent: taped.append(caller))
+    line.run(40)
+    line.port.stop()
+    count = len(taped)
+    line.run(100)
+    assert len(taped) == count
+
+
+async def test_the_conference_way_moves_the_same_frames(line):
+    class Frame:
+        type = 0
+        size = 0
+        buf = b""
+
+    slow = ConferencePort.__new__(ConferencePort)
+    slow._port = line.port
+    line.port.play("a", frame(5))
+    out = Frame()
+    slow.onFrameRequested(out)
+    assert (bytes(out.buf), out.size) == (frame(5), FRAME_BYTES)
+    heard = Frame()
+    heard.type, heard.size, heard.buf = out.type, FRAME_BYTES, frame(6)
+    slow.onFrameReceived(heard)
+    assert await line.port.read() == frame(6)
+    heard.size = 0
+    slow.onFrameReceived(heard)
+    assert drain(line.port) == []
+
+
+# ---- the clock -----------------------------------------------------------------------------------------------
+
+
+class TickedPort(AudioPort):
+    """Counts its ticks, and says when there were enough."""
+
+    def __init__(self, enough):
+        self.times = []
+        self.enough = enough
+        self.reached = threading.Event()
+
+    def tick(self, now):
+        self.times.append(now)
+        if len(self.times) >= self.enough:
+            self.reached.set()
+
+
+@pytest.fixture
+def clock():
+    registered = []
+    clock = MediaClock(5, registered.append)
+    clock.start()
+    yield clock
+    clock.stop()
+    assert registered == ["media-clock"]
+
+
+def test_the_clock_ticks_every_port_until_it_is_removed(clock):
+    ports = [TickedPort(10), TickedPort(10)]
+    for port in ports:
+        clock.add(port)
+    assert all(port.reached.wait(GUARD_S) for port in ports)
+    for port in ports:
+        clock.remove(port)
+    clock.stop()
+    assert not clock._thread.is_alive()
+
+
+def test_ticks_come_at_absolute_times(clock):
+    port = TickedPort(40)
+    clock.add(port)
+    assert port.reached.wait(GUARD_S)
+    clock.remove(port)
+    span = port.times[39] - port.times[0]
+    assert span >= 0.9 * 39 * 0.005
+
+
+def test_the_clock_sleeps_while_there_is_nothing_to_do(clock):
+    port = TickedPort(1)
+    clock.add(port)
+    assert port.reached.wait(GUARD_S)
+    clock.remove(port)
+    again = TickedPort(1)
+    clock.add(again)
+    assert again.reached.wait(GUARD_S)
+
+
+def test_lateness_is_counted_and_a_hopeless_clock_starts_anew():
+    clock = MediaClock(5, str)
+    assert clock._account(10.001, 10.0) == 10.0
+    assert clock.stats.late_ticks == 0
+    assert clock._account(10.006, 10.0) == 10.0
+    assert clock.stats.late_ticks == 1
+    assert clock._account(10.0 + MAX_LATE_S + 1, 10.0) == 10.0 + MAX_LATE_S + 1
+    assert (clock.stats.ticks, clock.stats.restarts) == (3, 1)
+    assert clock.stats.max_late_s == pytest.approx(MAX_LATE_S + 1)
