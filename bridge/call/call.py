@@ -52,6 +52,7 @@ from bridge.media.playout import ItemFinished
 from bridge.media.recorder import RecorderThread, Recording
 from bridge.realtime.endpoint import endpoint
 from bridge.realtime.session import Session
+from bridge.realtime.transport import Transport
 from bridge.realtime.usage import PriceTable
 from bridge.realtime.websocket import Deadlines, connect
 from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Resumed
@@ -76,13 +77,17 @@ class CallOver(Exception):  # noqa: N818  # not an error: the normal end
 
 @dataclass(frozen=True, slots=True)
 class CallDeps:
-    """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError."""
+    """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
+
+    `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
+    """
 
     config: WorkerConfig
     prices: PriceTable
     recorder: RecorderThread
     emit: Callable[[str, str, Mapping[str, Any]], None]
     request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
+    connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
 
 
 class Call:
@@ -237,7 +242,7 @@ class Call:
             remote_rtp=media.remote if media else "",
             answer_ms=round((now - self._came_s) * 1000, 1),
         )
-        self._leg.audio.start(self._recording.write if self._recording else None)
+        self._leg.audio.start()
 
     async def _play(self, path: Path, text: str) -> None:
         try:
@@ -252,7 +257,8 @@ class Call:
         self._journal.note("prompt", text=text or path.name, ms=len(pcm) // 16)
         self._leg.audio.play(item_id, pcm)
         self._leg.audio.finish(item_id)
-        await finished.wait()
+        if pcm:
+            await finished.wait()
 
     def _default_status(self) -> int:
         """A step that names no status: a normal end once answered, else Temporarily Unavailable."""
@@ -313,7 +319,8 @@ class Call:
         await self._ring()
         headers = await self._credential(provider, settings.model)
         place = endpoint(provider.kind, provider.url, settings.model, headers.pop("key", ""))
-        async with await connect(place.url, {**place.headers, **headers}, self._deadlines()) as transport:
+        headers = {**place.headers, **headers}
+        async with await self._deps.connect(place.url, headers, self._deadlines()) as transport:
             session = Session(settings, self._deps.prices)
             conversation = Conversation(
                 self._leg.audio, session, transport, self._journal, self._history, barge_in=agent.barge_in
@@ -382,6 +389,7 @@ class Call:
         path = Path(self._config.recording.folder, day, f"{self.id}.wav")
         try:
             self._recording = self._deps.recorder.open(path)
+            self._leg.audio.record(self._recording.write)
         except MediaError as error:
             self._journal.note("error", where="recording", code="unwritable", message=str(error))
             log.warning("recording.unwritable", path=str(path), reason=str(error))

@@ -120,7 +120,7 @@ class Conversation:
                 self._journal.note("agent.started", item_id=item_id)
             case ItemFinished(item_id, heard_ms):
                 self._journal.note("agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=False)
-                if not self._audio.queued_ms:
+                if self._audio.silent:
                     self._take_turn(AgentSilent(), time.monotonic())
             case Underrun(item_id, ms):
                 self._journal.note("underrun", item_id=item_id, ms=ms)

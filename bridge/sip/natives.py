@@ -115,12 +115,14 @@ class NativeStream:
         port = ctypes.c_void_p()
         if library.pjmedia_stream_get_port(stream, ctypes.byref(port)) or not port.value:
             raise OSError("pjmedia_stream_get_port failed")
+        info = _PortInfo.from_address(port.value)
+        self.ptime_ms = info.frame_time_us // 1000
+        self.frame_bytes = info.clock_rate * info.frame_time_us // 1_000_000 * 2
+        if not 0 < self.frame_bytes <= _MAX_FRAME_BYTES:
+            raise OSError(f"the stream wants packets of {self.ptime_ms} ms")
         if library.pjmedia_port_add_ref(port):
             raise OSError("pjmedia_port_add_ref failed")
         self._port = port.value
-        info = _PortInfo.from_address(self._port)
-        self.ptime_ms = info.frame_time_us // 1000
-        self.frame_bytes = info.clock_rate * info.frame_time_us // 1_000_000 * 2
         self._buffer = (ctypes.c_char * _MAX_FRAME_BYTES)()
         self._address = ctypes.addressof(self._buffer)
         self._frame = _Frame(buf=self._address)
