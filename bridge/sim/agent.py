@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.sim.scenario import Call, Intent, Scenario, SlotValue, fill
 
-_QUOTED = re.compile(r'["“«](.+)["”»]', re.DOTALL)
+_QUOTED = re.compile(r'\bsay exactly\b[^"“«]*["“«](.+)["”»]', re.DOTALL | re.IGNORECASE)
 _WHOLE = re.compile(r"\{([a-z_]+)\}\Z")
 MAX_OPEN_CALLS = 64
 """Calls whose result is awaited; the oldest is forgotten, its result is then answered in general words."""

@@ -7,8 +7,9 @@
     tick(now)     ─┘                          └─► Close / Drop / …    to the socket
 
 Behaviour follows the GA service: https://developers.openai.com/api/docs/guides/realtime-conversations
-What is said comes from bridge/sim/agent.py. `wake_at` says when tick is wanted; `now` is monotonic seconds. It reads no clock, starts
-no thread, knows no socket. A shell (bridge/sim/server.py) owns one object for each connection, on its loop.
+What is said comes from bridge/sim/agent.py. `wake_at` says when tick is wanted; `now` is monotonic seconds.
+It reads no clock, starts no thread, knows no socket. A shell (bridge/sim/server.py) owns one object for each
+connection, on its loop.
 """
 
 import base64
@@ -18,18 +19,17 @@ from typing import Any
 
 from bridge.sim import protocol
 from bridge.sim.actions import Action, Attend, Close, Hear, Heard, Recognise, Send, Sound, Speak
-from bridge.sim.agent import Agent, Invoke, Reply, Say, quoted
+from bridge.sim.agent import Agent, Invoke, Reply, quoted
+from bridge.sim.deciding import decide
 from bridge.sim.hearing import Hearing
-from bridge.sim.items import Item, Items, Tokens, text_tokens
+from bridge.sim.items import Item, Items, Tokens, caller_item, new_item, text_tokens, transcription
 from bridge.sim.protocol import Refusal, ResponsePart
-from bridge.sim.response import Event, Plan, Response, prompt_tokens
+from bridge.sim.response import Event, Response, plan_for, prompt_tokens
 from bridge.sim.script import Failure, Faults, error_event
-from bridge.sim.session import Session, bytes_per_ms
+from bridge.sim.session import Session
 
 MIN_COMMIT_MS = 100
 MAX_PARALLEL_RESPONSES = 8
-UNCLEAR = "[unclear]"
-"""Transcript of speech that no phrase of the scenario fits."""
 
 
 class Conversation:
@@ -52,7 +52,6 @@ class Conversation:
         self._idle_s: float | None = None
         self._awaited: dict[int, Item] = {}
         self._early: dict[int, str] = {}
-        self._prompt_read = Tokens()
         self._closed = False
         self._actions: list[Action] = [Attend(session.vad())]
         self._send({"type": "session.created", "session": session.to_dict()})
@@ -143,7 +142,6 @@ class Conversation:
         before = self._session.turn_detection
         if self._session.update(event.session):
             self._items.prompt_changed()
-            self._prompt_read = Tokens()
         after = self._session.turn_detection
         self._hearing.change_format(self._session.input_format)
         self._hearing.manual = after is None
@@ -185,16 +183,14 @@ class Conversation:
         self._restart_ears()
         self._send({"type": "input_audio_buffer.cleared"})
 
-    def _item_create(self, event: protocol.ItemCreate, now: float) -> None:
-        item = self._new_item(event.item)
+    def _item_create(self, event: protocol.ItemCreate, _now: float) -> None:
+        item = new_item(event.item, self._ids, self._session.input_format)
         previous = self._items.add(item, event.previous_item_id)
         self._announce(item, previous)
         if item.audio_ms and item.role == "user":
-            ticket = self._hearing.ticket()
-            self._hearing.resumed()
+            ticket = self._hearing.number()
             self._awaited[ticket] = item
             self._actions.append(Recognise(ticket, bytes(item.audio), self._session.input_format))
-        self._idle_s = self._idle_s and max(self._idle_s, now)
 
     def _item_retrieve(self, event: protocol.ItemRetrieve, _now: float) -> None:
         item = self._items.get(event.item_id)
@@ -256,7 +252,7 @@ class Conversation:
             self._respond(ResponsePart(), now)
 
     def _commit_item(self, item_id: str, ticket: int, now: float) -> None:
-        item = self._audio_item(item_id, self._hearing.take())
+        item = caller_item(item_id, self._hearing.take(), self._session.input_format)
         previous = self._items.add(item)
         committed = {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": previous}
         self._send(committed)
@@ -270,29 +266,13 @@ class Conversation:
     def _understood(self, item: Item, words: str, now: float) -> None:
         item.heard = words
         if self._session.transcription is not None:
-            transcript = words or UNCLEAR
-            item.wire["content"][0]["transcript"] = transcript
-            tokens = item.tokens()
-            made = text_tokens(transcript)
-            self._send(
-                {
-                    "type": "conversation.item.input_audio_transcription.completed",
-                    "item_id": item.id,
-                    "content_index": 0,
-                    "transcript": transcript,
-                    "usage": {
-                        "type": "tokens",
-                        "input_tokens": tokens.audio,
-                        "output_tokens": made,
-                        "total_tokens": tokens.audio + made,
-                        "input_token_details": {"text_tokens": 0, "audio_tokens": tokens.audio},
-                    },
-                }
-            )
+            self._send(transcription(item, words))
         for response in list(self._responses.values()):
             if response.awaits_item == item.id:
                 response.awaits_item = None
-                self._answer(response, self._think(ResponsePart(), list(self._items)), now)
+                self._answer(
+                    response, decide(self._agent, ResponsePart(), list(self._items), self._session), now
+                )
 
     def _restart_ears(self) -> None:
         self._hearing.attended()
@@ -319,7 +299,7 @@ class Conversation:
             self._start(part, now, None).awaits_item = waiting[-1]
             return
         context = list(self._items) if part.input is None else self._context_of(part.input)
-        self._start(part, now, lambda: self._think(part, context))
+        self._start(part, now, lambda: decide(self._agent, part, context, self._session))
 
     def _context_of(self, entries: list[dict[str, Any]]) -> list[Item]:
         items = []
@@ -327,11 +307,14 @@ class Conversation:
             if entry.get("type") == "item_reference":
                 items.append(self._items.get(str(entry.get("id"))))
             else:
-                items.append(self._new_item(protocol.new_item(entry)))
+                items.append(new_item(protocol.new_item(entry), self._ids, self._session.input_format))
         return items
 
     def _start(self, part: ResponsePart, now: float, reply: Reply | Callable[[], Reply] | None) -> Response:
-        response = Response(self._plan(part), self._faults.next_response())
+        response = Response(
+            plan_for(part, self._session, self._ids("resp"), self._conversation_id),
+            self._faults.next_response(),
+        )
         self._responses[response.id] = response
         self._idle_s = None
         if response.plan.default_conversation:
@@ -345,61 +328,17 @@ class Conversation:
             self._answer(response, reply() if callable(reply) else reply, now)
         return response
 
-    def _plan(self, part: ResponsePart) -> Plan:
-        output = part.audio.output if part.audio and part.audio.output else None
-        limit = part.max_output_tokens or self._session.get("max_output_tokens")
-        return Plan(
-            response_id=self._ids("resp"),
-            default_conversation=part.conversation == "auto",
-            modality=(part.output_modalities or self._session.get("output_modalities"))[0],
-            audio_format=output.format.type if output and output.format else self._session.output_format,
-            voice=(output.voice if output and isinstance(output.voice, str) else None) or self._session.voice,
-            max_tokens=None if limit == "inf" else int(limit),
-            metadata=part.metadata,
-            conversation_id=self._conversation_id,
-        )
-
     def _count_input(self, response: Response, part: ResponsePart) -> None:
-        tools = self._session.tools
-        prompt = prompt_tokens(part.instructions or self._session.instructions, tools)
+        """What it reads; own instructions or input are another prompt, which no cache knows."""
         if part.input is not None:
-            response.input_tokens = prompt + Tokens(text_tokens(str(part.input)))
-            return
-        everything, cached = self._items.context()
-        response.input_tokens = prompt + everything
-        response.cached_tokens = self._prompt_read + cached if part.instructions is None else Tokens()
-        self._prompt_read = prompt if part.instructions is None else self._prompt_read
-
-    def _think(self, part: ResponsePart, context: list[Item]) -> Reply:
-        """Decide what a response says, from what came since the agent spoke last."""
-        line = quoted(part.instructions or "")
-        if line is not None:
-            return Say(line)
-        ours = [
-            at for at, item in enumerate(context) if item.role == "assistant" or item.kind == "function_call"
-        ]
-        news = context[ours[-1] + 1 :] if ours else context
-        outputs = [item.wire for item in news if item.kind == "function_call_output"]
-        if outputs:
-            said = [self._agent.result(wire["call_id"], wire["output"]).text for wire in outputs]
-            return Say(" ".join(said))
-        texts = [
-            item.text()
-            for item in news
-            if item.role == "user" or (item.role == "system" and self._agent.understands(item.text()))
-        ]
-        if texts:
-            understood = [text for text in texts if self._agent.understands(text)]
-            return self._agent.hear((understood or texts)[-1], self._tools(part))
-        return (
-            self._agent.nudge() if any(item.role == "assistant" for item in context) else self._agent.greet()
-        )
-
-    def _tools(self, part: ResponsePart) -> set[str]:
-        if (part.tool_choice or self._session.get("tool_choice")) == "none":
-            return set()
-        tools = self._session.tools if part.tools is None else [tool.model_dump() for tool in part.tools]
-        return {tool["name"] for tool in tools if tool["type"] == "function"}
+            response.input_tokens = Tokens(text_tokens((part.instructions or "") + str(part.input)))
+        elif part.instructions is not None:
+            self._items.prompt_changed()
+            response.input_tokens, _ = self._items.context(Tokens(text_tokens(part.instructions)))
+            self._items.prompt_changed()
+        else:
+            prompt = prompt_tokens(self._session.instructions, self._session.tools)
+            response.input_tokens, response.cached_tokens = self._items.context(prompt)
 
     def _answer(self, response: Response, reply: Reply, now: float) -> None:
         if isinstance(reply, Invoke):
@@ -451,38 +390,6 @@ class Conversation:
 
     # -- items and output -----------------------------------------------------------------------------------
 
-    def _new_item(self, shape: protocol.NewItem) -> Item:
-        wire = shape.model_dump(exclude_none=True) | {"object": "realtime.item", "status": "completed"}
-        wire.setdefault("id", self._ids("item"))
-        if isinstance(shape, protocol.FunctionCallItem):
-            wire.setdefault("call_id", self._ids("call"))
-        if not isinstance(shape, protocol.Message):
-            return Item(wire)
-        allowed = _CONTENT[shape.role]
-        audio = bytearray()
-        for index, content in enumerate(shape.content):
-            if content.type not in allowed:
-                message = (
-                    f"Invalid value: '{content.type}'. Supported values are: {', '.join(sorted(allowed))}."
-                )
-                raise Refusal("invalid_value", message, f"item.content[{index}].type")
-            audio += base64.b64decode(content.audio or "")
-            wire["content"][index].pop("audio", None)
-        rate = bytes_per_ms(self._session.input_format)
-        return Item(wire, len(audio) / rate, rate, audio)
-
-    def _audio_item(self, item_id: str, audio: bytes) -> Item:
-        wire = {
-            "id": item_id,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "user",
-            "content": [{"type": "input_audio", "transcript": None}],
-        }
-        rate = bytes_per_ms(self._session.input_format)
-        return Item(wire, len(audio) / rate, rate, bytearray(audio))
-
     def _announce(self, item: Item, previous: str | None) -> None:
         for what in ("added", "done"):
             wire = dict(item.wire)
@@ -497,12 +404,6 @@ class Conversation:
         self._actions += actions
         self._closed = self._closed or any(isinstance(action, Close) for action in actions)
 
-
-_CONTENT = {
-    "system": {"input_text"},
-    "user": {"input_text", "input_audio", "input_image"},
-    "assistant": {"output_text"},
-}
 
 _HANDLERS: dict[type, Callable[[Conversation, Any, float], None]] = {
     protocol.SessionUpdate: Conversation._session_update,  # noqa: SLF001  # its own table

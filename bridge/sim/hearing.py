@@ -50,8 +50,12 @@ class Hearing:
 
     def ticket(self) -> int:
         """A number for a recognition of the audio so far; the words are good until speech goes on."""
+        self._early = self.number()
+        return self._early
+
+    def number(self) -> int:
+        """A number no recognition had before."""
         self._tickets += 1
-        self._early = self._tickets
         return self._tickets
 
     def resumed(self) -> None:

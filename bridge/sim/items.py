@@ -6,15 +6,26 @@ response already read and nothing changed since is the cached part. Sans-IO; own
 """
 
 import base64
+import binascii
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.sim.protocol import Refusal
+from bridge.sim.protocol import Content, FunctionCallItem, Message, NewItem, Refusal
+from bridge.sim.session import bytes_per_ms
 
 MAX_AUDIO_BYTES = 16 * 1024 * 1024
 """Audio kept for conversation.item.retrieve; the oldest goes first, its item then has no audio bytes."""
 MAX_ITEMS = 5000
+UNCLEAR = "[unclear]"
+"""Transcript of speech that no phrase of the scenario fits."""
+
+_CONTENT = {
+    "system": {"input_text"},
+    "user": {"input_text", "input_audio", "input_image"},
+    "assistant": {"output_text"},
+}
 
 
 def text_tokens(text: str) -> int:
@@ -91,8 +102,9 @@ class Items:
     def __init__(self) -> None:
         self._items: list[Item] = []
         self._cached = 0
+        self._cached_prompt = Tokens()
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
 
     def get(self, item_id: str, param: str = "item_id") -> Item:
@@ -164,13 +176,13 @@ class Items:
 
     def prompt_changed(self) -> None:
         """Instructions or tools, which stand before every item, are new: nothing is cached any more."""
-        self._cached = 0
+        self._cached, self._cached_prompt = 0, Tokens()
 
-    def context(self) -> tuple[Tokens, Tokens]:
-        """Tokens of all items, and of those among them that are cached; all are cached from now on."""
-        every = sum((item.tokens() for item in self._items), Tokens())
-        cached = sum((item.tokens() for item in self._items[: self._cached]), Tokens())
-        self._cached = len(self._items)
+    def context(self, prompt: Tokens) -> tuple[Tokens, Tokens]:
+        """Tokens of `prompt` and all items, and of what is cached of them; all are cached from now on."""
+        every = sum((item.tokens() for item in self._items), prompt)
+        cached = sum((item.tokens() for item in self._items[: self._cached]), self._cached_prompt)
+        self._cached, self._cached_prompt = len(self._items), prompt
         return every, cached
 
     def _shed(self) -> None:
@@ -180,3 +192,70 @@ class Items:
                 return
             excess -= len(item.audio)
             item.audio.clear()
+
+
+def caller_item(item_id: str, audio: bytes, audio_format: str) -> Item:
+    """A committed turn of the caller."""
+    wire = {
+        "id": item_id,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_audio", "transcript": None}],
+    }
+    rate = bytes_per_ms(audio_format)
+    return Item(wire, len(audio) / rate, rate, bytearray(audio))
+
+
+def new_item(shape: NewItem, ids: Callable[[str], str], audio_format: str) -> Item:
+    """An item a client made; ids it left out are given.
+
+    Raises:
+        Refusal: a content part its role cannot have, or audio that is not base64.
+
+    """
+    wire = shape.model_dump(exclude_none=True) | {"object": "realtime.item", "status": "completed"}
+    wire.setdefault("id", ids("item"))
+    if isinstance(shape, FunctionCallItem):
+        wire.setdefault("call_id", ids("call"))
+    if not isinstance(shape, Message):
+        return Item(wire)
+    audio = bytearray()
+    for index, content in enumerate(shape.content):
+        audio += _content_audio(shape.role, content, f"item.content[{index}]")
+        wire["content"][index].pop("audio", None)
+    rate = bytes_per_ms(audio_format)
+    return Item(wire, len(audio) / rate, rate, audio)
+
+
+def _content_audio(role: str, content: Content, param: str) -> bytes:
+    allowed = _CONTENT[role]
+    if content.type not in allowed:
+        known = ", ".join(sorted(allowed))
+        message = f"Invalid value: '{content.type}'. Supported values are: {known}."
+        raise Refusal("invalid_value", message, f"{param}.type")
+    try:
+        return base64.b64decode(content.audio or "", validate=True)
+    except binascii.Error:
+        raise Refusal("invalid_value", "Expected base64-encoded audio.", f"{param}.audio") from None
+
+
+def transcription(item: Item, words: str) -> dict[str, Any]:
+    """The event that tells the caller's words, which the item shows from now on."""
+    transcript = words or UNCLEAR
+    item.wire["content"][0]["transcript"] = transcript
+    read, made = math.ceil(item.audio_ms / 100), text_tokens(transcript)
+    return {
+        "type": "conversation.item.input_audio_transcription.completed",
+        "item_id": item.id,
+        "content_index": 0,
+        "transcript": transcript,
+        "usage": {
+            "type": "tokens",
+            "input_tokens": read,
+            "output_tokens": made,
+            "total_tokens": read + made,
+            "input_token_details": {"text_tokens": 0, "audio_tokens": read},
+        },
+    }

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.sim.items import Item, Tokens, text_tokens
+from bridge.sim.protocol import AudioOutput, ResponsePart
 from bridge.sim.script import Failure, ResponseFault
-from bridge.sim.session import bytes_per_ms
+from bridge.sim.session import Session, bytes_per_ms
 
 CHUNK_MS = 200
 BURST_MS = 600
 SPEEDUP = 6.0
+SOUNDLESS_MS = 20
+"""Silence that stands for a sentence without sound ("…")."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
@@ -39,6 +42,22 @@ class Plan:
     max_tokens: int | None
     metadata: dict[str, str] | None
     conversation_id: str
+
+
+def plan_for(part: ResponsePart, session: Session, response_id: str, conversation_id: str) -> Plan:
+    """The session's settings, overridden by those of a response.create."""
+    output = part.audio.output if part.audio and part.audio.output else AudioOutput()
+    limit = part.max_output_tokens or session.get("max_output_tokens")
+    return Plan(
+        response_id=response_id,
+        default_conversation=part.conversation == "auto",
+        modality=(part.output_modalities or session.get("output_modalities"))[0],
+        audio_format=output.format.type if output.format else session.output_format,
+        voice=output.voice if isinstance(output.voice, str) else session.voice,
+        max_tokens=None if limit == "inf" else int(limit),
+        metadata=part.metadata,
+        conversation_id=conversation_id,
+    )
 
 
 @dataclass(slots=True)
@@ -92,7 +111,7 @@ class Response:
         }
         self.item = Item(wire, bytes_per_ms=bytes_per_ms(self.plan.audio_format))
         self._output.append(self.item)
-        self._sentences.extend(filter(None, _SENTENCE_END.split(text.strip())))
+        self._sentences.extend(_SENTENCE_END.split(text.strip()))
         part = {"type": "audio", "transcript": ""} if self._spoken() else {"type": "text", "text": ""}
         added = {"type": "response.output_item.added", "output_index": 0, "item": dict(wire)}
         return [
@@ -121,7 +140,9 @@ class Response:
         """Take the audio of the sentence that was asked for, in the response's format."""
         if self.fault.silence:
             payload = bytes([_SILENCE[self.plan.audio_format]]) * len(payload)
-        step = CHUNK_MS * bytes_per_ms(self.plan.audio_format)
+        rate = bytes_per_ms(self.plan.audio_format)
+        payload = payload or bytes([_SILENCE[self.plan.audio_format]]) * rate * SOUNDLESS_MS
+        step = CHUNK_MS * rate
         self._chunks.extend(payload[at : at + step] for at in range(0, len(payload), step))
 
     def wake_at(self, now: float) -> float | None:
@@ -228,11 +249,9 @@ class Response:
         text = self._transcript
         item.wire["status"] = status
         if self._spoken():
-            part, content = (
-                {"type": "audio", "transcript": text},
-                {"type": "output_audio", "transcript": text},
-            )
-            ends = [
+            part = {"type": "audio", "transcript": text}
+            content = {"type": "output_audio", "transcript": text}
+            ends: list[Event] = [
                 {"type": "response.output_audio.done"},
                 {"type": "response.output_audio_transcript.done", "transcript": text},
             ]

@@ -63,9 +63,6 @@ class Words:
     def value(self, said: str) -> Any:
         return self.values[said]
 
-    def example(self) -> str:
-        return next(iter(self.values))
-
 
 @dataclass(frozen=True, slots=True)
 class Digits:
@@ -88,9 +85,6 @@ class Digits:
     def value(self, said: str) -> str:
         return "".join(DIGITS.get(word, word) for word in said.split())
 
-    def example(self) -> str:
-        return " ".join(["four", "seven", "one", "two", "nine"][: max(1, self.at_least)])
-
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -112,9 +106,6 @@ class Number:
         for word in said.split():
             total = max(total, 1) * 100 if word == "hundred" else total + _small(word)
         return total
-
-    def example(self) -> str:
-        return "twenty"
 
 
 Slot = Words | Digits | Number
