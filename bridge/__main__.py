@@ -6,6 +6,7 @@ packages, and numpy must not start a thread pool in a process that moves four ph
 
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> int:
@@ -19,7 +20,8 @@ def main() -> int:
     if role == "control":
         from bridge.control import main as control  # noqa: PLC0415  # see above
 
-        return control()
+        # The supervisor is the only one who starts it: `control [--config FILE]`.
+        return control(Path(sys.argv[3]) if sys.argv[2:3] == ["--config"] else None)
     from bridge.cli.main import run  # noqa: PLC0415  # see above
 
     return run()
