@@ -37,7 +37,7 @@ MAX_NAME_CHARS = 100
 OTHER_NAMES = "(other)"
 GREETING_ORDER = (
     "The call has just been answered. Say exactly the following words to the caller now, in their language, "
-    "and nothing else:\n{greeting}"
+    'and nothing else:\n"{greeting}"'
 )
 
 
@@ -125,7 +125,9 @@ class Session:
         """Have the agent say `config.greeting` word for word; without one it opens by itself. Returns the tag."""
         if not self.config.greeting:
             return self._ask("greeting", {})
-        order = self._with_instructions(GREETING_ORDER.format(greeting=self.config.greeting))
+        order = self._with_instructions(
+            GREETING_ORDER.format(greeting=self.config.greeting.replace('"', "'"))
+        )
         return self._ask("greeting", order | ({"tool_choice": "none"} if self.config.tools else {}))
 
     def say(self, instructions: str) -> str:

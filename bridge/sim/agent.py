@@ -48,6 +48,11 @@ class Agent:
     _last: tuple[Call, dict[str, SlotValue]] | None = None
     _misses: int = 0
 
+    @property
+    def pending(self) -> str | None:
+        """The intent that waits for an answer of the caller."""
+        return self._pending
+
     def greet(self) -> Say:
         """The first words of a conversation."""
         return Say(self.scenario.file.greeting)
@@ -114,7 +119,7 @@ class Agent:
 
 
 def quoted(instructions: str) -> str | None:
-    """The text between the outer quotes of instructions such as `Say exactly this: "Hello."`; None without."""
+    """The text in quotes after the words "say exactly", as in `Say exactly this: "Hello."`; None without."""
     found = _QUOTED.search(instructions)
     return found.group(1) if found else None
 

@@ -187,7 +187,7 @@ def test_the_greeting_asks_for_its_exact_words_after_the_agents_own_instructions
     (event,) = call.sent()
     response = event["response"]
     assert response["instructions"].startswith("You are Ann.\n\n")
-    assert response["instructions"].endswith("\nWelcome to Acme!")
+    assert response["instructions"].endswith('\n"Welcome to Acme!"')
     assert response["metadata"] == {"wish": "greeting-1"}
     assert "tool_choice" not in response
 
