@@ -17,7 +17,7 @@ from bridge.realtime.events import (
     TranscriptionFailed,
     UserTranscript,
 )
-from bridge.realtime.wire import Json, message_text, number, part, parts, text
+from bridge.realtime.wire import Json, message_text, number, part, parts, real, text
 
 
 def dtmf_received(event: Json) -> BoundaryEvent:
@@ -89,13 +89,11 @@ def rate_limits(event: Json) -> BoundaryEvent:
     return RateLimits(
         tuple(
             RateLimit(
-                text(limit, "name"), number(limit, "limit"), number(limit, "remaining"), _seconds(limit)
+                text(limit, "name"),
+                number(limit, "limit"),
+                number(limit, "remaining"),
+                real(limit, "reset_seconds"),
             )
             for limit in parts(event, "rate_limits")
         )
     )
-
-
-def _seconds(limit: Json) -> float:
-    value = limit.get("reset_seconds")
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+
+from bridge.realtime.wire import number, part, real
 
 PRICES_FILE = Path(__file__).with_name("prices.toml")
 _MILLION = Decimal(1_000_000)
@@ -34,9 +35,9 @@ class Usage:
     @classmethod
     def read(cls, raw: object) -> "Usage":
         """From a `usage` object of `response.done`; anything missing or not a number is 0."""
-        into = _part(raw, "input_token_details")
-        cached = _part(into, "cached_tokens_details")
-        out = _part(raw, "output_token_details")
+        into = part(raw, "input_token_details")
+        cached = part(into, "cached_tokens_details")
+        out = part(raw, "output_token_details")
         return cls(
             text_in=_count(into, "text_tokens"),
             audio_in=_count(into, "audio_tokens"),
@@ -65,11 +66,10 @@ class TranscriptionCount:
     @classmethod
     def read(cls, raw: object) -> "TranscriptionCount":
         """From the `usage` of `…input_audio_transcription.completed` (`type` tokens or duration)."""
-        seconds = raw.get("seconds") if isinstance(raw, Mapping) else None
         return cls(
             tokens_in=_count(raw, "input_tokens"),
             tokens_out=_count(raw, "output_tokens"),
-            seconds=float(seconds) if isinstance(seconds, int | float) and seconds > 0 else 0.0,
+            seconds=max(0.0, real(raw, "seconds")),
         )
 
 
@@ -134,10 +134,5 @@ def load_prices(path: Path = PRICES_FILE) -> PriceTable:
     return PriceTable(models, per_minute)
 
 
-def _part(raw: object, key: str) -> object:
-    return raw.get(key) if isinstance(raw, Mapping) else None
-
-
 def _count(raw: object, key: str) -> int:
-    value: Any = raw.get(key) if isinstance(raw, Mapping) else None
-    return value if isinstance(value, int) and value > 0 else 0
+    return max(0, number(raw, key))

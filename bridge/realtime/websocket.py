@@ -11,6 +11,7 @@ Used by the call, on the worker's loop.
 
 import asyncio
 import json
+import logging
 import socket
 import ssl
 from collections.abc import Mapping
@@ -122,11 +123,19 @@ async def connect(
             max_size=bounds.max_message_bytes,
             max_queue=bounds.max_queue,
             write_limit=bounds.max_write_bytes,
+            logger=_quiet_logger(),
             **options,
         )
     except (OSError, WebSocketException, ValueError) as error:
         raise _refused(error, deadlines) from error
     return WebSocketTransport(connection, deadlines)
+
+
+def _quiet_logger() -> logging.Logger:
+    """The library's debug log shows headers (the key) and frames (what people say), so it never gets that far."""
+    logger = logging.getLogger("bridge.realtime.websocket.library")
+    logger.setLevel(logging.WARNING)
+    return logger
 
 
 class _Connect(ws_connect):

@@ -18,6 +18,7 @@ _APPEND_HEAD = '{"type":"input_audio_buffer.append","audio":"'
 _APPEND_TAIL = '"}'
 _CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 MAX_MESSAGE_CHARS = 500
+MAX_NUMBER = 2**53
 
 
 class MalformedEventError(BridgeError):
@@ -44,11 +45,19 @@ def text(source: object, key: str) -> str:
 
 
 def number(source: object, key: str) -> int:
-    """The number under `key` as int, or 0."""
+    """The number under `key` as int; 0 when it is missing, something else, or beyond what a float holds exactly."""
     value = source.get(key) if isinstance(source, Mapping) else None
-    if isinstance(value, float) and value == value and abs(value) < 2**53:  # noqa: PLR0124  # NaN is not itself
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER < value < MAX_NUMBER:
+        return 0
+    return int(value)
+
+
+def real(source: object, key: str) -> float:
+    """The number under `key` as finite float, or 0."""
+    value = source.get(key) if isinstance(source, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER < value < MAX_NUMBER:
+        return 0.0
+    return float(value)
 
 
 def part(source: object, key: str) -> Json:

@@ -1,6 +1,6 @@
 """Demands: reference 1.8 (truncation) and issue 2, point 6."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.realtime.items import MAX_ITEMS, Cut, ItemLedger
@@ -76,6 +76,7 @@ def test_only_the_last_items_are_kept():
     assert items.received_ms("i1") == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50)), st.integers(-100, 200))
 def test_samples_come_out_as_they_went_in_and_cuts_stay_inside(deltas, heard_ms):
     items = ItemLedger(8, 2)

@@ -10,11 +10,12 @@ import json
 from collections import deque
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.realtime.events import AudioDelta, ResponseEnded, SessionError
+from bridge.realtime.handlers import HANDLERS, PASSED
 from bridge.realtime.responses import ALREADY_ACTIVE, MAX_WISHES
 from bridge.realtime.session import State
 from tests.fakes.realtime_events import audio, created, done, error, function_item, output_done
@@ -243,6 +244,84 @@ class SessionAndServer(RuleBasedStateMachine):
                 break
         assert self.call.session._owner.pending == 0
         assert self.wanted <= self.served
+
+
+IDS = st.sampled_from(["", "a", "b", "item_1"])
+STATUSES = st.sampled_from(["completed", "cancelled", "in_progress", "odd"])
+ITEM_TYPES = st.sampled_from(
+    ["message", "function_call", "mcp_call", "mcp_approval_request", "mcp_list_tools"]
+)
+FIELDS = st.sampled_from(
+    [
+        "id",
+        "response_id",
+        "item_id",
+        "call_id",
+        "status",
+        "usage",
+        "item",
+        "output",
+        "delta",
+        "metadata",
+        "error",
+        "session",
+        "response",
+        "audio",
+        "input",
+        "turn_detection",
+        "content_index",
+        "seconds",
+        "audio_end_ms",
+        "tools",
+        "status_details",
+        "input_token_details",
+        "text_tokens",
+        "rate_limits",
+        "reset_seconds",
+        "conversation_id",
+        "wish",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.just(10**400) | IDS | STATUSES | ITEM_TYPES,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = st.sampled_from(sorted({*HANDLERS, *PASSED, "error", "session.created", "session.updated", "ping"}))
+ITEMS = st.fixed_dictionaries(
+    {"type": ITEM_TYPES, "id": IDS}, optional={"status": STATUSES, "error": VALUES, "tools": VALUES}
+)
+BODIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": IDS,
+        "status": STATUSES,
+        "output": st.lists(ITEMS | VALUES),
+        "usage": VALUES,
+        "metadata": VALUES,
+    },
+)
+NEAR_EVENTS = st.fixed_dictionaries(
+    {"type": NAMES},
+    optional={
+        "response_id": IDS,
+        "item_id": IDS,
+        "item": ITEMS | VALUES,
+        "response": BODIES | VALUES,
+        "usage": VALUES,
+    }
+    | {"delta": VALUES | st.just("AAAA"), "error": VALUES, "session": VALUES, "rate_limits": VALUES},
+)
+
+
+@settings(deadline=None)
+@given(st.lists(NEAR_EVENTS, max_size=12))
+def test_whatever_a_server_puts_into_its_events_the_session_lives(events):
+    call = Driver().ready()
+    for event in events:
+        call.feed(json.dumps(event))
+        call.session.to_send(call.now)
+    assert call.session.state is State.READY
 
 
 SessionAndServer.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

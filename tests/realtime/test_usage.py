@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.realtime.usage import Price, PriceTable, TranscriptionCount, Usage, load_prices
@@ -107,6 +107,7 @@ def test_a_misspelt_price_is_an_error_not_zero(tmp_path):
 COUNT = st.integers(0, 10**6)
 
 
+@settings(deadline=None)
 @given(st.builds(Usage, *[COUNT] * 8))
 def test_cost_is_never_negative_even_when_the_server_counts_more_cached_than_all(usage):
     price = Price(*[Decimal(1)] * 8)

@@ -5,6 +5,7 @@ The peer is a `websockets` server in the same loop, or a bare TCP server where t
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -106,6 +107,23 @@ async def test_our_headers_are_sent_and_no_beta_header():
         assert await ending(transport)
     assert seen["Authorization"] == "Bearer k"
     assert "OpenAI-Beta" not in seen
+
+
+async def test_neither_key_nor_words_reach_a_debug_log(caplog):
+    async def echo(connection):
+        await connection.send(await connection.recv())
+        await connection.wait_closed()
+
+    quiet = logging.getLogger("test.server")
+    quiet.setLevel(logging.WARNING)
+    caplog.set_level(logging.DEBUG)
+    async with serve(echo, "127.0.0.1", 0, logger=quiet) as listening:
+        transport = await connect(url_of(listening), {"api-key": "secret"}, SHORT)
+        await transport.send("my words")
+        assert await transport.recv() == "my words"
+        await transport.close()
+    assert "secret" not in caplog.text
+    assert "my words" not in caplog.text
 
 
 async def test_binary_frames_are_passed_on_as_bytes():
