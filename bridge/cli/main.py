@@ -36,7 +36,7 @@ class LazyGroup(TyperGroup):
         module, attribute, text = COMMANDS[cmd_name]
         target = getattr(importlib.import_module(module), attribute)
         if isinstance(target, typer.Typer):
-            command: Any = typer.main.get_group(target)
+            command: Any = typer.main.get_command(target)
         else:
             single = typer.Typer(add_completion=False)
             single.command(name=cmd_name)(target)
