@@ -55,7 +55,7 @@ from bridge.realtime.session import Session
 from bridge.realtime.transport import Transport
 from bridge.realtime.usage import PriceTable
 from bridge.realtime.websocket import Deadlines, connect
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Resumed
+from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed
 from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
@@ -111,8 +111,18 @@ class Call:
 
     async def run(self) -> None:
         """From the INVITE to the record's last event."""
-        end = HungUp(HangUpBy.BRIDGE, 500, "internal error")
+        end = HungUp(HangUpBy.BRIDGE, 503, "shutdown")
         structlog.contextvars.bind_contextvars(call_id=self.id)
+        try:
+            end = await self._run()
+        except asyncio.CancelledError:
+            await self._leg.hang_up(end.by, end.status, end.reason)
+            raise
+        finally:
+            await self._close(end)
+
+    async def _run(self) -> HungUp:
+        end = HungUp(HangUpBy.BRIDGE, 500, "internal error")
         try:
             route = self._route()
             async with asyncio.TaskGroup() as tasks:
@@ -122,17 +132,12 @@ class Call:
                 tasks.create_task(self._run_route(route))
         except* CallOver as group:
             end = _first(group, CallOver).end
-        except* asyncio.CancelledError:
-            end = HungUp(HangUpBy.BRIDGE, 503, "shutdown")
-            await self._leg.hang_up(end.by, end.status, end.reason)
-            raise
         except* Exception as group:
             # The one place where a bug of ours ends one call instead of the worker; the log has the traceback.
             log.exception("call.failed", exc_info=group)
             self._detail = repr(group.exceptions[0])[:200]
             await self._leg.hang_up(end.by, end.status, end.reason)
-        finally:
-            await self._close(end)
+        return end
 
     async def hang_up(self, status: int, reason: str, detail: str = "") -> None:
         """End the call from outside its steps (drain, an operator). The record says why."""
@@ -153,6 +158,8 @@ class Call:
                     if self._limits is not None:
                         self._limits.held(held, time.monotonic())
                     self._journal.note("call.held" if held else "call.resumed")
+                case MediaStarted():
+                    self._journal.media_started(event)
                 case Dtmf(digit, method):
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
                     if self._conversation is not None:

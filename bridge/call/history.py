@@ -7,6 +7,7 @@ from collections import deque
 
 MAX_LINES = 60
 MAX_CHARS = 6000
+MAX_LINE_CHARS = 1000  # one long answer must not push everything else out
 WHO = {"caller": "Caller", "agent": "You"}
 
 
@@ -18,7 +19,7 @@ class History:
 
     def add(self, who: str, text: str) -> None:
         """A finished line of `caller` or `agent`."""
-        words = " ".join(text.split())
+        words = " ".join(text.split())[:MAX_LINE_CHARS]
         if words:
             self._lines.append(f'{WHO[who]}: "{words}"')
 
