@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from bridge.realtime.events import AudioDelta, ResponseEnded, SessionError
 from bridge.realtime.handlers import HANDLERS, PASSED
 from bridge.realtime.responses import ALREADY_ACTIVE, MAX_WISHES
-from bridge.realtime.session import State
+from bridge.realtime.session import RESPONSE_WAIT_S, State
 from tests.fakes.realtime_events import audio, created, done, error, function_item, output_done
 from tests.fakes.realtime_session import Driver, committed, item_added, speech_started, speech_stopped
 
@@ -132,15 +132,17 @@ class SessionAndServer(RuleBasedStateMachine):
     @rule()
     def caller_stops(self) -> None:
         self.speaking, self.owed = False, True
+        self.stopped_s = self.call.now
         self.feed(speech_stopped(), committed())
 
-    @precondition(lambda self: self.owed and not self.active)
+    @precondition(lambda self: self.owed and not self.active and (self.tags_known() or self.in_time()))
     @rule()
     def server_answers_the_caller(self) -> None:
+        """Within `response_wait_s`, or at any time where tags tell whose response it is."""
         self.owed = False
         self.begin(None)
 
-    @precondition(lambda self: self.call.session._owner._echoes and self.wire and not self.active)
+    @precondition(lambda self: self.tags_known() and self.wire and not self.active)
     @rule()
     def server_begins_unannounced_while_our_frames_are_on_their_way(self) -> None:
         """Only where tags tell responses apart: without them and without a VAD event nobody could know whose it is."""
@@ -150,7 +152,7 @@ class SessionAndServer(RuleBasedStateMachine):
     @rule()
     def server_stays_silent(self) -> None:
         self.owed = False
-        self.time_passes(3.0)
+        self.time_passes(RESPONSE_WAIT_S)
 
     @precondition(lambda self: self.active)
     @rule(target=items, frames=st.integers(1, 5))
@@ -214,6 +216,12 @@ class SessionAndServer(RuleBasedStateMachine):
         latest = asked.sent_s + 9.9 if asked else float("inf")
         self.call.now = min(self.call.now + seconds, latest)
         self.pump()
+
+    def tags_known(self) -> bool:
+        return self.call.session._owner._echoes
+
+    def in_time(self) -> bool:
+        return self.call.now < self.stopped_s + RESPONSE_WAIT_S
 
     def outstanding(self) -> bool:
         return self.call.session._owner.outstanding
