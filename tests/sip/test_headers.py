@@ -150,6 +150,10 @@ def test_a_line_without_a_colon_is_skipped_and_a_leading_fold_is_harmless():
     assert dict(invite.headers) == {"To": "<sip:1@h>"}
 
 
+def test_a_message_that_is_cut_after_a_line_is_read_as_far_as_it_goes():
+    assert parse_invite("INVITE sip:x SIP/2.0\nTo: <sip:1@h>\n").to_party.user == "1"
+
+
 def printable(text):
     return text == clean(text, 10_000)
 

@@ -1,0 +1,155 @@
+"""The conversation's own edges; its life in a call is in tests/scenarios/test_call_in_memory.py."""
+
+import asyncio
+
+import pytest
+
+from bridge.call import conversation as module
+from bridge.call.conversation import Conversation
+from bridge.call.history import History
+from bridge.call.journal import Journal
+from bridge.errors import RemoteSessionError
+from bridge.media.playout import Underrun
+from bridge.realtime.config import SessionConfig
+from bridge.realtime.session import Session
+from bridge.realtime.usage import load_prices
+from tests.fakes.line import make_port, settle
+from tests.fakes.memory import MemoryTransport
+from tests.fakes.realtime_server import FakeRealtime, tone
+
+PRICES = load_prices()
+
+
+class Talk:
+    """A conversation with a fake model, without a call around it."""
+
+    def __init__(self, greeting=b"", **session):
+        self.events = []
+        self.model = FakeRealtime(tone(200) if greeting else b"")
+        self.port = make_port()
+        config = SessionConfig(model="gpt-realtime-2.1", greeting="Hi" if greeting else "", **session)
+        self.journal = Journal("c1", lambda call_id, kind, data: self.events.append((kind, data)))
+        self.transport = MemoryTransport(self.model, "ws://x", {})
+        self.conversation = Conversation(
+            self.port, Session(config, PRICES), self.transport, self.journal, History(), barge_in=True
+        )
+        self.task = asyncio.create_task(self.conversation.run())
+
+    async def ready(self):
+        async with asyncio.timeout(5):
+            await self.conversation.ready.wait()
+        return self.model.sessions[0]
+
+    def of(self, kind):
+        return [data for name, data in self.events if name == kind]
+
+    async def until(self, condition):
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110  # what is waited for belongs to the code under test
+                await asyncio.sleep(0)
+
+    async def end(self):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.transport.__aexit__()
+
+
+@pytest.fixture
+async def talk():
+    talk = Talk()
+    yield talk
+    await talk.end()
+
+
+async def test_without_a_greeting_the_agent_waits_for_the_caller(talk):
+    session = await talk.ready()
+    assert talk.conversation.speaking.is_set()
+    await settle()
+    assert not session.of("response.create")
+
+
+async def test_with_a_greeting_the_agent_can_be_heard_only_when_audio_is_there():
+    talk = Talk(greeting=True)
+    await talk.ready()
+    async with asyncio.timeout(5):
+        await talk.conversation.speaking.wait()
+    assert talk.port.queued_ms > 0
+    await talk.end()
+
+
+async def test_before_the_answer_no_caller_audio_goes_up(talk):
+    session = await talk.ready()
+    talk.port.start()
+    with talk.port._lock:
+        talk.port.give(bytes(320))
+    await settle(20)
+    assert not session.of("input_audio_buffer.append")
+    talk.conversation.answered()
+    await talk.until(lambda: session.of("input_audio_buffer.append"))
+
+
+async def test_a_gap_in_the_agents_speech_is_noted(talk):
+    talk.conversation.played(Underrun("a", 40))
+    assert talk.of("underrun") == [{"item_id": "a", "ms": 40}]
+
+
+async def test_errors_that_do_not_matter_are_noted_and_the_talk_goes_on(talk):
+    session = await talk.ready()
+    await session.send(
+        "error",
+        error={"type": "invalid_request_error", "code": "response_cancel_not_active", "message": "no"},
+    )
+    await talk.until(lambda: talk.of("error"))
+    assert talk.of("error")[0]["where"] == "session"
+    assert not talk.task.done()
+
+
+async def test_a_failed_transcription_is_noted(talk):
+    session = await talk.ready()
+    await session.send(
+        "conversation.item.input_audio_transcription.failed", item_id="u", content_index=0,
+        error={"type": "x", "code": "audio_unintelligible", "message": "what"},
+    )  # fmt: skip
+    await talk.until(lambda: talk.of("error"))
+    assert talk.of("error")[0]["code"] == "audio_unintelligible"
+
+
+async def test_the_cost_of_a_transcription_is_noted(talk):
+    session = await talk.ready()
+    await session.send(
+        "conversation.item.input_audio_transcription.completed", item_id="u", content_index=0, transcript="hi",
+        usage={"type": "duration", "seconds": 2},
+    )  # fmt: skip
+    await talk.until(lambda: talk.of("transcription"))
+    assert talk.of("transcript")[0]["who"] == "caller"
+
+
+async def test_an_mcp_tool_is_not_approved_by_anybody(talk):
+    session = await talk.ready()
+    item = {"id": "m1", "type": "mcp_approval_request", "server_label": "s", "name": "pay", "arguments": "{}"}
+    await session.send("response.created", response={"id": "r1", "status": "in_progress"})
+    await session.send("response.output_item.done", response_id="r1", output_index=0, item=item)
+    await talk.until(lambda: session.of("conversation.item.create"))
+    answer = session.of("conversation.item.create")[0]["item"]
+    assert (answer["type"], answer["approve"]) == ("mcp_approval_response", False)
+
+
+async def test_a_lost_connection_ends_the_talk_with_its_code():
+    talk = Talk()
+    session = await talk.ready()
+    session.connection.drop("close_1006")
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(talk.task, 5)
+    assert caught.group_contains(RemoteSessionError, match="close_1006")
+    await talk.end()
+
+
+async def test_a_cancelled_talk_is_cancelled(talk):
+    await talk.ready()
+    talk.task.cancel()
+    await asyncio.gather(talk.task, return_exceptions=True)
+    assert talk.task.cancelled()
+
+
+def test_every_handler_belongs_to_a_boundary_event():
+    assert all(kind.__module__ == "bridge.realtime.events" for kind in module._HANDLERS)
