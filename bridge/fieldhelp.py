@@ -125,7 +125,9 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "dict_type": lambda _: "a mapping (key: value) is needed",
     "model_type": lambda _: "a mapping (key: value) is needed",
     "model_attributes_type": lambda _: "a mapping (key: value) is needed",
-    "union_tag_not_found": lambda context: f"the key {context['discriminator']} is needed",
+    "union_tag_not_found": lambda context: (
+        "the key " + str(context["discriminator"]).strip("'") + " is needed"
+    ),
     "greater_than_equal": lambda context: f"must be at least {context['ge']}",
     "greater_than": lambda context: f"must be more than {context['gt']}",
     "less_than_equal": lambda context: f"must be at most {context['le']}",

@@ -193,9 +193,9 @@ def _store_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
 def _provider_rules(document: YamlFile, name: str, provider: Provider) -> Iterator[Problem]:
     here = ("providers", name)
     if provider.url is None and provider.kind in {"azure", "compatible"}:
-        yield document.problem((*here, "url"), f"needed for kind {provider.kind}", "ws:// or wss:// address")
+        yield document.problem((*here, "url"), f"needed for kind {provider.kind}", at_key=True)
     if provider.kind == "azure" and "model" not in provider.model_fields_set:
-        yield document.problem((*here, "model"), "needed for kind azure", "the name of the deployment")
+        yield document.problem((*here, "model"), "needed for kind azure: the deployment", at_key=True)
     if provider.scenario and provider.kind != "local":
         yield document.problem((*here, "scenario"), "only for kind local", "remove it")
     if provider.kind in DEFAULT_KEYS and provider.url and _in_the_clear(provider.url):

@@ -132,12 +132,12 @@ def problems_from(failure: ValidationError, document: YamlFile, model: type[Base
     """Problems in file order for the errors pydantic found in `document`."""
     problems = []
     for detail in failure.errors(include_url=False)[:MAX_PROBLEMS]:
-        place, path = document.find(detail["loc"])
-        kind = detail["type"]
-        if kind in {"missing", "extra_forbidden"}:
-            path = (*path, detail["loc"][-1]) if kind == "missing" else path
+        loc, kind = detail["loc"], detail["type"]
+        place, path = document.find(loc)
+        path = (*path, loc[-1]) if kind == "missing" else path
+        at_key = kind in {"missing", "extra_forbidden"} or loc[-1:] == ("[key]",)
         message, hint = fieldhelp.explain(detail, model, place.text)
-        problems.append(document.problem(path, message, hint, at_key=kind in {"missing", "extra_forbidden"}))
+        problems.append(document.problem(path, message, hint, at_key=at_key))
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
 
 
@@ -177,6 +177,17 @@ class _Open:
     key: str | None = None
     key_at: tuple[int, int] = (0, 0)
     merged: list[tuple[Any, Place]] = field(default_factory=list)
+    height: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """A value an alias can repeat: how many values and levels it adds."""
+
+    data: Any
+    place: Place
+    nodes: int
+    height: int
 
 
 class _Builder:
@@ -186,7 +197,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self._name = name
         self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, Place, int] | None] = {}
+        self._anchors: dict[str, _Anchor | None] = {}
         self._nodes = 0
         self._result: tuple[Any, Place] | None = None
 
@@ -254,7 +265,7 @@ class _Builder:
         value = _plain_value(text) if plain else text
         place = Place(mark.line + 1, mark.column + 1, text)
         if event.anchor:
-            self._anchors[event.anchor] = (value, place, 1)
+            self._anchors[event.anchor] = _Anchor(value, place, nodes=1, height=0)
         self._add(value, place)
 
     def _set_key(self, top: _Open, key: str, mark: Any) -> None:
@@ -293,8 +304,9 @@ class _Builder:
                 if key not in done.data:
                     done.data[key], done.place.children[key] = data[key], child
         if done.anchor:
-            self._anchors[done.anchor] = (done.data, done.place, self._nodes - done.nodes_before + 1)
-        self._add(done.data, done.place)
+            nodes = self._nodes - done.nodes_before + 1
+            self._anchors[done.anchor] = _Anchor(done.data, done.place, nodes, done.height)
+        self._add(done.data, done.place, done.height)
 
     def _alias(self, event: Any) -> None:
         mark = event.start_mark
@@ -303,17 +315,19 @@ class _Builder:
             inside = event.anchor in self._anchors
             said = "refers to itself" if inside else "has no anchor (&) before it"
             raise _Stop(self._at(mark, f"*{event.anchor} {said}"))
-        data, place, nodes = known
-        self._count(nodes, mark)
+        self._count(known.nodes, mark)
         if self._key_wanted():
             raise _Stop(self._at(mark, "an alias cannot be a key"))
-        self._add(data, place)
+        if len(self._open) + known.height > MAX_DEPTH:
+            raise _Stop(self._at(mark, f"nested deeper than {MAX_DEPTH} levels"))
+        self._add(known.data, known.place, known.height)
 
-    def _add(self, value: Any, place: Place) -> None:
+    def _add(self, value: Any, place: Place, height: int = 0) -> None:
         if not self._open:
             self._result = (value, place)
             return
         top = self._open[-1]
+        top.height = max(top.height, height + 1)
         if isinstance(top.data, list):
             top.place.children[len(top.data)] = place
             top.data.append(value)

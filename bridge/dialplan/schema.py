@@ -67,7 +67,11 @@ def _listed(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    return {"text": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, dict):
+        return value
+    raise ValueError("text is needed | write it in quotes")
 
 
 def _as_type(value: Any) -> Any:
