@@ -41,11 +41,12 @@ class Attend:
 
 @dataclass(frozen=True, slots=True)
 class Recognise:
-    """Find the words in this payload and answer with recognised(ticket, words)."""
+    """Find the words in this payload and answer with recognised(ticket, words); `pending` is the open question."""
 
     ticket: int
     payload: bytes
     audio_format: str
+    pending: str | None
 
 
 @dataclass(frozen=True, slots=True)

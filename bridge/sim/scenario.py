@@ -135,18 +135,27 @@ class Scenario:
                 return Match(pattern.intent, values)
         return None
 
-    def jsgf(self) -> str:
-        """Grammar of everything that may be spoken: public rule `<spoken>`, for pocketsphinx."""
-        phrases = [pattern.phrase for pattern in self.patterns if pattern.kind != "written"]
+    def jsgf(self, pending: str | None = None) -> str:
+        """Grammar of what may be spoken: every `say`, and the `answers` of the pending intent. For pocketsphinx."""
+        phrases = [
+            pattern.phrase
+            for pattern in self.patterns
+            if pattern.kind == "say" or (pattern.kind == "answers" and pattern.intent == pending)
+        ]
         used = {slot for one in phrases for slot in phrase.slots_of(one)}
         rules = [f"<slot_{name}> = {slot.grammar()};" for name, slot in self.slots.items() if name in used]
         spoken = " | ".join(one.grammar() for one in phrases)
         return "\n".join(["#JSGF V1.0;", "grammar scenario;", *rules, f"public <spoken> = {spoken};", ""])
 
+    def questions(self) -> list[str]:
+        """Intents that may be pending: those with answers of their own."""
+        return [name for name, intent in self.file.intents.items() if intent.answers]
+
     def words(self) -> set[str]:
         """Every word the recogniser has to know."""
-        spoken = re.sub(r"<[a-z_]+>|[\[\]()|=;]", " ", self.jsgf().split("grammar scenario;")[1])
-        return set(spoken.replace("public", " ").split())
+        grammars = [self.jsgf(), *map(self.jsgf, self.questions())]
+        rules = " ".join(grammar.split("grammar scenario;")[1] for grammar in grammars)
+        return set(re.sub(r"public|<[a-z_]+>|[\[\]()|=;]", " ", rules).split())
 
 
 def load(path: Path = DEFAULT) -> Scenario:

@@ -218,9 +218,7 @@ class _Connection:
 
     async def _recognise(self, order: Recognise) -> None:
         loop, engine = asyncio.get_running_loop(), self._engine
-        words = await loop.run_in_executor(
-            engine.listening, engine.recogniser.words, order.payload, order.audio_format
-        )
+        words = await loop.run_in_executor(engine.listening, engine.recogniser.words, order)
         self._conversation.recognised(order.ticket, words, time.monotonic())
         self._carry_out()
         self._wake.set()

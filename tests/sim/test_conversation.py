@@ -507,8 +507,8 @@ def test_usage_grows_with_the_conversation_and_its_old_part_is_cached(desk):
 
 
 def test_own_instructions_and_own_input_are_not_cached(desk):
-    desk.send("response.create", response={"instructions": 'Say "hello."'})
-    assert only(desk.finish(), "response.done")["response"]["usage"]["input_tokens"] == 3
+    desk.send("response.create", response={"instructions": 'Say exactly: "hello."'})
+    assert only(desk.finish(), "response.done")["response"]["usage"]["input_tokens"] == 6
     desk.send("response.create", response={"input": [user_text("hello")]})
     usage = only(desk.finish(), "response.done")["response"]["usage"]
     assert usage["input_tokens"] > 0
@@ -516,7 +516,7 @@ def test_own_instructions_and_own_input_are_not_cached(desk):
 
 
 def test_audio_leaves_faster_than_real_time_but_not_at_once(desk):
-    desk.send("response.create", response={"instructions": 'Say "one two three"'})
+    desk.send("response.create", response={"instructions": 'Say exactly: "one two three"'})
     events = desk.voice(6.0)
     assert types(events).count("response.output_audio.delta") == 4
     assert 0 < desk.conversation.wake_at(0.0) < 0.1
@@ -533,7 +533,7 @@ def idle_desk():
 
 def test_a_silent_caller_is_asked_after_the_assumed_playback():
     desk = idle_desk()
-    desk.send("response.create", response={"instructions": 'Say "hello."'})
+    desk.send("response.create", response={"instructions": 'Say exactly: "hello."'})
     desk.voice(2.0)
     desk.append(0.5)
     ended = desk.now = 1.0
