@@ -47,10 +47,16 @@ PLAN = Plan(
         (CallFacts("100", headers={"x-class": "tin"}), "desk"),
         (CallFacts("100"), "desk"),
         (CallFacts("2", "0049"), "rest"),
+        (CallFacts("2", "0049", headers={"x-class": "gold"}), "rest"),
     ],
 )
 def test_the_first_fitting_route_wins(facts, name):
     assert PLAN.route(facts).name == name
+
+
+def test_a_candidate_that_does_not_fit_is_passed_over():
+    plan = Plan((route("odd", Condition("to", ("/5$/",))), route("any")), ())
+    assert plan.route(CallFacts("4")).name == "any"
 
 
 def test_no_route_is_not_found():
