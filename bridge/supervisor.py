@@ -220,8 +220,11 @@ def _become(program: Program, environ: Mapping[str, str], output: int, parent: i
     try:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(
+            signal.SIGHUP, signal.SIG_IGN
+        )  # lasts over exec: a reload must not kill a starting control
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)

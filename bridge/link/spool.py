@@ -14,6 +14,7 @@ and by control's sweeper.
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from bridge.link.messages import Event, decode
 
 _NAME = re.compile(r"worker-(?P<worker>\d+)-(?P<boot>[0-9A-Za-z_]+)\.jsonl")
 _CHUNK_BYTES = 64 * 1024
+LOCK_TRIES = 10
+LOCK_WAIT_S = 0.02
 
 
 def spool_path(spool_dir: Path, worker: int, boot: str) -> Path:
@@ -47,7 +50,7 @@ class Spool:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LinkError(f"cannot open the event spool {path}: {error.strerror}") from error
-        if not _lock(self._fd):
+        if not _lock_soon(self._fd):
             os.close(self._fd)
             raise LinkError(f"the event spool {path} belongs to a living process")
 
@@ -151,6 +154,15 @@ def known_boots(spool_dir: Path) -> set[str]:
     """Boots that have a spool on disk, alive or dead."""
     names = (_NAME.fullmatch(path.name) for path in spool_dir.glob("worker-*.jsonl"))
     return {named["boot"] for named in names if named}
+
+
+def _lock_soon(fd: int) -> bool:
+    """As `_lock`, past the moment in which control looks whether the owner of a new spool is alive."""
+    for _ in range(LOCK_TRIES):
+        if _lock(fd):
+            return True
+        time.sleep(LOCK_WAIT_S)
+    return False
 
 
 def _lock(fd: int) -> bool:

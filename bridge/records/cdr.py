@@ -148,10 +148,18 @@ def _started(_record: CallRecord, event: CallEvent) -> Changes:
 
 
 def _answered(record: CallRecord, event: CallEvent) -> Changes:
-    media = {"codec": _text(event.data.get("codec")), "ptime_ms": number(event.data.get("ptime_ms"))}
+    media = _codec(record, event)
     if record.answered_at is not None:
         return media
     return {"answered_at": number(event.at), "answered_mono": number(event.mono), **media}
+
+
+def _codec(record: CallRecord, event: CallEvent) -> Changes:
+    codec, ptime_ms = _text(event.data.get("codec")), number(event.data.get("ptime_ms"))
+    return {
+        "codec": codec or record.codec,
+        "ptime_ms": record.ptime_ms if ptime_ms is None else ptime_ms,
+    }
 
 
 def _ended(record: CallRecord, event: CallEvent) -> Changes:
@@ -169,8 +177,12 @@ def _ended(record: CallRecord, event: CallEvent) -> Changes:
     }
 
 
-def _connecting(_record: CallRecord, event: CallEvent) -> Changes:
-    return {"provider": _text(event.data.get("provider")), "model": _text(event.data.get("model"))}
+def _connecting(record: CallRecord, event: CallEvent) -> Changes:
+    return {
+        "provider": _text(event.data.get("provider")),
+        "model": _text(event.data.get("model")),
+        "agent": _text(event.data.get("agent")) or record.agent,
+    }
 
 
 def _ready(_record: CallRecord, event: CallEvent) -> Changes:
@@ -227,6 +239,7 @@ _HANDLERS: dict[str, Callable[[CallRecord, CallEvent], Changes]] = {
     "call.started": _started,
     "call.answered": _answered,
     "call.ended": _ended,
+    "media.started": _codec,
     "call.held": _count("holds"),
     "session.connecting": _connecting,
     "session.ready": _ready,

@@ -236,6 +236,11 @@ class _Fields(dict[str, Any]):
         return "-"
 
 
+def _codec_words(data: Mapping[str, Any]) -> str:
+    codec, ptime_ms = data.get("codec"), number(data.get("ptime_ms"))
+    return f"{codec} {ptime_ms or 0:g} ms" if codec else ""
+
+
 def _response_words(data: Mapping[str, Any]) -> str:
     latency, cost = number(data.get("latency_ms")), number(data.get("cost_usd"))
     parts = [str(data.get("status", "-"))]
@@ -247,7 +252,8 @@ def _response_words(data: Mapping[str, Any]) -> str:
 _MARKS: dict[str, tuple[str, Words, Words]] = {
     "call.started": ("started", _sign(""), _words("{direction} from {from} to {to}")),
     "call.ringing": ("ringing", _sign(""), _words("")),
-    "call.answered": ("answered", _sign(""), _words("{codec} {ptime_ms} ms")),
+    "call.answered": ("answered", _sign(""), _codec_words),
+    "media.started": ("media", _sign(""), _codec_words),
     "call.held": ("held", _sign("H"), _words("")),
     "call.resumed": ("resumed", _sign("H"), _words("")),
     "session.ready": ("session", _sign(""), _words("ready after {ms} ms")),

@@ -91,6 +91,13 @@ def test_the_first_answer_and_the_first_end_count():
     assert record.duration_s == 5.0
 
 
+def test_the_codec_is_that_of_the_media_and_an_answer_without_one_keeps_it():
+    script = Script().tell("media.started", codec="PCMA", ptime_ms=20).tell("call.answered")
+    script.tell("session.connecting", provider="p", agent="sales")
+    record = fold(script.events)
+    assert (record.codec, record.ptime_ms, record.agent) == ("PCMA", 20.0, "sales")
+
+
 def test_a_call_that_was_never_answered_has_no_duration():
     record = fold(Script().tell("call.started").tell("call.ended", 3, by="caller", status=487).events)
     assert (record.duration_s, record.answered_at, record.ended_at, record.end_status) == (

@@ -1,0 +1,193 @@
+"""The control process: everything that is not a call in progress. Composition root, no rules of its own.
+
+    workers ──link──► Desk ──► Store            dialplans ──► plan ──link──► workers
+                        └────► Credentials      dead spools ──sweep──► Store
+    /healthz /metrics ◄── counters
+
+It may die and come back at any time: calls go on without it, events wait in the workers' spools, and the
+plan lies on disk. SIGHUP loads the dialplans again, all or nothing. SIGTERM ends it once everything
+received is committed. Started by the supervisor (`python -m bridge control`); one asyncio loop.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+
+from bridge.config import WorkerConfig
+from bridge.control_credentials import Credentials
+from bridge.control_health import serve
+from bridge.control_pages import Facts, pages
+from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_sweep import sweep
+from bridge.dialplan.plan import Plan
+from bridge.errors import BridgeError, LinkError, StoreError
+from bridge.link.messages import Event, Hello
+from bridge.link.server import LinkServer
+from bridge.records.cdr import number
+from bridge.records.log import configure
+from bridge.settings import Settings, load, worker_config
+from bridge.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY_S = 1.0
+EXIT_NOTE_GRACE_S = 2.0
+"""The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
+
+
+class Desk:
+    """What workers ask for and tell (bridge.link.server.ServerHandlers)."""
+
+    def __init__(self, store: Store, credentials: Credentials) -> None:
+        self.facts = Facts(started_at=time.time())
+        self.worker_left = asyncio.Event()
+        self._store = store
+        self._credentials = credentials
+
+    async def store(self, worker: int, events: Sequence[Event]) -> None:
+        """Commit, then count what was new."""
+        new = await self._store.write(worker, events)
+        fresh = events[len(events) - new :]
+        self.facts.events.update(Counter(event.type for event in fresh))
+        costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
+        self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
+
+    async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`credential` is all there is."""
+        if kind != "credential":
+            raise LinkError(f"control knows no request {kind[:40]!r}")
+        return await self._credentials.answer(data)
+
+    def gone(self, hello: Hello) -> None:
+        """Look at the spools now rather than in a second: the worker may be dead."""
+        del hello
+        self.worker_left.set()
+
+
+class Control:
+    """The parts of a running control process. `speak` makes prompts; `environ` holds the keys."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], *, speak: Speak = espeak) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._config: WorkerConfig = worker_config(settings, 0)
+        self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
+        self._reload = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._plan: Plan | None = None
+        self.health_port = 0
+        self.ready = asyncio.Event()
+
+    def reload(self) -> None:
+        """Read the dialplans again."""
+        self._reload.set()
+
+    def stop(self) -> None:
+        """End as soon as everything received is stored."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until `stop`. Raises BridgeError when the store or the link cannot be opened."""
+        paths, console = self._config.paths, self._settings.console
+        Path(paths.state_dir).mkdir(parents=True, exist_ok=True)
+        timeout = httpx.Timeout(self._config.deadlines.link_request_s * 0.8)
+        async with (
+            httpx.AsyncClient(timeout=timeout) as client,
+            Store(str(self._settings.store)) as store,
+        ):
+            desk = Desk(store, Credentials(self._config.providers, self._environ, client))
+            async with LinkServer(Path(paths.link_socket), desk) as link:
+                self._come_into_force(await asyncio.to_thread(self._first_plan), link)
+                handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
+                async with contextlib.AsyncExitStack() as stack:
+                    try:
+                        door = serve(console.bind, console.port, handlers)
+                        self.health_port = await stack.enter_async_context(door)
+                    except OSError as error:  # a taken port is no reason to be without records
+                        log.error("no health endpoint", port=console.port, reason=str(error))  # noqa: TRY400
+                    await self._work(desk, link, store)
+        log.info("control stopped")
+
+    async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
+            self.ready.set()
+            await self._stop.wait()
+            for task in running:
+                task.cancel()
+
+    def _first_plan(self) -> Plan | None:
+        plan = self._files.load()
+        if plan is None:
+            plan = self._files.last()
+            log.error("going on with the last good plan" if plan else "no plan: calls are answered with 503")
+        return plan
+
+    def _come_into_force(self, plan: Plan | None, link: LinkServer) -> None:
+        if plan is None:
+            return
+        self._plan = plan
+        link.push_plan(plan.to_json())
+        log.info("plan in force", version=plan.version, routes=len(plan.routes), agents=len(plan.agents))
+
+    async def _reloads(self, link: LinkServer) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            self._come_into_force(await asyncio.to_thread(self._files.load), link)
+
+    async def _sweeps(self, desk: Desk, store: Store) -> None:
+        while True:
+            desk.worker_left.clear()
+            try:
+                ended = await sweep(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
+            except (StoreError, OSError) as error:
+                log.warning("cannot look after dead workers yet", reason=str(error))
+            else:
+                desk.facts.worker_died_calls += len(ended)
+            try:
+                async with asyncio.timeout(SWEEP_EVERY_S):
+                    await desk.worker_left.wait()
+            except TimeoutError:
+                continue
+
+
+def main(config_path: Path | None) -> int:
+    """`python -m bridge control [--config FILE]`. Exit status 1: could not start, or an error ended it."""
+    status = 0
+    try:
+        settings = load(config_path, os.environ)
+        configure(settings.log.level, settings.log.format, redact=settings.log.redact, process="control")
+        asyncio.run(_main(settings))
+    except* BridgeError as group:
+        reasons = "; ".join(str(error) for error in group.exceptions)
+        log.error("control failed", reason=reasons)  # noqa: TRY400  # the sentence says it all
+        status = 1
+    return status
+
+
+async def _main(settings: Settings) -> None:
+    control = Control(settings, os.environ)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, control.reload)
+    for number_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number_, control.stop)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(control.run())
+        told = tasks.create_task(_tell_ready(control))
+        await running
+        told.cancel()
+
+
+async def _tell_ready(control: Control) -> None:
+    await control.ready.wait()
+    print(f"ready: control, health on port {control.health_port}", flush=True)  # noqa: T201  # the supervisor reads it

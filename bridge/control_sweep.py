@@ -1,0 +1,72 @@
+"""Brings home the events of workers that are gone, and ends the calls they left open.
+
+A worker holds a lock on its spool as long as it lives (bridge/link/spool.py). A spool nobody holds
+belongs to a dead process, whoever killed it and whether or not its slot ever comes back: control stores
+what is left in it and writes `call.ended {by: bridge, reason: worker_died}` for every call of that boot
+that has no end, in one transaction. Only then the file goes. How the worker ended is in the exit note of
+the supervisor; it comes some milliseconds after the death, so a spool without a note gets `grace_s`.
+Calls of a boot that has no spool at all (somebody deleted it) end as well. Runs in control at its start
+and every second.
+"""
+
+import time
+from pathlib import Path
+
+import structlog
+
+from bridge.link.spool import DeadSpool, dead_spools, known_boots
+from bridge.store.store import Death, Store
+
+log = structlog.get_logger(__name__)
+
+NOTE_KEEP_S = 60.0
+"""An exit note whose worker never had a spool is of no use; it is deleted after this."""
+
+
+async def sweep(spool_dir: Path, store: Store, *, grace_s: float) -> list[str]:
+    """Adopt every dead spool that is due; answers the ids of the calls that were ended. Raises StoreError."""
+    ended: list[str] = []
+    for spool in dead_spools(spool_dir):
+        with spool:
+            ended += await _adopt(spool, store, grace_s)
+    ended += await _orphans(spool_dir, store)
+    _old_notes(spool_dir)
+    return ended
+
+
+async def _adopt(spool: DeadSpool, store: Store, grace_s: float) -> list[str]:
+    how = spool.exit()
+    if how is None and time.time() - spool.died_at() < grace_s:
+        return []
+    detail = f"the worker process ended: {how or 'how is not known'}"
+    died_at = spool.died_at() if how is not None else 0.0
+    events = spool.events()
+    ended = await store.adopt(spool.worker, spool.boot, events, Death(died_at, detail))
+    spool.remove()
+    log.info(
+        "took over from a worker that is gone",
+        worker=spool.worker,
+        boot=spool.boot,
+        exit=how,
+        events=len(events),
+        calls_ended=len(ended),
+    )
+    return ended
+
+
+async def _orphans(spool_dir: Path, store: Store) -> list[str]:
+    ended: list[str] = []
+    open_boots = await store.open_boots()
+    here = known_boots(spool_dir)
+    for worker, boot in open_boots:
+        if boot not in here:
+            death = Death(0.0, "the worker process and its event spool are gone")
+            ended += await store.adopt(worker, boot, [], death)
+            log.warning("ended calls of a worker without a spool", worker=worker, boot=boot)
+    return ended
+
+
+def _old_notes(spool_dir: Path) -> None:
+    for note in spool_dir.glob("worker-*.exit"):
+        if not note.with_suffix(".jsonl").exists() and time.time() - note.stat().st_mtime > NOTE_KEEP_S:
+            note.unlink(missing_ok=True)

@@ -1,0 +1,245 @@
+"""Control as it runs, with workers that carry no calls, over the real socket and a real database."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bridge.control import Control
+from bridge.dialplan.plan import Plan
+from bridge.errors import LinkError
+from bridge.link.client import LinkClient
+from bridge.settings import load
+from bridge.store.store import Store
+from tests.fakes.events import conversation
+from tests.fakes.link import FAST, GUARD_S, Worker, until
+
+PLAN = """
+version: 1
+routes:
+  - name: {name}
+    do:
+      - say: Good evening
+      - hang_up: {{}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "plans").mkdir()
+    write_plan(tmp_path, "first")
+    (tmp_path / "settings.yaml").write_text(
+        "dialplans: plans\nstate_dir: state\nconsole: {port: 1}\nproviders: {azure: {kind: azure, model: m, "
+        "url: 'wss://x.example/openai/v1/realtime', api_key_env: KEY}}\n"
+    )
+    return tmp_path
+
+
+def write_plan(folder, name):
+    (folder / "plans" / "plan.yaml").write_text(PLAN.format(name=name))
+
+
+def settings(folder):
+    return load(folder / "settings.yaml", {})
+
+
+def store(folder):
+    return Store(f"sqlite:///{folder}/state/sipbridge.db", migrate=False)
+
+
+@asynccontextmanager
+async def control(folder):
+    """A running control whose prompts are silence."""
+    running = Control(settings(folder), {"KEY": "azure-key"}, speak=lambda _prompt: b"\0\0")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(running.run())
+        async with asyncio.timeout(GUARD_S):
+            await running.ready.wait()
+        yield running
+        running.stop()
+
+
+@asynccontextmanager
+async def worker(folder, index=0, boot="b1", words=None):
+    link = LinkClient(
+        folder / "state" / "link.sock",
+        index,
+        folder / "state" / "spool",
+        (words or Worker()).handlers(),
+        boot=boot,
+        deadlines=FAST,
+    )
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(link.run())
+            yield link
+            running.cancel()
+    finally:
+        link.close()
+
+
+def say(link, events):
+    for event in events:
+        link.emit(event.call_id, event.type, event.data)
+
+
+async def test_a_call_told_by_a_worker_is_one_finished_record(folder):
+    async with control(folder), worker(folder) as link:
+        say(link, conversation())
+        assert await link.delivered(GUARD_S)
+    async with store(folder) as reader:
+        (record,) = await reader.recent(5)
+        assert (record.ended_by, record.responses, record.barge_ins) == ("caller", 2, 1)
+        assert [event.type for event in await reader.events("call-1")] == [
+            event.type for event in conversation()
+        ]
+
+
+async def test_control_killed_in_a_call_has_the_whole_record_when_it_is_back(folder):
+    events = conversation()
+    async with worker(folder) as link:
+        async with control(folder):
+            say(link, events[:6])
+            assert await link.delivered(GUARD_S)
+        say(link, events[6:])
+        async with control(folder):
+            assert await link.delivered(GUARD_S)
+    async with store(folder) as reader:
+        assert len(await reader.events("call-1")) == len(events)
+        assert (await reader.recent(5))[0].state == "ended"
+
+
+VICTIM = """
+import asyncio, pathlib, sys
+from tests.test_control import say, worker
+from tests.fakes.events import conversation
+async def main():
+    async with worker(pathlib.Path(sys.argv[1]), boot="victim") as link:
+        say(link, conversation()[:8])
+        print(await link.delivered(5), flush=True)
+        say(link, conversation()[8:10])
+        print("said", flush=True)
+        sys.stdin.read()
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_killed_in_a_call_leaves_a_finished_record_that_says_so(folder):
+    async with control(folder):
+        with subprocess.Popen(  # noqa: ASYNC220  # a short start
+            [sys.executable, "-c", VICTIM, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as victim:
+            assert await asyncio.to_thread(victim.stdout.readline) == b"True\n"
+            assert await asyncio.to_thread(victim.stdout.readline) == b"said\n"
+            os.kill(victim.pid, signal.SIGKILL)
+            victim.wait()
+        spool = folder / "state" / "spool" / "worker-0-victim.jsonl"
+        spool.with_suffix(".exit").write_text("signal 9 (SIGKILL)\n")
+        await until(lambda: not spool.exists())
+        async with store(folder) as reader:
+            (record,) = await reader.recent(5)
+            events = await reader.events("call-1")
+    assert (record.ended_by, record.end_reason) == ("bridge", "worker_died")
+    assert record.end_detail == "the worker process ended: signal 9 (SIGKILL)"
+    assert [event.type for event in events] == [e.type for e in conversation()[:10]] + ["call.ended"]
+
+
+async def test_workers_get_the_plan_and_a_reload_that_fails_leaves_it(folder):
+    words = Worker()
+    async with control(folder) as running, worker(folder, words=words):
+        await until(lambda: words.plans)
+        assert Plan.from_json(words.plans[0]).routes[0].name == "first"
+        (folder / "plans" / "plan.yaml").write_text("nonsense: 1\n")
+        running.reload()
+        await until(lambda: not running._reload.is_set())
+        write_plan(folder, "second")
+        running.reload()
+        await until(lambda: len(words.plans) == 2)
+        assert Plan.from_json(words.plans[1]).routes[0].name == "second"
+        assert (folder / "state" / "run" / "plan.json").read_text() == words.plans[1]
+
+
+async def test_with_a_bad_dialplan_control_comes_back_with_the_last_good_one(folder):
+    async with control(folder):
+        pass
+    (folder / "plans" / "plan.yaml").write_text("nonsense: 1\n")
+    words = Worker()
+    async with control(folder), worker(folder, words=words):
+        await until(lambda: words.plans)
+    assert Plan.from_json(words.plans[0]).routes[0].name == "first"
+
+
+async def test_credentials_are_answered_and_anything_else_is_refused(folder):
+    async with control(folder), worker(folder) as link:
+        await until(lambda: link.connected)
+        answer = await link.request("credential", {"provider": "azure", "call_id": "c"}, GUARD_S)
+        assert answer == {"value": "azure-key", "headers": {}}
+        with pytest.raises(LinkError, match="knows no request 'root'"):
+            await link.request("root", {}, GUARD_S)
+
+
+async def test_health_and_metrics_tell_what_is_there(folder, unused_tcp_port):
+    text = (folder / "settings.yaml").read_text()
+    (folder / "settings.yaml").write_text(text.replace("port: 1}", f"port: {unused_tcp_port}}}"))
+    async with control(folder) as running, httpx.AsyncClient() as client:
+        base = f"http://127.0.0.1:{running.health_port}"
+        sick = await client.get(base + "/healthz")
+        assert (sick.status_code, sick.json()["problems"]) == (503, ["worker 0 is not connected"])
+        async with worker(folder) as link:
+            say(link, conversation())
+            assert await link.delivered(GUARD_S)
+            await until(lambda: link.connected)
+            well = await client.get(base + "/healthz")
+            assert (well.status_code, well.json()["status"]) == (200, "ok")
+            text = (await client.get(base + "/metrics")).text
+    assert "sipbridge_workers_connected 1\n" in text
+    assert 'sipbridge_events_total{type="barge_in"} 1\n' in text
+    assert "sipbridge_cost_usd_total 0.03\n" in text
+    assert 'sipbridge_worker_events_lost{worker="0"} 0\n' in text
+
+
+async def test_a_taken_health_port_is_no_reason_to_be_without_records(folder):
+    """Port 1 cannot be bound by an ordinary user; here as root it may be, so it is taken first."""
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    text = (folder / "settings.yaml").read_text()
+    (folder / "settings.yaml").write_text(text.replace("port: 1}", f"port: {port}}}"))
+    async with control(folder) as running, worker(folder) as link:
+        say(link, conversation())
+        assert await link.delivered(GUARD_S)
+        assert running.health_port == 0
+    taken.close()
+    await taken.wait_closed()
+
+
+MAIN = "import sys, pathlib; from bridge.control import main; sys.exit(main(pathlib.Path(sys.argv[1])))"
+
+
+def test_the_process_says_when_it_is_ready_and_ends_on_sigterm(folder, unused_tcp_port):
+    text = (folder / "settings.yaml").read_text()
+    (folder / "settings.yaml").write_text(text.replace("port: 1}", f"port: {unused_tcp_port}}}"))
+    arguments = [sys.executable, "-c", MAIN, str(folder / "settings.yaml")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == f"ready: control, health on port {unused_tcp_port}\n"
+        process.send_signal(signal.SIGHUP)
+        process.terminate()
+        _, told = process.communicate(timeout=GUARD_S)
+        assert process.returncode == 0
+    assert "plan in force" in told
+    assert not Path(folder, "state", "link.sock").exists()
+
+
+def test_a_store_that_cannot_be_opened_ends_the_process_with_a_sentence(folder):
+    with (folder / "settings.yaml").open("a") as file:
+        file.write("store: sqlite:////nowhere/at/all.db\n")
+    arguments = [sys.executable, "-c", MAIN, str(folder / "settings.yaml")]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert "cannot open the store" in ended.stderr
+    assert "Traceback" not in ended.stderr
