@@ -129,7 +129,7 @@ def place_call(  # noqa: PLR0913  # one parameter is one option of the command l
             sip_uri(uri),
             prepare(file, script.parent if script else Path()),
             headers=dict(_header(line) for line in header or ()),
-            from_uri=sip_uri(from_) if from_ else "",
+            from_uri=_plain(from_),
             record=record,
             ring_s=ring_seconds,
             max_s=max_seconds,
@@ -185,12 +185,14 @@ def describe(report: PhoneReport) -> Iterator[str]:
 
 
 def sip_uri(text: str) -> str:
-    """`sip:100@host` for `100@host` and name-addr as it is."""
+    """`sip:100@host` for `100@host`."""
+    return _plain(text) if re.match(r"^sips?:", text) else f"sip:{_plain(text)}"
+
+
+def _plain(text: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise typer.BadParameter("control characters are not allowed in a SIP URI")
-    if "<" in text or re.match(r"^(sips?|tel):", text):
-        return text
-    return f"sip:{text}" if "@" in text else f"sip:{text}@sipbridge.invalid"
+    return text
 
 
 def _in_order(order: list[str], values: dict[str, Iterator[Any]]) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,10 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from bridge.config import MediaConfig, SipConfig
 from bridge.errors import SipError
@@ -39,6 +40,7 @@ RESOLVE_S = 5.0
 class PhoneCall:
     """A call to place. `record`: stereo WAV, what the phone said left, what it heard right.
 
+    `from_uri`: a number, a SIP URI or a name-addr; the phone's own address when empty.
     `ring_s`: how long it may ring; `max_s`: how long it may last once answered.
     """
 
@@ -90,7 +92,7 @@ async def place(call: PhoneCall) -> PhoneReport:
     with RecorderThread() as recorder:
         recording = recorder.open(call.record) if call.record else None
         async with SipAgent(sip, MediaConfig(playout_max_s=2 * MAX_UTTERANCE_S)) as agent:
-            report = await Phone(agent, call, recording).run()
+            report = await Phone(agent, call, recording, own_uri(call.from_uri, bind)).run()
         if recording is not None:
             await asyncio.to_thread(recording.close)
     return report
@@ -111,13 +113,34 @@ def address_towards(uri: str) -> str:
         raise SipError(404, f"cannot reach {host}: {error}") from None
 
 
-class Phone:
-    """One call on `agent`. Everything runs on the loop but `_tap`, which the media clock calls."""
+def own_uri(caller: str, host: str) -> str:
+    """The From of a call: a number becomes a SIP URI at `host`; a URI or name-addr, and nothing, stay what they are."""
+    return f"sip:{caller}@{host}" if caller and not re.search(r"[:<@]", caller) else caller
 
-    def __init__(self, agent: SipAgent, call: PhoneCall, recording: Recording | None = None) -> None:
-        self._agent = agent
+
+class Line(Protocol):
+    """The part of SipAgent a phone needs."""
+
+    async def call(self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "") -> Leg:
+        """Place a call."""
+
+
+class Phone:
+    """One call on `line`. Everything runs on the loop but `_tap`, which the media clock calls."""
+
+    def __init__(
+        self,
+        line: Line,
+        call: PhoneCall,
+        recording: Recording | None = None,
+        from_uri: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._line = line
         self._call = call
         self._recording = recording
+        self._from_uri = from_uri
+        self._clock = clock
         self._script = PhoneScript(call.lines.steps, call.lines.patience_ms)
         self._loop = asyncio.get_running_loop()
         self._orders: asyncio.Queue[Order] = asyncio.Queue()
@@ -125,14 +148,14 @@ class Phone:
         self._said_dbfs: list[float] = []
         self._heard_dbfs: list[float] = []
         self._leg: Leg
-        self._dialled_s = self._ended_s = time.monotonic()
+        self._dialled_s = self._ended_s = clock()
         self._ringing_s: float | None = None
         self._answered_s: float | None = None
 
     async def run(self) -> PhoneReport:
         """From the INVITE to the end of the call. Raises SipError when the URI cannot be called at all."""
-        self._leg = await self._agent.call(self._call.uri, self._call.headers, self._call.from_uri)
-        self._dialled_s = time.monotonic()
+        self._leg = await self._line.call(self._call.uri, self._call.headers, self._from_uri)
+        self._dialled_s = self._clock()
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(self._obey()), tasks.create_task(self._limit())]
             end = await self._until_hung_up()
@@ -143,7 +166,7 @@ class Phone:
     async def _until_hung_up(self) -> HungUp:
         while True:
             event = await self._leg.next_event()
-            now = time.monotonic()
+            now = self._clock()
             match event:
                 case Ringing():
                     self._ringing_s = self._ringing_s or now
@@ -201,7 +224,7 @@ class Phone:
         self._said_dbfs.append(rms_dbfs(said))
         if self._recording is not None:
             self._recording.write(said, heard)
-        self._take(self._script.frame(level_dbfs, time.monotonic()))
+        self._take(self._script.frame(level_dbfs, self._clock()))
 
     def _take(self, orders: list[Order]) -> None:
         for order in orders:
