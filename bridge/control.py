@@ -80,6 +80,7 @@ class Control:
         self._settings = settings
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
@@ -98,7 +99,6 @@ class Control:
     async def run(self) -> None:
         """Until `stop`. Raises BridgeError when the store or the link cannot be opened."""
         paths, console = self._config.paths, self._settings.console
-        Path(paths.state_dir).mkdir(parents=True, exist_ok=True)
         timeout = httpx.Timeout(self._config.deadlines.link_request_s * 0.8)
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
