@@ -40,7 +40,7 @@ _URI = re.compile(r"^(?:sips?|tel):(?:([^@]*)@)?([^;?]*)", re.IGNORECASE)
 def clean(value: str, max_chars: int = MAX_VALUE_CHARS) -> str:
     """`value` without control, format and surrogate characters, stripped, at most `max_chars` long."""
     kept = "".join(char for char in value if unicodedata.category(char)[0] != "C")
-    return kept.strip()[:max_chars]
+    return kept.strip()[:max_chars].rstrip()
 
 
 def canonical_name(name: str) -> str:

@@ -124,6 +124,7 @@ def test_escapes_cannot_smuggle_control_characters_into_a_number():
 def test_values_are_cleaned_and_capped():
     assert clean("a\x00b\u202ec\r\n") == "abc"
     assert clean("x" * 999) == "x" * MAX_VALUE_CHARS
+    assert clean("x y", 2) == "x"
 
 
 @pytest.mark.parametrize(

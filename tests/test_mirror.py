@@ -1,0 +1,77 @@
+"""tests/X/test_Y.py stands for bridge/X/Y.py: who changes a module knows where its behaviour is written down."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ELSEWHERE = {
+    "bridge/__init__.py": "the version, nothing else",
+    "bridge/store/migrations/env.py": "alembic's own entry; tests/store/test_migrate.py runs it",
+    "bridge/store/migrations/versions/rev_0001_calls.py": "run by tests/store/test_migrate.py",
+}
+"""Modules without a test file of their own, and why."""
+OWED = {
+    "bridge/__main__.py",
+    "bridge/cli/demo.py",
+    "bridge/cli/democlaims.py",
+    "bridge/cli/call.py",
+    "bridge/cli/main.py",
+    "bridge/cli/serve.py",
+    "bridge/cli/sim.py",
+    "bridge/control_pages.py",
+    "bridge/dialplan/check.py",
+    "bridge/dialplan/schema.py",
+    "bridge/errors.py",
+    "bridge/serve.py",
+    "bridge/sim/actions.py",
+    "bridge/sim/phone.py",
+    "bridge/sim/phonefile.py",
+    "bridge/sim/protocol.py",
+    "bridge/sim/response.py",
+    "bridge/sim/scenario.py",
+    "bridge/sim/script.py",
+    "bridge/sim/voice.py",
+    "bridge/sip/agent.py",
+    "bridge/sip/clibrary.py",
+    "bridge/sip/doorman.py",
+    "bridge/sip/pjcall.py",
+    "bridge/worker.py",
+    "bridge/store/migrate.py",
+    "bridge/store/tables.py",
+}
+"""Modules whose tests are still to come; this set only shrinks."""
+
+
+def modules():
+    paths = (path.relative_to(ROOT).as_posix() for path in (ROOT / "bridge").rglob("*.py"))
+    return sorted(path for path in paths if not path.endswith("/__init__.py") or path == "bridge/__init__.py")
+
+
+def mirror_of(module):
+    path = Path(module)
+    return ROOT / "tests" / path.parent.relative_to("bridge") / f"test_{path.stem.strip('_')}.py"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_has_its_test_file(module):
+    if module in ELSEWHERE or module in OWED:
+        return
+    assert mirror_of(module).exists(), (
+        f"write {mirror_of(module).relative_to(ROOT)} or say in ELSEWHERE why not"
+    )
+
+
+def test_the_lists_name_only_modules_that_need_them():
+    listed = set(ELSEWHERE) | OWED
+    assert not {module for module in listed if (ROOT / module).exists() and mirror_of(module).exists()}
+
+
+def test_every_unit_test_file_has_its_module():
+    here = {mirror_of(module) for module in modules()}
+    folders = {path.parent for path in here}
+    own = {ROOT / "tests" / name for name in ("test_layers.py", "test_mirror.py", "test_docstrings.py")}
+    own.add(ROOT / "tests" / "sim" / "test_openai_client.py")  # the openai package against the local engine
+    strays = {path for folder in folders for path in folder.glob("test_*.py")} - here - own
+    more = {path for path in strays for known in here if path.stem.startswith(f"{known.stem}_")}
+    assert not strays - more
