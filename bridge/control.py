@@ -27,7 +27,7 @@ from bridge.control_credentials import Credentials
 from bridge.control_health import serve
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
-from bridge.control_sweep import sweep
+from bridge.control_sweep import Sweeper
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -146,10 +146,11 @@ class Control:
             self._come_into_force(await asyncio.to_thread(self._files.load), link)
 
     async def _sweeps(self, desk: Desk, store: Store) -> None:
+        sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
         while True:
             desk.worker_left.clear()
             try:
-                ended = await sweep(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
+                ended = await sweeper.sweep(time.monotonic())
             except (StoreError, OSError) as error:
                 log.warning("cannot look after dead workers yet", reason=str(error))
             else:

@@ -4,7 +4,7 @@ A worker holds a lock on its spool as long as it lives (bridge/link/spool.py). A
 belongs to a dead process, whoever killed it and whether or not its slot ever comes back: control stores
 what is left in it and writes `call.ended {by: bridge, reason: worker_died}` for every call of that boot
 that has no end, in one transaction. Only then the file goes. How the worker ended is in the exit note of
-the supervisor; it comes some milliseconds after the death, so a spool without a note gets `grace_s`.
+the supervisor; it comes some milliseconds after the death, so a spool seen dead without a note gets `grace_s`.
 Calls of a boot that has no spool at all (somebody deleted it) end as well. Runs in control at its start
 and every second.
 """
@@ -23,35 +23,46 @@ NOTE_KEEP_S = 60.0
 """An exit note whose worker never had a spool is of no use; it is deleted after this."""
 
 
-async def sweep(spool_dir: Path, store: Store, *, grace_s: float) -> list[str]:
-    """Adopt every dead spool that is due; answers the ids of the calls that were ended. Raises StoreError."""
-    ended: list[str] = []
-    for spool in dead_spools(spool_dir):
-        with spool:
-            ended += await _adopt(spool, store, grace_s)
-    ended += await _orphans(spool_dir, store)
-    _old_notes(spool_dir)
-    return ended
+class Sweeper:
+    """One per control process; it remembers since when it has seen a spool without an owner."""
 
+    def __init__(self, spool_dir: Path, store: Store, *, grace_s: float) -> None:
+        self._spool_dir = spool_dir
+        self._store = store
+        self._grace_s = grace_s
+        self._dead_since: dict[str, float] = {}
 
-async def _adopt(spool: DeadSpool, store: Store, grace_s: float) -> list[str]:
-    how = spool.exit()
-    if how is None and time.time() - spool.died_at() < grace_s:
-        return []
-    detail = f"the worker process ended: {how or 'how is not known'}"
-    died_at = spool.died_at() if how is not None else 0.0
-    events = spool.events()
-    ended = await store.adopt(spool.worker, spool.boot, events, Death(died_at, detail))
-    spool.remove()
-    log.info(
-        "took over from a worker that is gone",
-        worker=spool.worker,
-        boot=spool.boot,
-        exit=how,
-        events=len(events),
-        calls_ended=len(ended),
-    )
-    return ended
+    async def sweep(self, now: float) -> list[str]:
+        """Adopt every dead spool that is due; answers the ids of the calls ended. `now` is monotonic seconds.
+
+        Raises StoreError or OSError; whatever is not done yet is done by the next sweep.
+        """
+        ended: list[str] = []
+        for spool in dead_spools(self._spool_dir):
+            with spool:
+                ended += await self._adopt(spool, now)
+        ended += await _orphans(self._spool_dir, self._store)
+        _old_notes(self._spool_dir)
+        return ended
+
+    async def _adopt(self, spool: DeadSpool, now: float) -> list[str]:
+        how = spool.exit()
+        if how is None and now - self._dead_since.setdefault(spool.boot, now) < self._grace_s:
+            return []
+        detail = f"the worker process ended: {how or 'how is not known'}"
+        events = spool.events()
+        ended = await self._store.adopt(spool.worker, spool.boot, events, Death(spool.died_at(), detail))
+        spool.remove()
+        self._dead_since.pop(spool.boot, None)
+        log.info(
+            "took over from a worker that is gone",
+            worker=spool.worker,
+            boot=spool.boot,
+            exit=how,
+            events=len(events),
+            calls_ended=len(ended),
+        )
+        return ended
 
 
 async def _orphans(spool_dir: Path, store: Store) -> list[str]:

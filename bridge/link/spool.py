@@ -124,9 +124,9 @@ class DeadSpool:
         return text.strip()
 
     def died_at(self) -> float:
-        """Unix seconds of the owner's end as the disk tells: the exit note's time, else the last write's."""
+        """Unix seconds of the owner's end, 0 when nobody noted it."""
         note = exit_path(self.path.parent, self.worker, self.boot)
-        return (note if note.exists() else self.path).stat().st_mtime
+        return note.stat().st_mtime if note.exists() else 0.0
 
     def remove(self) -> None:
         """Its events are in the store: delete the spool and the exit note."""

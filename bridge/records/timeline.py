@@ -125,7 +125,9 @@ def listing(timeline: Timeline) -> list[str]:
     """Everything in time order, one line each: seconds since the answer, who or what, words."""
     lines = [(span.start_s, _span_words(span)) for span in timeline.spans]
     lines += [(mark.at_s, f"{mark.name:<10}{mark.text}".rstrip()) for mark in timeline.marks]
-    return [f"{at_s:8.2f}  {words}" for at_s, words in sorted(lines, key=lambda line: line[0])]
+    return [
+        f"{round(at_s, 2) + 0.0:8.2f}  {words}" for at_s, words in sorted(lines, key=lambda line: line[0])
+    ]
 
 
 @dataclass(frozen=True, slots=True)
