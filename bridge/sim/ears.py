@@ -111,8 +111,8 @@ class Recogniser:
 def _fit(decoder: pocketsphinx.Decoder) -> float:
     """How well the phrase fits the sound: log likelihood a frame, against the best of all sounds in that frame."""
     segments = [segment for segment in decoder.seg() if not segment.word.startswith(("<", "("))]
-    frames = sum(segment.end_frame - segment.start_frame + 1 for segment in segments)
-    score = sum(math.log(max(segment.ascore, sys.float_info.min)) for segment in segments)
+    frames: int = sum(segment.end_frame - segment.start_frame + 1 for segment in segments)
+    score: float = sum(math.log(max(segment.ascore, sys.float_info.min)) for segment in segments)
     return score / max(1, frames)
 
 

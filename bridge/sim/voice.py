@@ -23,7 +23,7 @@ MODEL_RATE_HZ = 24_000
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples come by callback inside espeak_Synth
 _RATE = 1  # espeakRATE
-_UTF8 = 1  # espeakCHARS_UTF8
+_FLAGS = 0x1001  # espeakCHARS_UTF8, espeakENDPAUSE: without the pause the last sound is cut off hard
 _CHARACTERS = 1  # POS_CHARACTER
 _BUFFER_MS = 200
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
@@ -57,7 +57,7 @@ class _Espeak:
                 )
             self._lib.espeak_SetParameter(_RATE, wpm, 0)
             raw = text.encode() + b"\0"
-            self._lib.espeak_Synth(raw, len(raw), 0, _CHARACTERS, 0, _UTF8, None, None)
+            self._lib.espeak_Synth(raw, len(raw), 0, _CHARACTERS, 0, _FLAGS, None, None)
             return bytes(self._pcm)
 
 
@@ -69,7 +69,7 @@ def _espeak() -> _Espeak:
 def speak(
     text: str, *, voice: str = "en-us", wpm: int = WORDS_PER_MINUTE, rate_hz: int = MODEL_RATE_HZ
 ) -> bytes:
-    """Speak `text`: signed 16-bit little-endian mono PCM at `rate_hz`; empty for text without sound.
+    """Speak `text`: signed 16-bit little-endian mono PCM at `rate_hz`; text without words is a short silence.
 
     `voice` is an espeak-ng voice, with an optional variant (`en-us+f3`); `wpm` is 80 to 450 words a minute.
     Blocks for about a thousandth of the audio's duration; safe from any thread.
@@ -80,7 +80,5 @@ def speak(
     """
     engine = _espeak()
     pcm = np.frombuffer(engine.synthesise(text, voice, wpm), np.int16)
-    if not len(pcm):
-        return b""
     resampled: NDArray[np.int16] = soxr.resample(pcm, engine.rate_hz, rate_hz)
     return resampled.astype("<i2").tobytes()
