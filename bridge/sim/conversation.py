@@ -12,8 +12,6 @@ It reads no clock, starts no thread, knows no socket. A shell (bridge/sim/server
 connection, on its loop.
 """
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +26,6 @@ from bridge.sim.response import Event, Response, plan_for, prompt_tokens
 from bridge.sim.script import Failure, Faults, error_event
 from bridge.sim.session import Session
 
-MIN_COMMIT_MS = 100
 MAX_PARALLEL_RESPONSES = 8
 
 
@@ -153,26 +150,13 @@ class Conversation:
         self._send({"type": "session.updated", "session": self._session.to_dict()})
 
     def _append(self, event: protocol.Append, _now: float) -> None:
-        try:
-            payload = base64.b64decode(event.audio, validate=True)
-        except (binascii.Error, ValueError):
-            raise Refusal(
-                "invalid_value", "Invalid 'audio'. Expected base64-encoded audio.", "audio"
-            ) from None
-        if self._session.input_format == "audio/pcm" and len(payload) % 2:
-            raise Refusal("invalid_value", "Invalid 'audio'. Expected whole 16-bit samples.", "audio")
+        payload = self._hearing.decode(event.audio)
         self._hearing.append(payload)
         if self._session.turn_detection is not None:
             self._actions.append(Hear(payload, self._session.input_format))
 
     def _commit(self, _event: protocol.Commit, now: float) -> None:
-        buffered = self._hearing.buffered_ms
-        if buffered < MIN_COMMIT_MS:
-            message = (
-                f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms of "
-                f"audio, but buffer only has {buffered:.2f}ms of audio."
-            )
-            raise Refusal("input_audio_buffer_commit_empty", message)
+        self._hearing.check_commit()
         ticket = self._hearing.ticket()
         self._recognise(ticket)
         self._commit_item(self._hearing.item_id or self._ids("item"), ticket, now)
@@ -302,17 +286,12 @@ class Conversation:
         if waiting and part.input is None and not quoted(part.instructions or ""):
             self._start(part, now, None).awaits_item = waiting[-1]
             return
-        context = list(self._items) if part.input is None else self._context_of(part.input)
+        context = (
+            list(self._items)
+            if part.input is None
+            else self._items.pick(part.input, self._ids, self._session.input_format)
+        )
         self._start(part, now, lambda: decide(self._agent, part, context, self._session))
-
-    def _context_of(self, entries: list[dict[str, Any]]) -> list[Item]:
-        items = []
-        for entry in entries:
-            if entry.get("type") == "item_reference":
-                items.append(self._items.get(str(entry.get("id"))))
-            else:
-                items.append(new_item(protocol.new_item(entry), self._ids, self._session.input_format))
-        return items
 
     def _start(self, part: ResponsePart, now: float, reply: Reply | Callable[[], Reply] | None) -> Response:
         response = Response(

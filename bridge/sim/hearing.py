@@ -5,11 +5,14 @@ than MAX_TURN_MS loses its beginning. Offsets are milliseconds of all audio ever
 `audio_start_ms` and `audio_end_ms`. Sans-IO; owned by bridge/sim/conversation.py.
 """
 
+import base64
 from dataclasses import dataclass, field
 
+from bridge.sim.protocol import Refusal
 from bridge.sim.session import bytes_per_ms
 
 MAX_TURN_MS = 120_000
+MIN_COMMIT_MS = 100
 _IDLE_KEPT_MS = 6000  # the longest prefix padding is 5 s
 
 
@@ -25,6 +28,36 @@ class Hearing:
     _buffer: bytearray = field(default_factory=bytearray)
     _tickets: int = 0
     _early: int | None = None
+
+    def decode(self, audio: str) -> bytes:
+        """The payload of an append.
+
+        Raises:
+            Refusal: not base64, or half a sample.
+
+        """
+        try:
+            payload = base64.b64decode(audio, validate=True)
+        except ValueError:
+            message = "Invalid 'audio'. Expected base64-encoded audio."
+            raise Refusal("invalid_value", message, "audio") from None
+        if self.audio_format == "audio/pcm" and len(payload) % 2:
+            raise Refusal("invalid_value", "Invalid 'audio'. Expected whole 16-bit samples.", "audio")
+        return payload
+
+    def check_commit(self) -> None:
+        """Ask before a commit.
+
+        Raises:
+            Refusal: there is not enough audio.
+
+        """
+        if self.buffered_ms < MIN_COMMIT_MS:
+            message = (
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{MIN_COMMIT_MS}ms of audio, but buffer only has {self.buffered_ms:.2f}ms of audio."
+            )
+            raise Refusal("input_audio_buffer_commit_empty", message)
 
     def append(self, payload: bytes) -> None:
         """Take audio in the current format."""

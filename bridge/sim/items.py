@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.sim.protocol import Content, FunctionCallItem, Message, NewItem, Refusal
+from bridge.sim.protocol import new_item as parse_item
 from bridge.sim.session import bytes_per_ms
 
 MAX_AUDIO_BYTES = 16 * 1024 * 1024
@@ -119,6 +120,20 @@ class Items:
                 return item
         raise Refusal("item_not_found", f"Item with item_id '{item_id}' does not exist.", param)
 
+    def pick(self, entries: list[dict[str, Any]], ids: Callable[[str], str], audio_format: str) -> list[Item]:
+        """The `input` of a response.create: items of its own, and references to ours.
+
+        Raises:
+            Refusal: a reference to nothing, or a wrong item.
+
+        """
+        return [
+            self.get(str(entry.get("id")))
+            if entry.get("type") == "item_reference"
+            else new_item(parse_item(entry), ids, audio_format)
+            for entry in entries
+        ]
+
     def last_id(self) -> str | None:
         return self._items[-1].id if self._items else None
 
@@ -188,10 +203,9 @@ class Items:
     def _shed(self) -> None:
         excess = sum(len(item.audio) for item in self._items) - MAX_AUDIO_BYTES
         for item in self._items:
-            if excess <= 0:
-                return
-            excess -= len(item.audio)
-            item.audio.clear()
+            if excess > 0:
+                excess -= len(item.audio)
+                item.audio.clear()
 
 
 def caller_item(item_id: str, audio: bytes, audio_format: str) -> Item:

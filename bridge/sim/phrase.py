@@ -91,18 +91,6 @@ def parse(text: str) -> Sequence:
     return sequence
 
 
-def words_of(part: Part) -> Iterator[str]:
-    """Every literal word in it: the recogniser must be able to pronounce each."""
-    if isinstance(part, Word):
-        yield part.text
-    elif isinstance(part, Sequence):
-        for inner in part.parts:
-            yield from words_of(inner)
-    elif isinstance(part, Choice):
-        for option in part.options:
-            yield from words_of(option)
-
-
 def slots_of(part: Part) -> Iterator[str]:
     """Every slot named in it, in order."""
     if isinstance(part, SlotRef):

@@ -1,6 +1,9 @@
 """The input audio buffer: offsets, bounds, tickets."""
 
+import pytest
+
 from bridge.sim.hearing import MAX_TURN_MS, Hearing
+from bridge.sim.protocol import Refusal
 
 MS = 8
 """Bytes of a millisecond of PCMU."""
@@ -71,3 +74,20 @@ def test_another_format_drops_the_audio_of_the_old_one():
     assert hearing.buffered_ms == 0
     hearing.append(b"\0" * 4800)
     assert (hearing.buffered_ms, hearing.appended_ms) == (100, 200)
+
+
+def test_an_append_is_base64_of_whole_samples():
+    assert Hearing("audio/pcmu").decode("QQ==") == b"A"
+    for audio_format, audio in (("audio/pcmu", "%"), ("audio/pcm", "QQ==")):
+        with pytest.raises(Refusal) as refused:
+            Hearing(audio_format).decode(audio)
+        assert refused.value.param == "audio"
+
+
+def test_a_commit_needs_a_tenth_of_a_second():
+    hearing = Hearing("audio/pcmu")
+    hearing.append(bytes(99 * MS))
+    with pytest.raises(Refusal, match="only has 99.00ms"):
+        hearing.check_commit()
+    hearing.append(bytes(MS))
+    hearing.check_commit()

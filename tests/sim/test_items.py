@@ -102,6 +102,20 @@ def test_truncation_keeps_exactly_what_was_heard(ms, end_ms):
     assert (item.audio_ms, len(item.audio), item.text()) == (end_ms, end_ms * 8, "")
 
 
+def test_a_response_picks_its_own_context():
+    items = Items()
+    items.add(text("a", "a"))
+    own = {"type": "function_call_output", "call_id": "c", "output": "x"}
+    picked = items.pick([{"type": "item_reference", "id": "a"}, own], ids, "audio/pcm")
+    assert [item.text() for item in picked] == ["a", "x"]
+    with pytest.raises(Refusal, match="nope"):
+        items.pick([{"type": "item_reference", "id": "nope"}], ids, "audio/pcm")
+
+
+def test_a_count_of_tokens_has_a_total():
+    assert Tokens(2, 3).total == 5
+
+
 def test_tokens_of_the_caller_and_of_the_agent():
     caller = caller_item("u", bytes(8 * 950), "audio/pcmu")
     assert caller.tokens() == Tokens(audio=10)

@@ -24,9 +24,12 @@ def test_the_same_phrase_as_a_grammar():
     assert phrase.parse("[on] (a | b c) <day>").grammar() == "[ on ] ( a | b c ) <slot_day>"
 
 
-def test_words_and_slots_are_listed():
+def test_a_slot_is_a_named_group_to_be_filled_in():
+    assert phrase.parse("on <day>").pattern() == "on (?P<day>\0day\0)"
+
+
+def test_slots_are_listed():
     parsed = phrase.parse("[at <time>] (on <day> | now)")
-    assert list(phrase.words_of(parsed)) == ["at", "on", "now"]
     assert list(phrase.slots_of(parsed)) == ["time", "day"]
 
 

@@ -112,3 +112,7 @@ def test_mistakes_name_line_and_key(write, text, line, key, said):
 
 def test_a_missing_file_is_told(tmp_path):
     assert problems(tmp_path / "none.yaml")[0][0] == 0
+
+
+def test_filling_a_line_leaves_nothing_open():
+    assert scenario.fill("to {day} at {time}.", {"day": "friday"}) == "to friday at ."
