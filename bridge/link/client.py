@@ -240,7 +240,12 @@ class LinkClient:
             await self._work.wait()
             self._work.clear()
             while span := self._outbox.unsent():
-                for line in self._spool.read(span.start, span.events):
+                lines = self._spool.read(span.start, span.events)
+                if not lines:
+                    log.error("somebody cut the event spool, its events are lost", path=str(self._spool.path))
+                    self._spool.clear()
+                    self._outbox.emptied()
+                for line in lines:
                     message = decode(line)
                     self._outbox.sent(message.seq if isinstance(message, Event) else 0, len(line))
                     await self._send(connection, line[:-1].decode("ascii"))

@@ -78,6 +78,12 @@ class Outbox:
             return True
         return False
 
+    def emptied(self) -> None:
+        """Somebody else cut the file: what was in it is lost, and counted as one refusal."""
+        self._in_flight.clear()
+        self.size = self._acked_at = self._sent_at = 0
+        self.refused += 1
+
     def disconnected(self) -> None:
         """The connection is gone: what was in flight has to be sent again."""
         self._in_flight.clear()

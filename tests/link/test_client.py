@@ -120,6 +120,18 @@ async def test_a_message_of_a_newer_control_is_counted_and_survived(tmp_path):
         assert (await link.request("echo", {"still": "here"}, GUARD_S)) == {"still": "here"}
 
 
+async def test_a_spool_that_somebody_cut_loses_its_events_and_not_the_ones_after(tmp_path):
+    store = MemoryStore()
+    async with client(tmp_path) as link:
+        link.emit("call-1", "call.started", {})
+        os.truncate(spool_path(tmp_path / "spool", 0, "b1"), 0)
+        async with server(tmp_path, store):
+            await until(lambda: link.refused == 1)
+            link.emit("call-1", "call.ended", {})
+            assert await link.delivered(GUARD_S)
+    assert [event.type for event in store.kept["b1"]] == ["call.ended"]
+
+
 async def test_a_closed_spool_counts_lost_events_instead_of_raising(tmp_path):
     link = LinkClient(tmp_path / "s", 0, tmp_path, Worker().handlers(), boot="b1")
     link.close()

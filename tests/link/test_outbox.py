@@ -71,6 +71,14 @@ def test_when_full_chatter_is_refused_and_counted_while_the_life_of_a_call_goes_
     assert outbox.refused == 2
 
 
+def test_a_file_that_somebody_cut_is_counted_and_forgotten():
+    outbox = filled(10, 20)
+    outbox.sent(1, 10)
+    outbox.emptied()
+    assert (outbox.size, outbox.backlog_bytes, outbox.refused, outbox.unsent()) == (0, 0, 1, None)
+    assert not outbox.acked(1)
+
+
 class World:
     """An outbox, its file as a list of lines of one byte each (so offsets are indexes), and the far end."""
 

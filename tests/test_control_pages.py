@@ -1,0 +1,56 @@
+from http import HTTPStatus
+
+import pytest
+
+from bridge.control_pages import EVENT_TYPES, Facts, health, metrics, pages
+from bridge.dialplan.plan import Plan
+from bridge.link.messages import Hello
+from bridge.link.server import LinkServer, Peer
+from tests.fakes.link import MemoryStore
+
+PLAN = Plan((), ())
+
+
+def peer(index, status):
+    return Peer(None, Hello(index, f"b{index}", 1, 5060, "v", 0), status)
+
+
+@pytest.fixture
+def link(tmp_path):
+    return LinkServer(tmp_path / "s", MemoryStore())
+
+
+@pytest.mark.parametrize(
+    ("indexes", "plan", "problems"),
+    [
+        ([0, 1], PLAN, []),
+        ([1], PLAN, ["worker 0 is not connected"]),
+        ([0, 1], None, ["no plan is in force"]),
+    ],
+)
+def test_healthy_means_all_workers_and_a_plan(indexes, plan, problems):
+    page = health([peer(index, {}) for index in indexes], 2, plan)
+    assert page.status == (HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK)
+    assert all(problem in page.text for problem in problems)
+
+
+def test_there_is_one_series_for_each_known_event_type_and_no_other(link):
+    facts = Facts(started_at=0.0)
+    facts.events.update({"dtmf": 3, "strange\n": 9})
+    text = metrics(facts, link, None).text
+    assert 'sipbridge_events_total{type="dtmf"} 3\n' in text
+    assert "strange" not in text
+    assert text.count("sipbridge_events_total{") == len(EVENT_TYPES)
+    assert "sipbridge_plan_routes 0\n" in text
+
+
+def test_a_status_that_lacks_or_mistypes_a_figure_counts_as_zero(link):
+    link._peers = {0: peer(0, {}), 1: peer(1, {"calls": "many", "link": 5}), 2: peer(2, {"calls": 2})}
+    text = metrics(Facts(started_at=0.0), link, PLAN).text
+    for index, calls in enumerate((0, 0, 2)):
+        assert f'sipbridge_worker_calls{{worker="{index}"}} {calls}\n' in text
+
+
+def test_both_pages_are_there(link):
+    found = pages(Facts(started_at=0.0), link, 0, lambda: PLAN)
+    assert {path: page().status for path, page in found.items()} == {"/healthz": 200, "/metrics": 200}
