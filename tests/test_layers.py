@@ -26,6 +26,7 @@ MACHINES = {
     "bridge.media.resample",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.session",
+    "bridge.sim.phonescript", "bridge.sim.phonetimes",
     "bridge.sip.dialog",
     "bridge.supervision",
 }  # fmt: skip

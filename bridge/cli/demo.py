@@ -68,7 +68,7 @@ def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 async def _demo(folder: Path) -> bool:
     environ = environment(folder, os.environ)
     say("Starting the bridge with the local engine …")
-    async with _bridge(folder, environ) as address:
+    async with embedded_bridge(folder, environ) as address:
         uri = f"sip:{NUMBER}@{address}"
         say(
             f"The bridge listens on {address}. A phone in another process dials {uri} and talks for half a minute …"
@@ -80,7 +80,7 @@ async def _demo(folder: Path) -> bool:
 
 
 @asynccontextmanager
-async def _bridge(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[str]:
+async def embedded_bridge(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[str]:
     """The bridge, up; its SIP address. Stopped at the end, by force if it has to be."""
     output = folder / "serve.log"
     with output.open("wb") as log:
@@ -98,14 +98,15 @@ async def _bridge(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[str
 async def _address(process: asyncio.subprocess.Process, output: Path) -> str:
     """Where it listens, as soon as it says so."""
     while True:
-        if found := _said_address(output):
+        if found := said_address(output):
             return found
         if process.returncode is not None:
             raise BridgeError(f"the bridge did not start (status {process.returncode})")
         await asyncio.sleep(POLL_S)
 
 
-def _said_address(output: Path) -> str | None:
+def said_address(output: Path) -> str | None:
+    """The SIP address in what the bridge said so far, once all of it is up."""
     found = _ADDRESS.search(output.read_text(encoding="utf-8", errors="replace"))
     return f"{found[1]}:{found[2]}" if found else None
 

@@ -100,7 +100,7 @@ async def place(call: PhoneCall) -> PhoneReport:
 
 def address_towards(uri: str) -> str:
     """The local address from which the host of a SIP URI is reached. Blocks (DNS). Raises SipError."""
-    found = re.match(r"^sips?:(?:[^@]*@)?(\[[^\]]+\]|[^:;?>]+)(?::(\d+))?", uri)
+    found = re.match(r"^sips?:(?:[^@]*@)?(\[[^\]]+\]|[^:;?@\s]+)(?::(\d+))?(?=[;?]|$)", uri)
     if not found:
         raise SipError(400, f"{uri} is not a SIP URI such as sip:100@127.0.0.1:5060")
     host, port = found[1].strip("[]"), int(found[2] or 5060)
