@@ -76,6 +76,7 @@ class DeadlinesConfig:
     ping_interval_s: float = 10.0
     ping_timeout_s: float = 10.0
     answer_wait_s: float = 8.0
+    model_silence_s: float = 6.0
     link_request_s: float = 10.0
     drain_s: float = 300.0
 

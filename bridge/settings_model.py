@@ -265,6 +265,11 @@ class Deadlines(Section):
         default=8,
         description="How long a call rings while its session comes up; then the fallback (or_else) runs.",
     )
+    model_silence_s: Seconds = Field(
+        default=6,
+        description="After the caller's last word: how long the model may say nothing before it is asked again; "
+        "the same once more, and its session counts as lost.",
+    )
     link_request_s: Seconds = Field(default=10, description="An answer of the control process.")
     drain_s: float = Field(
         default=300, ge=0, le=7200, allow_inf_nan=False, description="At SIGTERM: how long calls may go on."

@@ -330,7 +330,13 @@ class Call:
         async with await self._deps.connect(place.url, headers, self._deadlines()) as transport:
             session = Session(settings, self._deps.prices)
             conversation = Conversation(
-                self._leg.audio, session, transport, self._journal, self._history, barge_in=agent.barge_in
+                self._leg.audio,
+                session,
+                transport,
+                self._journal,
+                self._history,
+                barge_in=agent.barge_in,
+                patience_s=config.deadlines.model_silence_s,
             )
             self._conversation = conversation
             try:

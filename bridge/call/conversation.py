@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from bridge.call.deadair import DeadAir, Remedy
 from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.keypad import Keypad
@@ -64,7 +65,7 @@ class Conversation:
     `ready`: the session is up. `speaking`: the agent can be heard.
     """
 
-    def __init__(  # the pieces of a conversation
+    def __init__(  # noqa: PLR0913  # the pieces of a conversation
         self,
         audio: AudioPort,
         session: Session,
@@ -73,6 +74,7 @@ class Conversation:
         history: History,
         *,
         barge_in: bool,
+        patience_s: float,
     ) -> None:
         self.ready = asyncio.Event()
         self.speaking = asyncio.Event()
@@ -85,11 +87,13 @@ class Conversation:
         self._codec = ModelAudio(session.config.output_format)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
-        self._keys = asyncio.Event()
+        self._dead_air = DeadAir(patience_s)
+        self._times_changed = asyncio.Event()
         self._outgoing = asyncio.Event()
         self._answered = asyncio.Event()
-        self._retry = asyncio.Event()
+        self._retry_due_s: float | None = None
         self._failed_responses = 0
+        self._cut_short: set[str] = set()
 
     async def run(self) -> None:
         """Until cancelled. Raises RemoteSessionError (in an exception group) when the model side fails for good."""
@@ -97,8 +101,7 @@ class Conversation:
             tasks.create_task(self._downlink())
             tasks.create_task(self._send_wishes())
             tasks.create_task(self._uplink())
-            tasks.create_task(self._gather_digits())
-            tasks.create_task(self._retry_failed_responses())
+            tasks.create_task(self._keep_time())
 
     def answered(self) -> None:
         """The caller hears us now: from here on the caller's audio counts."""
@@ -110,8 +113,8 @@ class Conversation:
         self._take_turn(CallerPressed(), now)
         entry = self._keypad.press(digit, now)
         if entry:
-            self._tell_digits(entry)
-        self._keys.set()
+            self._tell_digits(entry, now)
+        self._times_changed.set()
 
     def played(self, event: PlayoutEvent) -> None:
         """The playout clock reports."""
@@ -119,13 +122,20 @@ class Conversation:
             case ItemStarted(item_id):
                 self._journal.note("agent.started", item_id=item_id)
             case ItemFinished(item_id, heard_ms):
-                self._journal.note("agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=False)
+                cut_short = item_id in self._cut_short
+                if cut_short:
+                    self._cut_short.discard(item_id)
+                    self._session.truncate(item_id, heard_ms)
+                    self._outgoing.set()
+                self._journal.note(
+                    "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=cut_short
+                )
                 if self._audio.silent:
                     self._take_turn(AgentSilent(), time.monotonic())
             case Underrun(item_id, ms):
                 self._journal.note("underrun", item_id=item_id, ms=ms)
 
-    # ---- the four tasks --------------------------------------------------------------------------------------
+    # ---- the tasks ------------------------------------------------------------------------------------------
 
     async def _uplink(self) -> None:
         await self._answered.wait()
@@ -155,25 +165,33 @@ class Conversation:
                 continue
             self._outgoing.clear()
 
-    async def _gather_digits(self) -> None:
+    async def _keep_time(self) -> None:
+        """What falls due without an event: digits after a pause, a failed response's next try, dead air."""
         while True:
-            due_s = self._keypad.due_s
+            dues = (self._keypad.due_s, self._dead_air.due_s, self._retry_due_s)
+            due_s = min((due for due in dues if due is not None), default=None)
             try:
                 async with asyncio.timeout(None if due_s is None else max(due_s - time.monotonic(), 0)):
-                    await self._keys.wait()
-                self._keys.clear()
+                    await self._times_changed.wait()
+                self._times_changed.clear()
             except TimeoutError:
-                entry = self._keypad.poll(time.monotonic())
-                if entry:
-                    self._tell_digits(entry)
+                self._fall_due(time.monotonic())
 
-    async def _retry_failed_responses(self) -> None:
-        while True:
-            await self._retry.wait()
-            self._retry.clear()
-            await asyncio.sleep(FAILED_RESPONSE_WAIT_S * 2**self._failed_responses)
+    def _fall_due(self, now: float) -> None:
+        entry = self._keypad.poll(now)
+        if entry:
+            self._tell_digits(entry, now)
+        if self._retry_due_s is not None and now >= self._retry_due_s:
+            self._retry_due_s = None
             self._session.request_response()
-            self._outgoing.set()
+        remedy = self._dead_air.poll(now)
+        if remedy is Remedy.ASK_AGAIN:
+            self._journal.note("error", where="model", code="dead_air", message="no answer yet, asked again")
+            log.warning("dead_air", call_id=self._journal.call_id)
+            self._session.request_response()
+        elif remedy is Remedy.GIVE_UP:
+            raise RemoteSessionError(FailureKind.RETRY, "silent_model", "no answer to the caller")
+        self._outgoing.set()
 
     # ---- what the model side says ----------------------------------------------------------------------------
 
@@ -193,21 +211,28 @@ class Conversation:
         refused = self._audio.play(event.item_id, self._codec.decode(event.audio))
         self.speaking.set()
         self._take_turn(AgentAudio(), now)
+        self._dead_air.broken()
         if refused:
             # The answer is longer than the playout may hold: better a cut answer than a deaf call.
             log.warning("playout.full", call_id=self._journal.call_id, refused_bytes=refused)
+            self._cut_short.add(event.item_id)
+            self._audio.finish(event.item_id)
             self._session.interrupted()
-            self._session.cancel_response()
 
     def _audio_done(self, event: rt.AudioDone, _now: float) -> None:
         self._audio.finish(event.item_id)
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
+        self._dead_air.broken()
         self._take_turn(CallerSpoke(), now)
 
-    def _speech_stopped(self, event: rt.SpeechStopped, _now: float) -> None:
+    def _speech_stopped(self, event: rt.SpeechStopped, now: float) -> None:
         self._journal.note("speech.stopped", item_id=event.item_id, audio_ms=event.audio_end_ms)
+        detection = self._session.config.turn_detection
+        if not (isinstance(detection, Mapping) and detection.get("create_response") is False):
+            self._dead_air.caller_finished(now)
+            self._times_changed.set()
 
     def _user_transcript(self, event: rt.UserTranscript, _now: float) -> None:
         if event.final:
@@ -228,6 +253,7 @@ class Conversation:
 
     def _function_call(self, event: rt.FunctionCall, _now: float) -> None:
         # No tool is configured yet, so whatever the model made up is refused in words it can pass on.
+        self._dead_air.broken()
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.call_id)
         self._session.function_output(event.call_id, NO_TOOLS)
 
@@ -235,7 +261,7 @@ class Conversation:
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.item_id)
         self._session.approve_mcp(event.approval_request_id, approve=False, reason="not allowed on this line")
 
-    def _response_ended(self, event: rt.ResponseEnded, _now: float) -> None:
+    def _response_ended(self, event: rt.ResponseEnded, now: float) -> None:
         report = event.report
         self._journal.response(report)
         if report.status != "failed":
@@ -247,7 +273,8 @@ class Conversation:
             raise RemoteSessionError(
                 FailureKind.FATAL, report.error_code or "response_failed", report.error_message
             )
-        self._retry.set()
+        self._retry_due_s = now + FAILED_RESPONSE_WAIT_S * 2**self._failed_responses
+        self._times_changed.set()
 
     def _error(self, event: rt.SessionError, _now: float) -> None:
         self._journal.note(
@@ -289,10 +316,11 @@ class Conversation:
                         )
         self._outgoing.set()
 
-    def _tell_digits(self, digits: str) -> None:
+    def _tell_digits(self, digits: str, now: float) -> None:
         self._session.cancel_response()
         self._session.send_user_text(KEYPAD_WORDS.format(digits=" ".join(digits)))
         self._session.request_response()
+        self._dead_air.caller_finished(now)
         self._outgoing.set()
 
 

@@ -18,6 +18,7 @@ from tests.fakes.memory import MemoryTransport
 from tests.fakes.realtime_server import FakeRealtime, tone
 
 PRICES = load_prices()
+PATIENCE_S = 0.05
 
 
 class Talk:
@@ -31,7 +32,13 @@ class Talk:
         self.journal = Journal("c1", lambda call_id, kind, data: self.events.append((kind, data)))
         self.transport = MemoryTransport(self.model, "ws://x", {})
         self.conversation = Conversation(
-            self.port, Session(config, PRICES), self.transport, self.journal, History(), barge_in=True
+            self.port,
+            Session(config, PRICES),
+            self.transport,
+            self.journal,
+            History(),
+            barge_in=True,
+            patience_s=PATIENCE_S,
         )
         self.task = asyncio.create_task(self.conversation.run())
 
@@ -132,6 +139,50 @@ async def test_an_mcp_tool_is_not_approved_by_anybody(talk):
     await talk.until(lambda: session.of("conversation.item.create"))
     answer = session.of("conversation.item.create")[0]["item"]
     assert (answer["type"], answer["approve"]) == ("mcp_approval_response", False)
+
+
+async def test_a_model_that_says_nothing_to_the_caller_is_asked_again_and_then_counts_as_lost(talk):
+    session = await talk.ready()
+    await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
+    with pytest.raises(ExceptionGroup) as lost:
+        async with asyncio.timeout(5):
+            await talk.task
+    assert lost.group_contains(RemoteSessionError, match="silent_model")
+    assert [error["code"] for error in talk.of("error")] == ["dead_air"]
+
+
+async def test_a_model_that_answers_in_time_is_not_asked_again(talk):
+    session = await talk.ready()
+    await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
+    await session.say(tone(40))
+    await talk.until(lambda: talk.of("response"))
+    assert talk.conversation._dead_air.due_s is None
+    assert not talk.of("error")
+
+
+async def test_where_the_dialplan_wants_no_automatic_answers_silence_is_no_fault():
+    talk = Talk(turn_detection={"type": "server_vad", "create_response": False})
+    session = await talk.ready()
+    await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
+    await talk.until(lambda: talk.of("speech.stopped"))
+    assert talk.conversation._dead_air.due_s is None
+    await talk.end()
+
+
+async def test_an_answer_longer_than_the_playout_is_cut_and_the_model_told_where(talk):
+    talk.conversation._audio = port = make_port(playout_ms=100)
+    port.start()
+    session = await talk.ready()
+    response_id, item_id = await session.start_response()
+    await session.audio(response_id, item_id, tone(400))
+    await talk.until(lambda: port.queued_ms >= 99)
+    while port.queued_ms:
+        port.take()
+    for event in port._playout.events():
+        talk.conversation.played(event)
+    cut = (await session.wait("conversation.item.truncate"))[0]
+    assert cut["audio_end_ms"] == 100
+    assert talk.of("agent.finished")[0]["interrupted"]
 
 
 async def test_a_lost_connection_ends_the_talk_with_its_code():
