@@ -23,7 +23,7 @@ from bridge.sim.hearing import Hearing
 from bridge.sim.items import Item, Items, Tokens, caller_item, new_item, text_tokens, transcription
 from bridge.sim.protocol import Refusal, ResponsePart
 from bridge.sim.response import Event, Response, plan_for, prompt_tokens
-from bridge.sim.script import Failure, Faults, error_event
+from bridge.sim.script import EXPIRED, Failure, Faults, error_event
 from bridge.sim.session import Session
 
 MAX_PARALLEL_RESPONSES = 8
@@ -117,9 +117,7 @@ class Conversation:
         """Do what time brings: audio that may leave, idle timeout, expiry, scripted faults."""
         self._act(self._faults.due(now))
         if now >= self._expires_s and not self._closed:
-            message = "Your session hit the maximum duration of 60 minutes."
-            failure = Failure(type="invalid_request_error", code="session_expired", message=message)
-            self._send(dict(error_event(failure)))
+            self._send(dict(error_event(EXPIRED)))
             self._act([Close(1001, "session expired")])
         if self._idle_s is not None and now >= self._idle_s:
             self._timed_out(now)

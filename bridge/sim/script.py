@@ -38,6 +38,13 @@ class Failure(_Strict):
     message: str = "The server had an error while processing your request."
 
 
+EXPIRED = Failure(
+    type="invalid_request_error",
+    code="session_expired",
+    message="Your session hit the maximum duration of 60 minutes.",
+)
+
+
 class Connect(_Strict):
     """The handshake: wait, then refuse with an HTTP status if one is given."""
 
@@ -77,17 +84,12 @@ class Fault(_Strict):
 
     def actions(self) -> list[Action]:
         """What the shell has to do."""
-        expired = Failure(
-            type="invalid_request_error",
-            code="session_expired",
-            message="Your session hit the maximum duration of 60 minutes.",
-        )
         table: dict[str, list[Action]] = {
             "drop": [Drop()],
             "close": [Close(self.code, self.reason)],
             "send": [SendRaw(self.text)],
             "error": [Send(error_event(self.error))],
-            "expire": [Send(error_event(expired)), Close(1001, "session expired")],
+            "expire": [Send(error_event(EXPIRED)), Close(1001, "session expired")],
             "half_open": [HalfOpen(self.seconds)],
         }
         return table[self.do]

@@ -87,7 +87,7 @@ def test_an_append_is_base64_of_whole_samples():
 def test_a_commit_needs_a_tenth_of_a_second():
     hearing = Hearing("audio/pcmu")
     hearing.append(bytes(99 * MS))
-    with pytest.raises(Refusal, match="only has 99.00ms"):
+    with pytest.raises(Refusal, match=r"only has 99\.00ms"):
         hearing.check_commit()
     hearing.append(bytes(MS))
     hearing.check_commit()
