@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,13 +55,24 @@ After = Annotated[
         "--after-agent",
         text="Wait until the agent has spoken (since your last words) and stopped.",
         count=True,
+        metavar="",
+        show_default=False,
     ),
 ]
 During = Annotated[
     list[float] | None,
     _step("--during-agent", text="Wait until the agent has spoken for S seconds: interrupt it.", metavar="S"),
 ]
-UntilHungUp = Annotated[int, _step("--until-hang-up", text="Wait until the other side hangs up.", count=True)]
+UntilHungUp = Annotated[
+    int,
+    _step(
+        "--until-hang-up",
+        text="Wait until the other side hangs up.",
+        count=True,
+        metavar="",
+        show_default=False,
+    ),
+]
 Script = Annotated[Path | None, typer.Option("--script", help="Steps from a YAML file instead of options.")]
 Header = Annotated[
     list[str] | None, typer.Option("--header", help='SIP header of the INVITE, "Name: value".')
@@ -107,7 +118,8 @@ def place_call(  # noqa: PLR0913  # one parameter is one option of the command l
 ) -> None:
     """Place a SIP call that speaks, listens and records.
 
-    Without steps it listens to the greeting and hangs up.
+    Where no step says when, it is polite: each line is spoken after the agent has stopped, and the last answer is
+    heard to its end. Without any step it listens to the greeting.
 
     Exit status: 0 answered and every step done · 1 cannot start (bad script, no port) · 2 wrong usage · 3 not answered
     · 4 the call ended before the script · 5 the agent was silent longer than --fail-if-silent-ms.
@@ -122,7 +134,7 @@ def place_call(  # noqa: PLR0913  # one parameter is one option of the command l
     configure("warning", "console", process="phone")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        file = load(script) if script else _checked(steps)
+        file = load(script) if script else _checked(polite(steps))
         if voice:
             file = file.model_copy(update={"voice": voice})
         order = PhoneCall(
@@ -203,6 +215,14 @@ def _in_order(order: list[str], values: dict[str, Iterator[Any]]) -> Iterator[di
             yield {key: round(value * 1000) if unit else value}
 
 
+def polite(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Steps that say nothing about when: with a wait for the agent around each of them; other steps as they are."""
+    listen = {"after_agent": True}
+    if any(not step.keys() <= {"say", "play", "dtmf"} for step in steps):
+        return list(steps)
+    return [listen, *(one for step in steps for one in (step, listen))]
+
+
 _KEYS = {  # option -> key of the YAML step; True: seconds become milliseconds
     "say": ("say", False), "play": ("play", False), "dtmf": ("dtmf", False),
     "wait": ("wait_ms", True), "at": ("at_ms", True), "during_agent": ("during_agent_ms", True),
@@ -212,7 +232,7 @@ _KEYS = {  # option -> key of the YAML step; True: seconds become milliseconds
 
 def _checked(steps: list[dict[str, Any]]) -> PhoneFile:
     try:
-        return PhoneFile.model_validate({"steps": steps or [{"after_agent": True}]})
+        return PhoneFile.model_validate({"steps": steps})
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         where = steps[int(first["loc"][1])]

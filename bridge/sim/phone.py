@@ -10,6 +10,7 @@ process (pjsua2 allows one). It never understands speech: that a caller was unde
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import time
@@ -30,7 +31,8 @@ from bridge.sip.agent import SipAgent
 from bridge.sip.events import Confirmed, HangUpBy, HungUp, MediaStats, Ringing
 from bridge.sip.leg import Leg
 
-FIRST_SIP_PORT = 15060
+FIRST_SIP_PORT, SIP_PORTS = 10_000, 9_000
+"""Each process looks for a free port from one of its own on, so that phones which start together do not collide."""
 RTP_PORTS = (31000, 31998)
 HANG_UP_WAIT_S = 2.0  # a peer that does not answer our BYE or CANCEL is not waited for any longer
 RESOLVE_S = 5.0
@@ -85,7 +87,7 @@ async def place(call: PhoneCall) -> PhoneReport:
     """
     bind = await asyncio.wait_for(asyncio.to_thread(address_towards, call.uri), RESOLVE_S)
     first, last = RTP_PORTS
-    port = free_sip_port(bind, FIRST_SIP_PORT)
+    port = free_sip_port(bind, FIRST_SIP_PORT + os.getpid() % SIP_PORTS)
     sip = SipConfig(
         bind=bind, port=port, rtp_first=first, rtp_last=last, user_agent="sipbridge-phone", max_calls=1
     )

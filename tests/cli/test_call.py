@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from bridge.cli import call as module
-from bridge.cli.call import as_dict, describe, exit_code, sip_uri
+from bridge.cli.call import as_dict, describe, exit_code, polite, sip_uri
 from bridge.cli.main import app
 from bridge.sim.phone import PhoneReport
 from bridge.sim.phonescript import Outcome
@@ -51,6 +51,19 @@ def test_steps_are_carried_out_in_the_order_they_are_written() -> None:
 
 def test_an_option_that_is_no_step_has_no_place_in_the_order() -> None:
     assert steps_of("--from", "1", "--say", "a", "--json") == [{"say": "a"}]
+
+
+def test_lines_without_a_when_wait_for_the_agent() -> None:
+    listen = {"after_agent": True}
+
+    assert polite([{"say": "a"}, {"dtmf": "5"}]) == [listen, {"say": "a"}, listen, {"dtmf": "5"}, listen]
+    assert polite([]) == [listen]
+
+
+def test_who_says_when_gets_exactly_that() -> None:
+    steps = [{"wait_ms": 500}, {"say": "a"}]
+
+    assert polite(steps) == steps
 
 
 @pytest.mark.parametrize(
