@@ -197,7 +197,7 @@ class SipAgent:
             self._loop,
             Playout(max_ms=media.playout_max_s * 1000),
             Intake(max_ms=media.intake_max_ms),
-            functools.partial(Dejitter, media.reorder_wait_ms, media.silence_after_ms),
+            functools.partial(_new_dejitter, media),
         )
         return Leg(uuid.uuid4().hex, invite, audio, self, incoming=incoming)
 
@@ -352,6 +352,12 @@ def _quiet_pjlib() -> None:
     """Until libInit has read the log settings pjlib writes everything to the terminal."""
     library = open_library(Path(pj_extension.__file__), {"pj_log_set_level": (None, [ctypes.c_int])})
     library.pj_log_set_level(PJ_LOG_LEVEL)
+
+
+def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
+    # Silence must not be found between two packets that are merely long.
+    silence_after_ms = max(media.silence_after_ms, 3 * ptime_ms)
+    return Dejitter(media.reorder_wait_ms, silence_after_ms, ptime_ms)
 
 
 def _as_sip_error(error: Exception) -> Exception:

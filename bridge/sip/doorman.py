@@ -2,12 +2,11 @@
 
 405 to what it does not serve, 503 when it is full or draining.
 Why: a default pjsua answers SUBSCRIBE, MESSAGE and REGISTER of strangers (200, dialogs, memory, a published
-use-after-free),
-and refuses the call beyond its compiled limit with 486 without telling anyone. The doorman is a pjsip module
-between the
-dialog layer and pjsua: requests inside dialogs never reach it. pjsua2 has no way to say this, so the module is
-handed to
-pjsip by address; the structures are those of pjproject 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
+use-after-free), and refuses the call beyond its compiled limit with 486 without telling anyone. The doorman is a
+pjsip module between the dialog layer and pjsua: requests inside dialogs never reach it. A second one, before the
+dialog layer, answers OPTIONS inside a call, which trunks send to see whether it still lives; pjsua says 500 to it.
+pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
+2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
 
 import ctypes
@@ -19,6 +18,7 @@ from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.events import Invite
 from bridge.sip.headers import parse_invite
 
+KEEPALIVE_PRIORITY = 24  # behind the transaction layer (16), before the UA layer (32)
 PRIORITY = (
     40  # behind the UA layer (32), which keeps what belongs to a dialog; before presence, messaging and pjsua
 )
@@ -95,20 +95,22 @@ class Doorman:
         self._judge = judge
         self._on_refused = on_refused
         self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._callback = _OnRequest(self._on_request)
-        self._module = _Module(
-            name=_Text(b"mod-doorman", 11), id=-1, priority=PRIORITY, on_rx_request=self._callback
+        self._modules = (
+            _module(b"mod-doorman", PRIORITY, self._on_request),
+            _module(b"mod-keepalive", KEEPALIVE_PRIORITY, self._on_request_in_dialog),
         )
         self._endpoint: int | None = None
 
     def stand(self) -> bool:
         """Register with pjsip. False when it would not have us; pjsua's own behaviour stays then."""
         self._endpoint = self._library.pjsua_get_pjsip_endpt()
-        return not self._library.pjsip_endpt_register_module(self._endpoint, ctypes.byref(self._module))
+        register = self._library.pjsip_endpt_register_module
+        return not any(register(self._endpoint, ctypes.byref(module)) for module in self._modules)
 
     def leave(self) -> None:
         """Unregister; before the endpoint is destroyed."""
-        self._library.pjsip_endpt_unregister_module(self._endpoint, ctypes.byref(self._module))
+        for module in self._modules:
+            self._library.pjsip_endpt_unregister_module(self._endpoint, ctypes.byref(module))
 
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
@@ -122,6 +124,15 @@ class Doorman:
         status, phrase = verdict
         self._respond(rdata, status, phrase, ("Retry-After", RETRY_AFTER_S))
         self._report(rdata, status, phrase)
+        return 1
+
+    def _on_request_in_dialog(self, rdata: int) -> int:
+        """OPTIONS of a dialog (its To has a tag): 200, as RFC 3261 section 11 wants it. All else passes."""
+        if _method(self._library.pjsip_rx_data_get_info(rdata)) != "OPTIONS":
+            return 0
+        if ";tag=" not in parse_invite(_packet(rdata, b"OPTIONS ")).headers.get("To", ""):
+            return 0
+        self._respond(rdata, 200, "OK", ("Allow", ALLOW))
         return 1
 
     def _respond(self, rdata: int, status: int, phrase: str, header: tuple[str, str]) -> None:
@@ -138,7 +149,7 @@ class Doorman:
         self._library.pj_pool_release(pool)
 
     def _report(self, rdata: int, status: int, phrase: str) -> None:
-        invite = parse_invite(_packet(rdata))
+        invite = parse_invite(_packet(rdata, b"INVITE "))
         if invite.sip_call_id in self._remembered:
             return
         self._remembered[invite.sip_call_id] = None
@@ -158,10 +169,16 @@ def _text(value: str) -> _Text:
     return _Text(data, len(data))
 
 
-def _packet(rdata: int) -> str:
-    """The INVITE as it came. The packet's place in pjsip_rx_data is found by its first word."""
+def _module(name: bytes, priority: int, on_request: Callable[[int], int]) -> _Module:
+    return _Module(
+        name=_Text(name, len(name)), id=-1, priority=priority, on_rx_request=_OnRequest(on_request)
+    )
+
+
+def _packet(rdata: int, first_word: bytes) -> str:
+    """The request as it came. The packet's place in pjsip_rx_data is found by its first word."""
     memory = ctypes.string_at(rdata, _SEARCH_BYTES + _PACKET_BYTES)
-    start = memory.find(b"INVITE ", 0, _SEARCH_BYTES)
+    start = memory.find(first_word, 0, _SEARCH_BYTES)
     if start < 0:
         return ""
     return memory[start : start + _PACKET_BYTES].split(b"\0", 1)[0].decode("utf-8", "replace")

@@ -6,6 +6,7 @@ between processes.
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
 import struct
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 
 def tone(ms: int, rate_hz: int = 24000, hz: float = 440.0, level: float = 0.3) -> bytes:
@@ -52,6 +54,23 @@ class FakeSession:
         async with asyncio.timeout(deadline_s), self.arrived:
             await self.arrived.wait_for(lambda: len(self.of(event_type)) >= count)
         return self.of(event_type)
+
+    def heard(self, since: int = 0) -> bytes:
+        """Audio the bridge appended, from the `since`-th append on."""
+        return b"".join(
+            base64.b64decode(event["audio"]) for event in self.of("input_audio_buffer.append")[since:]
+        )
+
+    def loud(self, since: int = 0) -> list[bool]:
+        """For every append whether there is sound in it."""
+        frames = [base64.b64decode(event["audio"]) for event in self.of("input_audio_buffer.append")[since:]]
+        return [max(abs(sample) for (sample,) in struct.iter_unpack("<h", pcm)) > 1000 for pcm in frames]
+
+    async def hears(self, count: int = 1, deadline_s: float = 10.0, since: int = 0) -> list[bool]:
+        """Wait until `count` appends with sound have come; see `loud`."""
+        async with asyncio.timeout(deadline_s), self.arrived:
+            await self.arrived.wait_for(lambda: sum(self.loud(since)) >= count)
+        return self.loud(since)
 
     async def start_response(self) -> tuple[str, str]:
         """Open a response with one audio item; returns (response_id, item_id)."""
@@ -127,14 +146,15 @@ class FakeRealtime:
             self.requests.append(connection.request)
             self.opened.notify_all()
         await session.send("session.created", session={"id": "sess_1", "type": "realtime", "model": "fake"})
-        async for message in connection:
-            now = time.monotonic()
-            event = json.loads(message)
-            async with session.arrived:
-                session.events.append(event)
-                session.times.append(now)
-                session.arrived.notify_all()
-            await self._answer(session, event)
+        with contextlib.suppress(ConnectionClosed):  # a bridge that dies is part of many tests
+            async for message in connection:
+                now = time.monotonic()
+                event = json.loads(message)
+                async with session.arrived:
+                    session.events.append(event)
+                    session.times.append(now)
+                    session.arrived.notify_all()
+                await self._answer(session, event)
 
     async def _answer(self, session: FakeSession, event: dict[str, Any]) -> None:
         if event["type"] == "session.update":
