@@ -8,8 +8,7 @@
 
 Behaviour follows the GA service: https://developers.openai.com/api/docs/guides/realtime-conversations
 What is said comes from bridge/sim/agent.py. `wake_at` says when tick is wanted; `now` is monotonic seconds.
-It reads no clock, starts no thread, knows no socket. A shell (bridge/sim/server.py) owns one object for each
-connection, on its loop.
+It reads no clock, starts no thread, knows no socket. bridge/sim/server.py owns one for each connection.
 """
 
 from collections.abc import Callable

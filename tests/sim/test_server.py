@@ -209,7 +209,7 @@ async def test_fault_silence_instead_of_audio():
 
 async def test_fault_half_open_socket_answers_no_ping():
     fault = {"receiving": "response.create", "do": "half_open", "seconds": 30}
-    async with client({"faults": [fault]}, ping_interval=None) as peer:
+    async with client({"faults": [fault]}, Limits(close_s=0.2), ping_interval=None) as peer:
         await peer.until("session.created")
         await (await peer.socket.ping())
         await peer.send("response.create")
