@@ -36,7 +36,7 @@ from bridge.media.intake import Intake
 from bridge.media.playout import Playout
 from bridge.sip.clibrary import open_library
 from bridge.sip.doorman import Doorman
-from bridge.sip.events import HangUpBy, Invite
+from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
 from bridge.sip.leg import Leg
 from bridge.sip.natives import Natives
@@ -180,7 +180,7 @@ class SipAgent:
             wanted = future.set_running_or_notify_cancel()
             try:
                 result = function()
-            except (pj.Error, SipError, MediaError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller, not to this thread
                 if wanted:
                     future.set_exception(_as_sip_error(error))
             else:
@@ -234,6 +234,13 @@ class SipAgent:
         if self._on_refused is not None:
             self.to_loop(self._on_refused, uuid.uuid4().hex, invite, status, phrase)
 
+    def _digit(self, info: Invite, digit: str) -> bool:
+        """A digit came by INFO. False when it belongs to no call."""
+        call = next((call for call in self._calls.values() if call.owns(info)), None)
+        if call is not None:
+            call.emit(Dtmf(digit, DtmfMethod.INFO))
+        return call is not None
+
     def forget(self, call: PjCall) -> None:
         """The call is over. The object itself goes after its callback has returned, on this thread."""
         if self._calls.pop(call.leg.id, None) is not None:
@@ -278,7 +285,7 @@ class SipAgent:
         _allow_codecs(endpoint, self._sip.codecs)
         self._account = _PjAccount(self)
         self._account.create(self._account_config())
-        self._doorman = Doorman(Path(pj_extension.__file__), self._verdict, self._turned_away)
+        self._doorman = Doorman(Path(pj_extension.__file__), self._verdict, self._turned_away, self._digit)
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
         self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)

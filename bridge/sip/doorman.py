@@ -4,7 +4,8 @@
 Why: a default pjsua answers SUBSCRIBE, MESSAGE and REGISTER of strangers (200, dialogs, memory, a published
 use-after-free), and refuses the call beyond its compiled limit with 486 without telling anyone. The doorman is a
 pjsip module between the dialog layer and pjsua: requests inside dialogs never reach it. A second one, before the
-dialog layer, answers OPTIONS inside a call, which trunks send to see whether it still lives; pjsua says 500 to it.
+dialog layer, answers two requests inside calls: OPTIONS, by which trunks see whether the call still lives and to
+which pjsua says 500, and INFO with a digit, of which "Signal=5" without a line end makes pjsua abort the process.
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.events import Invite
-from bridge.sip.headers import parse_invite
+from bridge.sip.headers import info_digit, parse_invite, tag_of
 
 KEEPALIVE_PRIORITY = 24  # behind the transaction layer (16), before the UA layer (32)
 PRIORITY = (
@@ -25,13 +26,14 @@ PRIORITY = (
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY"
 ALLOWED = frozenset(ALLOW.split(", "))
 RETRY_AFTER_S = "5"
-MAX_REMEMBERED = 256  # refused INVITEs whose retransmissions make no second record
+MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
 _PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN; the packet lies near the start of pjsip_rx_data
 _SEARCH_BYTES = 400
 
 Verdict = tuple[int, str]
 Judge = Callable[[], Verdict | None]
 OnRefused = Callable[[Invite, int, str], None]
+OnDigit = Callable[[Invite, str], bool]
 _OnRequest = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
@@ -87,13 +89,14 @@ class Doorman:
     """Stands at the door of one endpoint from `stand` to `leave`.
 
     `judge()` says (status, phrase) when no call may come in now, else None. `on_refused` gets the INVITEs
-    turned away.
+    turned away. `on_digit` gets an INFO's head and its digit; False: there is no such call.
     """
 
-    def __init__(self, extension: Path, judge: Judge, on_refused: OnRefused) -> None:
+    def __init__(self, extension: Path, judge: Judge, on_refused: OnRefused, on_digit: OnDigit) -> None:
         self._library = open_library(extension, _SIGNATURES)
         self._judge = judge
         self._on_refused = on_refused
+        self._on_digit = on_digit
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._modules = (
             _module(b"mod-doorman", PRIORITY, self._on_request),
@@ -127,13 +130,27 @@ class Doorman:
         return 1
 
     def _on_request_in_dialog(self, rdata: int) -> int:
-        """OPTIONS of a dialog (its To has a tag): 200, as RFC 3261 section 11 wants it. All else passes."""
-        if _method(self._library.pjsip_rx_data_get_info(rdata)) != "OPTIONS":
+        """OPTIONS (RFC 3261 section 11) and INFO of a dialog: its To has a tag. All else passes."""
+        method = _method(self._library.pjsip_rx_data_get_info(rdata))
+        if method not in {"OPTIONS", "INFO"}:
             return 0
-        if ";tag=" not in parse_invite(_packet(rdata, b"OPTIONS ")).headers.get("To", ""):
+        message = _packet(rdata, f"{method} ".encode())
+        request = parse_invite(message)
+        if not tag_of(request.headers.get("To", "")):
             return 0
-        self._respond(rdata, 200, "OK", ("Allow", ALLOW))
+        status, phrase = (200, "OK") if method == "OPTIONS" else self._take_info(request, info_digit(message))
+        self._respond(rdata, status, phrase, ("Allow", ALLOW))
         return 1
+
+    def _take_info(self, request: Invite, digit: str | None) -> Verdict:
+        """What to answer to an INFO; its digit, if it has one, is on its way to the call."""
+        if digit is None:
+            return 415, "Unsupported Media Type"
+        if not digit:
+            return 400, "Bad Request"
+        again = not self._is_new(f"{request.sip_call_id} {request.headers.get('CSeq', '')}")
+        known = again or self._on_digit(request, digit)
+        return (200, "OK") if known else (481, "Call/Transaction Does Not Exist")
 
     def _respond(self, rdata: int, status: int, phrase: str, header: tuple[str, str]) -> None:
         reason, name, value = _text(phrase), _text(header[0]), _text(header[1])
@@ -150,12 +167,17 @@ class Doorman:
 
     def _report(self, rdata: int, status: int, phrase: str) -> None:
         invite = parse_invite(_packet(rdata, b"INVITE "))
-        if invite.sip_call_id in self._remembered:
-            return
-        self._remembered[invite.sip_call_id] = None
+        if self._is_new(invite.sip_call_id):
+            self._on_refused(invite, status, phrase)
+
+    def _is_new(self, key: str) -> bool:
+        """Whether this request has not been seen before; it is from now on."""
+        if key in self._remembered:
+            return False
+        self._remembered[key] = None
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
-        self._on_refused(invite, status, phrase)
+        return True
 
 
 def _method(info: bytes | None) -> str:

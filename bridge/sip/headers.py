@@ -32,6 +32,11 @@ STATIC_PAYLOADS = {
     "18": "G729",
 }  # RFC 3551 table 4
 
+DIGITS = "0123456789*#ABCD"
+EVENT_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}  # RFC 4733 section 3.2
+
+_SIGNAL = re.compile(r"^[ \t]*Signal[ \t]*=[ \t]*([^\s;]+)", re.IGNORECASE | re.MULTILINE)
+_TAG = re.compile(r";[ \t]*tag[ \t]*=[ \t]*([^;\s>]+)[^<>]*$", re.IGNORECASE)
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
 # The user part may hold ";" and "?" (RFC 3261 section 25.1, user-unreserved): sip:+49301;phone-context=de@trunk
 _URI = re.compile(r"^(?:sips?|tel):(?:([^@]*)@)?([^;?]*)", re.IGNORECASE)
@@ -136,6 +141,31 @@ def parse_invite(message: str, source: str = "") -> Invite:
         headers={name: clean(value) for name, value in headers.items()},
         sdp=parse_sdp(body) if body.strip() else None,
     )
+
+
+def info_digit(message: str) -> str | None:
+    """The keypad digit of an INFO request (application/dtmf-relay, application/dtmf).
+
+    "" when there is none in it that can be understood; None when the body is something else.
+    """
+    headers = parse_invite(message).headers
+    kind = headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
+    body = message.replace("\r\n", "\n").partition("\n\n")[2]
+    if kind == "application/dtmf":
+        signal = body.strip()
+    elif kind == "application/dtmf-relay":
+        found = _SIGNAL.search(body)
+        signal = found.group(1) if found else ""
+    else:
+        return None
+    signal = EVENT_NUMBERS.get(signal, signal).upper()
+    return signal if len(signal) == 1 and signal in DIGITS else ""
+
+
+def tag_of(value: str) -> str:
+    """The tag of a From or To value; "" when it has none."""
+    found = _TAG.search(value)
+    return found.group(1) if found else ""
 
 
 def _unfold(lines: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from bridge.sip.events import (
     HangUpBy,
     Held,
     HungUp,
+    Invite,
     LegEvent,
     MediaStarted,
     MediaStats,
@@ -25,7 +26,7 @@ from bridge.sip.events import (
     Resumed,
     Ringing,
 )
-from bridge.sip.headers import clean
+from bridge.sip.headers import clean, tag_of
 from bridge.sip.leg import Leg
 from bridge.sip.natives import Natives
 from bridge.sip.port import ConferencePort, MediaClock
@@ -71,6 +72,13 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         """Hand an event to the leg on the loop."""
         self.agent.to_loop(self.leg.receive, event)
 
+    def owns(self, request: Invite) -> bool:
+        """Whether a request of the peer belongs to this call (RFC 3261 section 12.2.2, without our own tag)."""
+        if self.getInfo().callIdString != request.sip_call_id:
+            return False
+        known = tag_of(self.leg.invite.headers.get("From", ""))  # "" for a call we placed
+        return not known or known == tag_of(request.headers.get("From", ""))
+
     # pjsua2 calls these by name; their names are its own
     def onCallState(self, prm: Any) -> None:  # noqa: N802
         info = self.getInfo()
@@ -84,7 +92,8 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             self.agent.forget(self)
 
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802, ARG002
-        media = next((m for m in self.getInfo().media if m.type == pj.PJMEDIA_TYPE_AUDIO), None)
+        info = self.getInfo()  # kept by name: the media list points into it, and it goes with its last name
+        media = next((m for m in info.media if m.type == pj.PJMEDIA_TYPE_AUDIO), None)
         if media is None:
             return
         held = media.status == pj.PJSUA_CALL_MEDIA_REMOTE_HOLD or not media.dir & pj.PJMEDIA_DIR_ENCODING

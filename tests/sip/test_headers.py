@@ -4,13 +4,16 @@ from hypothesis import strategies as st
 
 from bridge.sip.events import Party, SdpFacts
 from bridge.sip.headers import (
+    DIGITS,
     MAX_HEADERS,
     MAX_VALUE_CHARS,
     canonical_name,
     clean,
+    info_digit,
     parse_invite,
     parse_party,
     parse_sdp,
+    tag_of,
 )
 
 SDP = (
@@ -153,6 +156,59 @@ def test_a_line_without_a_colon_is_skipped_and_a_leading_fold_is_harmless():
 
 def test_a_message_that_is_cut_after_a_line_is_read_as_far_as_it_goes():
     assert parse_invite("INVITE sip:x SIP/2.0\nTo: <sip:1@h>\n").to_party.user == "1"
+
+
+def info(kind, body):
+    return f"INFO sip:x SIP/2.0\r\nContent-Type: {kind}\r\nCSeq: 2 INFO\r\n\r\n{body}"
+
+
+@pytest.mark.parametrize(
+    ("body", "digit"),
+    [
+        ("Signal=5\r\nDuration=160\r\n", "5"),
+        ("Signal=5", "5"),
+        ("Duration=160\r\nsignal = #\r\n", "#"),
+        ("Signal= *\nDuration= 160", "*"),
+        ("Signal=d", "D"),
+        ("Signal=10\r\n", "*"),
+        ("Signal=", ""),
+        ("Signal", ""),
+        ("Signal=55\r\n", ""),
+        ("Signal=%n", ""),
+        ("", ""),
+        ("\x00\xff", ""),
+    ],
+)
+def test_a_digit_in_an_info_is_found_in_every_form(body, digit):
+    assert info_digit(info("application/dtmf-relay", body)) == digit
+
+
+def test_a_bare_digit_and_foreign_bodies_are_told_apart():
+    assert info_digit(info("Application/DTMF; x=y", " 7\r\n")) == "7"
+    assert info_digit(info("application/dtmf", "77")) == ""
+    assert info_digit(info("text/plain", "Signal=5")) is None
+    assert info_digit("") is None
+
+
+@given(st.text(max_size=80))
+def test_no_info_makes_the_reader_raise(body):
+    digit = info_digit(info("application/dtmf-relay", body))
+    assert digit is not None
+    assert digit == "" or digit in DIGITS
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ("<sip:a@b>;tag=x1", "x1"),
+        ('"Ann;tag=no" <sip:a@b;tag=no>;x=y; TAG = x2 ;z', "x2"),
+        ("sip:a@b;tag=x3", "x3"),
+        ("<sip:a@b;tag=no>", ""),
+        ("", ""),
+    ],
+)
+def test_tags_are_found_outside_the_uri(value, tag):
+    assert tag_of(value) == tag
 
 
 def printable(text):
