@@ -169,7 +169,9 @@ class Supervisor:
 
     def _read(self, name: str, *, last: bool = False) -> None:
         """Pass the child's lines on; one of them may say that it is ready."""
-        process = self._processes[name]
+        process = self._processes.get(name)
+        if process is None:  # reaped by a signal of the same round of select
+            return
         while data := _read_some(process.output):
             *lines, process.line = (process.line + data).split(b"\n")
             for line in lines:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.supervisor import SupervisorError, how_it_ended, lock, read_serve
+from bridge.supervision import Limits
+from bridge.supervisor import Supervisor, SupervisorError, how_it_ended, lock, read_serve
 
 GUARD_S = 10
 LIMITS = {"restart_min_s": 0.05, "hurry_s": 0.3, "stop_s": 0.3, "drain_s": 0.3, "ready_s": 5}
@@ -238,3 +239,9 @@ def test_what_serve_wrote_is_read_back(tmp_path):
         7,
         "hi",
     )
+
+
+def test_a_line_of_a_child_that_was_reaped_in_the_same_round_is_no_obstacle():
+    supervisor = Supervisor([], Limits())
+    supervisor._read("control")
+    assert not supervisor._processes

@@ -66,10 +66,12 @@ class Choice:
     optional: bool
 
     def grammar(self) -> str:
+        """The alternatives as JSGF."""
         inner = " | ".join(option.grammar() for option in self.options)
         return f"[ {inner} ]" if self.optional else f"( {inner} )"
 
     def pattern(self) -> str:
+        """The alternatives as a regular expression."""
         inner = "|".join(option.pattern() for option in self.options)
         return f"(?:{inner})" + ("?" if self.optional else "")
 

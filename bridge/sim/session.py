@@ -121,11 +121,13 @@ class Session:
 
     @property
     def transcription(self) -> dict[str, Any] | None:
+        """The `audio.input.transcription` in force; None: off."""
         found: dict[str, Any] | None = self._fields["audio"]["input"]["transcription"]
         return found
 
     @property
     def turn_detection(self) -> dict[str, Any] | None:
+        """The `audio.input.turn_detection` in force; None: manual turns."""
         found: dict[str, Any] | None = self._fields["audio"]["input"]["turn_detection"]
         return found
 

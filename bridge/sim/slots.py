@@ -54,9 +54,11 @@ class Words:
     values: Mapping[str, Any]
 
     def grammar(self) -> str:
+        """The words as alternatives of a JSGF rule."""
         return " | ".join(self.values)
 
     def pattern(self) -> str:
+        """A regular expression for one of the words."""
         longest_first = sorted(self.values, key=len, reverse=True)
         return "(?:" + "|".join(f"{phrase} " for phrase in longest_first) + ")"
 
@@ -72,6 +74,7 @@ class Digits:
     at_most: int
 
     def grammar(self) -> str:
+        """A run of digit words as a JSGF rule."""
         one = "( " + " | ".join(DIGITS) + " )"
         optional = ""
         for _ in range(self.at_most - self.at_least):
@@ -79,6 +82,7 @@ class Digits:
         return " ".join([one] * self.at_least) + f" {optional}".rstrip()
 
     def pattern(self) -> str:
+        """A regular expression for a run of digit words or digits."""
         one = "(?:" + "|".join(DIGITS) + r"|\d) "
         return rf"(?:(?:{one}){{{self.at_least},{self.at_most}}}|\d{{{self.at_least},{self.at_most}}} )"
 
@@ -91,15 +95,18 @@ class Number:
     """A whole number from 1 to 999, said as people say it (`one hundred and twenty five`), or written."""
 
     def grammar(self) -> str:
+        """A number below a thousand, in words, as a JSGF rule."""
         units, teens, tens = " | ".join(_UNITS), " | ".join(_TEENS), " | ".join(_TENS)
         below_100 = f"( {units} | {teens} | ( {tens} ) [ {units} ] )"
         return f"{below_100} | ( a | {units} ) hundred [ [ and ] {below_100} ]"
 
     def pattern(self) -> str:
+        """A regular expression for number words or digits."""
         word = "|".join([*_UNITS, *_TEENS, *_TENS, "hundred", "and", "a"])
         return rf"(?:(?:(?:{word}) )+|\d{{1,3}} )"
 
     def value(self, said: str) -> int:
+        """The number the words say."""
         if said.isdigit():
             return int(said)
         total = 0

@@ -375,9 +375,9 @@ def test_all_that_the_buffer_took_is_read_in_order_and_in_time(arrivals, tell_lo
     arrived = {}
     for at, number in sorted(arrivals):
         arrived.setdefault(number, at)
-    # 5 ms poll, 20 ms reserve, 20 ms for a gap; the last packet waits for silence.
+    # 5 ms poll, and at most the 60 ms after which silence is filled: a reserved frame waits for it when losses follow.
     late = [line.heard_at[index] - arrived[index // 2] for index in line.heard[:-2]]
-    assert all(wait <= 60 for wait in late)
+    assert all(wait <= 65 for wait in late)
 
 
 @settings(max_examples=60)
