@@ -1,16 +1,19 @@
 """`python -m tests.bench [--quick]`: the figures of issue 2 in one run, as a table and build/bench.json.
 
-Stages: mixed calls on one worker (latency, barge-in, pacing), answers, speech quality, then load at 1, 4 and 16 calls.
+A bridge with one worker: mixed calls (latency, barge-in, pacing), answers, speech quality, load at 1 and 4 calls.
+Then one with four workers: load and latency at 16 calls.
 Everything is on loopback, bounded in time, and dead when this ends. A busy machine makes bad figures: what others
 used is said at the end. On a machine that must be shared, `chrt -r 10 make bench` keeps the times honest, not the CPU.
 """
 
 import argparse
 import os
+import platform
 import shutil
 import sys
 import tempfile
 import time
+import timeit
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,12 +26,13 @@ from tests.bench import measures, report, voices
 from tests.bench.report import Measure
 from tests.bench.rounds import Bench, Joined, Spec, Usage
 from tests.bench.sound import Pcm, with_markers
-from tests.bench.system import REPO, ModelProcess, Workers
+from tests.bench.system import FORMATS, REPO, Bridge, ModelProcess
 
 MIX = ("marker", "echo", "talk", "marker")
 MARKER_GAP = (1600, 3600)  # 200 to 450 ms, any phase against the packets
 MARKER_MS = 60.0
 LOAD_EXTRA_S = 2.5
+CPU_TARGET = {"pcm24": 1.2, "pcmu": 0.8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +43,20 @@ class Size:
     round_s: float
     hello_rounds: int
     load_s: float
-    levels: tuple[tuple[str, int], ...]
-    many_rounds: int
+    small: tuple[tuple[str, int], ...]
+    big: tuple[str, ...]
+    crowd_rounds: int
 
 
-QUICK = Size(3, 4.5, 1, 2.5, (("pcm24", 1), ("pcm24", 4), ("pcm24", 16), ("pcmu", 16)), 0)
-FULL = Size(12, 7.0, 4, 12.0, tuple((audio, calls) for audio in ("pcm24", "pcmu") for calls in (1, 4, 16)), 3)
+BIG = 16
+QUICK = Size(3, 4.5, 1, 2.5, (("pcm24", 1), ("pcm24", 4)), ("pcm24", "pcmu"), 0)
+FULL = Size(12, 7.0, 4, 12.0, tuple((audio, n) for audio in FORMATS[:2] for n in (1, 4)), FORMATS[:2], 3)
 
 
 @dataclass(slots=True)
 class Run:
     """Everything seen so far."""
 
-    bench: Bench
-    workers: Workers
     rng: np.random.Generator
     clip: Pcm
     mixed: list[Joined] = field(default_factory=list)
@@ -72,40 +76,49 @@ class Run:
         return Spec(scene, audio, pcm, delay_s=float(self.rng.uniform(0, spread_s)))
 
 
-def perform(run: Run, size: Size, say: Callable[[str], None]) -> None:
-    """All calls."""
-    run.workers.grow(1)
+def one_worker(run: Run, bench: Bench, size: Size, say: Callable[[str], None]) -> None:
+    """Everything that needs at most four calls."""
     say("warming up")
-    run.bench.round([run.marked("talk", audio, 2.0) for audio in ("pcm24", "pcmu", "pcm24", "pcmu")])
+    bench.round([run.marked("talk", audio, 2.0) for audio in ("pcm24", "pcmu", "pcm24", "pcmu")])
     for number in range(size.rounds):
         say(f"latency, round {number + 1} of {size.rounds}")
-        run.mixed += run.bench.round([run.marked(scene, "pcm24", size.round_s) for scene in MIX])[0]
+        run.mixed += bench.round([run.marked(scene, "pcm24", size.round_s) for scene in MIX])[0]
     for number in range(size.hello_rounds):
         say(f"answers, round {number + 1} of {size.hello_rounds}")
-        run.hello += run.bench.round([run.marked("hello", "pcm24", 0.6, spread_s=1.0) for _ in range(4)])[0]
+        run.hello += bench.round([run.marked("hello", "pcm24", 0.6, spread_s=1.0) for _ in range(4)])[0]
     say("speech quality")
     clip_s = len(run.clip) / 8000
     quality = [run.talking("speech", audio, clip_s + 0.5) for audio in ("pcm24", "pcm24", "pcmu", "pcmu")]
-    run.speech += run.bench.round(quality)[0]
-    for audio, calls in size.levels:
-        say(f"load, {calls} calls, {audio}")
-        if calls > 4 and len(run.workers.ports) == 1:
-            run.workers.grow(4)
-            run.bench.round([run.marked("marker", audio, 1.0) for _ in range(calls)])
-        specs = [run.talking("load", audio, size.load_s + LOAD_EXTRA_S) for _ in range(calls)]
-        joined, usage = run.bench.round(specs, size.load_s)
-        assert usage is not None
-        run.loaded[audio, calls] = joined, usage
-    for number in range(size.many_rounds):
-        say(f"latency with 16 calls, round {number + 1} of {size.many_rounds}")
-        run.crowd += run.bench.round([run.marked(MIX[i % 4], "pcm24", size.round_s) for i in range(16)])[0]
+    run.speech += bench.round(quality)[0]
+    for audio, calls in size.small:
+        load(run, bench, audio, calls, size.load_s, say)
+
+
+def four_workers(run: Run, bench: Bench, size: Size, say: Callable[[str], None]) -> None:
+    """Everything with 16 calls."""
+    say("warming up four workers")
+    bench.round([run.marked("marker", ("pcm24", "pcmu")[i % 2], 1.0) for i in range(BIG)])
+    for audio in size.big:
+        load(run, bench, audio, BIG, size.load_s, say)
+    for number in range(size.crowd_rounds):
+        say(f"latency with {BIG} calls, round {number + 1} of {size.crowd_rounds}")
+        run.crowd += bench.round([run.marked(MIX[i % 4], "pcm24", size.round_s) for i in range(BIG)])[0]
+
+
+def load(run: Run, bench: Bench, audio: str, calls: int, seconds: float, say: Callable[[str], None]) -> None:
+    """Both sides of all calls talk all the time."""
+    say(f"load, {calls} calls, {audio}")
+    specs = [run.talking("load", audio, seconds + LOAD_EXTRA_S) for _ in range(calls)]
+    joined, usage = bench.round(specs, seconds)
+    assert usage is not None
+    run.loaded[audio, calls] = joined, usage
 
 
 def figures(run: Run) -> list[Measure]:
     """The table's rows."""
     rows = _answers(run) + _latency("", run.mixed)
     if run.crowd:
-        rows += _latency(", 16 calls", run.crowd)
+        rows += _latency(f", {BIG} calls", run.crowd)
     rows += _pacing("RTP gaps, 4 calls", run.mixed)
     biggest = max(run.loaded, key=lambda level: (level[1], level[0] == "pcm24"))
     rows += _pacing(f"RTP gaps, load {biggest[1]} calls", run.loaded[biggest][0])
@@ -179,20 +192,22 @@ def _quality(run: Run) -> list[Measure]:
 
 def _costs(run: Run) -> list[Measure]:
     rows = []
-    for (audio, calls), (_, usage) in run.loaded.items():
-        limit = {"pcm24": 1.2, "pcmu": 0.8}[audio]
-        percent = usage.cpu_s / usage.seconds / calls * 100
-        targets = {"max": limit} if calls == 16 else {}
-        threads = ", ".join(
-            f"{name} {used / usage.seconds / calls * 100:.2f}"
-            for name, used in sorted(usage.by_thread_s.items())
-            if used > 1e-3
+    levels = run.loaded.items()
+    for (audio, calls), (_, usage) in levels:
+        targets = {"max": CPU_TARGET[audio]} if calls == BIG else {}
+        percent = 100 / usage.seconds / calls
+        note = f"control and supervisor {usage.rest_s * percent:.2f} more; others used {usage.others_busy:.2f} cores"
+        name = f"CPU a call, {calls} calls, {audio}"
+        rows.append(Measure(name, "% core", [usage.workers_s * percent], targets, note=note))
+    for (audio, calls), (_, usage) in levels:
+        targets = {"max": 15.0} if calls == BIG else {}
+        whole = (usage.workers_mb + usage.rest_mb) / calls
+        note = f"control and supervisor {usage.rest_mb:.1f} MB, the whole bridge {whole:.1f} a call"
+        rows.append(
+            Measure(
+                f"PSS a call, {calls} calls, {audio}", "MB", [usage.workers_mb / calls], targets, note=note
+            )
         )
-        note = f"{threads}; others used {usage.others_busy:.2f} cores"
-        rows.append(Measure(f"CPU a call, {calls} calls, {audio}", "% core", [percent], targets, note=note))
-    for (audio, calls), (_, usage) in run.loaded.items():
-        targets = {"max": 15.0} if calls == 16 else {}
-        rows.append(Measure(f"PSS a call, {calls} calls, {audio}", "MB", [usage.pss_mb / calls], targets))
     return rows
 
 
@@ -210,6 +225,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under a minute, fewer samples")
     parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
+    parser.add_argument(
+        "--tick-ms", type=int, help="media clock of the workers; the default of the settings otherwise"
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--output", type=Path, default=REPO / "build" / "bench.json")
     options = parser.parse_args()
@@ -225,9 +243,12 @@ def main() -> int:
         sys.stderr.write(f"{time.monotonic() - started:6.1f} s  {what}\n")
 
     try:
-        with ModelProcess(folder, clips) as model, Workers(folder, model.url) as workers:
-            run = Run(Bench(folder, model, workers), workers, np.random.default_rng(options.seed), clip)
-            perform(run, QUICK if options.quick else FULL, say)
+        run = Run(np.random.default_rng(options.seed), clip)
+        size = QUICK if options.quick else FULL
+        with ModelProcess(folder, clips) as model:
+            for workers, stage in ((1, one_worker), (4, four_workers)):
+                with Bridge(folder, model.url, workers, tick_ms=options.tick_ms) as bridge:
+                    stage(run, Bench(folder, model, bridge), size, say)
         rows = figures(run)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -239,7 +260,12 @@ def main() -> int:
         "seconds": round(time.monotonic() - started, 1),
         "seed": options.seed,
         "cores": os.cpu_count(),
-        "load": os.getloadavg(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "python": f"{platform.python_version()} {sys.base_prefix}",
+        "loop_us": round(
+            min(timeit.repeat("sum(i * i for i in range(1000))", number=20, repeat=20)) / 20 * 1e6, 1
+        ),
+        "tick_ms": options.tick_ms,
         "quick": options.quick,
     }
     report.write(rows, facts, options.output)

@@ -79,7 +79,7 @@ def uplink(call: Joined) -> Uplink:
 def loud_packets(call: Joined) -> np.ndarray:
     """For each received packet, in order of arrival, whether any sample is loud."""
     pcm = np.abs(call.heard().astype(np.int32)).reshape(-1, PACKET)
-    return pcm.max(axis=1) >= LOUD
+    return np.asarray(pcm.max(axis=1) >= LOUD)
 
 
 def downlink(call: Joined) -> tuple[list[float], int]:
@@ -89,7 +89,7 @@ def downlink(call: Joined) -> tuple[list[float], int]:
 
 
 def round_trip(call: Joined) -> tuple[list[float], int]:
-    """Milliseconds of every marker that came back, and how many did not. Markers in a pause of the echo are left out."""
+    """Milliseconds of every marker that came back, and how many did not; without those in a pause of the echo."""
     sent = call.sent_ns[np.array(call.spec.marks) // PACKET]
     echoed = np.array(call.model["echo_ns"], np.int64)
     nearest = np.searchsorted(echoed, sent)

@@ -127,7 +127,7 @@ class Session(asyncio.Protocol):
             if isinstance(event, Request):
                 self._opened(event)
             elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._text(event.data.decode(), now)
+                self._text(bytes(event.data).decode(), now)
         self._flush()
 
     def _flush(self) -> None:

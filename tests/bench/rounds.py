@@ -17,11 +17,10 @@ import numpy as np
 from tests.bench.sound import PACKET, Pcm, decoded, packets
 from tests.bench.system import (
     CALLS_PER_WORKER,
+    Bridge,
     CallerProcess,
-    Cost,
     ModelProcess,
-    Workers,
-    cost,
+    cpu_s,
     machine_busy_s,
     pss_mb,
 )
@@ -67,27 +66,27 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the bridge cost while all calls of a round were up."""
+    """What the bridge cost while all calls of a round were up.
+
+    `workers_s` and `rest_s`: CPU of the workers, and of supervisor and control. `others_busy`: cores used by
+    everything that is neither the bridge nor the bench.
+    """
 
     seconds: float
-    by_thread_s: dict[str, float]
-    pss_mb: float
+    workers_s: float
+    rest_s: float
+    workers_mb: float
+    rest_mb: float
     others_busy: float
-    """Cores used by everything that is not part of the bench, a share of one core."""
-
-    @property
-    def cpu_s(self) -> float:
-        """All threads of all workers."""
-        return sum(self.by_thread_s.values())
 
 
 class Bench:
     """The processes of a run and the folder they share."""
 
-    def __init__(self, folder: Path, model: ModelProcess, workers: Workers) -> None:
+    def __init__(self, folder: Path, model: ModelProcess, bridge: Bridge) -> None:
         self._folder = folder
         self._model = model
-        self._workers = workers
+        self._bridge = bridge
         self._count = 0
 
     def round(
@@ -104,7 +103,7 @@ class Bench:
                     "label": f"r{self._count}c{index}",
                     "scene": spec.scene,
                     "number": f"{spec.scene}-{spec.audio}",
-                    "port": self._workers.ports[index // CALLS_PER_WORKER],
+                    "port": self._bridge.ports[index // CALLS_PER_WORKER],
                     "payloads": str(path),
                     "payload_type": spec.payload_type,
                     "delay_s": spec.delay_s,
@@ -116,7 +115,7 @@ class Bench:
         try:
             caller.wait_up()
             if measure_s:
-                usage = self._watch(measure_s, -(-len(specs) // CALLS_PER_WORKER), caller.pid)
+                usage = self._watch(measure_s, caller.pid)
         finally:
             path = caller.finish(longest_s + 15)
         results = pickle.loads(path.read_bytes())
@@ -128,21 +127,15 @@ class Bench:
                 )
         return [Joined(s, r, logs[r["label"]]) for s, r in zip(specs, results, strict=True)], usage
 
-    def _watch(self, measure_s: float, workers: int, caller_pid: int) -> Usage:
+    def _watch(self, measure_s: float, caller_pid: int) -> Usage:
         time.sleep(SETTLE_S)
-        pids = self._workers.pids[:workers]
-        ours = [self._model.pid, caller_pid, *self._workers.pids]
-        busy, before, ours_before = machine_busy_s(), cost(pids), cost(ours)
+        workers = self._bridge.workers
+        rest = [pid for pid in self._bridge.pids if pid not in workers]
+        bench = [self._model.pid, caller_pid]
+        groups = (workers, rest, bench)
+        start, busy, before = time.monotonic(), machine_busy_s(), [cpu_s(pids) for pids in groups]
         time.sleep(measure_s)
-        after, ours_after = cost(pids), cost(ours)
-        busy = machine_busy_s() - busy
-        seconds = (after.at_ns - before.at_ns) / 1e9
-        others = max(busy - _seconds(before=ours_before, after=ours_after), 0.0) / seconds
-        by_thread = {
-            name: (used - before.by_thread.get(name, 0)) / 1e9 for name, used in after.by_thread.items()
-        }
-        return Usage(seconds, by_thread, pss_mb(pids), others)
-
-
-def _seconds(before: Cost, after: Cost) -> float:
-    return (after.total_ns - before.total_ns) / 1e9
+        used = [cpu_s(pids) - early for pids, early in zip(groups, before, strict=True)]
+        seconds, busy = time.monotonic() - start, machine_busy_s() - busy
+        others = max(busy - sum(used), 0.0) / seconds
+        return Usage(seconds, used[0], used[1], pss_mb(workers), pss_mb(rest), others)

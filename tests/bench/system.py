@@ -1,85 +1,57 @@
-"""The bridge under test: real worker processes on loopback, and what they cost by the kernel's account.
+"""The bridge under test, as people run it, and what it costs by the kernel's account.
 
-Workers are started as the supervisor starts them (`python -m bridge worker`, configuration as a line on standard
-input, the plan on disk); control is away, so their events go to the spool. CPU is the time on a core of every thread
-of every worker (/proc/*/task/*/schedstat, nanoseconds), memory is PSS (smaps_rollup).
+It is `sipbridge serve` with a settings file and a dialplan made here: supervisor, control, N workers, all on
+loopback, its provider is the bench's model. CPU is the time on a core of every thread (/proc/*/task/*/schedstat,
+nanoseconds), memory is PSS (smaps_rollup).
 """
 
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bridge.config import (
-    LimitsConfig,
-    LogConfig,
-    MediaConfig,
-    PathsConfig,
-    ProviderConfig,
-    RecordingConfig,
-    SipConfig,
-    WorkerConfig,
-)
-from bridge.dialplan.plan import Agent, AgentStep, Condition, Plan, Route
+from bridge.ports import free_sip_port, free_tcp_port
 
 REPO = Path(__file__).resolve().parents[2]
 CALLS_PER_WORKER = 4
 SCENES = ("marker", "echo", "talk", "speech", "load", "hello")
 FORMATS = ("pcm24", "pcmu", "pcma")
-START_DEADLINE_S = 20.0
-STOP_DEADLINE_S = 5.0
+START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 8.0
 
 
-def plan() -> Plan:
+def dialplan() -> dict[str, object]:
     """Called number = scene-format; the scene is also the name of the model asked for."""
-    agents, routes = [], []
-    for scene in SCENES:
-        for audio in FORMATS:
-            name = f"{scene}-{audio}"
-            agents.append(
-                Agent(
-                    name,
-                    "bench {{ caller.number }}",
-                    greeting="hello" if scene == "hello" else None,
-                    model=scene,
-                    audio_format=audio,  # type: ignore[arg-type]  # FORMATS are its values
-                    turn_detection={"type": "server_vad"},
-                )
-            )
-            routes.append(Route(name, (Condition("to", (name,)),), (AgentStep(name),)))
-    return Plan(tuple(routes), tuple(agents))
+    agents = {
+        f"{scene}-{audio}": {
+            "instructions": "bench {{ caller.number }}",
+            "model": scene,
+            "audio": {"format": audio},
+            "turn_detection": {"type": "server_vad"},
+            **({"greeting": "hello"} if scene == "hello" else {}),
+        }
+        for scene in SCENES
+        for audio in FORMATS
+    }
+    routes = [{"name": name, "when": {"to": name}, "do": [{"agent": name}]} for name in agents]
+    return {"version": 1, "agents": agents, "routes": routes}
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """CPU used so far, in nanoseconds, by thread name; and the moment."""
-
-    at_ns: int
-    by_thread: dict[str, int]
-
-    @property
-    def total_ns(self) -> int:
-        """All threads."""
-        return sum(self.by_thread.values())
-
-
-def cost(pids: list[int]) -> Cost:
-    """Time on a core of every thread of these processes."""
-    found: dict[str, int] = {}
+def cpu_s(pids: list[int]) -> float:
+    """Time on a core of every thread of these processes so far."""
+    total_ns = 0
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                name = (task / "comm").read_text().strip()
-                used = int((task / "schedstat").read_text().split()[0])
-                found[name] = found.get(name, 0) + used
-    return Cost(time.monotonic_ns(), found)
+            with contextlib.suppress(OSError):  # a thread that just ended
+                total_ns += int((task / "schedstat").read_text().split()[0])
+    return total_ns / 1e9
 
 
 def pss_mb(pids: list[int]) -> float:
@@ -99,103 +71,101 @@ def machine_busy_s() -> float:
     return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def free_ports(count: int) -> list[int]:
-    """UDP ports that are free now."""
-    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for sock in socks:
-        sock.bind(("127.0.0.1", 0))
-    ports: list[int] = [sock.getsockname()[1] for sock in socks]
-    for sock in socks:
-        sock.close()
-    return ports
+class Bridge:
+    """`sipbridge serve` with N workers: supervisor, control and workers. Nothing of it survives the block."""
 
-
-class Workers:
-    """N worker processes. Use as a context manager: nothing survives the block."""
-
-    def __init__(
-        self, folder: Path, model_url: str, *, recording: bool = True, profile: bool = False
-    ) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, model_url: str, workers: int, *, tick_ms: int | None = None) -> None:
+        self._folder = folder / f"bridge-{workers}"
+        self._folder.mkdir()
         self._model_url = model_url
-        self._recording = recording
-        self._profile = profile
-        self._processes: list[subprocess.Popen[str]] = []
-        self.ports: list[int] = []
-        (folder / "run").mkdir(parents=True, exist_ok=True)
-        (folder / "run" / "plan.json").write_text(plan().to_json(), encoding="utf-8")
+        self._count = workers
+        self._tick_ms = tick_ms
+        self._process: subprocess.Popen[bytes]
+        self.ports = _free_run(workers)
 
     def __enter__(self) -> Self:
+        path = self._folder / "bench.yaml"
+        path.write_text(json.dumps(self._settings()), encoding="utf-8")
+        (self._folder / "plan.yaml").write_text(json.dumps(dialplan()), encoding="utf-8")
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "bridge", "serve", "--config", str(path)]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=REPO
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for process in self._processes:
-            process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + STOP_DEADLINE_S
-        for process in self._processes:
-            try:
-                process.wait(max(until - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._stop()
+
+    @property
+    def log(self) -> Path:
+        """What the bridge printed."""
+        return self._folder / "bridge.log"
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        return [pid for pid in self.pids if b"worker" in _command(pid)]
 
     @property
     def pids(self) -> list[int]:
-        """Process ids, in order of the workers."""
-        return [process.pid for process in self._processes]
+        """Process ids of the whole bridge."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return [self._process.pid, *map(int, children)]
 
-    def grow(self, count: int) -> None:
-        """Start workers until there are `count`, and wait until all answer OPTIONS."""
-        fresh = range(len(self._processes), count)
-        self.ports.extend(free_ports(len(fresh)))
-        for index in fresh:
-            self._processes.append(self._start(index))
-        for index in fresh:
-            self._wait(index)
+    def _settings(self) -> dict[str, object]:
+        first = 20000 + os.getpid() % 100 * 200
+        return {
+            "sip": {"port": self.ports[0], "rtp_ports": f"{first}-{first + 199}"},
+            "workers": self._count,
+            "dialplans": "plan.yaml",
+            "state_dir": "state",
+            "console": {"port": free_tcp_port("127.0.0.1")},
+            "providers": {"bench": {"kind": "compatible", "url": self._model_url}},
+            "deadlines": {"drain_s": 1},
+            "log": {"level": "warning"},
+            **({"media": {"tick_ms": self._tick_ms}} if self._tick_ms else {}),
+        }
 
-    def _start(self, index: int) -> "subprocess.Popen[str]":
-        errors = (self._folder / f"worker-{index}.log").open("w")
-        command = [sys.executable, "-m", "bridge", "worker"]
-        if self._profile:
-            command = [sys.executable, "-m", "tests.bench.profiled", str(self._folder / f"profile-{index}")]
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=errors, stderr=errors, text=True, cwd=REPO
-        )
-        assert process.stdin is not None
-        process.stdin.write(self._config(index).to_json() + "\n")
-        process.stdin.flush()
-        return process
-
-    def _config(self, index: int) -> WorkerConfig:
-        state = self._folder
-        first = 20000 + (os.getpid() * 400 + index * 100) % 16000
-        return WorkerConfig(
-            index=index,
-            name=f"worker-{index}",
-            sip=SipConfig(port=self.ports[index], rtp_first=first, rtp_last=first + 99),
-            media=MediaConfig(),
-            recording=RecordingConfig(enabled=self._recording, folder=str(state / "recordings")),
-            limits=LimitsConfig(),
-            providers=(ProviderConfig(name="local", kind="compatible", url=self._model_url),),
-            log=LogConfig(level="warning"),
-            paths=PathsConfig(
-                state_dir=str(state),
-                link_socket=str(state / "link.sock"),
-                spool=str(state / "spool"),
-                prompts=str(state / "prompts"),
-            ),
-        )
-
-    def _wait(self, index: int) -> None:
+    def _wait(self) -> None:
         until = time.monotonic() + START_DEADLINE_S
+        missing = list(self.ports)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", 0))
             sock.settimeout(0.1)
-            while time.monotonic() < until and self._processes[index].poll() is None:
-                if _answers(sock, self.ports[index]):
-                    return
-        log = (self._folder / f"worker-{index}.log").read_text()
-        raise RuntimeError(f"worker {index} did not come up:\n{log[-2000:]}")
+            while missing and time.monotonic() < until and self._process.poll() is None:
+                missing = [port for port in missing if not _answers(sock, port)]
+        if missing:
+            raise RuntimeError(f"the bridge did not come up:\n{self.log.read_text()[-3000:]}")
+
+    def _stop(self) -> None:
+        pids = self.pids if self._process.poll() is None else []
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _free_run(count: int) -> list[int]:
+    """Ports one after the other that are free now."""
+    first = free_sip_port("127.0.0.1", random.randrange(5100, 15000), count)
+    return list(range(first, first + count))
 
 
 def _answers(sock: socket.socket, port: int) -> bool:

@@ -21,18 +21,19 @@ def coded(clip: Pcm) -> Pcm:
 
 def to_model_rate(clip: Pcm) -> Pcm:
     """8 → 24 kHz, offline quality."""
-    return np.clip(
-        soxr.resample(clip.astype(np.float64), RATE_HZ, MODEL_RATE_HZ, "VHQ"), -32768, 32767
-    ).astype(np.int16)
+    return _resampled(clip, RATE_HZ, MODEL_RATE_HZ)
+
+
+def _resampled(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
+    exact = soxr.resample(pcm.astype(np.float64), from_hz, to_hz, "VHQ")
+    return np.asarray(np.clip(exact, -32768, 32767), np.int16)
 
 
 def uplink_scores(call: Joined, clip: Pcm) -> tuple[float, float]:
     """Against the clip on the wire, and against the original."""
     pcm, rate = model_audio(call)
     if rate != RATE_HZ:
-        pcm = np.clip(soxr.resample(pcm.astype(np.float64), rate, RATE_HZ, "VHQ"), -32768, 32767).astype(
-            np.int16
-        )
+        pcm = _resampled(pcm, rate, RATE_HZ)
     return _scores(pcm, clip)
 
 
