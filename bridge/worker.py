@@ -85,7 +85,10 @@ class Worker:
             link = self._tasks.create_task(self._link.run())
             self._agent.listen(self._incoming, self._refused)
             ready = self._tasks.create_task(self._say_ready())
-            await self._draining.wait()
+            try:
+                await self._draining.wait()
+            finally:
+                self._agent.accepting = False
             ready.cancel()
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)

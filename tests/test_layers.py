@@ -27,7 +27,7 @@ MACHINES = {
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
-    "bridge.sip.dialog",
+    "bridge.sip.dialog", "bridge.sip.pace",
     "bridge.supervision",
 }  # fmt: skip
 PURE = {

@@ -47,6 +47,7 @@ from bridge.errors import (
     LinkError,
     MediaError,
     RemoteSessionError,
+    SipError,
 )
 from bridge.media.playout import ItemFinished
 from bridge.media.recorder import RecorderThread, Recording
@@ -237,7 +238,13 @@ class Call:
     async def _answer(self) -> None:
         if self._limits is not None:
             return
-        if not await self._leg.answer():
+        try:
+            answered = await self._leg.answer()
+        except SipError as error:  # an offer that pjsip let in and cannot answer, e.g. an unusable address
+            self._journal.note("error", where="answer", code="sip", message=str(error))
+            await self._end(Ending(488, "no_common_media", str(error)))
+            return
+        if not answered:
             await asyncio.Event().wait()  # the caller gave up: HungUp is on its way and ends this wait
         now = time.monotonic()
         self._limits = CallLimits(self._config.limits, now)

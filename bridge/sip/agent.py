@@ -40,6 +40,7 @@ from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
 from bridge.sip.leg import Leg
 from bridge.sip.natives import Natives
+from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort, MediaClock
 
@@ -102,6 +103,7 @@ class SipAgent:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._calls: dict[str, PjCall] = {}
         self._dead: list[PjCall] = []
+        self._pace = Pace()
         self._thread = threading.Thread(target=self._run, name="pj", daemon=True)
         self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
         self._stopping = False
@@ -228,7 +230,9 @@ class SipAgent:
         """Whether an INVITE may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503)."""
         if len(self._calls) >= self._sip.max_calls:
             return 503, "All Lines Busy"
-        return None if self.accepting else (503, "Not Accepting Calls")
+        if not self.accepting:
+            return 503, "Not Accepting Calls"
+        return None if self._pace.admit(time.monotonic()) else (503, "Too Many Calls At Once")
 
     def _turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         if self._on_refused is not None:
@@ -258,7 +262,7 @@ class SipAgent:
             return
         while not self._stopping:
             endpoint.libHandleEvents(BUSY_POLL_MS if self._calls else IDLE_POLL_MS)
-            self._dead.clear()
+            self._bury()
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._commands.get_nowait()()
@@ -269,6 +273,13 @@ class SipAgent:
         self._calls.clear()
         del self._account
         self._destroy(endpoint)
+
+    def _bury(self) -> None:
+        """Drop the objects of calls that are over, but never one whose slot pjsua has given to a new call already.
+
+        Its destructor hangs up whatever call has its number.
+        """
+        self._dead = [call for call in self._dead if call.isActive()]
 
     def _start(self, endpoint: pj.Endpoint) -> None:
         _quiet_pjlib()
@@ -368,8 +379,8 @@ def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
 
 
 def _as_sip_error(error: Exception) -> Exception:
-    """What pjsua2 throws must not leave the pj thread: it is a pj object."""
-    return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error
+    """What pjsua2 throws must not leave the pj thread, nor must a traceback, whose frames hold calls."""
+    return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error.with_traceback(None)
 
 
 def _allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:

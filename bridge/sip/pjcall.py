@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import pjsua2 as pj
+import structlog
 
 from bridge.sip.events import (
     Confirmed,
@@ -30,6 +31,8 @@ from bridge.sip.headers import clean, tag_of
 from bridge.sip.leg import Leg
 from bridge.sip.natives import Natives
 from bridge.sip.port import ConferencePort, MediaClock
+
+log = structlog.get_logger(__name__)
 
 
 class CallOwner(Protocol):
@@ -148,7 +151,10 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         self.ended_by = (by, reason)
         self.read_stats()
         text = clean(reason, 80).replace('"', "'")
-        self.hangup(call_parameters(status, "", {"Reason": f'SIP;cause={status};text="{text}"'}))
+        try:
+            self.hangup(call_parameters(status, "", {"Reason": f'SIP;cause={status};text="{text}"'}))
+        except pj.Error as error:
+            log.warning("sip.hang_up_failed", leg=self.leg.id, reason=clean(error.reason))
 
     def send_digits(self, digits: str, method: DtmfMethod) -> None:
         """Send keypad digits as RFC 4733 events in the RTP stream, or as SIP INFO."""

@@ -117,6 +117,7 @@ class RawPhone:
         self.sdp_version = 0
         self.numbers = itertools.count(1)
         self.rtp_to = None
+        self.sip_port = self.rtp_port = 0
         self.sequence = 1000
         self.timestamp = 5000
 
