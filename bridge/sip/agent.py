@@ -43,11 +43,11 @@ from bridge.sip.natives import Natives
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort, MediaClock
+from bridge.sip.waker import Waker
 
 log = structlog.get_logger(__name__)
 
-BUSY_POLL_MS = 5  # how long a command may wait for the pj thread while there are calls
-IDLE_POLL_MS = 20
+POLL_MS = 100  # how long the pj thread waits for the network; a command wakes it at once (see Waker)
 COMMAND_DEADLINE_S = (
     5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
 )
@@ -100,6 +100,7 @@ class SipAgent:
         self._sip = sip
         self._media = media
         self._log_file = log_file
+        self._waker = Waker(sip.bind, sip.port)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._calls: dict[str, PjCall] = {}
         self._dead: list[PjCall] = []
@@ -136,7 +137,9 @@ class SipAgent:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._stopping = True
+        self._waker.wake()
         await asyncio.to_thread(self._thread.join, COMMAND_DEADLINE_S)
+        self._waker.close()
 
     def listen(self, on_incoming: OnIncoming, on_refused: OnRefused) -> None:
         """Say who gets the calls; until then every INVITE is refused with 503."""
@@ -190,6 +193,7 @@ class SipAgent:
                     future.set_result(result)
 
         self._commands.put(run)
+        self._waker.wake()
         async with asyncio.timeout(COMMAND_DEADLINE_S):
             return await asyncio.wrap_future(future)
 
@@ -261,7 +265,7 @@ class SipAgent:
             self._started.set_exception(SipError(500, f"cannot start SIP on {where}: {clean(reason)}"))
             return
         while not self._stopping:
-            endpoint.libHandleEvents(BUSY_POLL_MS if self._calls else IDLE_POLL_MS)
+            endpoint.libHandleEvents(POLL_MS)
             self._bury()
             with contextlib.suppress(queue.Empty):
                 while True:
