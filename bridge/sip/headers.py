@@ -117,6 +117,12 @@ def parse_sdp(body: str) -> SdpFacts:
     )
 
 
+def reason_text(value: str) -> str:
+    """The words of a Reason header (RFC 3326): its text parameter when there is one, else the header as it stands."""
+    text = re.search(r';\s*text\s*=\s*(?:"([^"]*)"|([^;\s]+))', value, re.IGNORECASE)
+    return clean((text.group(1) or text.group(2) or "") if text else value)
+
+
 def parse_invite(message: str, source: str = "") -> Invite:
     """The whole INVITE as received. `source` is the address it came from, `ip:port`."""
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")

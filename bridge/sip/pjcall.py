@@ -27,7 +27,7 @@ from bridge.sip.events import (
     Resumed,
     Ringing,
 )
-from bridge.sip.headers import clean, tag_of
+from bridge.sip.headers import clean, reason_text, tag_of
 from bridge.sip.leg import Leg
 from bridge.sip.natives import Natives
 from bridge.sip.port import ConferencePort, MediaClock
@@ -220,5 +220,5 @@ def _reason_header(prm: Any) -> str:
         return ""
     for line in message.split("\r\n\r\n", 1)[0].splitlines():
         if line.lower().startswith("reason:"):
-            return clean(line.split(":", 1)[1])
+            return reason_text(line.split(":", 1)[1])
     return ""

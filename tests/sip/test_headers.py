@@ -13,6 +13,7 @@ from bridge.sip.headers import (
     parse_invite,
     parse_party,
     parse_sdp,
+    reason_text,
     tag_of,
 )
 
@@ -259,3 +260,17 @@ def test_no_sdp_makes_the_reader_raise(lines):
     facts = parse_sdp("\n".join(lines))
     assert facts.ptime_ms in {0, 20}
     assert facts.direction in {"sendrecv", "inactive"}
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (' SIP;cause=200;text="Call completed elsewhere"', "Call completed elsewhere"),
+        ("Q.850 ;cause=16 ;TEXT=Normal", "Normal"),
+        ("Q.850;cause=16", "Q.850;cause=16"),
+        ('SIP;text=""', ""),
+        ("", ""),
+    ],
+)
+def test_a_reason_header_is_its_text_or_itself(header, words):
+    assert reason_text(header) == words
