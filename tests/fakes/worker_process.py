@@ -149,24 +149,35 @@ def worker_config(folder, model_url, *, limits=None, deadlines=None, media=None,
 
 @asynccontextmanager
 async def running_worker(
-    folder, plan=None, *, greeting=GREETING, on_event=None, control=True, model_url=None, **config
+    folder,
+    plan=None,
+    *,
+    greeting=GREETING,
+    on_event=None,
+    control=True,
+    model_url=None,
+    plan_text="",
+    **config,
 ):
-    """Start, wait for the ready line, and stop in the end whatever happened. `config`: see worker_config."""
+    """Start, wait for the ready line, and kill in the end whatever happened. `config`: see worker_config.
+
+    `plan_text`: what stands in the plan file instead of a plan; such a worker never gets ready.
+    """
     (folder / "run").mkdir(exist_ok=True)
-    (folder / "run" / "plan.json").write_text((plan or plan_of()).to_json())
+    (folder / "run" / "plan.json").write_text(plan_text or (plan or plan_of()).to_json())
     keeper = Control()
     async with FakeRealtime(greeting, on_event).running() as model:
         worker = WorkerProcess(worker_config(folder, model_url or model.url, **config), model, keeper)
         if not control:
-            async with _process(worker, folder):
+            async with _process(worker, folder, ready=not plan_text):
                 yield worker
             return
-        async with LinkServer(folder / "s", keeper), _process(worker, folder):
+        async with LinkServer(folder / "s", keeper), _process(worker, folder, ready=not plan_text):
             yield worker
 
 
 @asynccontextmanager
-async def _process(worker, folder):
+async def _process(worker, folder, *, ready):
     with (folder / "worker.log").open("wb") as log:
         worker.process = await asyncio.create_subprocess_exec(
             sys.executable, "-X", "faulthandler", "-m", "bridge", "worker",
@@ -175,7 +186,7 @@ async def _process(worker, folder):
     try:
         worker.process.stdin.write(worker.config.to_json().encode() + b"\n")
         async with asyncio.timeout(GUARD_S):
-            while not (line := await worker.process.stdout.readline()).startswith(b"ready"):
+            while ready and not (line := await worker.process.stdout.readline()).startswith(b"ready"):
                 assert line, (folder / "worker.log").read_text()
         yield worker
     finally:
