@@ -18,6 +18,9 @@ from bridge.errors import LinkError
 SECRET_LIFETIME_S = 60
 """The API takes 10 to 7200 seconds; it is the time to connect, not that of the session."""
 
+FINAL_STATUSES = frozenset({401, 403, 404})
+"""The key or the model is wrong. 429 is not here: only its code tells an empty account from a busy minute."""
+
 
 class Credentials:
     """`client` carries the deadline; `environ` holds the keys under the names the settings give."""
@@ -32,11 +35,11 @@ class Credentials:
     async def answer(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """`{provider, model, call_id}` → `{value, headers}`; `value` is empty when the provider has no key.
 
-        Raises LinkError with a sentence for the operator.
+        Raises LinkError with a sentence for the operator; `fatal` when no retry can help.
         """
         provider = self._providers.get(str(data.get("provider")))
         if provider is None:
-            raise LinkError(f"no provider is called {str(data.get('provider'))[:40]!r}")
+            raise LinkError(f"no provider is called {str(data.get('provider'))[:40]!r}", fatal=True)
         headers = {name: self._secret(provider, variable) for name, variable in provider.headers_env}
         key = self._secret(provider, provider.api_key_env) if provider.api_key_env else ""
         if provider.kind == "openai" and key:
@@ -47,7 +50,8 @@ class Credentials:
     def _secret(self, provider: ProviderConfig, variable: str) -> str:
         value = self._environ.get(variable, "")
         if not value:
-            raise LinkError(f"provider {provider.name}: the environment variable {variable} is not set")
+            message = f"provider {provider.name}: the environment variable {variable} is not set"
+            raise LinkError(message, fatal=True)
         return value
 
     async def _mint(self, provider: ProviderConfig, key: str, model: str) -> dict[str, Any]:
@@ -62,9 +66,8 @@ class Credentials:
             reason = str(error) or type(error).__name__
             raise LinkError(f"provider {provider.name}: no client secret from {url}: {reason}") from error
         if response.is_error:
-            raise LinkError(
-                f"provider {provider.name}: {url} answered {response.status_code}: {_why(response)}"
-            )
+            message = f"provider {provider.name}: {url} answered {response.status_code}: {_why(response)}"
+            raise LinkError(message, fatal=_is_final(response))
         value = _object(response).get("value")
         if not isinstance(value, str) or not value:
             raise LinkError(f"provider {provider.name}: the answer of {url} holds no client secret")
@@ -85,6 +88,12 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _is_final(response: httpx.Response) -> bool:
+    error = _object(response).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return response.status_code in FINAL_STATUSES or code == "insufficient_quota"
 
 
 def _why(response: httpx.Response) -> str:

@@ -46,7 +46,7 @@ class Problem:
         return f"{place}:{key} {self.message}{hint}"
 
 
-class FileProblems(BridgeError):
+class FileProblems(BridgeError):  # noqa: N818  # what it holds, in the plural
     """A YAML file that cannot be used; `problems` holds every mistake found, in file order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -115,7 +115,14 @@ class RemoteSessionError(SessionError):
 
 
 class LinkError(BridgeError):
-    """Worker and control cannot understand or reach each other."""
+    """Worker and control cannot understand or reach each other, or control refuses a request.
+
+    `fatal`: the same request would be refused again.
+    """
+
+    def __init__(self, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.fatal = fatal
 
 
 class StoreError(BridgeError):

@@ -99,6 +99,31 @@ async def test_what_goes_wrong_is_said_in_a_sentence_without_the_key(api, says):
     assert "provider openai" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("api", "fatal"),
+    [
+        (Api(401, {"error": {"message": "Incorrect API key provided"}}), True),
+        (Api(403, {}), True),
+        (Api(404, {}), True),
+        (Api(429, {"error": {"code": "insufficient_quota", "message": "You exceeded your quota"}}), True),
+        (Api(429, {"error": {"code": "rate_limit_exceeded"}}), False),
+        (Api(500, b"<html>"), False),
+        (Api(200, {}), False),
+        (Api(error=httpx.ConnectError("no route to host")), False),
+    ],
+)
+async def test_only_a_refusal_that_will_not_change_is_fatal(api, fatal):
+    with pytest.raises(LinkError) as caught:
+        await ask(api)
+    assert caught.value.fatal is fatal
+
+
+async def test_a_key_that_is_not_set_is_fatal():
+    with pytest.raises(LinkError) as caught:
+        await ask(Api(), environ={})
+    assert caught.value.fatal
+
+
 async def test_a_missing_variable_and_an_unknown_provider_are_named():
     with pytest.raises(LinkError, match="OPENAI_API_KEY is not set"):
         await ask(Api(), environ={})

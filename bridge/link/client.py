@@ -149,8 +149,8 @@ class LinkClient:
     async def request(self, kind: str, data: Mapping[str, Any], deadline_s: float) -> JsonObject:
         """Ask control and wait for its answer.
 
-        Raises LinkError: control is away, refused (its sentence is the error), or was silent for
-        `deadline_s`.
+        Raises LinkError: control is away, refused (its sentence is the error, `fatal` when it is of no use to
+        ask again), or was silent for `deadline_s`.
         """
         connection = self._connection
         if connection is None:
@@ -293,7 +293,7 @@ class LinkClient:
         if reply.ok:
             waiting.set_result(reply.data)
         else:
-            waiting.set_exception(LinkError(reply.error))
+            waiting.set_exception(LinkError(reply.error, fatal=reply.fatal))
 
     def _fail_waiting(self) -> None:
         for waiting in self._waiting.values():

@@ -80,12 +80,16 @@ class PlanPush:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer to Request `id`: `data` when `ok`, else `error` says why in one sentence."""
+    """Answer to Request `id`: `data` when `ok`, else `error` says why in one sentence.
+
+    `fatal`: the same question would get the same refusal.
+    """
 
     id: int
     ok: bool
     data: JsonObject
     error: str = ""
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

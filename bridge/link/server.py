@@ -252,8 +252,15 @@ class LinkServer:
         try:
             data = await self._handlers.answer(request.kind, request.data)
         except BridgeError as error:
-            log.warning("a request failed", kind=request.kind, worker=peer.hello.worker, error=str(error))
-            peer.tell(Reply(request.id, ok=False, data={}, error=str(error)))
+            log.warning(
+                "request.failed",
+                kind=request.kind,
+                worker=peer.hello.worker,
+                call_id=str(request.data.get("call_id") or ""),
+                reason=str(error),
+            )
+            fatal = isinstance(error, LinkError) and error.fatal
+            peer.tell(Reply(request.id, ok=False, data={}, error=str(error), fatal=fatal))
         else:
             peer.tell(Reply(request.id, ok=True, data=data))
 

@@ -39,7 +39,7 @@ class MemoryStore:
             return dict(data)
         if kind == "never":
             await asyncio.Event().wait()
-        raise LinkError(f"no such request {kind!r}")
+        raise LinkError(f"no such request {kind!r}", fatal=kind == "refused")
 
     def gone(self, hello):
         self.left.append(hello.boot)

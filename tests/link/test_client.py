@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +80,17 @@ async def test_a_request_gets_its_answer_and_a_refusal_its_reason(tmp_path):
             await link.request("dance", {}, GUARD_S)
         with pytest.raises(LinkError, match="did not answer 'never' within"):
             await link.request("never", {}, 0.02)
+
+
+async def test_a_refusal_says_whether_asking_again_is_of_use_and_the_log_names_the_call(tmp_path):
+    async with server(tmp_path, MemoryStore()), client(tmp_path) as link:
+        await until(lambda: link.connected)
+        with structlog.testing.capture_logs() as logs:
+            for kind, fatal in (("refused", True), ("dance", False)):
+                with pytest.raises(LinkError) as caught:
+                    await link.request(kind, {"call_id": "c1"}, GUARD_S)
+                assert caught.value.fatal is fatal
+    assert [entry["call_id"] for entry in logs if entry["event"] == "request.failed"] == ["c1", "c1"]
 
 
 async def test_without_control_a_request_fails_at_once(tmp_path):
