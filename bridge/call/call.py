@@ -225,9 +225,7 @@ class Call:
                 case PlayStep(path):
                     await self._play(Path(path), "")
                 case HangUpStep(status, reason) | RejectStep(status, reason):
-                    await self._end(
-                        Ending(status or self._default_status(), reason or "hang_up", self._detail)
-                    )
+                    await self._end(self._ending(status, reason))
                 case AgentStep():
                     await self._run_agent(step)
 
@@ -274,9 +272,12 @@ class Call:
         if pcm:
             await finished.wait()
 
-    def _default_status(self) -> int:
-        """A step that names no status: a normal end once answered, else Temporarily Unavailable."""
-        return 480 if self._limits is None else 200
+    def _ending(self, status: int | None, reason: str) -> Ending:
+        """A step that names no status: a normal end once answered, else Temporarily Unavailable (RFC 3261 21.4.18)."""
+        if status is None:
+            status = 480 if self._limits is None else 200
+        words = reason or ("Normal call clearing" if status == 200 else "Temporarily Unavailable")
+        return Ending(status, words, self._detail)
 
     async def _end(self, ending: Ending) -> None:
         """Hang up and wait for the leg's own end; a peer that says nothing to our BYE is not waited for."""
@@ -295,16 +296,17 @@ class Call:
             failure = await self._talk_until_failure(agent, answer_due_s)
             self._detail = f"{failure.code}: {failure.message}"
             self._journal.note("session.failed", code=failure.code, message=failure.message)
-            log.error("session.failed", code=failure.code, reason=failure.message, kind=failure.kind.value)
             now = time.monotonic()
             due_s = None if self._limits is not None else answer_due_s
             pause_s = recovery.after(failure, answer_due_s=due_s, now=now)
+            facts = {"code": failure.code, "reason": failure.message, "kind": failure.kind.value}
             if pause_s is None:
+                log.error("session.failed", **facts)
                 break
+            log.warning("session.retried", **facts, pause_s=pause_s)
             await asyncio.sleep(pause_s)
             if self._limits is not None:
                 answer_due_s = time.monotonic() + self._config.deadlines.answer_wait_s
-        self._leg.audio.clear()
         await self._run_steps(step.or_else or NO_FALLBACK)
 
     async def _talk_until_failure(self, agent: Agent, answer_due_s: float) -> RemoteSessionError:
@@ -352,6 +354,7 @@ class Call:
                     tasks.create_task(self._answer_when_up(conversation, agent, answer_due_s))
             finally:
                 self._conversation = None
+                conversation.abandon()
                 session.closed()
 
     async def _answer_when_up(self, conversation: Conversation, agent: Agent, answer_due_s: float) -> None:
@@ -399,7 +402,8 @@ class Call:
         try:
             answer = await self._deps.request("credential", question, self._config.deadlines.link_request_s)
         except LinkError as error:
-            raise RemoteSessionError(FailureKind.RETRY, "no_credential", str(error)) from error
+            kind = FailureKind.FATAL if error.fatal else FailureKind.RETRY
+            raise RemoteSessionError(kind, "no_credential", str(error)) from error
         return {**answer.get("headers", {}), "key": str(answer.get("value", ""))}
 
     def _open_recording(self, agent: Agent) -> None:
@@ -410,6 +414,8 @@ class Call:
         try:
             self._recording = self._deps.recorder.open(path)
             self._leg.audio.record(self._recording.write)
+            # Said at once: the file of a call whose worker dies must be found too.
+            self._journal.note("recording", path=str(path))
         except MediaError as error:
             self._journal.note("error", where="recording", code="unwritable", message=str(error))
             log.warning("recording.unwritable", path=str(path), reason=str(error))

@@ -54,7 +54,8 @@ RESUME_FACTS = (
     "The technical connection was lost for a moment and is back. What was said on this call so far:\n{lines}"
 )
 RESUME_ORDER = (
-    "Say in one short sentence that the line was interrupted, then go on exactly where the conversation was."
+    "Say exactly the following words first, in the language of the conversation: "
+    '"I am sorry, the line was interrupted for a moment." Then go on where the conversation was.'
 )
 KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
 
@@ -94,6 +95,7 @@ class Conversation:
         self._retry_due_s: float | None = None
         self._failed_responses = 0
         self._cut_short: set[str] = set()
+        self._unfinished: dict[str, str] = {}
 
     async def run(self) -> None:
         """Until cancelled. Raises RemoteSessionError (in an exception group) when the model side fails for good."""
@@ -106,6 +108,15 @@ class Conversation:
     def answered(self) -> None:
         """The caller hears us now: from here on the caller's audio counts."""
         self._answered.set()
+
+    def abandon(self) -> None:
+        """The session is over. What it still had to say is cut, and what it did say is remembered."""
+        cleared = self._audio.clear()
+        if cleared.item_id is not None:
+            self._journal.note(
+                "agent.finished", item_id=cleared.item_id, heard_ms=cleared.heard_ms, interrupted=True
+            )
+        self._keep_unfinished_words()
 
     def press(self, digit: str) -> None:
         """The caller pressed a key."""
@@ -240,7 +251,10 @@ class Conversation:
             self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
 
     def _agent_transcript(self, event: rt.AgentTranscript, _now: float) -> None:
-        if event.final:
+        if not event.final:
+            self._unfinished[event.item_id] = self._unfinished.get(event.item_id, "") + event.text
+        else:
+            self._unfinished.pop(event.item_id, None)
             self._history.add("agent", event.text)
             self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text)
 
@@ -264,6 +278,7 @@ class Conversation:
     def _response_ended(self, event: rt.ResponseEnded, now: float) -> None:
         report = event.report
         self._journal.response(report)
+        self._keep_unfinished_words()
         if report.status != "failed":
             self._failed_responses = 0
             return
@@ -283,6 +298,13 @@ class Conversation:
         log.warning("session.error", call_id=self._journal.call_id, code=event.code, kind=event.kind.value)
         if event.kind is FailureKind.FATAL:
             raise RemoteSessionError(event.kind, event.code, event.message)
+
+    def _keep_unfinished_words(self) -> None:
+        """A response that was cut short may never send its whole transcript; what came of it counts."""
+        for item_id, words in self._unfinished.items():
+            self._history.add("agent", words)
+            self._journal.note("transcript", who="agent", item_id=item_id, text=words)
+        self._unfinished.clear()
 
     # ---- the floor -------------------------------------------------------------------------------------------
 

@@ -145,7 +145,7 @@ def _step(source: Source, step: schema.Step) -> plan.Step:
             path = check.play_path(source, file)
             return plan.PlayStep(str(path), hashlib.sha256(path.read_bytes()).hexdigest()[:16])
         case schema.Step(hang_up=schema.HangUp() as end):
-            return plan.HangUpStep(end.status, end.reason or _STATUS_WORDS.get(end.status or 480, "Ended"))
+            return plan.HangUpStep(end.status, end.reason or _STATUS_WORDS.get(end.status or 0, ""))
         case schema.Step(reject=schema.Reject() as end):
             return plan.RejectStep(end.status, end.reason or _STATUS_WORDS.get(end.status, "Refused"))
         case _:

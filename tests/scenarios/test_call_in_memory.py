@@ -5,8 +5,9 @@ import wave
 
 import pytest
 
+from bridge.config import ProviderConfig
 from bridge.dialplan.plan import AgentStep, HangUpStep, PlayStep, RejectStep, RingStep
-from bridge.errors import FailureKind, RemoteSessionError
+from bridge.errors import FailureKind, LinkError, RemoteSessionError
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Held, Resumed
 from tests.fakes.call import AGENT, SPEAK, VAD, config_of, on_stage, plan_of, recording_config
 from tests.fakes.line import FakeLine, frame, settle
@@ -206,7 +207,7 @@ async def test_a_route_may_ring_for_a_while_and_then_end():
     async with on_stage(plan_of(RingStep(1), HangUpStep(None, ""))) as stage:
         await stage.over()
         assert stage.line.pj.responses == [180]
-        assert stage.line.pj.ended == (HangUpBy.BRIDGE, 480, "hang_up")
+        assert stage.line.pj.ended == (HangUpBy.BRIDGE, 480, "Temporarily Unavailable")
 
 
 @pytest.fixture
@@ -307,6 +308,43 @@ async def test_a_connection_lost_in_the_call_is_mended_and_the_model_told_what_w
         assert 'You: "hello"' in facts["content"][0]["text"]
         assert stage.line.pj.ended is None
         assert stage.record.session_error == "close_1006: connection lost"
+
+
+async def test_a_session_lost_in_mid_speech_is_cut_and_its_words_are_remembered():
+    async with on_stage(greeting=b"") as stage:
+        session = await stage.session()
+        await stage.until(lambda: session.of("response.create"))
+        response_id, item_id = await session.start_response()
+        await session.send(
+            "response.output_audio_transcript.delta",
+            response_id=response_id, item_id=item_id, output_index=0, content_index=0, delta="Once upon a time",
+        )  # fmt: skip
+        await session.audio(response_id, item_id, tone(3000))
+        await stage.until(lambda: len(stage.line.heard()) >= 10)
+        session.connection.drop()
+        second = await stage.session(1)
+        await stage.until(lambda: second.of("response.create"))
+        heard = len(stage.line.heard())
+        await stage.line.advance(500)
+        assert len(stage.line.heard()) <= heard + 1
+        assert stage.of("agent.finished")[-1]["interrupted"]
+        told = second.of("conversation.item.create")[0]["item"]
+        assert told["role"] == "system"
+        assert 'You: "Once upon a time"' in told["content"][0]["text"]
+
+
+async def test_a_refused_key_is_not_asked_for_again():
+    provider = ProviderConfig(url="ws://model", api_key_env="KEY")
+    asked = []
+
+    async def request(kind, data, deadline_s):
+        asked.append(kind)
+        raise LinkError("401: incorrect API key", fatal=True)
+
+    async with on_stage(config=config_of(providers=(provider,)), request=request) as stage:
+        record = await stage.over()
+        assert asked == ["credential"]
+        assert (record.end_status, record.ended_by) == (503, "bridge")
 
 
 async def test_a_connection_that_stays_lost_ends_in_the_fallback_never_in_silence(prompt):
