@@ -69,7 +69,9 @@ def prepare(settings: Settings, config_path: Path | None) -> Serve:
     environ = {"SIPBRIDGE_SIP__PORT": str(sip_port), "SIPBRIDGE_CONSOLE__PORT": str(console_port)}
     programs = [sim[0]] if sim else []
     programs.append(
-        Program("control", CONTROL, _command("control", *configuration), environ, says_ready=True)
+        Program(
+            "control", CONTROL, _command("control", *configuration), environ, says_ready=True, secrets=True
+        )
     )
     for index in range(settings.workers):
         worker = worker_config(settings, index, sip_port=sip_port, local_url=local_url)

@@ -34,6 +34,10 @@ READY_WORDS = (b"ready", b"listening")
 MAX_LINE_BYTES = 64 * 1024
 BOOT_VARIABLE = "BRIDGE_BOOT"
 """Environment of a worker: the name of this life of it, under which its spool and its exit note lie."""
+PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "OPENBLAS_NUM_THREADS"})
+PASSED_ON_PREFIXES = ("LC_", "PYTHON", "COVERAGE", "SSL_CERT_", "LD_LIBRARY_")
+"""What every child gets of our environment. Keys and SIPBRIDGE_* (a store's URL may hold a password) are not
+among it: they reach only a program that has `secrets`."""
 
 
 class SupervisorError(Exception):
@@ -42,7 +46,10 @@ class SupervisorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run for one child. `stdin` is a file; `spool_dir`, for workers only, takes the exit notes."""
+    """What to run for one child. `stdin` is a file; `spool_dir`, for workers only, takes the exit notes.
+
+    `secrets`: it gets the whole environment, with every key in it, instead of the few harmless variables.
+    """
 
     name: str
     stage: int
@@ -52,6 +59,7 @@ class Program:
     spool_dir: str = ""
     index: int = 0
     says_ready: bool = False
+    secrets: bool = False
 
 
 @dataclass(slots=True)
@@ -70,8 +78,8 @@ def lock(state_dir: str) -> int:
     """
     path = Path(state_dir, "supervisor.pid")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SupervisorError(f"cannot write {path}: {error.strerror}") from error
     try:
@@ -82,8 +90,12 @@ def lock(state_dir: str) -> int:
         raise SupervisorError(
             f"a bridge already runs on {state_dir} (process {pid}); stop it or set another state_dir"
         ) from None
-    os.ftruncate(held, 0)
-    os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.ftruncate(held, 0)
+        os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:  # a full disk
+        os.close(held)
+        raise SupervisorError(f"cannot write {path}: {error.strerror}") from error
     return held
 
 
@@ -207,7 +219,7 @@ class Supervisor:
         boot = f"{int(time.time() * 1000):011x}_{os.getpid()}_{self._boots}"
         output, child_output = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(output, False)
-        environ = {**os.environ, **program.environ, BOOT_VARIABLE: boot}
+        environ = {**environment(program, os.environ), BOOT_VARIABLE: boot}
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -237,6 +249,16 @@ def _become(program: Program, environ: Mapping[str, str], output: int, parent: i
         os.write(2, f"sipbridge: cannot start {program.name}: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def environment(program: Program, ours: Mapping[str, str]) -> dict[str, str]:
+    """What a child gets of our environment, and its own variables."""
+    passed = {
+        name: value
+        for name, value in ours.items()
+        if program.secrets or name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    }
+    return {**passed, **program.environ}
 
 
 def how_it_ended(status: int) -> str:

@@ -41,12 +41,12 @@ def program(folder, name, stage, mode="good", **more):
 class Bridge:
     """A supervisor process in a folder of its own."""
 
-    def __init__(self, folder, *programs, **limits):
+    def __init__(self, folder, *programs, environ=None, **limits):
         self.folder = folder
         serve = {"programs": programs, "limits": LIMITS | limits, "announcement": "all is up"}
         (folder / "serve.json").write_text(json.dumps(serve))
         arguments = [sys.executable, "-m", "bridge.supervisor", str(folder / "serve.json"), "0"]
-        environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+        environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | (environ or {})
         self.process = subprocess.Popen(
             arguments, cwd=folder, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environ, text=True
         )
@@ -184,6 +184,32 @@ def test_a_child_gets_its_standard_input_and_what_it_says_is_passed_on(tmp_path)
         assert bridge.stop() == 0
 
 
+def environ_of(pid):
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_keys_reach_control_alone_and_a_worker_only_what_it_needs(tmp_path):
+    control = program(tmp_path, "control", 1, secrets=True, environ={"SIPBRIDGE_SIP__PORT": "5070"})
+    worker = program(tmp_path, "worker-0", 2, environ={"OWN": "1"})
+    secrets = {
+        "OPENAI_API_KEY": "sk-x",
+        "SIPBRIDGE_STORE": "postgresql://u:p@h/d",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }
+    with Bridge(tmp_path, program(tmp_path, "sim", 0), control, worker, environ=secrets) as bridge:
+        bridge.until_line("all is up")
+        found = {name: environ_of(bridge.pids(name)[0]) for name in ("sim", "control", "worker-0")}
+        assert bridge.stop() == 0
+    assert {"OPENAI_API_KEY", "SIPBRIDGE_STORE", "BRIDGE_BOOT"} <= set(found["control"])
+    assert found["control"]["SIPBRIDGE_SIP__PORT"] == "5070"
+    assert found["worker-0"]["OWN"] == "1"
+    for name in ("sim", "worker-0"):
+        assert not {"OPENAI_API_KEY", "SIPBRIDGE_STORE"} & set(found[name])
+        assert {"PATH", "PYTHONPATH", "LC_ALL", "TZ", "BRIDGE_BOOT"} <= set(found[name])
+
+
 def test_nobody_reading_our_output_any_more_ends_nothing(tmp_path):
     with Bridge(tmp_path, program(tmp_path, "worker-0", 2)) as bridge:
         bridge.until_line("all is up")
@@ -212,6 +238,12 @@ def test_a_state_folder_that_cannot_be_made_says_so(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SupervisorError, match="cannot write"):
         lock(str(tmp_path / "file" / "state"))
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "supervisor.pid").symlink_to("/dev/full")
+    with pytest.raises(SupervisorError, match=r"cannot write .*supervisor\.pid: "):
+        lock(str(tmp_path))
 
 
 @pytest.mark.parametrize(
