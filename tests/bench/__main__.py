@@ -191,24 +191,22 @@ def _quality(run: Run) -> list[Measure]:
 
 
 def _costs(run: Run) -> list[Measure]:
-    rows = []
-    levels = run.loaded.items()
-    for (audio, calls), (_, usage) in levels:
-        targets = {"max": CPU_TARGET[audio]} if calls == BIG else {}
+    cpu, memory, woken = [], [], []
+    for (audio, calls), (_, usage) in run.loaded.items():
+        what = f"{calls} calls, {audio}"
         percent = 100 / usage.seconds / calls
-        note = f"control and supervisor {usage.rest_s * percent:.2f} more; others used {usage.others_busy:.2f} cores"
-        name = f"CPU a call, {calls} calls, {audio}"
-        rows.append(Measure(name, "% core", [usage.workers_s * percent], targets, note=note))
-    for (audio, calls), (_, usage) in levels:
-        targets = {"max": 15.0} if calls == BIG else {}
-        whole = (usage.workers_mb + usage.rest_mb) / calls
-        note = f"control and supervisor {usage.rest_mb:.1f} MB, the whole bridge {whole:.1f} a call"
-        rows.append(
-            Measure(
-                f"PSS a call, {calls} calls, {audio}", "MB", [usage.workers_mb / calls], targets, note=note
-            )
+        rate = usage.wakes_per_s / calls
+        note = (
+            f"control and supervisor {usage.cpu_s[1] * percent:.2f} more; a bare wake cost {usage.wake_us:.0f} µs, "
+            f"so wakes alone {rate * usage.wake_us / 1e4:.2f}; others used about {usage.others_busy:.1f} cores"
         )
-    return rows
+        limit = {"max": CPU_TARGET[audio]} if calls == BIG else {}
+        cpu.append(Measure(f"CPU a call, {what}", "% core", [usage.cpu_s[0] * percent], limit, note=note))
+        woken.append(Measure(f"wakes of threads a second and call, {what}", "wakes", [rate]))
+        note = f"control and supervisor {usage.mb[1]:.1f} MB, the whole bridge {sum(usage.mb) / calls:.1f} a call"
+        limit = {"max": 15.0} if calls == BIG else {}
+        memory.append(Measure(f"PSS a call, {what}", "MB", [usage.mb[0] / calls], limit, note=note))
+    return cpu + woken + memory
 
 
 def _flat(lists: Any) -> list[float]:

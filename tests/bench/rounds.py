@@ -23,6 +23,7 @@ from tests.bench.system import (
     cpu_s,
     machine_busy_s,
     pss_mb,
+    wakes,
 )
 
 SETTLE_S = 1.0
@@ -68,15 +69,16 @@ class Joined:
 class Usage:
     """What the bridge cost while all calls of a round were up.
 
-    `workers_s` and `rest_s`: CPU of the workers, and of supervisor and control. `others_busy`: cores used by
-    everything that is neither the bridge nor the bench.
+    `cpu_s` and `mb`: of the workers, and of supervisor and control. `wakes_per_s`: of the workers' threads.
+    `wake_us`: what one wake of an idle thread was charged meanwhile; a virtual machine makes this the larger part.
+    `others_busy`: cores used by everything that is neither the bridge nor the bench, by the kernel's coarse account.
     """
 
     seconds: float
-    workers_s: float
-    rest_s: float
-    workers_mb: float
-    rest_mb: float
+    cpu_s: tuple[float, float]
+    mb: tuple[float, float]
+    wakes_per_s: float
+    wake_us: float
     others_busy: float
 
 
@@ -134,8 +136,21 @@ class Bench:
         bench = [self._model.pid, caller_pid]
         groups = (workers, rest, bench)
         start, busy, before = time.monotonic(), machine_busy_s(), [cpu_s(pids) for pids in groups]
-        time.sleep(measure_s)
+        slept = wakes(workers)
+        wake_us = _wake_us(measure_s)
+        slept = wakes(workers) - slept
         used = [cpu_s(pids) - early for pids, early in zip(groups, before, strict=True)]
         seconds, busy = time.monotonic() - start, machine_busy_s() - busy
         others = max(busy - sum(used), 0.0) / seconds
-        return Usage(seconds, used[0], used[1], pss_mb(workers), pss_mb(rest), others)
+        return Usage(
+            seconds, (used[0], used[1]), (pss_mb(workers), pss_mb(rest)), slept / seconds, wake_us, others
+        )
+
+
+def _wake_us(seconds: float) -> float:
+    """CPU that the machine charges a thread for nothing but waking up, meanwhile."""
+    count, end, start = 0, time.monotonic() + seconds, time.thread_time()
+    while time.monotonic() < end:
+        time.sleep(0.02)
+        count += 1
+    return (time.thread_time() - start) / count * 1e6

@@ -54,6 +54,17 @@ def cpu_s(pids: list[int]) -> float:
     return total_ns / 1e9
 
 
+def wakes(pids: list[int]) -> int:
+    """How often the threads of these processes went to sleep so far, and so had to be woken."""
+    total = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                text = (task / "status").read_text()
+                total += int(text.split("\nvoluntary_ctxt_switches:", 1)[1].split(None, 1)[0])
+    return total
+
+
 def pss_mb(pids: list[int]) -> float:
     """Proportional set size of these processes together."""
     total_kb = 0
