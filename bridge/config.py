@@ -29,7 +29,6 @@ class SipConfig:
     rtp_first: int = 20000
     rtp_last: int = 20999
     public_address: str | None = None
-    allow_legacy_tls: bool = False
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     user_agent: str = "sipbridge"
     max_calls: int = 4

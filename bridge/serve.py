@@ -7,23 +7,31 @@ same process before that, and then replaced by it (exec): same pid, same termina
 Called by the CLI, once, on the only thread.
 """
 
+import asyncio
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bridge.config import PathsConfig
 from bridge.dialplan import load as dialplan
-from bridge.errors import BridgeError, Problem, SettingsError
-from bridge.ports import free_sip_port, free_tcp_port
+from bridge.errors import BridgeError, SettingsError
+from bridge.ports import free_console_port, free_sip_port, free_tcp_port
 from bridge.settings import Settings, missing_secrets, worker_config
+from bridge.store.store import Store
 from bridge.supervision import Limits
 from bridge.supervisor import Program, SupervisorError, lock
 
 DRAIN_MARGIN_S = 5.0
 """A worker ends its drain by itself at drain_s; the supervisor steps in only after that."""
 SIM, CONTROL, WORKER = 0, 1, 2
+PRIVATE = 0o077
+"""The umask of every process of the bridge: records, recordings and prompts are for its own user."""
+SQLITE = "sqlite:///"
+AS_ROOT = "workers run as root: start the bridge as an unprivileged user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,10 @@ class Serve:
 def run(settings: Settings, config_path: Path | None) -> int:
     """Check, prepare, become the supervisor: returns only by an error.
 
-    Raises BridgeError: the dialplan is wrong, a secret or a port is missing, or a bridge already runs here.
+    Raises BridgeError: the dialplan is wrong, a secret or a port is missing, the store cannot be opened, a
+    bridge already runs here, or a file cannot be written.
     """
+    os.umask(PRIVATE)
     problems = missing_secrets(settings, os.environ)
     if problems:
         raise SettingsError(problems)
@@ -48,12 +58,38 @@ def run(settings: Settings, config_path: Path | None) -> int:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:
         raise BridgeError(str(error)) from error
-    serve = prepare(settings, config_path)
+    if os.geteuid() == 0:
+        sys.stderr.write(f"sipbridge: warning: {AS_ROOT}\n")
     path = settings.state_dir / "run" / "serve.json"
-    path.write_text(json.dumps(asdict(serve)), encoding="utf-8")
+    try:
+        open_store(settings)
+        serve = prepare(settings, config_path)
+        path.write_text(json.dumps(asdict(serve)), encoding="utf-8")
+    except OSError as error:
+        where = error.filename or settings.state_dir  # a full disk names no file
+        raise BridgeError(f"cannot write {where}: {error.strerror or error}") from error
     os.set_inheritable(held, True)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "bridge.supervisor", str(path), str(held)])  # noqa: S606
+    try:
+        os.execv(sys.executable, [sys.executable, "-m", "bridge.supervisor", str(path), str(held)])  # noqa: S606
+    except OSError as error:
+        raise BridgeError(f"cannot start {sys.executable}: {error.strerror}") from error
+
+
+def open_store(settings: Settings) -> None:
+    """Open the store once, and close it: one that cannot be opened ends `serve` instead of control, for ever.
+
+    Raises StoreError; OSError when the folder of an SQLite file cannot be made.
+    """
+    url = str(settings.store)
+    if url.startswith(SQLITE):
+        Path(url.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+
+    async def opened() -> None:
+        async with Store(url):
+            pass
+
+    asyncio.run(opened())
 
 
 def prepare(settings: Settings, config_path: Path | None) -> Serve:
@@ -103,28 +139,42 @@ def _sim(settings: Settings) -> tuple[Program, int] | None:
     if not local:
         return None
     port = free_tcp_port("127.0.0.1")
-    scenario = ("--scenario", str(local[0].scenario)) if local[0].scenario else ()
-    return Program("sim", SIM, _command("sim", "--port", str(port), *scenario), says_ready=True), port
+    words = ["--port", str(port), "--log-level", settings.log.level, "--log-format", settings.log.format]
+    words += ["--scenario", str(local[0].scenario)] if local[0].scenario else []
+    return Program("sim", SIM, _command("sim", *words), says_ready=True), port
 
 
 def _sip_port(settings: Settings, *, may_move: bool) -> int:
     """The first worker's port. Only the embedded default moves: trunks and phones know a configured one."""
-    wanted = settings.sip.port
-    port = free_sip_port(settings.sip.bind, wanted, settings.workers)
-    if port != wanted and not may_move:
-        message = f"{settings.sip.bind}:{wanted} is taken (or one of the {settings.workers} ports from it on)"
-        raise SettingsError([Problem("settings", 0, 0, "sip.port", message, f"{port} is free")])
+    sip, workers = settings.sip, settings.workers
+    with _placed(settings):
+        port = free_sip_port(sip.bind, sip.port, workers)
+    if port != sip.port and not may_move:
+        message = f"{sip.bind}:{sip.port}/udp or tcp is taken"
+        message += f", or one of the {workers} ports from it on" if workers > 1 else ""
+        raise SettingsError([settings.problem(("sip", "port"), message, f"{port} is free")])
     return port
 
 
 def _console_port(settings: Settings, *, may_move: bool) -> int:
-    wanted = settings.console.port
-    if not may_move:
-        return wanted
+    """As for SIP: whoever asks for health and metrics knows a configured port."""
+    console = settings.console
+    with _placed(settings):
+        port = free_console_port(console.bind, console.port)
+    if port != console.port and not may_move:
+        message = f"{console.bind}:{console.port}/tcp is taken"
+        raise SettingsError([settings.problem(("console", "port"), message, f"{port} is free")])
+    return port
+
+
+@contextlib.contextmanager
+def _placed(settings: Settings) -> Iterator[None]:
+    """Say of a problem with a port where the settings file has it."""
     try:
-        return free_sip_port(settings.console.bind, wanted)
-    except SettingsError:
-        return wanted
+        yield
+    except SettingsError as error:
+        placed = [settings.problem(one.key.split("."), one.message, one.hint) for one in error.problems]
+        raise SettingsError(placed) from error
 
 
 def _announcement(settings: Settings, sip_port: int, console_port: int) -> str:

@@ -47,7 +47,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     problems = list(_rules(settings, document))
     if problems:
         raise SettingsError(problems)
-    return _complete(settings, base)
+    return _complete(settings, base).read_from(document)
 
 
 def worker_config(
@@ -71,7 +71,6 @@ def worker_config(
             rtp_first=first,
             rtp_last=last,
             public_address=sip.public_address,
-            allow_legacy_tls=sip.allow_legacy_tls,
             codecs=tuple(sip.codecs),
             user_agent=sip.user_agent,
             max_calls=settings.calls_per_worker,

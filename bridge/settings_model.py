@@ -10,13 +10,24 @@ and rules that look at several keys: bridge/settings.py.
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+)
 
 from bridge import config
+from bridge.errors import Problem
+from bridge.yamlfile import YamlFile, key_text
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 EDGE_HINT = (
@@ -134,11 +145,6 @@ class Sip(Section):
     public_address: HostAddress | None = Field(
         default=None,
         description="IP address written into Contact and SDP when it differs from bind (NAT, container).",
-    )
-    allow_legacy_tls: bool = Field(
-        default=False,
-        description="Let a worker offer SIP over TLS itself. Its OpenSSL (1.0.2) gets no fixes any more; "
-        "end TLS at the edge instead.",
     )
     codecs: list[Literal["PCMU", "PCMA"]] = Field(
         default=["PCMU", "PCMA"],
@@ -306,7 +312,9 @@ class Settings(Section):
         description="Dialplan file, or folder of *.yaml files read in the order of names.",
     )
     tools: FilePath = Field(
-        default=Path("tools"), description="Folder of the function tools a model may call."
+        default=Path("tools"),
+        description="Folder of the function tools a model may call. No tool is read yet: function tools come "
+        "with a later version.",
     )
     state_dir: FilePath = Field(
         default=Path("var"),
@@ -315,7 +323,8 @@ class Settings(Section):
     store: StoreUrl | None = Field(
         default=None,
         description="Database: sqlite:///PATH or postgresql://HOST/NAME; a password only by the environment "
-        "(SIPBRIDGE_STORE). SQLite in state_dir when left out.",
+        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package psycopg: "
+        "pip install sipbridge[postgres].",
     )
     console: Console = Field(default_factory=Console, description="HTTP of the control process.")
     providers: dict[Name, Provider] = Field(
@@ -331,3 +340,15 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits, description="How long things may go on.")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="How long one step may take.")
     log: Log = Field(default_factory=Log, description="Log output.")
+    _document: YamlFile | None = PrivateAttr(default=None)
+
+    def read_from(self, document: YamlFile) -> Self:
+        """Remember where the values are written, for mistakes that show only later."""
+        self._document = document
+        return self
+
+    def problem(self, path: Sequence[str | int], message: str, hint: str = "") -> Problem:
+        """A Problem at the value of `path`: file and line, or the environment variable that set it."""
+        if self._document is None:
+            return Problem("settings", 0, 0, key_text(path), message, hint)
+        return self._document.problem(path, message, hint)

@@ -1,14 +1,17 @@
 import json
 import os
 import socket
+import stat
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from bridge.config import WorkerConfig
-from bridge.errors import BridgeError, DialplanError, SettingsError
-from bridge.serve import prepare, run
+from bridge.errors import BridgeError, DialplanError, SettingsError, StoreError
+from bridge.serve import open_store, prepare, run
 from bridge.settings import load
 from bridge.supervisor import lock, read_serve
 
@@ -21,8 +24,20 @@ def config(tmp_path):
     return tmp_path / "settings.yaml"
 
 
+@pytest.fixture(autouse=True)
+def umask():
+    """`run` sets it for the processes to come, which here is every test to come."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 def settings(config, text="", environ=None):
-    config.write_text(f"dialplans: plan.yaml\nstate_dir: state\nsip: {{port: {free_port()}}}\n{text}")
+    ports = f"sip: {{port: {free_port()}}}\n" + (
+        "" if "console:" in text else f"console: {{port: {free_port()}}}\n"
+    )
+    config.write_text(f"dialplans: plan.yaml\nstate_dir: state\n{ports}{text}")
     return load(config, environ or {})
 
 
@@ -50,7 +65,7 @@ def test_processes_are_listed_in_stages_and_workers_get_their_configuration(conf
         assert worker.provider(None).url == f"ws://127.0.0.1:{engine_port}/v1/realtime"
         assert (program.spool_dir, program.index) == (worker.paths.spool, index)
     assert f"SIP on 127.0.0.1:{chosen.sip.port}/udp" in serve.announcement
-    assert "http://127.0.0.1:8080/healthz" in serve.announcement
+    assert f"http://127.0.0.1:{chosen.console.port}/healthz" in serve.announcement
 
 
 def test_the_supervisor_reads_what_was_prepared(config, tmp_path):
@@ -82,8 +97,81 @@ def taken():
 
 def test_a_configured_port_that_is_taken_is_an_error_that_names_a_free_one(config, taken):
     chosen = settings(config, "", {"SIPBRIDGE_SIP__PORT": str(taken)})
-    with pytest.raises(SettingsError, match=rf"sip.port: 127.0.0.1:{taken} is taken .*is free"):
+    with pytest.raises(
+        SettingsError,
+        match=rf"^environment variable SIPBRIDGE_SIP__PORT: sip.port: "
+        rf"127.0.0.1:{taken}/udp or tcp is taken \(\d+ is free\)$",
+    ):
         prepare(chosen, config)
+
+
+def test_a_port_in_the_file_is_told_with_its_line(config, taken):
+    chosen = settings(config, f"workers: 2\nconsole: {{port: {free_port()}}}\n")
+    config.write_text(config.read_text().replace(f"port: {chosen.sip.port}", f"port: {taken}", 1))
+    with pytest.raises(
+        SettingsError, match=rf"settings.yaml:3:13: sip.port: .*{taken}/udp or tcp is taken, or one of"
+    ):
+        prepare(load(config, {}), config)
+
+
+def test_a_configured_console_port_that_is_taken_is_refused_as_well(config):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        chosen = settings(config, f"console: {{port: {port}}}\n")
+        with pytest.raises(
+            SettingsError, match=rf"settings.yaml:4:17: console.port: 127.0.0.1:{port}/tcp is taken \("
+        ):
+            prepare(chosen, config)
+
+
+def test_an_address_of_another_machine_is_told_with_its_line(config):
+    settings(config)
+    config.write_text(config.read_text().replace("sip: {", "sip: {bind: 192.168.254.253, "))
+    with pytest.raises(
+        SettingsError, match=r"settings.yaml:3:13: sip.bind: 192.168.254.253 is not an address of"
+    ):
+        prepare(load(config, {}), config)
+
+
+def test_the_folder_of_the_store_is_made_and_a_store_that_cannot_be_opened_is_told(config, tmp_path):
+    open_store(settings(config, f"store: sqlite:///{tmp_path}/deep/er/a.db\n"))
+    assert (tmp_path / "deep" / "er" / "a.db").exists()
+    (tmp_path / "b.db").mkdir()
+    with pytest.raises(StoreError, match="cannot open the store"):
+        open_store(settings(config, f"store: sqlite:///{tmp_path}/b.db\n"))
+    with pytest.raises(BridgeError, match=r"cannot write .*null"):
+        run(settings(config, "store: sqlite:////dev/null/x/a.db\n"), config)
+
+
+def serve_until_ready(config, environ=None):
+    """The `serve` process as people start it, up to its announcement."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "serve", "--config", str(config)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | (environ or {}),
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    for line in process.stdout:
+        if "SIP on" in line and line.startswith("sipbridge:"):
+            return process
+    return pytest.fail(process.communicate()[1])
+
+
+def test_what_the_bridge_writes_is_for_its_own_user_only(config, tmp_path):
+    settings(
+        config, "log: {format: json}\nproviders: {own: {kind: compatible, url: 'ws://127.0.0.1:9/v1/x'}}\n"
+    )
+    with serve_until_ready(config) as process:
+        paths = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
+        modes = {str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode) for path in paths}
+        process.terminate()
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert {"state", "state/sipbridge.db", "state/run/plan.json", "state/link.sock"} <= set(modes)
+    assert not {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
+    if os.geteuid() == 0:
+        assert told.startswith("sipbridge: warning: workers run as root: start the bridge as an unprivileged")
+    for line in told.splitlines():
+        assert line.startswith("sipbridge: warning") or json.loads(line)["event"]
 
 
 def test_the_embedded_default_moves_and_says_so(config, taken):

@@ -121,7 +121,7 @@ BAD_FILES = [
     ("sip: {codecs: []}", "1:15", "sip.codecs", "at least 1"),
     ("sip: {codecs: PCMU}", "1:15", "sip.codecs", "a list is needed"),
     ('sip: {user_agent: "a\\nb"}', "1:19", "sip.user_agent", "must match"),
-    ("sip: {allow_legacy_tls: yes}", "1:25", "sip.allow_legacy_tls", "true or false"),
+    ("recording: {enabled: yes}", "1:22", "recording.enabled", "true or false"),
     ("calls_per_worker: 5", "1:19", "calls_per_worker", "at most 4"),
     ("dialplans: ''", "1:12", "dialplans", "a path is needed"),
     ("tools: 5", "1:8", "tools", "a path is needed"),

@@ -5,15 +5,16 @@ a wrong scenario or script ends it with 1 and every mistake on standard error. N
 """
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import structlog
 import typer
 
 from bridge.errors import BridgeError
+from bridge.records.log import configure
 from bridge.sim import scenario as scenarios
 from bridge.sim import script as scripts
 from bridge.sim.server import Engine, Limits, listen
@@ -23,23 +24,32 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port."
 ScenarioPath = Annotated[Path, typer.Option("--scenario", help="What is understood and answered (YAML).")]
 ScriptPath = Annotated[Path | None, typer.Option("--script", help="What goes wrong, and when (YAML).")]
 Connections = Annotated[int, typer.Option(min=1, help="More are refused with 429.")]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="Least severe shown.")]
+LogFormat = Annotated[Literal["console", "json"], typer.Option(help="For eyes, or one JSON object a line.")]
 
 
-def sim(
+def sim(  # noqa: PLR0913  # a command's options
     host: Host = "127.0.0.1",
     port: Port = 0,
     scenario: ScenarioPath = scenarios.DEFAULT,
     script: ScriptPath = None,
     connections: Connections = 64,
+    *,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "console",
 ) -> None:
     """Run the local engine, a Realtime server without key or network."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure(log_level, log_format, process="sim")
     try:
         faults = scripts.load(script) if script else scripts.Script()
         engine = Engine(scenarios.load(scenario), faults, Limits(connections=connections))
         asyncio.run(_serve(engine, host, port))
-    except (BridgeError, OSError) as problem:
+    except BridgeError as problem:
         typer.echo(str(problem), err=True)
+        raise typer.Exit(1) from None
+    except OSError as problem:
+        reason = os.strerror(problem.errno) if problem.errno else str(problem)
+        typer.echo(f"cannot listen on {host}:{port}: {reason}", err=True)
         raise typer.Exit(1) from None
 
 

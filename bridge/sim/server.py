@@ -161,7 +161,7 @@ class _Connection:
 
     async def run(self) -> None:
         """Serve until either side closes."""
-        self._log.info("session opened")
+        self._log.info("session.opened")
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -172,7 +172,7 @@ class _Connection:
                     task.cancel()
         except* ConnectionClosed:
             pass
-        self._log.info("session closed")
+        self._log.info("session.closed")
 
     async def _read(self) -> None:
         async for message in self._connection:

@@ -244,7 +244,8 @@ def _engine(url: str) -> sa.Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"the store url {_shown(url)} cannot be used: {error}") from error
     except ModuleNotFoundError as error:
-        raise StoreError(f"the store url {_shown(url)} needs the Python package {error.name}") from error
+        how = "pip install sipbridge[postgres]" if error.name == "psycopg" else f"pip install {error.name}"
+        raise StoreError(f"the store {_shown(url)} needs the package {error.name}: {how}") from error
     if parsed.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
         sa.event.listen(engine, "begin", lambda plain: plain.exec_driver_sql("BEGIN"))

@@ -1,6 +1,8 @@
 """`sipbridge sim` as a process."""
 
+import json
 import signal
+import socket
 import subprocess
 import sys
 
@@ -17,6 +19,32 @@ def test_it_prints_its_address_serves_and_ends_on_sigterm():
             assert "session.created" in socket.recv(timeout=5)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
+
+
+def test_a_taken_port_is_told_in_one_sentence():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*COMMAND, "--port", str(port)], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"cannot listen on 127.0.0.1:{port}: Address already in use\n",
+    )
+
+
+def test_with_json_every_line_it_logs_is_json():
+    command = [*COMMAND, "--port", "0", "--log-format", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split()[1]
+        with connect(url) as told:
+            told.recv(timeout=5)
+        process.send_signal(signal.SIGTERM)
+        _, text = process.communicate(timeout=10)
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["event"] for line in lines] == ["session.opened", "session.closed"]
+    assert {line["process"] for line in lines} == {"sim"}
 
 
 def test_a_wrong_script_is_told_and_ends_it(tmp_path):

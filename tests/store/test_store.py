@@ -199,7 +199,7 @@ async def test_a_database_of_a_newer_version_is_refused(url, tmp_path):
         ("sqlite:////nowhere/at/all/x.db", "cannot open the store .*unable to open"),
         ("nonsense", "cannot be used"),
         ("dbase:///x", "cannot be used"),
-        ("postgresql://user:secret@host/db", "needs the Python package psycopg"),
+        ("postgresql://user:secret@host/db", r"needs the package psycopg: pip install sipbridge\[postgres\]"),
     ],
 )
 async def test_a_store_that_cannot_be_opened_says_why_and_keeps_the_password(bad, says):
