@@ -62,6 +62,15 @@ async def test_a_worker_without_an_exit_note_is_given_a_moment(store, spools):
     assert (await store.find("call-1"))[0].end_detail == "the worker process ended: how is not known"
 
 
+async def test_without_a_note_a_call_ends_when_its_worker_last_wrote_not_at_its_last_event(store, spools):
+    """Supervisor and worker were killed together: nobody noted the end, but the file tells more than the events."""
+    leave(spools, Script().tell("call.started").tell("call.answered", 4).events, how=None)
+    os.utime(spool_path(spools, 0, "b1"), (1060.0, 1060.0))
+    await Sweeper(spools, store, grace_s=0).sweep(0)
+    (record,) = await store.find("call-1")
+    assert (record.ended_at, record.duration_s) == (1060.0, 56.0)
+
+
 async def test_everything_killed_at_once_leaves_one_finished_record_a_call(store, spools):
     for number in range(3):
         events = Script(call_id=f"call-{number}", boot=f"b{number}").tell("call.started").events

@@ -25,7 +25,12 @@ from bridge.records.timeline import build, chart, listing
 from bridge.settings import load
 from bridge.store.store import Store, StoredEvent
 
-app = typer.Typer(no_args_is_help=True, help="Look at calls, running and past.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Look at calls, running and past.",
+)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -74,6 +79,8 @@ def show(
 
 
 async def _one(store: Store, call: str) -> tuple[CallRecord, list[StoredEvent]]:
+    if not call.strip():
+        raise StoreError("which call? give the beginning of its id, or `last`")
     found = await (store.recent(1) if call == "last" else store.find(call))
     if not found:
         raise StoreError("no calls yet" if call == "last" else f"no call's id begins with {call!r}")

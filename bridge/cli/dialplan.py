@@ -19,7 +19,12 @@ from bridge.dialplan.plan import CallFacts
 from bridge.dialplan.schema import Dialplan
 from bridge.errors import FileProblems
 
-app = typer.Typer(no_args_is_help=True, help="Check and explain dialplans.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Check and explain dialplans.",
+)
 
 PlanPath = Annotated[Path | None, typer.Argument(help="File or folder; the settings' when left out.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]

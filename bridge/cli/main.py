@@ -21,6 +21,9 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 
+PLAIN: Any = {"add_completion": False, "pretty_exceptions_enable": False}
+"""Of every command: a traceback, should there be one, is for a log and not for a box."""
+
 
 class LazyGroup(TyperGroup):
     """Loads a sub-command when it is used."""
@@ -38,7 +41,7 @@ class LazyGroup(TyperGroup):
         if isinstance(target, typer.Typer):
             command: Any = typer.main.get_command(target)
         else:
-            single = typer.Typer(add_completion=False)
+            single = typer.Typer(**PLAIN)
             single.command(name=cmd_name)(target)
             command = typer.main.get_command(single)
         command.name = cmd_name
@@ -47,9 +50,7 @@ class LazyGroup(TyperGroup):
         return command
 
 
-app = typer.Typer(
-    cls=LazyGroup, no_args_is_help=True, add_completion=False, help="A telephony voice agent bridge."
-)
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help="A telephony voice agent bridge.", **PLAIN)
 
 
 @app.callback()
@@ -58,10 +59,15 @@ def root() -> None:
 
 
 def run() -> int:
-    """Entry point of the `sipbridge` command. Our own errors end with their sentence and status 1, not a traceback."""
+    """Entry point of the `sipbridge` command. What the system or the files refuse ends with a sentence and status 1."""
     try:
         app()
     except BridgeError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # the command line speaks to a person
-        return 1
-    return 0
+        sentence = str(error)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sentence = f"{where}{error.strerror or error}"
+    else:
+        return 0
+    print(sentence, file=sys.stderr)  # noqa: T201  # the command line speaks to a person
+    return 1

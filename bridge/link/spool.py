@@ -124,9 +124,9 @@ class DeadSpool:
         return text.strip()
 
     def died_at(self) -> float:
-        """Unix seconds of the owner's end, 0 when nobody noted it."""
+        """Unix seconds of the owner's end; without a note the last moment it is known to have lived."""
         note = exit_path(self.path.parent, self.worker, self.boot)
-        return note.stat().st_mtime if note.exists() else 0.0
+        return (note if note.exists() else self.path).stat().st_mtime
 
     def remove(self) -> None:
         """Its events are in the store: delete the spool and the exit note."""

@@ -85,13 +85,14 @@ def build(events: Iterable[CallEvent]) -> Timeline:
     times = [number(event.mono) or 0.0 for event in ordered]
     answered = [at for event, at in zip(ordered, times, strict=True) if event.type == "call.answered"]
     zero = (answered or times or [0.0])[0]
-    state = _Open(zero)
+    state, seen = _Open(zero), set[str]()
     for event, mono in zip(ordered, times, strict=True):
         at_s = mono - zero
         if event.type in _SPEECH:
             _SPEECH[event.type](state, event.data, at_s)
-        elif event.type in _MARKS:
+        elif event.type in _MARKS and not (event.type in _ONCE and event.type in seen):
             name, sign, words = _MARKS[event.type]
+            seen.add(event.type)
             state.marks.append(Mark(at_s, sign(event.data), name, words(event.data)))
     last_s = max((at - zero for at in times), default=0.0)
     for who in list(state.speaking):
@@ -251,6 +252,14 @@ def _response_words(data: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _ending_words(data: Mapping[str, Any]) -> str:
+    """A call that its worker's death ended has no status."""
+    words = " ".join(str(data[key]) for key in ("status", "reason") if data.get(key))
+    return f"by {data.get('by') or '-'}" + (f", {words}" if words else "")
+
+
+_ONCE = frozenset({"call.ringing"})
+"""Said once, however often the phone was told."""
 _MARKS: dict[str, tuple[str, Words, Words]] = {
     "call.started": ("started", _sign(""), _words("{direction} from {from} to {to}")),
     "call.ringing": ("ringing", _sign(""), _words("")),
@@ -270,5 +279,5 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "response": ("response", _sign(""), _response_words),
     "prompt": ("prompt", _sign("P"), _words("“{text}”")),
     "error": ("error", _sign("!"), _words("{where}: {code} {message}")),
-    "call.ended": ("ended", _sign(""), _words("by {by}, {status} {reason}")),
+    "call.ended": ("ended", _sign(""), _ending_words),
 }

@@ -122,6 +122,8 @@ def test_a_beginning_that_fits_several_calls_or_none_is_an_error(config):
         run(config, "show", "call")
     with pytest.raises(StoreError, match="no call's id begins with 'x'"):
         run(config, "show", "x")
+    with pytest.raises(StoreError, match="which call"):
+        run(config, "show", "")
 
 
 def test_before_the_first_call_the_error_says_what_is_missing(config):

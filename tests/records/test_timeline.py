@@ -103,7 +103,16 @@ def test_an_interruption_without_a_figure_is_still_told():
         "    0.00  agent     (1.00 s, interrupted)",
         "    1.00  response  failed",
         "    1.00  prompt    “One moment”",
-        "    1.00  ended     by -, - -",
+        "    1.00  ended     by -",
+    ]
+
+
+def test_an_end_without_a_status_leaves_it_out_and_ringing_is_told_once():
+    script = Script().tell("call.ringing").tell("call.ringing").tell("call.ringing", 1)
+    script.tell("call.ended", 1, by="bridge", status=None, reason="worker_died")
+    assert listing(build(script.events)) == [
+        "    0.00  ringing",
+        "    2.00  ended     by bridge, worker_died",
     ]
 
 
