@@ -36,11 +36,15 @@ _MAX_DATA_BYTES = 0xFFFFFFFF - _HEADER.size  # what a RIFF size field can say: 3
 
 @dataclass(frozen=True, slots=True)
 class RecordingFacts:
-    """What became of a recording: `dropped_ms` is silence in the file where there was audio in the call."""
+    """What became of a recording: `dropped_ms` is silence in the file where there was audio in the call.
+
+    `error`: why the disk ended it early, in the system's words; "" when all went well.
+    """
 
     path: Path
     seconds: float
     dropped_ms: float
+    error: str = ""
 
 
 def wav_header(data_bytes: int, rate_hz: int = RATE_HZ) -> bytes:
@@ -54,7 +58,9 @@ def wav_header(data_bytes: int, rate_hz: int = RATE_HZ) -> bytes:
 class Recording:
     """One call's file. Made by `RecorderThread.open`; left channel the caller, right channel the agent."""
 
-    def __init__(self, path: Path, rate_hz: int, max_queued_ms: int, wake: threading.Event) -> None:
+    def __init__(
+        self, path: Path, rate_hz: int, max_queued_ms: int, wake: threading.Event, call_id: str = ""
+    ) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -62,6 +68,8 @@ class Recording:
         except OSError as error:
             raise MediaError(f"{path}: cannot record there: {error.strerror}") from error
         self._path = path
+        # The writer thread has no context of its own; what the opener's lines carry (process) goes along.
+        self._log = log.bind(**structlog.contextvars.get_contextvars(), call_id=call_id, path=str(path))
         self._rate_hz = rate_hz
         self._wake = wake
         self._max_bytes = max_queued_ms * rate_hz * SAMPLE_BYTES // 1000
@@ -72,7 +80,7 @@ class Recording:
         self._gap = 0
         self._dropped = 0
         self._written = 0
-        self._failed = False
+        self._error = ""
         self._closing = False
         self._closed = threading.Event()
 
@@ -82,7 +90,7 @@ class Recording:
         with self._lock:
             if self._closing:
                 return
-            if self._failed or self._queued + size > self._max_bytes:
+            if self._error or self._queued + size > self._max_bytes:
                 self._gap += size
                 self._dropped += size
                 return
@@ -97,11 +105,11 @@ class Recording:
         """
         self.finish()
         if not self._closed.wait(deadline_s):
-            log.warning("recording is still being written", path=str(self._path))
+            self._log.warning("recording.still_written", waited_s=deadline_s)
         with self._lock:
             bytes_a_second = self._rate_hz * SAMPLE_BYTES
             seconds = self._written / (bytes_a_second * _CHANNELS)
-            return RecordingFacts(self._path, seconds, self._dropped * 1000 / bytes_a_second)
+            return RecordingFacts(self._path, seconds, self._dropped * 1000 / bytes_a_second, self._error)
 
     def finish(self) -> None:
         """No more audio comes; the writer thread closes the file on its next round, which is now."""
@@ -117,7 +125,7 @@ class Recording:
                 self._close_gap()
             pieces, self._pieces = self._pieces, deque()
             self._queued = 0
-        if pieces and not self._failed:
+        if pieces and not self._error:
             self._append(b"".join(_interleaved(*piece) for piece in pieces))
         if closing:
             os.close(self._file)
@@ -125,7 +133,7 @@ class Recording:
         return not closing
 
     def _close_gap(self) -> None:
-        if self._gap and not self._failed:
+        if self._gap and not self._error:
             self._pieces.append((self._gap, b"", b""))
         self._gap = 0
 
@@ -137,9 +145,10 @@ class Recording:
                 done += os.pwrite(self._file, data[done:], at + done)
             os.pwrite(self._file, wav_header(self._written + len(data), self._rate_hz), 0)
         except OSError as error:
-            log.exception("recording stopped by the disk", path=str(self._path), error=error.strerror)
+            reason = error.strerror or str(error)
+            self._log.error("recording.failed", reason=reason)  # a full disk has no use for a trace
             with self._lock:
-                self._failed = True
+                self._error = reason
                 self._dropped += len(data) // _CHANNELS
             return
         self._written += len(data)
@@ -167,12 +176,15 @@ class RecorderThread:
     ) -> None:
         self.stop()
 
-    def open(self, path: Path) -> Recording:
-        """Start a recording; an existing file is replaced. Raises MediaError when the file cannot be made."""
+    def open(self, path: Path, call_id: str = "") -> Recording:
+        """Start a recording; an existing file is replaced. Raises MediaError when the file cannot be made.
+
+        `call_id` stands in what the log says of it.
+        """
         with self._lock:
             if self._stopping:
                 raise MediaError(f"{path}: the recorder has stopped")
-            recording = Recording(path, self._rate_hz, self._max_queued_ms, self._wake)
+            recording = Recording(path, self._rate_hz, self._max_queued_ms, self._wake, call_id)
             self._recordings.append(recording)
         return recording
 

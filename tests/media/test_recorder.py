@@ -7,6 +7,7 @@ import wave
 
 import numpy as np
 import pytest
+import structlog
 
 from bridge.errors import MediaError
 from bridge.media.recorder import RecorderThread, Recording, RecordingFacts, wav_header
@@ -160,8 +161,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         by_hand(tmp_path / "file" / "a.wav")
 
 
-def test_a_full_disk_ends_the_recording_and_counts_what_is_missing(tmp_path):
-    recording = by_hand(tmp_path / "a.wav")
+def test_a_full_disk_ends_the_recording_and_counts_and_says_what_is_missing(tmp_path):
+    with structlog.contextvars.bound_contextvars(process="worker-0"):
+        recording = Recording(tmp_path / "a.wav", 8000, 5000, threading.Event(), "c1")
     recording.write(LOUD, SOFT)
     recording.flush()
     full = os.open("/dev/full", os.O_WRONLY)
@@ -169,10 +171,15 @@ def test_a_full_disk_ends_the_recording_and_counts_what_is_missing(tmp_path):
     os.close(full)
 
     recording.write(LOUD, SOFT)
-    assert recording.flush() is True
+    with structlog.testing.capture_logs() as logs:
+        assert recording.flush() is True
     recording.write(LOUD, SOFT)
     facts = finished(recording)
 
+    (told,) = logs
+    assert (told["event"], told["call_id"], told["process"]) == ("recording.failed", "c1", "worker-0")
+    assert told["reason"] == facts.error == "No space left on device"
+    assert "exc_info" not in told
     assert facts.seconds == pytest.approx(0.02)
     assert facts.dropped_ms == 40
     assert len(sides(tmp_path / "a.wav")[0]) == 160
