@@ -12,11 +12,12 @@ from enum import Enum
 
 
 class HangUpBy(Enum):
-    """Who ended the leg."""
+    """Who ended the leg. NETWORK: our own SIP stack gave up on a peer that says nothing (no ACK, no answer)."""
 
     CALLER = "caller"
     AGENT = "agent"
     BRIDGE = "bridge"
+    NETWORK = "network"
 
 
 class DtmfMethod(Enum):
@@ -56,7 +57,10 @@ class SdpFacts:
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case."""
+    """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case.
+
+    Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party.
+    """
 
     sip_call_id: str
     request_uri: str
@@ -68,6 +72,16 @@ class Invite:
     source: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     sdp: SdpFacts | None = None
+    request_party: Party | None = None
+
+    @property
+    def called(self) -> Party:
+        """Who is to be reached: the Request-URI when it names one, else To, which may be older than a diversion.
+
+        RFC 3261 section 8.1.1.2.
+        """
+        named = self.request_party
+        return named if named is not None and named.user else self.to_party
 
     @property
     def caller(self) -> Party:
@@ -89,12 +103,16 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class MediaStarted:
-    """An RTP stream runs. `ptime_ms` is the packet time we send with."""
+    """An RTP stream runs. `ptime_ms` is the packet time we send with.
+
+    `peer_sends` is False when the peer said `a=recvonly`: no audio from it is then no sign of a dead call.
+    """
 
     codec: str
     ptime_ms: int
     remote: str
     direct: bool
+    peer_sends: bool = True
 
 
 @dataclass(frozen=True, slots=True)

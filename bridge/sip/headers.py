@@ -23,6 +23,7 @@ COMPACT_FORMS = {  # RFC 3261 section 7.3.3
     "b": "Referred-By",
 }  # fmt: skip
 UPPER_WORDS = {"Id": "ID", "Cseq": "CSeq", "Www": "WWW", "Mime": "MIME", "Sip": "SIP", "Uui": "UUI"}
+SECRET_HEADERS = {"Authorization", "Proxy-Authorization"}
 STATIC_PAYLOADS = {
     "0": "PCMU",
     "3": "GSM",
@@ -39,6 +40,9 @@ _SIGNAL = re.compile(r"^[ \t]*Signal[ \t]*=[ \t]*([^\s;]+)", re.IGNORECASE | re.
 _TAG = re.compile(r";[ \t]*tag[ \t]*=[ \t]*([^;\s>]+)[^<>]*$", re.IGNORECASE)
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
 # The user part may hold ";" and "?" (RFC 3261 section 25.1, user-unreserved): sip:+49301;phone-context=de@trunk
+_PASSWORD = re.compile(
+    r"(sips?:[^:@;?<>\s]{0,256}):[^@<>\s]{0,256}@", re.IGNORECASE
+)  # RFC 3261 section 19.1.1
 _URI = re.compile(r"^(?:sips?|tel):(?:([^@]*)@)?([^;?]*)", re.IGNORECASE)
 
 
@@ -124,20 +128,24 @@ def reason_text(value: str) -> str:
 
 
 def parse_invite(message: str, source: str = "") -> Invite:
-    """The whole INVITE as received. `source` is the address it came from, `ip:port`."""
+    """The whole INVITE as received. `source` is the address it came from, `ip:port`.
+
+    What it says goes into records, so credentials stay out: no (Proxy-)Authorization, no password in a URI.
+    """
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     request_line, *lines = head.split("\n")
     headers: dict[str, str] = {}
     for line in _unfold(lines)[:MAX_HEADERS]:
         name, colon, value = line.partition(":")
-        if colon:
-            headers[canonical_name(name)] = value.strip()
+        if colon and canonical_name(name) not in SECRET_HEADERS:
+            headers[canonical_name(name)] = _PASSWORD.sub(r"\1@", value.strip())
     asserted = headers.get("P-Asserted-Identity")
     diversion = headers.get("Diversion")
     words = request_line.split()
+    request_uri = _PASSWORD.sub(r"\1@", words[1]) if len(words) > 1 else ""
     return Invite(
         sip_call_id=clean(headers.get("Call-ID", "")),
-        request_uri=clean(words[1]) if len(words) > 1 else "",
+        request_uri=clean(request_uri),
         from_party=parse_party(headers.get("From", "")),
         to_party=parse_party(headers.get("To", "")),
         asserted=parse_party(asserted) if asserted else None,
@@ -146,6 +154,7 @@ def parse_invite(message: str, source: str = "") -> Invite:
         source=clean(source, 64),
         headers={name: clean(value) for name, value in headers.items()},
         sdp=parse_sdp(body) if body.strip() else None,
+        request_party=parse_party(f"<{request_uri}>"),
     )
 
 

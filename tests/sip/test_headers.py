@@ -274,3 +274,37 @@ def test_no_sdp_makes_the_reader_raise(lines):
 )
 def test_a_reason_header_is_its_text_or_itself(header, words):
     assert reason_text(header) == words
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "AUTHORIZATION"])
+def test_credentials_stay_out_of_what_is_recorded(name):
+    invite = parse_invite(INVITE.replace("CSeq", f'{name}: Digest username="a", response="secret"\r\nCSeq'))
+    assert "secret" not in repr(invite)
+    assert invite.headers["CSeq"] == "1 INVITE"
+
+
+def test_a_password_in_a_uri_stays_out_of_what_is_recorded():
+    text = INVITE.replace("sip:100@bridge.example SIP/2.0", "sip:100:secret@bridge.example SIP/2.0")
+    text = text.replace("CSeq", "Contact: <sip:ann:secret@10.0.0.9:5060>, <sips:b:secret@h>\r\nCSeq")
+    invite = parse_invite(text)
+    assert "secret" not in repr(invite)
+    assert invite.headers["Contact"] == "<sip:ann@10.0.0.9:5060>, <sips:b@h>"
+    assert invite.request_uri == "sip:100@bridge.example"
+    assert invite.headers["Via"] == "SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKx"
+
+
+@pytest.mark.parametrize(
+    ("request_uri", "called"),
+    [
+        ("sip:300@bridge.example;user=phone", "300"),
+        ("tel:+4930300;phone-context=x", "+4930300"),
+        ("sip:bridge.example:5070", "100"),
+        ("nonsense", "100"),
+        ("", "100"),
+    ],
+)
+def test_the_called_number_is_the_request_uris_when_it_names_one_else_tos(request_uri, called):
+    """RFC 3261 section 8.1.1.2: after a diversion To still says what was dialled first."""
+    assert (
+        parse_invite(INVITE.replace("sip:100@bridge.example SIP", f"{request_uri} SIP")).called.user == called
+    )
