@@ -1,6 +1,9 @@
-"""A worker with cProfile on its loop and on its media clock: `python -m tests.bench.profiled FOLDER`, for `--profile`.
+"""A worker with cProfile on its loop and on its media clock, in place of `python -m bridge worker`.
 
-Shares and call counts are what to read; the profiler itself makes small functions look bigger than they are.
+    python -m tests.bench.profiled FOLDER < run/worker-0.json
+
+`serve` leaves that file in its state folder. On SIGTERM `loop.prof` and `clock.prof` are written to FOLDER. Shares and
+call counts are what to read: the profiler makes small functions look bigger than they are.
 """
 
 import cProfile
