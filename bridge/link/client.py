@@ -111,6 +111,7 @@ class LinkClient:
         self._deadlines = deadlines or LinkDeadlines()
         self._spool = Spool(spool_path(spool_dir, worker, self.boot))
         self._outbox = Outbox()
+        self._losing: set[str] = set()
         self._seq = itertools.count(1)
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[JsonObject]] = {}
@@ -136,15 +137,23 @@ class LinkClient:
         )
         line = encode(event).encode() + b"\n"
         if not self._outbox.admit(event_type, len(line)):
+            self._lost("the spool is full", event)
             return
         if not self._spool.append(line):
             self.counters.disk_errors += 1
-            log.error("event lost, the disk took no write", call_id=call_id, event_type=event_type)
+            self._lost("the disk took no write", event)
             return
         self._outbox.appended(len(line))
         self.counters.emitted += 1
         self._delivered.clear()
         self._work.set()
+
+    def _lost(self, reason: str, event: Event) -> None:
+        """Told once for each reason, until control has everything again: there may be fifty a second."""
+        if reason not in self._losing:
+            self._losing.add(reason)
+            path = str(self._spool.path)
+            log.error("event.lost", reason=reason, call_id=event.call_id, event_type=event.type, path=path)
 
     async def request(self, kind: str, data: Mapping[str, Any], deadline_s: float) -> JsonObject:
         """Ask control and wait for its answer.
@@ -192,9 +201,7 @@ class LinkClient:
                     await self._serve(connection)
             except* (OSError, TimeoutError, WebSocketException, InvalidHandshake) as group:
                 if delay_s == self._deadlines.retry_min_s:  # once for each time it goes away
-                    log.warning(
-                        "link to control is down, trying again", reason=str(group.exceptions[0])[:200]
-                    )
+                    log.warning("link.down", reason=str(group.exceptions[0])[:200])
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, self._deadlines.retry_max_s)
 
@@ -242,7 +249,7 @@ class LinkClient:
             while span := self._outbox.unsent():
                 lines = self._spool.read(span.start, span.events)
                 if not lines:
-                    log.error("somebody cut the event spool, its events are lost", path=str(self._spool.path))
+                    log.error("spool.cut", path=str(self._spool.path))
                     self._spool.clear()
                     self._outbox.emptied()
                 for line in lines:
@@ -267,7 +274,7 @@ class LinkClient:
                 message = decode(text)
             except LinkError as error:
                 self.counters.bad_messages += 1
-                log.warning("control sent what this worker does not understand", error=str(error))
+                log.warning("link.bad_message", reason=str(error))
                 continue
             self._take(message)
 
@@ -275,6 +282,7 @@ class LinkClient:
         match message:
             case Ack(seq=seq):
                 if self._outbox.acked(seq):
+                    self._losing.clear()
                     self._spool.clear()
                     self._delivered.set()
                 self._work.set()

@@ -10,6 +10,7 @@ disk. The socket is created with mode 0600. Holds no rule about calls; runs on c
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,9 @@ class LinkServer:
     ) -> None:
         self.counters = ServerCounters()
         self.plan: str | None = None
+        self.store_failing_since: float | None = None
+        """Monotonic seconds of the first refusal in a row; None while the store takes what it is given."""
+        self._refusals = 0
         self._socket_path = socket_path
         self._handlers = handlers
         self._deadlines = deadlines or ServerDeadlines()
@@ -161,14 +165,14 @@ class LinkServer:
             async with asyncio.timeout(self._deadlines.hello_s):
                 hello = decode(await connection.recv())
         except (LinkError, TimeoutError, ConnectionClosed) as error:
-            log.warning("a link connection did not begin with a hello", reason=str(error)[:200])
+            log.warning("link.no_hello", reason=str(error)[:200])
             return
         if not isinstance(hello, Hello):
-            log.warning("a link connection did not begin with a hello", got=type(hello).__name__)
+            log.warning("link.no_hello", got=type(hello).__name__)
             return
         peer = Peer(connection, hello)
         self._peers[hello.worker] = peer
-        log.info("worker connected", worker=hello.worker, boot=hello.boot, calls=hello.calls)
+        log.info("worker.connected", worker=hello.worker, boot=hello.boot, calls=hello.calls)
         if self.plan is not None:
             peer.tell(PlanPush(self.plan))
         try:
@@ -180,7 +184,7 @@ class LinkServer:
         finally:
             if self._peers.get(hello.worker) is peer:
                 del self._peers[hello.worker]
-            log.info("worker disconnected", worker=hello.worker, boot=hello.boot)
+            log.info("worker.disconnected", worker=hello.worker, boot=hello.boot)
             self._handlers.gone(hello)
 
     async def _listen(self, peer: Peer, tasks: asyncio.TaskGroup) -> None:
@@ -192,7 +196,7 @@ class LinkServer:
                     await self._take(peer, decode(text), tasks)
                 except LinkError as error:
                     self.counters.bad_messages += 1
-                    log.warning("a worker said what control does not understand", error=str(error))
+                    log.warning("link.bad_message", worker=peer.hello.worker, reason=str(error))
         except ConnectionClosed:
             return
 
@@ -238,14 +242,26 @@ class LinkServer:
             try:
                 await self._handlers.store(peer.hello.worker, batch)
             except StoreError as error:
-                self.counters.store_retries += 1
-                log.warning(
-                    "the store takes no events, trying again", worker=peer.hello.worker, error=str(error)
-                )
+                self._store_refused(error)
                 await asyncio.sleep(self._deadlines.store_retry_s)
             else:
+                self._store_took()
                 return True
         return False
+
+    def _store_refused(self, error: StoreError) -> None:
+        """Told once: it is tried again twice a second, by every worker's link."""
+        self.counters.store_retries += 1
+        self._refusals += 1
+        if self.store_failing_since is None:
+            self.store_failing_since = time.monotonic()
+            log.warning("store.refuses", reason=str(error))
+
+    def _store_took(self) -> None:
+        if self.store_failing_since is not None:
+            seconds = round(time.monotonic() - self.store_failing_since, 1)
+            log.info("store.takes_again", refused=self._refusals, seconds=seconds)
+            self.store_failing_since, self._refusals = None, 0
 
     async def _answer(self, peer: Peer, request: Request) -> None:
         self.counters.requests += 1

@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -45,9 +46,9 @@ def configure(
         cache_logger_on_first_use=False,
     )
     # Libraries (websockets, alembic, asyncio) speak to the standard logging: warnings and worse come through.
-    logging.basicConfig(
-        level=logging.WARNING, stream=output, format=f"{process} %(name)s: %(message)s".lstrip(), force=True
-    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(_LibraryLines(style, process))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     structlog.contextvars.clear_contextvars()
     if process:
         structlog.contextvars.bind_contextvars(process=process)
@@ -70,14 +71,45 @@ def render_json(_logger: Any, _method: str, fields: Fields) -> str:
 
 
 def render_line(_logger: Any, _method: str, fields: Fields) -> str:
-    """One line for a person: `23:15:04 control info    plan loaded  routes=3`."""
+    """One line for a person: `23:15:04 control info    plan.in_force  routes=3`. Empty values are left out."""
     rest = dict(fields)
-    time, process = str(rest.pop("timestamp", ""))[11:19], rest.pop("process", rest.pop("worker", "bridge"))
+    time, process = str(rest.pop("timestamp", ""))[11:19], rest.pop("process", "bridge")
     level, event = rest.pop("level", ""), rest.pop("event", "")
     trace = rest.pop("exception", None)
-    words = " ".join(f"{key}={value}" for key, value in rest.items())
+    words = " ".join(f"{key}={_word(value)}" for key, value in rest.items() if value not in ("", None))
     line = f"{time} {process} {level:<7} {event}" + (f"  {words}" if words else "")
     return f"{line}\n{trace}" if trace else line
+
+
+def _word(value: object) -> str:
+    """The value as logfmt has it: in quotes when it would not be one word."""
+    text = str(value)
+    if text and text.isprintable() and not any(char in text for char in ' "='):
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+class _LibraryLines(logging.Formatter):
+    """What libraries tell the standard logging, in the form of our own lines."""
+
+    def __init__(self, style: Literal["json", "console"], process: str) -> None:
+        super().__init__()
+        self._render = render_json if style == "json" else render_line
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback when there is one."""
+        fields: Fields = {
+            "event": "library.said",
+            "library": record.name,
+            "message": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "process": self._process or "bridge",
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return self._render(None, record.levelname, fields)
 
 
 def _masked(fields: Fields) -> Fields:

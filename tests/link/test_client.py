@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import LinkError
 from bridge.link.client import LinkClient, new_boot
+from bridge.link.outbox import Outbox
 from bridge.link.spool import dead_spools, spool_path
 from tests.fakes.link import GUARD_S, MemoryStore, Worker, client, server, until
 
@@ -149,6 +150,23 @@ async def test_a_closed_spool_counts_lost_events_instead_of_raising(tmp_path):
     link.close()
     link.emit("call-1", "dtmf", {})
     assert link.refused == 1
+
+
+async def test_a_full_spool_is_told_once_an_outage(tmp_path):
+    async with client(tmp_path) as link:
+        link._outbox = Outbox(max_bytes=300)
+        for outage in (1, 2):
+            with structlog.testing.capture_logs() as logs:
+                for _ in range(20):
+                    link.emit("call-1", "dtmf", {})
+            told = [entry for entry in logs if entry["event"] == "event.lost"]
+            assert [(entry["reason"], entry["call_id"]) for entry in told] == [
+                ("the spool is full", "call-1")
+            ]
+            assert link.refused >= 15 * outage
+            async with server(tmp_path, MemoryStore()):
+                assert await link.delivered(GUARD_S)
+            await until(lambda: not link.connected)
 
 
 VICTIM = """

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+import structlog
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
@@ -73,6 +74,25 @@ async def test_an_event_is_acked_only_once_it_is_stored(tmp_path):
         await connection.send(encode(event(1)))
         assert decode(await connection.recv()) == Ack(1)
         assert link_server.counters.store_retries == 2
+
+
+async def test_a_store_that_refuses_is_told_once_and_once_when_it_takes_again(tmp_path):
+    store = MemoryStore()
+    store.failures = 10**9
+    async with server(tmp_path, store) as link_server, connect(tmp_path) as connection:
+        with structlog.testing.capture_logs() as logs:
+            await connection.send(encode(HELLO))
+            await connection.send(encode(event(1)))
+            await until(lambda: link_server.counters.store_retries >= 3)
+            assert link_server.store_failing_since is not None
+            store.failures = 0
+            assert decode(await connection.recv()) == Ack(1)
+        assert link_server.store_failing_since is None
+    (refused,) = [entry for entry in logs if entry["event"] == "store.refuses"]
+    (taken,) = [entry for entry in logs if entry["event"] == "store.takes_again"]
+    assert (refused["log_level"], refused["reason"]) == ("warning", "database is locked")
+    assert taken["refused"] == link_server.counters.store_retries
+    assert taken["seconds"] >= 0
 
 
 async def test_control_can_stop_while_the_store_refuses(tmp_path):

@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 
 import pytest
 import structlog
@@ -62,6 +63,48 @@ def test_a_console_line_reads_like_a_sentence_and_keeps_the_traceback(stream):
     assert trace[-1].startswith("ValueError: invalid literal")
     structlog.get_logger("x").info("done")
     assert stream.getvalue().endswith("control info    done\n")
+
+
+def test_a_console_line_keeps_the_worker_quotes_what_is_not_one_word_and_leaves_out_what_is_empty(stream):
+    configure("info", "console", process="control", stream=stream)
+    structlog.get_logger("x").info(
+        "worker.connected",
+        worker=3,
+        reason="not a word",
+        call_id="",
+        boot=None,
+        calls=0,
+        odd='a"b',
+        path="/a\nb",
+    )
+    assert stream.getvalue().split("worker.connected  ")[1] == (
+        'worker=3 reason="not a word" calls=0 odd="a\\"b" path="/a\\nb"\n'
+    )
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_what_libraries_log_has_the_form_of_our_own_lines(stream, style):
+    configure("info", style, process="control", stream=stream)
+    try:
+        int("x")
+    except ValueError:
+        logging.getLogger("websockets.server").exception("opening handshake failed")
+    first, *rest = stream.getvalue().splitlines()
+    if style == "json":
+        line = json.loads(first)
+        assert (line["event"], line["library"]) == ("library.said", "websockets.server")
+        assert (line["message"], line["level"], line["process"]) == (
+            "opening handshake failed",
+            "error",
+            "control",
+        )
+        assert "ValueError" in line["exception"]
+        assert rest == []
+    else:
+        assert first.endswith(
+            'control error   library.said  library=websockets.server message="opening handshake failed"'
+        )
+        assert rest[-1].startswith("ValueError")
 
 
 @pytest.mark.parametrize(
