@@ -47,8 +47,8 @@ EXIT_NOTE_GRACE_S = 2.0
 class Desk:
     """What workers ask for and tell (bridge.link.server.ServerHandlers)."""
 
-    def __init__(self, store: Store, credentials: Credentials) -> None:
-        self.facts = Facts(started_at=time.time())
+    def __init__(self, store: Store, credentials: Credentials, facts: Facts) -> None:
+        self.facts = facts
         self.worker_left = asyncio.Event()
         self._store = store
         self._credentials = credentials
@@ -72,6 +72,17 @@ class Desk:
         del hello
         self.worker_left.set()
 
+    def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
+        restarts = number(now.get("clock_restarts")) or 0.0
+        if restarts > (number(before.get("clock_restarts")) or 0.0):
+            log.warning(
+                "worker.clock_stalled",
+                worker=hello.worker,
+                restarts=int(restarts),
+                max_late_ms=number(now.get("clock_max_late_ms")),
+            )
+
 
 class Control:
     """The parts of a running control process. `speak` makes prompts; `environ` holds the keys."""
@@ -85,6 +96,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._plan: Plan | None = None
+        self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
 
@@ -104,7 +116,7 @@ class Control:
             httpx.AsyncClient(timeout=timeout) as client,
             Store(str(self._settings.store)) as store,
         ):
-            desk = Desk(store, Credentials(self._config.providers, self._environ, client))
+            desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
             async with LinkServer(Path(paths.link_socket), desk) as link:
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)
                 handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
@@ -113,9 +125,9 @@ class Control:
                         door = serve(console.bind, console.port, handlers)
                         self.health_port = await stack.enter_async_context(door)
                     except OSError as error:  # a taken port is no reason to be without records
-                        log.error("no health endpoint", port=console.port, reason=str(error))  # noqa: TRY400
+                        log.error("health.no_port", port=console.port, reason=str(error))  # noqa: TRY400
                     await self._work(desk, link, store)
-        log.info("control stopped")
+        log.info("control.stopped")
 
     async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -129,7 +141,10 @@ class Control:
         plan = self._files.load()
         if plan is None:
             plan = self._files.last()
-            log.error("going on with the last good plan" if plan else "no plan: calls are answered with 503")
+            if plan is None:
+                log.error("plan.none", reason="calls are answered with 503")
+            else:
+                log.warning("plan.last_good", version=plan.version)
         return plan
 
     def _come_into_force(self, plan: Plan | None, link: LinkServer) -> None:
@@ -137,13 +152,16 @@ class Control:
             return
         self._plan = plan
         link.push_plan(plan.to_json())
-        log.info("plan in force", version=plan.version, routes=len(plan.routes), agents=len(plan.agents))
+        log.info("plan.in_force", version=plan.version, routes=len(plan.routes), agents=len(plan.agents))
 
     async def _reloads(self, link: LinkServer) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            self._come_into_force(await asyncio.to_thread(self._files.load), link)
+            in_force = self._plan.version if self._plan else ""
+            plan = await asyncio.to_thread(self._files.load, in_force)
+            self._facts.plans_refused += plan is None
+            self._come_into_force(plan, link)
 
     async def _sweeps(self, desk: Desk, store: Store) -> None:
         sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
@@ -152,7 +170,7 @@ class Control:
             try:
                 ended = await sweeper.sweep(time.monotonic())
             except (StoreError, OSError) as error:
-                log.warning("cannot look after dead workers yet", reason=str(error))
+                log.warning("sweep.failed", reason=str(error))
             else:
                 desk.facts.worker_died_calls += len(ended)
             try:
@@ -171,7 +189,7 @@ def main(config_path: Path | None) -> int:
         asyncio.run(_main(settings))
     except* BridgeError as group:
         reasons = "; ".join(str(error) for error in group.exceptions)
-        log.error("control failed", reason=reasons)  # noqa: TRY400  # the sentence says it all
+        log.error("control.failed", reason=reasons)  # noqa: TRY400  # the sentence says it all
         status = 1
     return status
 

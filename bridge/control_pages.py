@@ -1,9 +1,9 @@
 """What /healthz and /metrics say: the counters of control and the last status of every worker, as text.
 
-Healthy (200) means: a plan is in force and every worker the settings ask for is connected; else 503 with
-the reasons. Label values come from fixed sets (worker indexes, known event types), so the number of
-series is bounded. Pure but for reading the objects it is given; called by control_health on control's
-loop.
+Healthy (200) means: a plan is in force, every worker the settings ask for is connected and the store takes
+what they tell; else 503 with the reasons. Label values come from fixed sets (worker indexes, known event
+types), so the number of series is bounded. Pure but for reading the objects it is given and the clock; called
+by control_health on control's loop.
 """
 
 import json
@@ -34,6 +34,8 @@ EVENT_TYPES = (
 _WORKER_GAUGES = (
     ("sipbridge_worker_calls", "Calls a worker carries now.", ("calls",)),
     ("sipbridge_worker_clock_late_ticks", "Media ticks that came late.", ("clock_late_ticks",)),
+    ("sipbridge_worker_clock_max_late_ms", "The latest media tick so far.", ("clock_max_late_ms",)),
+    ("sipbridge_worker_clock_restarts", "Times the media clock stood still.", ("clock_restarts",)),
     (
         "sipbridge_worker_spool_bytes",
         "Events on disk that control has not stored yet.",
@@ -51,21 +53,28 @@ class Facts:
     events: Counter[str] = field(default_factory=Counter)
     cost_usd: float = 0.0
     worker_died_calls: int = 0
+    plans_refused: int = 0
 
 
 def pages(facts: Facts, link: LinkServer, workers: int, plan: Callable[[], Plan | None]) -> Pages:
     """The pages by path."""
     return {
-        "/healthz": lambda: health(link.peers(), workers, plan()),
+        "/healthz": lambda: health(link, workers, plan()),
         "/metrics": lambda: metrics(facts, link, plan()),
     }
 
 
-def health(peers: list[Peer], workers: int, plan: Plan | None) -> Page:
+def health(link: LinkServer, workers: int, plan: Plan | None) -> Page:
     """JSON: status, problems, plan version, and what each worker said last."""
+    peers = link.peers()
     here = {peer.hello.worker for peer in peers}
     problems = [f"worker {index} is not connected" for index in range(workers) if index not in here]
     problems += [] if plan else ["no plan is in force"]
+    if link.store_failing_since is not None:
+        seconds = time.monotonic() - link.store_failing_since
+        problems.append(
+            f"the store has taken no events for {seconds:.0f} s; they wait in the workers' spools"
+        )
     body = {
         "status": "unhealthy" if problems else "ok",
         "problems": problems,
@@ -97,6 +106,18 @@ def metrics(facts: Facts, link: LinkServer, plan: Plan | None) -> Page:
             "counter",
             "Calls ended by a worker's death.",
             facts.worker_died_calls,
+        ),
+        _one(
+            "sipbridge_plans_refused_total",
+            "counter",
+            "Reloads that left the plan in force.",
+            facts.plans_refused,
+        ),
+        _one(
+            "sipbridge_store_failing",
+            "gauge",
+            "1 while the store takes no events.",
+            link.store_failing_since is not None,
         ),
         _one("sipbridge_link_requests_total", "counter", "Requests of workers.", counters.requests),
         _one("sipbridge_store_retries_total", "counter", "Times the store refused.", counters.store_retries),

@@ -42,21 +42,24 @@ class PlanFiles:
         """What a worker reads while control is away."""
         return Path(self.paths.state_dir, "run", "plan.json")
 
-    def load(self) -> Plan | None:
-        """The new plan, in force on disk as well; None when there is a mistake (each one is logged)."""
+    def load(self, in_force: str = "") -> Plan | None:
+        """The new plan, in force on disk as well; None when there is a mistake (each one is logged).
+
+        `in_force`: the version that stays then, for the log.
+        """
         try:
             found = inspect(self.dialplans, self.providers)
             for warning in found.warnings:
-                log.warning("dialplan is odd", problem=str(warning))
+                log.warning("dialplan.odd", problem=str(warning))
             for prompt in prompts(found.plan):
                 self._render(prompt)
             write_atomically(self.plan_json, found.plan.to_json().encode())
         except FileProblems as error:
             for problem in error.problems:
-                log.error("dialplan refused", problem=str(problem))  # noqa: TRY400  # the problem says it all
+                log.error("dialplan.refused", in_force=in_force, problem=str(problem))  # noqa: TRY400  # it says it all
             return None
         except (BridgeError, OSError) as error:
-            log.error("dialplan cannot come into force", reason=str(error))  # noqa: TRY400  # no trace is needed
+            log.error("dialplan.refused", in_force=in_force, reason=str(error))  # noqa: TRY400  # no trace is needed
             return None
         return found.plan
 
@@ -78,7 +81,7 @@ class PlanFiles:
             file.setframerate(RATE_HZ)
             file.writeframes(self.speak(prompt))
         write_atomically(path, content.getvalue())
-        log.info("prompt spoken", prompt_id=prompt.prompt_id)
+        log.info("prompt.spoken", prompt_id=prompt.prompt_id)
 
 
 def espeak(prompt: PromptText) -> bytes:
@@ -88,7 +91,7 @@ def espeak(prompt: PromptText) -> bytes:
     try:
         return speak(prompt.text, voice=prompt.language, rate_hz=RATE_HZ)
     except MediaError as error:
-        log.warning("no voice for this language", language=prompt.language, reason=str(error))
+        log.warning("prompt.no_voice", language=prompt.language, reason=str(error))
         return speak(prompt.text, rate_hz=RATE_HZ)
 
 

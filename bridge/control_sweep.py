@@ -55,7 +55,7 @@ class Sweeper:
         spool.remove()
         self._dead_since.pop(spool.boot, None)
         log.info(
-            "took over from a worker that is gone",
+            "worker.adopted",
             worker=spool.worker,
             boot=spool.boot,
             exit=how,
@@ -73,7 +73,7 @@ async def _orphans(spool_dir: Path, store: Store) -> list[str]:
         if boot not in here:
             death = Death(0.0, "the worker process and its event spool are gone")
             ended += await store.adopt(worker, boot, [], death)
-            log.warning("ended calls of a worker without a spool", worker=worker, boot=boot)
+            log.warning("worker.orphans_ended", worker=worker, boot=boot)
     return ended
 
 

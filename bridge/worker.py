@@ -21,8 +21,9 @@ from typing import Any
 
 import structlog
 
-from bridge.call.call import Call, CallDeps
+from bridge.call.call import Call
 from bridge.call.journal import Journal
+from bridge.call.modelside import CallDeps
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError
@@ -182,6 +183,7 @@ class Worker:
             "calls": len(self._calls),
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
+            "clock_restarts": clock.restarts if clock else 0,
         }
 
     def _read_last_plan(self) -> None:

@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
-from bridge.control import Control
+from bridge.control import Control, Desk
+from bridge.control_pages import Facts
 from bridge.dialplan.plan import Plan
 from bridge.errors import LinkError
 from bridge.link.client import LinkClient
+from bridge.link.messages import Hello
 from bridge.settings import load
 from bridge.store.store import Store
 from tests.fakes.events import conversation
@@ -157,7 +161,7 @@ async def test_workers_get_the_plan_and_a_reload_that_fails_leaves_it(folder):
         assert Plan.from_json(words.plans[0]).routes[0].name == "first"
         (folder / "plans" / "plan.yaml").write_text("nonsense: 1\n")
         running.reload()
-        await until(lambda: not running._reload.is_set())
+        await until(lambda: running._facts.plans_refused == 1)
         write_plan(folder, "second")
         running.reload()
         await until(lambda: len(words.plans) == 2)
@@ -218,6 +222,21 @@ async def test_a_taken_health_port_is_no_reason_to_be_without_records(folder):
     await taken.wait_closed()
 
 
+def test_a_media_clock_that_stood_still_is_told_when_it_happens():
+    desk, hello = Desk(None, None, Facts(0.0)), Hello(2, "b", 1, 5060, "v", 0)
+    steps = [
+        {},
+        {"clock_restarts": 0},
+        {"clock_restarts": 2, "clock_max_late_ms": 900.0},
+        {"clock_restarts": 2},
+    ]
+    with structlog.testing.capture_logs() as logs:
+        for before, now in pairwise(steps):
+            desk.status(hello, before, now)
+    (told,) = logs
+    assert (told["event"], told["worker"], told["restarts"]) == ("worker.clock_stalled", 2, 2)
+
+
 MAIN = "import sys, pathlib; from bridge.control import main; sys.exit(main(pathlib.Path(sys.argv[1])))"
 
 
@@ -231,7 +250,7 @@ def test_the_process_says_when_it_is_ready_and_ends_on_sigterm(folder, unused_tc
         process.terminate()
         _, told = process.communicate(timeout=GUARD_S)
         assert process.returncode == 0
-    assert "plan in force" in told
+    assert "plan.in_force" in told
     assert not Path(folder, "state", "link.sock").exists()
 
 

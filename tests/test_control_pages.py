@@ -4,6 +4,7 @@ import pytest
 
 from bridge.control_pages import EVENT_TYPES, Facts, health, metrics, pages
 from bridge.dialplan.plan import Plan
+from bridge.errors import StoreError
 from bridge.link.messages import Hello
 from bridge.link.server import LinkServer, Peer
 from tests.fakes.link import MemoryStore
@@ -28,8 +29,9 @@ def link(tmp_path):
         ([0, 1], None, ["no plan is in force"]),
     ],
 )
-def test_healthy_means_all_workers_and_a_plan(indexes, plan, problems):
-    page = health([peer(index, {}) for index in indexes], 2, plan)
+def test_healthy_means_all_workers_and_a_plan(link, indexes, plan, problems):
+    link._peers = {index: peer(index, {}) for index in indexes}
+    page = health(link, 2, plan)
     assert page.status == (HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK)
     assert all(problem in page.text for problem in problems)
 
@@ -49,6 +51,28 @@ def test_a_status_that_lacks_or_mistypes_a_figure_counts_as_zero(link):
     text = metrics(Facts(started_at=0.0), link, PLAN).text
     for index, calls in enumerate((0, 0, 2)):
         assert f'sipbridge_worker_calls{{worker="{index}"}} {calls}\n' in text
+
+
+def test_while_the_store_takes_nothing_the_bridge_is_not_well(link):
+    link._store_refused(StoreError("disk full"))
+    page = health(link, 0, PLAN)
+    assert page.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "the store has taken no events for 0 s" in page.text
+    assert "sipbridge_store_failing 1\n" in metrics(Facts(0.0), link, PLAN).text
+    link._store_took()
+    assert health(link, 0, PLAN).status == HTTPStatus.OK
+    assert "sipbridge_store_failing 0\n" in metrics(Facts(0.0), link, PLAN).text
+
+
+def test_the_media_clock_of_every_worker_is_in_the_metrics(link):
+    link._peers = {0: peer(0, {"clock_late_ticks": 3, "clock_max_late_ms": 12.5, "clock_restarts": 2})}
+    text = metrics(Facts(0.0), link, PLAN).text
+    for line in (
+        'clock_late_ticks{worker="0"} 3',
+        'clock_max_late_ms{worker="0"} 12.5',
+        'clock_restarts{worker="0"} 2',
+    ):
+        assert f"sipbridge_worker_{line}\n" in text
 
 
 def test_both_pages_are_there(link):

@@ -65,9 +65,10 @@ def test_a_bad_file_leaves_the_plan_on_disk_and_every_mistake_is_logged(files):
     good = plans.load()
     file.write_text(GOOD.replace("routes", "rutes").replace("version: 1", "version: 1\nspeling: 2"))
     with structlog.testing.capture_logs() as logs:
-        assert plans.load() is None
+        assert plans.load(good.version) is None
     assert plans.last() == good
-    refused = [entry["problem"] for entry in logs if entry["event"] == "dialplan refused"]
+    refused = [entry["problem"] for entry in logs if entry["event"] == "dialplan.refused"]
+    assert {entry["in_force"] for entry in logs} == {good.version}
     assert any("rutes" in problem for problem in refused)
     assert any("speling" in problem for problem in refused)
 

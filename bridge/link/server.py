@@ -56,6 +56,9 @@ class ServerHandlers(Protocol):
     def gone(self, hello: Hello) -> None:
         """The connection of this worker ended, for whatever reason."""
 
+    def status(self, hello: Hello, before: JsonObject, now: JsonObject) -> None:
+        """A worker told its counters; `before` is what it told last, empty the first time."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerDeadlines:
@@ -211,6 +214,7 @@ class LinkServer:
                 peer.requests.add(task)
                 task.add_done_callback(peer.requests.discard)
             case Status(data=data):
+                self._handlers.status(peer.hello, peer.status, data)
                 peer.status = data
             case _:
                 raise LinkError(f"a worker does not send {type(message).__name__}")

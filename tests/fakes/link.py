@@ -44,6 +44,9 @@ class MemoryStore:
     def gone(self, hello):
         self.left.append(hello.boot)
 
+    def status(self, hello, before, now):
+        pass
+
     def seqs(self, boot):
         return [event.seq for event in self.kept.get(boot, [])]
 

@@ -63,6 +63,9 @@ class Control:
     def gone(self, hello):
         pass
 
+    def status(self, hello, before, now):
+        pass
+
 
 class WorkerProcess:
     """The running process and everything around it."""
