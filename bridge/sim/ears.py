@@ -78,9 +78,8 @@ class Recogniser:
     """Finds which phrase of the scenario was said."""
 
     def __init__(self, scenario: Scenario) -> None:
-        pocketsphinx.set_loglevel("FATAL")
         self._scenario = scenario
-        self._decoder = pocketsphinx.Decoder(lm=None, compallsen=True, lw=_WEIGHT)
+        self._decoder = pocketsphinx.Decoder(lm=None, compallsen=True, lw=_WEIGHT, loglevel="FATAL")
         unknown = sorted(word for word in scenario.words() if self._decoder.lookup_word(word) is None)
         if unknown:
             message = f"no pronunciation is known for {', '.join(unknown)}"
