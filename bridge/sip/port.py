@@ -20,7 +20,6 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,17 +29,12 @@ from bridge.media.dejitter import Dejitter
 from bridge.media.frame import FRAME_BYTES, FRAME_MS, SILENCE
 from bridge.media.intake import Intake
 from bridge.media.playout import Cleared, Playout, PlayoutEvent
+from bridge.media.tape import Tap, Tape
 from bridge.sip.natives import NativeStream
 
-RECORD_DELAY_FRAMES = (
-    2  # both channels of a recording run this much behind, so that ordinary jitter leaves no gap
-)
-RECORD_MAX_FRAMES = (
-    15  # a burst beyond this drops the oldest caller audio from the recording, never from the call
-)
 MAX_LATE_S = 0.2  # a clock later than this starts anew instead of sending the backlog as a burst
-
-Tap = Callable[[bytes, bytes], None]
+MAX_RECORDED_GAP_FRAMES = 3000  # of a stall, at most a minute of silence goes into the recording
+STILL_S = 2.0  # a clock that has ports and did not tick for so long will not tick again
 
 
 @dataclass(slots=True)
@@ -58,6 +52,7 @@ class AudioPort:
 
     Everything is 8 kHz mono PCM. Made and used on the asyncio loop; `tick` and friends run on the media thread.
     `new_dejitter(ptime_ms)` makes the machine that decides for one stream when its frames may be read.
+    `on_failure(what)` is called on the media thread when moving audio raised; the port is ticked no more then.
     """
 
     def __init__(
@@ -74,7 +69,7 @@ class AudioPort:
         self._dejitter = new_dejitter(FRAME_MS)
         self._lock = threading.Lock()
         self._stream: NativeStream | None = None
-        self._next_write_s = 0.0
+        self._next_write_s = time.monotonic()
         self._unsent = b""
         self._ungiven = b""
         self._readable = asyncio.Event()
@@ -82,10 +77,9 @@ class AudioPort:
         self._wake_scheduled = False
         self._playing = False
         self._paused = False
-        self._tap: Tap | None = None
-        self._caller_frames: deque[bytes] = deque(maxlen=RECORD_MAX_FRAMES)
-        self._agent_frames: deque[bytes] = deque()
+        self._tape: Tape | None = None
         self._rx_packets = 0
+        self.on_failure: Callable[[str], None] | None = None
         self.last_rx_s = time.monotonic()
 
     # ---- the loop's side -------------------------------------------------------------------------------------
@@ -150,11 +144,13 @@ class AudioPort:
             self._playing = True
 
     def record(self, tap: Tap) -> None:
-        """From now on `tap` gets (caller, agent) frames, aligned, on the media thread. It must not block."""
+        """From now on `tap` gets (caller, agent) frames, aligned, on the media thread. It must not block.
+
+        Time on hold, without a stream or in a stall of the clock is silence, so that the recording is as long as
+        the call.
+        """
         with self._lock:
-            self._tap = tap
-            self._caller_frames.extend([SILENCE] * RECORD_DELAY_FRAMES)
-            self._agent_frames.extend([SILENCE] * RECORD_DELAY_FRAMES)
+            self._tape = Tape(tap)
 
     def pause(self, paused: bool) -> None:
         """On hold nothing is heard: the playout clock stops, and so does the caller's audio."""
@@ -167,7 +163,11 @@ class AudioPort:
         """The call is over: no more frames reach the tap."""
         with self._lock:
             self._playing = False
-            self._tap = None
+
+    @property
+    def recording_dropped_ms(self) -> int:
+        """Caller audio that is not in the recording, because it came late or in too large a burst."""
+        return self._tape.dropped_ms if self._tape is not None else 0
 
     def _wake(self) -> None:
         self._wake_scheduled = False
@@ -182,7 +182,6 @@ class AudioPort:
             self._detach_locked()
             self._stream = stream
             self._dejitter = self._new_dejitter(stream.ptime_ms)
-            self._next_write_s = time.monotonic()
             self._rx_packets = 0
 
     def detach(self) -> None:
@@ -201,11 +200,15 @@ class AudioPort:
         """Move what is due: all audio that came in, and one packet out if its time has come."""
         with self._lock:
             stream = self._stream
-            if stream is None:
+            if stream is not None:
+                self._receive(stream, now)
+            if now < self._next_write_s:
                 return
-            self._receive(stream, now)
-            if now >= self._next_write_s:
-                self._send(stream, now)
+            if stream is not None:
+                self._send(stream)
+            else:
+                self._record(SILENCE)
+            self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
 
     def _receive(self, stream: NativeStream, now: float) -> None:
         size = stream.queued_frames()
@@ -217,15 +220,21 @@ class AudioPort:
         for _ in range(pull.frames):
             self.give(bytes(stream.frame_bytes) if pull.filler else stream.read())
 
-    def _send(self, stream: NativeStream, now: float) -> None:
+    def _send(self, stream: NativeStream) -> None:
         pcm = self._unsent
         while len(pcm) < stream.frame_bytes:
             pcm += self.take()
         stream.write(pcm[: stream.frame_bytes])
         self._unsent = pcm[stream.frame_bytes :]
-        self._next_write_s += stream.ptime_ms / 1000
-        if now - self._next_write_s > MAX_LATE_S:
-            self._next_write_s = now
+
+    def _advance(self, ms: int, now: float) -> None:
+        """The next packet is due `ms` later. What a stall swallowed is silence on the tape, no burst on the line."""
+        self._next_write_s += ms / 1000
+        late_s = now - self._next_write_s
+        if late_s > MAX_LATE_S:
+            for _ in range(min(int(late_s * 1000) // FRAME_MS + 1, MAX_RECORDED_GAP_FRAMES)):
+                self._record(SILENCE)
+            self._next_write_s = now + ms / 1000
 
     def give(self, pcm: bytes) -> None:
         """Caller audio from the network, of any length: a peer may send 30 ms packets. Lock held."""
@@ -237,22 +246,23 @@ class AudioPort:
         for start in range(0, whole, FRAME_BYTES):
             frame = pcm[start : start + FRAME_BYTES]
             self._intake.push(frame)
-            if self._tap is not None:
-                self._caller_frames.append(frame)
+            if self._tape is not None:
+                self._tape.hear(frame)
         self._wake_loop()
 
     def take(self) -> bytes:
         """The 20 ms that are due to the caller now. Lock held."""
-        if not self._playing or self._paused:
+        if not self._playing:
             return SILENCE
-        frame = self._playout.pull()
+        frame = SILENCE if self._paused else self._playout.pull()
         if self._playout.has_events:
             self._wake_loop()
-        if self._tap is not None:
-            self._agent_frames.append(frame)
-            caller = self._caller_frames.popleft() if self._caller_frames else SILENCE
-            self._tap(caller, self._agent_frames.popleft())
+        self._record(frame)
         return frame
+
+    def _record(self, agent: bytes) -> None:
+        if self._playing and self._tape is not None:
+            self._tape.speak(agent)
 
     def _wake_loop(self) -> None:
         if not self._wake_scheduled:
@@ -262,12 +272,17 @@ class AudioPort:
 
 
 class MediaClock:
-    """The thread that ticks every attached port. It sleeps without ticks while no leg has media."""
+    """The thread that ticks every attached port. It sleeps without ticks while no leg has media.
+
+    A port that raises is ticked no more and told so by its `on_failure`; the others do not notice.
+    """
 
     def __init__(self, tick_ms: int, register_thread: Callable[[str], None]) -> None:
         self._tick_s = tick_ms / 1000
         self._register_thread = register_thread
         self._ports: tuple[AudioPort, ...] = ()
+        self._change = threading.Lock()
+        self._ticked_s = time.monotonic()
         self._work = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="media-clock", daemon=True)
@@ -284,13 +299,27 @@ class MediaClock:
         self._thread.join(timeout=1)
 
     def add(self, port: AudioPort) -> None:
-        """Tick `port` from now on. pj thread."""
-        self._ports = (*self._ports, port)
+        """Tick `port` from now on; idempotent."""
+        with self._change:
+            if not self._ports:
+                self._ticked_s = time.monotonic()
+            if not any(other is port for other in self._ports):
+                self._ports = (*self._ports, port)
         self._work.set()
 
     def remove(self, port: AudioPort) -> None:
-        """Tick `port` no more. pj thread."""
-        self._ports = tuple(other for other in self._ports if other is not port)
+        """Tick `port` no more; idempotent."""
+        with self._change:
+            self._ports = tuple(other for other in self._ports if other is not port)
+
+    def problem(self, now: float) -> str:
+        """What is wrong with the thread at monotonic `now`; "" when nothing is. Any thread."""
+        if not self._thread.is_alive():
+            return "the media clock is dead"
+        still_s = now - self._ticked_s
+        return (
+            f"the media clock stands still for {still_s:.1f} s" if self._ports and still_s > STILL_S else ""
+        )
 
     def _run(self) -> None:
         self._register_thread("media-clock")
@@ -308,7 +337,16 @@ class MediaClock:
                 now = time.monotonic()
             due = self._account(now, due)
             for port in self._ports:
-                port.tick(now)
+                self._tick(port, now)
+            self._ticked_s = now
+
+    def _tick(self, port: AudioPort, now: float) -> None:
+        try:
+            port.tick(now)
+        except Exception as error:  # noqa: BLE001  # whatever it is must cost one call, not all of the worker
+            self.remove(port)
+            if port.on_failure is not None:
+                port.on_failure(repr(error))
 
     def _account(self, now: float, due: float) -> float:
         """Count lateness; a clock that is hopelessly late starts anew. Returns the deadline in force."""

@@ -6,14 +6,8 @@ import pytest
 
 from bridge.media.frame import FRAME_BYTES, SILENCE
 from bridge.media.playout import ItemFinished, ItemStarted
-from bridge.sip.port import (
-    MAX_LATE_S,
-    RECORD_DELAY_FRAMES,
-    RECORD_MAX_FRAMES,
-    AudioPort,
-    ConferencePort,
-    MediaClock,
-)
+from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES
+from bridge.sip.port import MAX_LATE_S, STILL_S, AudioPort, ConferencePort, MediaClock
 from tests.fakes.line import FakeStream, frame, make_port, settle
 
 GUARD_S = 5.0
@@ -259,7 +253,7 @@ async def test_both_channels_of_a_recording_are_aligned(line):
     for n in range(20):
         line.stream.arrive(frame(n + 1))
         line.run(20)
-    delay = RECORD_DELAY_FRAMES
+    delay = DELAY_FRAMES
     callers = [caller for caller, _ in taped]
     agents = [agent for _, agent in taped]
     assert callers[:delay] == agents[:delay] == [SILENCE] * delay
@@ -281,13 +275,60 @@ async def test_a_recording_may_begin_in_the_middle_of_a_call(line):
 async def test_a_burst_of_caller_audio_costs_the_recording_its_oldest_frames_only(line):
     taped = []
     line.port.record(lambda caller, agent: taped.append(caller))
-    burst = RECORD_MAX_FRAMES + 10
+    burst = MAX_FRAMES + 10
     for n in range(burst):
         line.stream.arrive(frame(n + 1))
     line.run(400)
     assert len(drain(line.port)) >= burst
     kept = [pcm for pcm in taped if any(pcm)]
     assert kept == [frame(n + 1) for n in range(burst)][-len(kept) :]
+
+
+async def test_a_recording_is_as_long_as_the_call_hold_and_lost_streams_included(line):
+    taped = []
+    line.port.record(lambda caller, agent: taped.append((caller, agent)))
+    line.run(200)
+    line.port.pause(True)
+    line.run(400)
+    line.port.detach()
+    line.run(400)
+    line.port.attach(FakeStream())
+    line.port.pause(False)
+    line.port.play("a", frame(5) * 50)
+    line.run(200)
+    assert len(taped) == pytest.approx(1200 / 20, abs=2)
+    assert [agent for _, agent in taped].index(frame(5)) == pytest.approx(1000 / 20 + DELAY_FRAMES, abs=2)
+
+
+async def test_a_stall_of_the_clock_is_silence_in_the_recording(line):
+    taped = []
+    line.port.record(lambda caller, agent: taped.append(caller))
+    line.run(200)
+    line.clock(1000)
+    line.run(200)
+    assert len(taped) == pytest.approx(1400 / 20, abs=2)
+
+
+async def test_after_a_stall_of_the_network_both_channels_are_in_step_again(line):
+    """The caller's audio comes in a burst behind the silence that stands for it; it must not lag for ever."""
+    taped = []
+    line.port.record(lambda caller, agent: taped.append(caller))
+    line.run(200)
+    for _ in range(8):
+        line.stream.arrive(frame(1))
+    for _ in range(110):
+        line.stream.arrive(frame(1))
+        line.run(20)
+    assert line.port.recording_dropped_ms >= 100
+    before = len(taped)
+    line.stream.arrive(frame(7))
+    line.run(20 * (DELAY_FRAMES + 2))
+    assert frame(7) in taped[before:]
+
+
+async def test_a_call_without_recording_dropped_nothing_of_it(line):
+    line.run(20)
+    assert line.port.recording_dropped_ms == 0
 
 
 async def test_after_stop_the_tap_hears_nothing_more(line):
@@ -376,6 +417,43 @@ def test_the_clock_sleeps_while_there_is_nothing_to_do(clock):
     again = TickedPort(1)
     clock.add(again)
     assert again.reached.wait(GUARD_S)
+
+
+def test_a_port_that_fails_costs_no_other_port_its_ticks(clock):
+    class BadPort(AudioPort):
+        def __init__(self):
+            self.on_failure = None
+
+        def tick(self, now):
+            raise ZeroDivisionError
+
+    failures = []
+    told = threading.Event()
+    good, silent, bad = TickedPort(30), BadPort(), BadPort()
+    bad.on_failure = lambda what: (failures.append(what), told.set())
+    for port in (silent, bad, good):
+        clock.add(port)
+    assert told.wait(GUARD_S)
+    assert good.reached.wait(GUARD_S)
+    assert clock._ports == (good,)
+    assert failures == ["ZeroDivisionError()"]
+    assert clock.problem(time.monotonic()) == ""
+
+
+def test_a_port_added_twice_is_ticked_once(clock):
+    port = TickedPort(1)
+    clock.add(port)
+    clock.add(port)
+    assert clock._ports == (port,)
+
+
+def test_a_clock_that_stands_still_is_a_problem_only_while_it_has_ports(clock):
+    later = time.monotonic() + STILL_S + 1
+    assert clock.problem(later) == ""
+    clock.add(TickedPort(1))
+    assert "stands still" in clock.problem(time.monotonic() + STILL_S + 1)
+    clock.stop()
+    assert clock.problem(time.monotonic()) == "the media clock is dead"
 
 
 def test_lateness_is_counted_and_a_hopeless_clock_starts_anew():
