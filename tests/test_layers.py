@@ -23,11 +23,11 @@ MACHINES = {
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.turn",
     "bridge.link.outbox",
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
-    "bridge.media.resample",
+    "bridge.media.resample", "bridge.media.tape",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
-    "bridge.sip.dialog", "bridge.sip.pace",
+    "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace",
     "bridge.supervision",
 }  # fmt: skip
 PURE = {
@@ -43,7 +43,7 @@ SANS_IO_FORBIDS = {
     "subprocess", "queue", "select", "selectors", "multiprocessing", "concurrent", "httpx", "random",
 }  # fmt: skip
 ONLY_IN = {
-    "pjsua2": {"bridge.sip.agent", "bridge.sip.pjcall", "bridge.sip.port"},
+    "pjsua2": {"bridge.sip.agent", "bridge.sip.endpoint", "bridge.sip.pjcall", "bridge.sip.port"},
     "websockets": {
         "bridge.link.client",
         "bridge.link.server",

@@ -6,11 +6,24 @@ A leg holds no pj object and no rule: commands go to the agent's pj thread by le
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from bridge.sip.dialog import Command, LegDialog, LegState
-from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, HungUp, Invite, LegEvent, MediaStarted, MediaStats
+from bridge.sip.events import (
+    Dtmf,
+    DtmfMethod,
+    HangUpBy,
+    Held,
+    HungUp,
+    Invite,
+    LegEvent,
+    MediaStarted,
+    MediaStats,
+    Resumed,
+)
+from bridge.sip.keys import Keys
 from bridge.sip.port import AudioPort
 
 MAX_QUEUED_EVENTS = 200  # a peer that floods digits loses digits, never a hang-up
@@ -28,7 +41,8 @@ class CommandSink(Protocol):
 class Leg:
     """A call leg.
 
-    `next_event()` gives its LegEvents in order, at last a HungUp. `media`: the stream that runs, if any.
+    `next_event()` gives its LegEvents in order, at last a HungUp. `media`: the stream that ran last, if any.
+    `held`: the peer has us on hold, from the start perhaps; known when `answer()` returns.
     """
 
     def __init__(
@@ -39,7 +53,9 @@ class Leg:
         self.audio = audio
         self.dialog = LegDialog(incoming=incoming)
         self.media: MediaStarted | None = None
+        self.held = False
         self.dropped_events = 0
+        self._keys = Keys()
         self._sink = sink
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
 
@@ -50,6 +66,10 @@ class Leg:
             self.audio.stop()
         if isinstance(event, MediaStarted):
             self.media = event
+        if isinstance(event, Held | Resumed):
+            self.held = isinstance(event, Held)
+        if isinstance(event, Dtmf) and not self._keys.is_new(event, time.monotonic()):
+            return
         if isinstance(event, Dtmf) and self._events.qsize() >= MAX_QUEUED_EVENTS:
             self.dropped_events += 1
             return

@@ -83,6 +83,23 @@ async def test_a_flood_of_digits_never_costs_the_hang_up(line):
     assert line.leg.dropped_events == 50
 
 
+async def test_a_key_that_comes_by_two_methods_is_one_event(line):
+    for method in DtmfMethod:
+        line.leg.receive(Dtmf("5", method))
+    line.hang_up()
+    await settle()
+    assert await line.leg.next_event() == Dtmf("5", DtmfMethod.RFC4733)
+    assert isinstance(await line.leg.next_event(), HungUp)
+
+
+async def test_a_leg_knows_that_it_is_held_even_before_the_ack(line):
+    assert not line.leg.held
+    line.leg.receive(Held())
+    assert line.leg.held
+    line.leg.receive(Resumed())
+    assert not line.leg.held
+
+
 async def test_a_leg_that_is_over_has_no_statistics_but_zeros(line):
     assert (await line.leg.stats()).rx_packets == 7
     line.gone = True
