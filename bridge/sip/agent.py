@@ -48,6 +48,7 @@ from bridge.sip.waker import Waker
 log = structlog.get_logger(__name__)
 
 POLL_MS = 100  # how long the pj thread waits for the network; a command wakes it at once (see Waker)
+PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
 COMMAND_DEADLINE_S = (
     5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
 )
@@ -232,7 +233,7 @@ class SipAgent:
 
     def _verdict(self) -> tuple[int, str] | None:
         """Whether an INVITE may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503)."""
-        if len(self._calls) >= self._sip.max_calls:
+        if len(self._calls) >= self._sip.max_calls or self._doorman.lines_in_use() >= PJSUA_LINES:
             return 503, "All Lines Busy"
         if not self.accepting:
             return 503, "Not Accepting Calls"

@@ -76,6 +76,7 @@ _SIGNATURES: Signatures = {
     "pj_pool_release": (None, [POINTER]),
     "pjsip_endpt_register_module": (ctypes.c_int, [POINTER, POINTER]),
     "pjsip_endpt_unregister_module": (ctypes.c_int, [POINTER, POINTER]),
+    "pjsua_call_get_count": (ctypes.c_uint, []),
     "pjsip_rx_data_get_info": (ctypes.c_char_p, [POINTER]),
     "pjsip_generic_string_hdr_create": (POINTER, [POINTER, POINTER, POINTER]),
     "pjsip_endpt_respond_stateless": (
@@ -114,6 +115,10 @@ class Doorman:
         """Unregister; before the endpoint is destroyed."""
         for module in self._modules:
             self._library.pjsip_endpt_unregister_module(self._endpoint, ctypes.byref(module))
+
+    def lines_in_use(self) -> int:
+        """Pjsua's own count: a call whose peer does not answer our BYE holds its line for 32 s (RFC 3261, Timer F)."""
+        return int(self._library.pjsua_call_get_count())
 
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""

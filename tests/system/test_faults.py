@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import wave
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -88,6 +89,19 @@ async def test_a_peer_that_does_not_answer_our_bye_leaves_a_record_and_its_line_
         await worker.ended()
         async with raw_phone(worker.port) as other:
             assert (await other.invite()).status == 200
+
+
+async def test_deaf_peers_that_hold_every_line_cost_later_callers_a_503_with_a_record(tmp_path):
+    async with running_worker(tmp_path, limits={"rtp_timeout_s": 1}) as worker, AsyncExitStack() as stack:
+        for _ in range(4):
+            phone = await stack.enter_async_context(raw_phone(worker.port))
+            assert (await phone.invite()).status == 200
+        await worker.ended(4)
+        late = await stack.enter_async_context(raw_phone(worker.port))
+        answer = await late.invite()
+        assert answer.status == 503
+        assert "retry-after" in answer.headers
+        assert (await worker.ended(5))[-1].sip_call_id == late.call_id
 
 
 async def test_a_call_ends_at_its_longest_duration_with_the_reason(tmp_path):
