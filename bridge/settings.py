@@ -129,7 +129,7 @@ def _override(document: YamlFile, environ: Mapping[str, str]) -> None:
             continue
         source = f"environment variable {variable}"
         path = [part.lower() for part in variable.removeprefix(PREFIX).split("__")]
-        value, place = _value_of(source, environ[variable])
+        value, place = _value_of(source, environ[variable], ".".join(path))
         place.source = source
         data, at = document.data, document.root
         for part in path[:-1]:
@@ -139,10 +139,14 @@ def _override(document: YamlFile, environ: Mapping[str, str]) -> None:
         data[path[-1]], at.children[path[-1]] = value, place
 
 
-def _value_of(source: str, text: str) -> tuple[Any, Place]:
+def _value_of(source: str, text: str, key: str) -> tuple[Any, Place]:
     if not text.strip():
         return "", Place(0, 0, "")
-    parsed = yamlfile.parse(source, text.encode("utf-8", "surrogateescape"), SettingsError)
+    try:
+        parsed = yamlfile.parse(source, text.encode("utf-8", "surrogateescape"), SettingsError)
+    except SettingsError:  # its positions would be those of a file; the text itself may be a secret
+        hint = "check quotes and brackets; quote it if it is text"
+        raise SettingsError([Problem(source, 0, 0, key, "the value is not YAML", hint)]) from None
     return parsed.data, parsed.root
 
 

@@ -197,7 +197,8 @@ def test_a_store_password_is_never_printed(load):
         ("SIPBRIDGE_SIP", "5", "sip"),
         ("SIPBRIDGE_SIP__PORT__X", "5", "sip.port"),
         ("SIPBRIDGE_SIP__BIND", "0.0.0.0", "sip.bind"),
-        ("SIPBRIDGE_SIP__CODECS", "[PCMU", "[1]"),
+        ("SIPBRIDGE_SIP__CODECS", "[PCMU", "sip.codecs"),
+        ("SIPBRIDGE_WORKERS", "[", "workers"),
         ("SIPBRIDGE_", "1", ""),
     ],
 )
@@ -207,6 +208,15 @@ def test_a_wrong_override_names_its_variable(load, variable, value, key):
     (problem,) = caught.value.problems
     assert problem.file == f"environment variable {variable}"
     assert problem.key == key
+
+
+def test_an_override_that_is_no_yaml_is_told_without_positions_and_without_its_text(load):
+    with pytest.raises(SettingsError) as caught:
+        load("workers: 1", {"SIPBRIDGE_STORE": "'postgresql://u:hunter2@h/n"})
+    assert str(caught.value) == (
+        "environment variable SIPBRIDGE_STORE: store: the value is not YAML "
+        "(check quotes and brackets; quote it if it is text)"
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

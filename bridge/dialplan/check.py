@@ -22,27 +22,46 @@ MAX_PLAY_BYTES = 16_000 * 600
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One dialplan file, read and typed. `folder`: what its paths are relative to."""
+    """One dialplan file, read and typed. `folder`: what its paths are relative to.
+
+    `broken`: paths of agents and routes that could not be typed (told already); in `spec` something empty stands
+    for them, so that names and numbers stay.
+    """
 
     document: YamlFile
     spec: Dialplan
     folder: Path
+    broken: frozenset[KeyPath] = frozenset()
+
+    def agents(self) -> Iterator[tuple[str, Agent]]:
+        """Those that could be typed."""
+        return ((name, one) for name, one in self.spec.agents.items() if ("agents", name) not in self.broken)
+
+    def routes(self) -> Iterator[tuple[int, Route]]:
+        """Those that could be typed, with their number."""
+        numbered = enumerate(self.spec.routes)
+        return ((number, one) for number, one in numbered if ("routes", number) not in self.broken)
 
 
-def problems(sources: Sequence[Source], providers: Collection[str] | None) -> Iterator[Problem]:
-    """Every mistake, in file order. `providers`: names in the settings; None when they are not known."""
-    agents = {name for source in sources for name in source.spec.agents}
+def problems(
+    sources: Sequence[Source], providers: Collection[str] | None, *, whole: bool = True
+) -> Iterator[Problem]:
+    """Every mistake, in file order. `providers`: names in the settings; None when they are not known.
+
+    `whole`: every agent and route has at least a name here; else nothing is said to be missing.
+    """
+    agents = {name for source in sources for name in source.spec.agents} if whole else None
     yield from _twice(sources)
     for source in sources:
-        for name, agent in source.spec.agents.items():
+        for name, agent in source.agents():
             yield from _agent_problems(source, name, agent, providers)
-        for number, route in enumerate(source.spec.routes):
+        for number, route in source.routes():
             path: KeyPath = ("routes", number)
             yield from _when_problems(source.document, (*path, "when"), route.when)
             walk = _StepWalk(source, agents)
             yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
     yield from _unreachable(sources)
-    if not any(source.spec.routes for source in sources):
+    if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
             ("routes",), "there is no route", "add one: every call would be refused"
         )
@@ -99,7 +118,7 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
             if name in agents:
                 yield document.problem(("agents", name), f"this agent is also in {agents[name]}", at_key=True)
             agents.setdefault(name, document.name)
-        for number, route in enumerate(source.spec.routes):
+        for number, route in source.routes():
             here = document.problem(("routes", number, "name"), f"the name {route.name} is used twice")
             if route.name in routes:
                 yield document.problem(
@@ -112,7 +131,7 @@ def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
     earlier: dict[str, str] = {}
     catch_all = ""
     for source in sources:
-        for number, route in enumerate(source.spec.routes):
+        for number, route in source.routes():
             key = route.when.model_dump_json() if route.when else ""
             winner = catch_all or earlier.get(key, "")
             if winner:
@@ -164,7 +183,7 @@ def _agent_problems(
 class _StepWalk:
     """Checks the steps of one route. `answered`: the call is surely up; `fallback`: inside an or_else."""
 
-    def __init__(self, source: Source, agents: Collection[str]) -> None:
+    def __init__(self, source: Source, agents: Collection[str] | None) -> None:
         self._source = source
         self._document = source.document
         self._agents = agents
@@ -215,7 +234,7 @@ class _StepWalk:
             yield from self._agent(step, step.agent, here)
 
     def _agent(self, step: Step, name: str, here: KeyPath) -> Iterator[Problem]:
-        if name not in self._agents:
+        if self._agents is not None and name not in self._agents:
             hint = nearest(name, self._agents)
             yield self._document.problem((*here, "agent"), f"no agent is called {name}", hint)
         if step.or_else is not None:

@@ -11,12 +11,17 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from bridge import yamlfile
 from bridge.dialplan import check, plan, schema
 from bridge.dialplan.check import Source
 from bridge.errors import DialplanError, Problem
+from bridge.yamlfile import KeyPath
+
+M = TypeVar("M", bound=BaseModel)
 
 _STATUS_WORDS = {
     403: "Forbidden",
@@ -61,10 +66,11 @@ def load(path: Path, providers: Collection[str] | None = None) -> plan.Plan:
 
 def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
     """As `load`, with the warnings."""
-    sources = _read_all(_files(path))
-    found = list(check.problems(sources, providers))
+    files = _files(path)
+    sources, found, whole = _read_all(files)
+    found += check.problems(sources, providers, whole=whole)
     if found:
-        order = {source.document.name: number for number, source in enumerate(sources)}
+        order = {str(file): number for number, file in enumerate(files)}
         raise DialplanError(sorted(found, key=lambda one: (order[one.file], one.line, one.column)))
     compiled = plan.Plan(
         routes=tuple(
@@ -100,19 +106,53 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read_all(files: Sequence[Path]) -> list[Source]:
+def _read_all(files: Sequence[Path]) -> tuple[list[Source], list[Problem], bool]:
+    """The files as far as they can be read, what is wrong with the rest, and whether every name of them is known."""
     sources: list[Source] = []
     found: list[Problem] = []
+    whole = True
     for file in files:
+        folder = file.absolute().parent
         try:
             document = yamlfile.read(file, DialplanError)
-            spec = yamlfile.validate(document, schema.Dialplan, DialplanError)
-            sources.append(Source(document, spec, file.absolute().parent))
         except DialplanError as error:
             found += error.problems
-    if found:
-        raise DialplanError(found)
-    return sources
+            whole = False
+            continue
+        try:
+            spec = yamlfile.validate(document, schema.Dialplan, DialplanError)
+            sources.append(Source(document, spec, folder))
+        except DialplanError as error:
+            found += error.problems
+            source = _salvaged(document, folder)
+            whole = whole and source is not None
+            sources += [source] if source else []
+    return sources, found, whole
+
+
+def _salvaged(document: yamlfile.YamlFile, folder: Path) -> Source | None:
+    """What of a file with mistakes can still be checked against the rest; None when not even the names are there."""
+    data = document.data if isinstance(document.data, dict) else {"agents": None}
+    agents, routes = data.get("agents", {}), data.get("routes", [])
+    if not isinstance(agents, dict) or not isinstance(routes, list):
+        return None
+    broken: set[KeyPath] = set()
+    typed_agents = {
+        name: _typed(schema.Agent, value, ("agents", name), broken) for name, value in agents.items()
+    }
+    typed_routes = [
+        _typed(schema.Route, value, ("routes", number), broken) for number, value in enumerate(routes)
+    ]
+    spec = schema.Dialplan.model_construct(version=1, agents=typed_agents, routes=typed_routes)
+    return Source(document, spec, folder, frozenset(broken))
+
+
+def _typed(model: type[M], value: Any, path: KeyPath, broken: set[KeyPath]) -> M:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        broken.add(path)
+        return model.model_construct()
 
 
 def _route(source: Source, number: int) -> plan.Route:

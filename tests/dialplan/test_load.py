@@ -188,6 +188,52 @@ def test_mistakes_of_all_files_are_told_at_once(tmp_path):
     assert [problem.key for problem in caught.value.problems] == ["version", "routes"]
 
 
+HALF_RIGHT = """\
+version: 1
+agents:
+  front: {voice: marin, speling: x}
+  other: {instructions: x, provider: nowhere}
+routes:
+  - name: one
+    do: [{agent: fromt}]
+  - name: two
+    when: {too: "1"}
+    do: [{agent: nobody}]
+  - name: three
+    do: [{agent: front}]
+"""
+
+
+def test_a_mistake_of_form_hides_no_mistake_of_what_is_right(tmp_path):
+    (tmp_path / "a.yaml").write_text(HALF_RIGHT)
+    (tmp_path / "b.yaml").write_text("version: 1\nroutes: [{name: four, do: [{agent: other}, {ring: {ms: 100}}]}]\n")
+    with pytest.raises(DialplanError) as caught:
+        loading.load(tmp_path, ["main"])
+    found = [(problem.line, problem.key) for problem in caught.value.problems]
+    assert found == [
+        (3, "agents.front.instructions"),
+        (3, "agents.front.speling"),
+        (4, "agents.other.provider"),
+        (7, "routes[0].do[0].agent"),
+        (9, "routes[1].when.too"),
+        (11, "routes[2]"),  # never reached: the first route takes every call
+        (2, "routes[0]"),
+        (2, "routes[0].do[1]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["version: 1\nagents: [", "version: 1\nagents: []\n", "5", "version: 1\nroutes: 5"]
+)
+def test_where_not_even_the_names_can_be_read_none_is_said_to_be_missing(tmp_path, text):
+    (tmp_path / "a.yaml").write_text(text)
+    (tmp_path / "b.yaml").write_text("version: 1\nroutes: [{name: b, do: [{agent: there}]}]\n")
+    with pytest.raises(DialplanError) as caught:
+        loading.load(tmp_path, [])
+    (problem,) = caught.value.problems
+    assert problem.file.endswith("a.yaml")
+
+
 def test_an_empty_folder_and_a_missing_path_are_mistakes(tmp_path):
     for path in (tmp_path, tmp_path / "no"):
         with pytest.raises(DialplanError, match="dialplans"):
