@@ -69,7 +69,8 @@ class Recording:
             raise MediaError(f"{path}: cannot record there: {error.strerror}") from error
         self._path = path
         # The writer thread has no context of its own; what the opener's lines carry (process) goes along.
-        self._log = log.bind(**structlog.contextvars.get_contextvars(), call_id=call_id, path=str(path))
+        carried = structlog.contextvars.get_contextvars() | ({"call_id": call_id} if call_id else {})
+        self._log = log.bind(**carried | {"path": str(path)})
         self._rate_hz = rate_hz
         self._wake = wake
         self._max_bytes = max_queued_ms * rate_hz * SAMPLE_BYTES // 1000
@@ -179,7 +180,7 @@ class RecorderThread:
     def open(self, path: Path, call_id: str = "") -> Recording:
         """Start a recording; an existing file is replaced. Raises MediaError when the file cannot be made.
 
-        `call_id` stands in what the log says of it.
+        `call_id` stands in what the log says of it, unless the opener's log context has it already.
         """
         with self._lock:
             if self._stopping:

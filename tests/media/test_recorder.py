@@ -161,9 +161,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         by_hand(tmp_path / "file" / "a.wav")
 
 
-def test_a_full_disk_ends_the_recording_and_counts_and_says_what_is_missing(tmp_path):
-    with structlog.contextvars.bound_contextvars(process="worker-0"):
-        recording = Recording(tmp_path / "a.wav", 8000, 5000, threading.Event(), "c1")
+@pytest.mark.parametrize(
+    ("context", "call_id"), [({}, "c1"), ({"call_id": "c1"}, ""), ({"call_id": "c1", "path": "x"}, "c1")]
+)
+def test_a_full_disk_ends_the_recording_and_counts_and_says_what_is_missing(tmp_path, context, call_id):
+    with structlog.contextvars.bound_contextvars(process="worker-0", **context):
+        recording = Recording(tmp_path / "a.wav", 8000, 5000, threading.Event(), call_id)
     recording.write(LOUD, SOFT)
     recording.flush()
     full = os.open("/dev/full", os.O_WRONLY)
