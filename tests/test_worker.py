@@ -1,0 +1,87 @@
+"""The worker without calls; with calls it is in tests/system."""
+
+import asyncio
+import json
+import sys
+
+import pytest
+
+from bridge.dialplan.plan import Plan
+from bridge.worker import Worker
+from tests.fakes.rawphone import raw_phone
+from tests.fakes.worker_process import ROOT, plan_of, worker_config
+
+PLAN = plan_of()
+
+
+@pytest.fixture
+async def worker(tmp_path):
+    worker = Worker(worker_config(tmp_path, "ws://127.0.0.1:1"))
+    yield worker
+    worker._link.close()
+
+
+async def test_a_plan_from_control_is_in_force_at_once(worker):
+    assert worker._facts()["plan_version"] == ""
+    worker.take_plan(PLAN.to_json())
+    assert worker._facts()["plan_version"] == PLAN.version
+    assert worker._planned.is_set()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"version": "x", "routes": [], "agents": []}', "\x00"])
+async def test_a_plan_it_cannot_read_leaves_the_running_one(worker, text):
+    worker.take_plan(PLAN.to_json())
+    worker.take_plan(text)
+    assert worker._facts()["plan_version"] == PLAN.version
+
+
+async def test_while_control_is_away_the_last_plan_on_disk_counts(tmp_path, worker):
+    worker._read_last_plan()
+    assert worker._facts()["plan_version"] == ""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "plan.json").write_text(Plan((), ()).to_json())
+    worker._read_last_plan()
+    assert worker._facts()["plan_version"] == Plan((), ()).version
+
+
+async def test_facts_are_numbers_and_words_json_knows(worker):
+    facts = dict(worker._facts())
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["calls"] == 0
+
+
+async def test_a_hang_up_for_a_call_that_is_gone_is_nothing(worker):
+    worker._hang_up("no-such-call", "operator")
+
+
+async def test_a_drain_before_the_start_is_kept(worker):
+    worker.drain()
+    assert worker._draining.is_set()
+
+
+async def run_process(config):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bridge", "worker", cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(config.to_json().encode() + b"\n"), 20)
+    return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.mark.system
+async def test_a_worker_whose_port_is_taken_says_so_and_ends_with_1(tmp_path):
+    async with raw_phone(1) as other:
+        config = worker_config(tmp_path, "ws://127.0.0.1:1", sip={"port": other.sip_port})
+        status, output, errors = await run_process(config)
+    assert status == 1
+    assert "ready" not in output
+    assert f"cannot start SIP on 127.0.0.1:{other.sip_port}" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.system
+async def test_a_worker_without_codecs_says_so_and_ends_with_1(tmp_path):
+    config = worker_config(tmp_path, "ws://127.0.0.1:1", sip={"codecs": ("EVS",)})
+    status, _, errors = await run_process(config)
+    assert status == 1
+    assert "none of the codecs" in errors
