@@ -3,6 +3,7 @@
 What the caller controls enters the instructions as data only (dialplan/variables.py caps and cleans it).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,10 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 def session_config(
     agent: Agent, provider: ProviderConfig, media: MediaConfig, facts: CallFacts, now: datetime
 ) -> SessionConfig:
-    """The session an agent asks for; formats and model fall back to the settings. `now` is the wall time, with zone."""
+    """The session an agent asks for; formats and model fall back to the settings.
+
+    `now` is the wall time, with its zone.
+    """
     audio_format = agent.audio_format or media.model_format
     chosen: dict[str, Any] = {
         "model": agent.model or provider.model or DEFAULT_MODEL,
@@ -27,7 +31,7 @@ def session_config(
         "speed": agent.speed,
         "input_format": audio_format,
         "output_format": audio_format,
-        "turn_detection": agent.turn_detection,
+        "turn_detection": _detection(agent),
         "tool_choice": agent.tool_choice,
         "reasoning_effort": agent.reasoning_effort,
         "max_output_tokens": agent.max_output_tokens,
@@ -39,3 +43,10 @@ def session_config(
         if value is not None:  # None in the plan means "not sent": the server's own default stays
             chosen[name] = value
     return SessionConfig(**chosen)
+
+
+def _detection(agent: Agent) -> Mapping[str, Any] | None:
+    """Without barge-in the server must not cut its own answer either, or a cough ends a notice."""
+    if agent.barge_in or agent.turn_detection is None:
+        return agent.turn_detection
+    return {**agent.turn_detection, "interrupt_response": False}

@@ -2,22 +2,16 @@
 
     INVITE ─► route ─► steps: ring · agent (or_else …) · say · play · hang_up · reject ─► end ─► record
 
-`Call.run()` is one coroutine with one TaskGroup: the steps, and three watchers (the leg's events, the
-playout's, the limits).
-The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the model
-goes on with its
-`or_else`, so that a caller never falls into silence. This is the only place where sip, media, realtime and
-dialplan meet.
+`Call.run()` is one coroutine with one TaskGroup: the steps, and three watchers (the leg's events, the playout's, the
+limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the
+model goes
+on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
 """
 
 import asyncio
 import time
-import wave
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import structlog
 
@@ -26,8 +20,10 @@ from bridge.call.conversation import Conversation
 from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits, Ending
+from bridge.call.modelside import CallDeps, open_transport
+from bridge.call.prompts import read_prompt
 from bridge.call.recovery import Recovery
-from bridge.config import ProviderConfig, WorkerConfig
+from bridge.call.tasks import first, outcome
 from bridge.dialplan.plan import (
     Agent,
     AgentStep,
@@ -40,31 +36,19 @@ from bridge.dialplan.plan import (
     SayStep,
     Step,
 )
-from bridge.errors import (
-    BridgeError,
-    DialplanError,
-    FailureKind,
-    LinkError,
-    MediaError,
-    RemoteSessionError,
-    SipError,
-)
+from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionError, SipError
 from bridge.media.playout import ItemFinished
-from bridge.media.recorder import RecorderThread, Recording
-from bridge.realtime.endpoint import endpoint
+from bridge.media.recorder import Recording
 from bridge.realtime.session import Session
-from bridge.realtime.transport import Transport
-from bridge.realtime.usage import PriceTable
-from bridge.realtime.websocket import Deadlines, connect
 from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed
 from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
-E = TypeVar("E", bound=BaseException)
 
 LIMIT_CHECK_S = 0.5
 BYE_WAIT_S = 1.0  # a peer that does not answer our BYE keeps no record open
 PROMPT_PREFIX = "prompt:"
+PROMPT_FEED_S = 1.0
 NO_FALLBACK = (HangUpStep(status=503, reason="the agent is not available"),)
 
 
@@ -74,21 +58,6 @@ class CallOver(Exception):  # noqa: N818  # not an error: the normal end
     def __init__(self, end: HungUp) -> None:
         super().__init__(end.reason)
         self.end = end
-
-
-@dataclass(frozen=True, slots=True)
-class CallDeps:
-    """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
-
-    `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
-    """
-
-    config: WorkerConfig
-    prices: PriceTable
-    recorder: RecorderThread
-    emit: Callable[[str, str, Mapping[str, Any]], None]
-    request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
-    connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
 
 
 class Call:
@@ -107,6 +76,7 @@ class Call:
         self._recording: Recording | None = None
         self._prompts: dict[str, asyncio.Event] = {}
         self._history = History()
+        self._spoke = False
         self._detail = ""
         self._came_s = time.monotonic()
 
@@ -117,7 +87,7 @@ class Call:
         try:
             end = await self._run()
         except asyncio.CancelledError:
-            await self._leg.hang_up(end.by, end.status, end.reason)
+            await self._hang_up(end.status, end.reason)
             raise
         finally:
             await self._close(end)
@@ -132,18 +102,28 @@ class Call:
                 tasks.create_task(self._watch_limits())
                 tasks.create_task(self._run_route(route))
         except* CallOver as group:
-            end = _first(group, CallOver).end
+            end = first(group, CallOver).end
         except* Exception as group:
             # The one place where a bug of ours ends one call instead of the worker; the log has the traceback.
             log.exception("call.failed", exc_info=group)
             self._detail = repr(group.exceptions[0])[:200]
-            await self._leg.hang_up(end.by, end.status, end.reason)
+            await self._hang_up(end.status, end.reason)
         return end
 
     async def hang_up(self, status: int, reason: str, detail: str = "") -> None:
         """End the call from outside its steps (drain, an operator). The record says why."""
         self._detail = detail
-        await self._leg.hang_up(HangUpBy.BRIDGE, status, reason)
+        await self._hang_up(status, reason)
+
+    async def _hang_up(self, status: int, reason: str) -> None:
+        """The leg's end as far as it is ours.
+
+        A SIP stack that cannot do it must not keep the call from its record.
+        """
+        try:
+            await self._leg.hang_up(HangUpBy.BRIDGE, status, reason)
+        except (SipError, TimeoutError) as error:
+            log.warning("hang_up.failed", reason=str(error) or "no answer of the SIP thread")
 
     # ---- watchers --------------------------------------------------------------------------------------------
 
@@ -246,6 +226,7 @@ class Call:
             await asyncio.Event().wait()  # the caller gave up: HungUp is on its way and ends this wait
         now = time.monotonic()
         self._limits = CallLimits(self._config.limits, now)
+        self._limits.held(self._leg.held, now)
         media = self._leg.media
         self._journal.note(
             "call.answered",
@@ -258,22 +239,25 @@ class Call:
 
     async def _play(self, path: Path, text: str) -> None:
         try:
-            pcm = await asyncio.to_thread(_read_prompt, path)
-        except (OSError, wave.Error, EOFError) as error:
-            self._journal.note("error", where="prompt", code="unreadable", message=f"{path}: {error}")
-            log.warning("prompt.unreadable", path=str(path), reason=str(error))
+            pcm = await asyncio.to_thread(read_prompt, path)
+        except MediaError as error:
+            self._journal.note("error", where="prompt", code="unreadable", message=str(error))
+            log.warning("prompt.unreadable", reason=str(error))
             return
         await self._answer()
         item_id = f"{PROMPT_PREFIX}{len(self._prompts)}"
         finished = self._prompts.setdefault(item_id, asyncio.Event())
         self._journal.note("prompt", text=text or path.name, ms=len(pcm) // 16)
-        self._leg.audio.play(item_id, pcm)
+        waiting = pcm
+        # A prompt longer than the playout holds follows piece by piece; nobody tells when there is room again.
+        while waiting := waiting[len(waiting) - self._leg.audio.play(item_id, waiting) :]:  # noqa: ASYNC110
+            await asyncio.sleep(PROMPT_FEED_S)
         self._leg.audio.finish(item_id)
         if pcm:
             await finished.wait()
 
     def _ending(self, status: int | None, reason: str) -> Ending:
-        """A step that names no status: a normal end once answered, else Temporarily Unavailable (RFC 3261 21.4.18)."""
+        """A step that names no status is a normal end once answered, else 480 (RFC 3261 section 21.4.18)."""
         if status is None:
             status = 480 if self._limits is None else 200
         words = reason or ("Normal call clearing" if status == 200 else "Temporarily Unavailable")
@@ -282,7 +266,7 @@ class Call:
     async def _end(self, ending: Ending) -> None:
         """Hang up and wait for the leg's own end; a peer that says nothing to our BYE is not waited for."""
         self._detail = ending.detail
-        await self._leg.hang_up(HangUpBy.BRIDGE, ending.status, ending.reason)
+        await self._hang_up(ending.status, ending.reason)
         await asyncio.sleep(BYE_WAIT_S)
         raise CallOver(HungUp(HangUpBy.BRIDGE, ending.status, ending.reason))
 
@@ -290,35 +274,35 @@ class Call:
 
     async def _run_agent(self, step: AgentStep) -> None:
         agent = self._plan.agent(step.agent)
-        recovery = Recovery()
-        answer_due_s = time.monotonic() + self._config.deadlines.answer_wait_s
+        recovery = Recovery(self._config.deadlines.answer_wait_s, time.monotonic())
         while True:
-            failure = await self._talk_until_failure(agent, answer_due_s)
+            failure, spoke = await self._talk_until_failure(agent, recovery.due_s)
             self._detail = f"{failure.code}: {failure.message}"
             self._journal.note("session.failed", code=failure.code, message=failure.message)
-            now = time.monotonic()
-            due_s = None if self._limits is not None else answer_due_s
-            pause_s = recovery.after(failure, answer_due_s=due_s, now=now)
+            pause_s = recovery.after(failure, spoke=spoke, now=time.monotonic())
             facts = {"code": failure.code, "reason": failure.message, "kind": failure.kind.value}
             if pause_s is None:
                 log.error("session.failed", **facts)
                 break
             log.warning("session.retried", **facts, pause_s=pause_s)
             await asyncio.sleep(pause_s)
-            if self._limits is not None:
-                answer_due_s = time.monotonic() + self._config.deadlines.answer_wait_s
         await self._run_steps(step.or_else or NO_FALLBACK)
 
-    async def _talk_until_failure(self, agent: Agent, answer_due_s: float) -> RemoteSessionError:
-        """One session with the model. It ends only by its failure, or with the call."""
-        failure: RemoteSessionError | None = None
-        try:
-            await self._talk(agent, answer_due_s)
-        except* RemoteSessionError as group:
-            failure = _first(group, RemoteSessionError)
-        return failure or RemoteSessionError(FailureKind.RETRY, "ended", "the session ended without a word")
+    async def _talk_until_failure(self, agent: Agent, due_s: float) -> tuple[RemoteSessionError, bool]:
+        """One session with the model: its failure, and whether it had been heard.
 
-    async def _talk(self, agent: Agent, answer_due_s: float) -> None:
+        It ends no other way, but with the call.
+        """
+        self._spoke = False
+        talk = await outcome(self._talk(agent, due_s))
+        failure = RemoteSessionError(FailureKind.RETRY, "ended", "the session ended without a word")
+        try:
+            talk.result()
+        except* RemoteSessionError as group:
+            failure = first(group, RemoteSessionError)
+        return failure, self._spoke
+
+    async def _talk(self, agent: Agent, due_s: float) -> None:
         config = self._config
         if self._limits is None:
             self._history = History()  # what a failed try said, nobody heard
@@ -333,10 +317,7 @@ class Call:
             "session.connecting", provider=provider.name, model=settings.model, agent=agent.name
         )
         await self._ring()
-        headers = await self._credential(provider, settings.model)
-        place = endpoint(provider.kind, provider.url, settings.model, headers.pop("key", ""))
-        headers = {**place.headers, **headers}
-        async with await self._deps.connect(place.url, headers, self._deadlines()) as transport:
+        async with await open_transport(self._deps, provider, settings.model, self.id, due_s) as transport:
             session = Session(settings, self._deps.prices)
             conversation = Conversation(
                 self._leg.audio,
@@ -351,30 +332,19 @@ class Call:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(conversation.run())
-                    tasks.create_task(self._answer_when_up(conversation, agent, answer_due_s))
+                    tasks.create_task(self._answer_when_up(conversation, agent, due_s))
             finally:
                 self._conversation = None
                 conversation.abandon()
                 session.closed()
 
-    async def _answer_when_up(self, conversation: Conversation, agent: Agent, answer_due_s: float) -> None:
+    async def _answer_when_up(self, conversation: Conversation, agent: Agent, due_s: float) -> None:
         """The caller hears ringing until the agent's first word is there, then that word: no dead air."""
         ready_s = self._config.deadlines.session_ready_s
-        try:
-            async with asyncio.timeout(ready_s):
-                await conversation.ready.wait()
-        except TimeoutError:
-            raise RemoteSessionError(
-                FailureKind.RETRY, "ready_timeout", f"no session within {ready_s:g} s"
-            ) from None
-        try:
-            async with asyncio.timeout(max(answer_due_s - time.monotonic(), 0)):
-                await conversation.speaking.wait()
-        except TimeoutError:
-            wait_s = self._config.deadlines.answer_wait_s
-            raise RemoteSessionError(
-                FailureKind.RETRY, "silent_model", f"no speech within {wait_s:g} s"
-            ) from None
+        ready_due_s = min(time.monotonic() + ready_s, due_s)
+        await _by(ready_due_s, conversation.ready, "ready_timeout", "no session in time")
+        await _by(due_s, conversation.speaking, "silent_model", "no speech in time")
+        self._spoke = True
         self._open_recording(agent)
         await self._answer()
         if self._limits is not None and agent.max_call_s:
@@ -382,37 +352,13 @@ class Call:
         self._detail = ""
         conversation.answered()
 
-    def _deadlines(self) -> Deadlines:
-        chosen = self._config.deadlines
-        return Deadlines(
-            open_s=chosen.session_connect_s,
-            send_s=chosen.send_s,
-            ping_interval_s=chosen.ping_interval_s,
-            ping_timeout_s=chosen.ping_timeout_s,
-        )
-
-    async def _credential(self, provider: ProviderConfig, model: str) -> dict[str, str]:
-        """The session's key (under "key") and extra headers, fresh from control.
-
-        Nothing when the provider needs none.
-        """
-        if provider.api_key_env is None and not provider.headers_env:
-            return {}
-        question = {"provider": provider.name, "model": model, "call_id": self.id}
-        try:
-            answer = await self._deps.request("credential", question, self._config.deadlines.link_request_s)
-        except LinkError as error:
-            kind = FailureKind.FATAL if error.fatal else FailureKind.RETRY
-            raise RemoteSessionError(kind, "no_credential", str(error)) from error
-        return {**answer.get("headers", {}), "key": str(answer.get("value", ""))}
-
     def _open_recording(self, agent: Agent) -> None:
         if self._recording is not None or not (self._config.recording.enabled and agent.recording):
             return
         day = datetime.now().astimezone().strftime("%Y-%m-%d")
         path = Path(self._config.recording.folder, day, f"{self.id}.wav")
         try:
-            self._recording = self._deps.recorder.open(path)
+            self._recording = self._deps.recorder.open(path, self.id)
             self._leg.audio.record(self._recording.write)
             # Said at once: the file of a call whose worker dies must be found too.
             self._journal.note("recording", path=str(path))
@@ -436,6 +382,15 @@ class Call:
         structlog.contextvars.unbind_contextvars("call_id")
 
 
+async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None:
+    """Wait for `event` until monotonic `due_s`; then the model side has failed with `code`."""
+    try:
+        async with asyncio.timeout(max(due_s - time.monotonic(), 0)):
+            await event.wait()
+    except TimeoutError:
+        raise RemoteSessionError(FailureKind.RETRY, code, words) from None
+
+
 def call_facts(leg: Leg) -> CallFacts:
     """What the dialplan may look at."""
     invite = leg.invite
@@ -447,20 +402,3 @@ def call_facts(leg: Leg) -> CallFacts:
         to_host=invite.to_party.host,
         from_host=invite.from_party.host,
     )
-
-
-def _read_prompt(path: Path) -> bytes:
-    with wave.open(str(path), "rb") as reader:
-        if (reader.getframerate(), reader.getnchannels(), reader.getsampwidth()) != (8000, 1, 2):
-            raise wave.Error("not 8 kHz, mono, 16 bit")
-        return reader.readframes(reader.getnframes())
-
-
-def _first(group: BaseExceptionGroup[Any], kind: type[E]) -> E:
-    """The first exception of `kind`, however deep it is."""
-    for error in group.exceptions:
-        if isinstance(error, kind):
-            return error
-        if isinstance(error, BaseExceptionGroup):
-            return _first(error, kind)
-    raise BridgeError("an exception group without the exception it was caught for")

@@ -89,9 +89,12 @@ class Conversation:
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)
+        self._caller_speaks = False
+        self._barge_in = barge_in
         self._times_changed = asyncio.Event()
         self._outgoing = asyncio.Event()
         self._answered = asyncio.Event()
+        self._retry: rt.ResponseReport | rt.SessionError | None = None
         self._retry_due_s: float | None = None
         self._failed_responses = 0
         self._cut_short: set[str] = set()
@@ -112,7 +115,10 @@ class Conversation:
     def abandon(self) -> None:
         """The session is over. What it still had to say is cut, and what it did say is remembered."""
         cleared = self._audio.clear()
+        for item_id in cleared.unheard:
+            self._history.cut(item_id, 0)
         if cleared.item_id is not None:
+            self._history.cut(cleared.item_id, cleared.heard_ms)
             self._journal.note(
                 "agent.finished", item_id=cleared.item_id, heard_ms=cleared.heard_ms, interrupted=True
             )
@@ -192,10 +198,10 @@ class Conversation:
         entry = self._keypad.poll(now)
         if entry:
             self._tell_digits(entry, now)
-        if self._retry_due_s is not None and now >= self._retry_due_s:
-            self._retry_due_s = None
-            self._session.request_response()
-        remedy = self._dead_air.poll(now)
+        if self._retry is not None and self._retry_due_s is not None and now >= self._retry_due_s:
+            self._session.retry(self._retry)
+            self._retry = self._retry_due_s = None
+        remedy = self._dead_air.poll(now, answering=self._session.response_active)
         if remedy is Remedy.ASK_AGAIN:
             self._journal.note("error", where="model", code="dead_air", message="no answer yet, asked again")
             log.warning("dead_air", call_id=self._journal.call_id)
@@ -235,15 +241,16 @@ class Conversation:
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
+        self._caller_speaks = True
         self._dead_air.broken()
         self._take_turn(CallerSpoke(), now)
 
     def _speech_stopped(self, event: rt.SpeechStopped, now: float) -> None:
         self._journal.note("speech.stopped", item_id=event.item_id, audio_ms=event.audio_end_ms)
+        self._caller_speaks = False
         detection = self._session.config.turn_detection
         if not (isinstance(detection, Mapping) and detection.get("create_response") is False):
-            self._dead_air.caller_finished(now)
-            self._times_changed.set()
+            self._await_answer(now)
 
     def _user_transcript(self, event: rt.UserTranscript, _now: float) -> None:
         if event.final:
@@ -255,8 +262,11 @@ class Conversation:
             self._unfinished[event.item_id] = self._unfinished.get(event.item_id, "") + event.text
         else:
             self._unfinished.pop(event.item_id, None)
-            self._history.add("agent", event.text)
-            self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text)
+            if event.muted:
+                self._history.muted(event.item_id)
+            self._history.add("agent", event.text, event.item_id)
+            facts = {"interrupted": True} if event.muted else {}
+            self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text, **facts)
 
     def _transcription_failed(self, event: rt.TranscriptionFailed, _now: float) -> None:
         self._journal.note("error", where="transcription", code=event.code, message=event.message)
@@ -265,15 +275,16 @@ class Conversation:
         cost = None if event.cost_usd is None else float(event.cost_usd)
         self._journal.note("transcription", item_id=event.item_id, cost_usd=cost)
 
-    def _function_call(self, event: rt.FunctionCall, _now: float) -> None:
+    def _function_call(self, event: rt.FunctionCall, now: float) -> None:
         # No tool is configured yet, so whatever the model made up is refused in words it can pass on.
-        self._dead_air.broken()
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.call_id)
         self._session.function_output(event.call_id, NO_TOOLS)
+        self._await_answer(now)
 
-    def _approval(self, event: rt.McpApprovalRequested, _now: float) -> None:
+    def _approval(self, event: rt.McpApprovalRequested, now: float) -> None:
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.item_id)
         self._session.approve_mcp(event.approval_request_id, approve=False, reason="not allowed on this line")
+        self._await_answer(now)
 
     def _response_ended(self, event: rt.ResponseEnded, now: float) -> None:
         report = event.report
@@ -283,26 +294,31 @@ class Conversation:
             self._failed_responses = 0
             return
         self._failed_responses += 1
-        self._journal.note("error", where="response", code=report.error_code, message=report.error_message)
         if self._failed_responses >= MAX_FAILED_RESPONSES:
             raise RemoteSessionError(
                 FailureKind.FATAL, report.error_code or "response_failed", report.error_message
             )
+        self._ask_later(report, now)
+
+    def _ask_later(self, lost: rt.ResponseReport | rt.SessionError, now: float) -> None:
+        self._retry = lost
         self._retry_due_s = now + FAILED_RESPONSE_WAIT_S * 2**self._failed_responses
         self._times_changed.set()
 
-    def _error(self, event: rt.SessionError, _now: float) -> None:
+    def _error(self, event: rt.SessionError, now: float) -> None:
         self._journal.note(
             "error", where="session", code=event.code, message=event.message, kind=event.kind.value
         )
         log.warning("session.error", call_id=self._journal.call_id, code=event.code, kind=event.kind.value)
-        if event.kind is FailureKind.FATAL:
+        if event.ends_session or event.kind is FailureKind.FATAL:
             raise RemoteSessionError(event.kind, event.code, event.message)
+        if event.wish:
+            self._ask_later(event, now)
 
     def _keep_unfinished_words(self) -> None:
         """A response that was cut short may never send its whole transcript; what came of it counts."""
         for item_id, words in self._unfinished.items():
-            self._history.add("agent", words)
+            self._history.add("agent", words, item_id)
             self._journal.note("transcript", who="agent", item_id=item_id, text=words)
         self._unfinished.clear()
 
@@ -322,11 +338,13 @@ class Conversation:
                         self._session.interrupted()
                         self._codec.reset_downlink()
                     case TruncateItem(item_id, heard_ms):
+                        self._history.cut(item_id, heard_ms)
                         self._session.truncate(item_id, heard_ms)
                         self._journal.note(
                             "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=True
                         )
                     case DeleteItem(item_id):
+                        self._history.cut(item_id, 0)
                         self._session.delete_item(item_id)
                     case ReportBargeIn():
                         self._journal.note(
@@ -338,11 +356,18 @@ class Conversation:
                         )
         self._outgoing.set()
 
+    def _await_answer(self, now: float) -> None:
+        """It is the model's turn, unless the caller speaks: then the end of those words is waited for."""
+        if not self._caller_speaks:
+            self._dead_air.caller_finished(now)
+            self._times_changed.set()
+
     def _tell_digits(self, digits: str, now: float) -> None:
-        self._session.cancel_response()
+        if self._barge_in:
+            self._session.cancel_response()
         self._session.send_user_text(KEYPAD_WORDS.format(digits=" ".join(digits)))
         self._session.request_response()
-        self._dead_air.caller_finished(now)
+        self._await_answer(now)
         self._outgoing.set()
 
 

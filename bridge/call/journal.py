@@ -1,8 +1,7 @@
 """What the call tells the record: one method a kind of fact, each one event on the link.
 
 The vocabulary is the store's (records/cdr.py folds it). Journal only names and shapes; `emit` keeps the event
-on disk and gets
-it to control. Digits, numbers and transcripts travel to the store; they are not logged here.
+on disk and gets it to control. Digits, numbers and transcripts travel to the store; they are not logged here.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
 
 Emit = Callable[[str, str, Mapping[str, Any]], None]
 MAX_RECORDED_HEADERS = 40
+MAX_RECORDED_ERRORS = 50
 
 
 class Journal:
@@ -23,9 +23,14 @@ class Journal:
     def __init__(self, call_id: str, emit: Emit) -> None:
         self.call_id = call_id
         self._emit = emit
+        self._errors = 0
 
     def note(self, event_type: str, **data: Any) -> None:
-        """An event as it stands."""
+        """An event as it stands. Errors beyond the first fifty are only counted: a broken peer sends thousands."""
+        if event_type == "error":
+            self._errors += 1
+            if self._errors > MAX_RECORDED_ERRORS:
+                return
         self._emit(self.call_id, event_type, data)
 
     def started(self, invite: Invite, *, route: str, plan_version: str, worker: str) -> None:
@@ -79,7 +84,9 @@ class Journal:
 
     def ended(self, end: HungUp, detail: str = "") -> None:
         """The last event of every call."""
-        self.note("call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=detail)
+        more = self._errors - MAX_RECORDED_ERRORS
+        facts = {"errors_not_recorded": more} if more > 0 else {}
+        self.note("call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=detail, **facts)
 
 
 def _money(amount: Decimal | None) -> float | None:

@@ -1,6 +1,7 @@
-"""Ghost calls end: no audio from the peer, held for too long, or simply too long. A machine; asked about once a second.
+"""Ghost calls end: no audio from the peer, held for too long, or simply too long.
 
-RTP silence does not count while the peer holds us (RFC 3264 section 8.4: a held stream may stop).
+A machine; asked about once a second. RTP silence does not count while the peer holds us (RFC 3264 section 8.4:
+a held stream may stop).
 """
 
 from dataclasses import dataclass

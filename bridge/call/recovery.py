@@ -1,35 +1,40 @@
 """When the model side fails: try again, or go on with the dialplan's `or_else`. A machine.
 
-Before the answer the caller hears ringing, so there is time for another try until the answer is due. In the
-middle of a call a
-new session is a new conversation (the protocol has no resume): it is told what was said so far. A failure that
-another try
-cannot mend (key refused, quota used up) is final at once.
+One budget for an outage: from the moment the agent cannot be heard (the INVITE, or a session lost in mid-call)
+until it can
+be heard again. While it rings the caller hears ringing, in a call silence; either way the budget is what the answer
+may take. A failure that another try cannot mend (key refused, quota used up) is final at once, and so is a model
+side that comes and goes too often. A new session is a new conversation: the call tells it what was said so far.
 """
+
+from collections import deque
 
 from bridge.errors import FailureKind, RemoteSessionError
 
-FIRST_PAUSE_S = 0.2  # doubles with each try
-MAX_TRIES_IN_CALL = 3
-FORGET_AFTER_S = 120.0  # a session that held so long starts the count anew
+FIRST_PAUSE_S = 0.2  # doubles with each try of one outage
+MAX_OUTAGES = 4
+OUTAGES_WITHIN_S = 120.0
 
 
 class Recovery:
-    """Counts the failures of one agent step."""
+    """The failures of one agent step. `budget_s`: how long the caller may be without the agent."""
 
-    def __init__(self) -> None:
-        self._failures = 0
-        self._last_s = 0.0
+    def __init__(self, budget_s: float, now: float) -> None:
+        self._budget_s = budget_s
+        self._tries = 0
+        self._outages: deque[float] = deque(maxlen=MAX_OUTAGES)
+        self.due_s = now + budget_s
 
-    def after(self, failure: RemoteSessionError, *, answer_due_s: float | None, now: float) -> float | None:
-        """Seconds to wait before the next try; None: give up. `answer_due_s` is None once the call is answered."""
+    def after(self, failure: RemoteSessionError, *, spoke: bool, now: float) -> float | None:
+        """Seconds to wait before the next try; None: give up. `spoke`: the failed session had been heard."""
         if failure.kind is FailureKind.FATAL:
             return None
-        if now - self._last_s > FORGET_AFTER_S:
-            self._failures = 0
-        self._last_s = now
-        pause_s = float(FIRST_PAUSE_S * 2**self._failures)
-        self._failures += 1
-        if answer_due_s is not None:
-            return pause_s if now + pause_s < answer_due_s else None
-        return pause_s if self._failures <= MAX_TRIES_IN_CALL else None
+        if spoke:
+            self._outages.append(now)
+            if len(self._outages) == MAX_OUTAGES and now - self._outages[0] < OUTAGES_WITHIN_S:
+                return None
+            self._tries = 0
+            self.due_s = now + self._budget_s
+        pause_s = float(FIRST_PAUSE_S * 2**self._tries)
+        self._tries += 1
+        return pause_s if now + pause_s < self.due_s else None

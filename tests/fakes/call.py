@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.call.call import Call, CallDeps
+from bridge.call.call import Call
+from bridge.call.modelside import CallDeps
 from bridge.config import DeadlinesConfig, LimitsConfig, ProviderConfig, RecordingConfig, WorkerConfig
 from bridge.dialplan.plan import Agent, AgentStep, Plan, Route
 from bridge.errors import LinkError

@@ -1,6 +1,7 @@
 """Whole calls in memory: the real Call, Conversation, Leg and machines; a fake line and a fake model; no network."""
 
 import asyncio
+import time
 import wave
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bridge.config import ProviderConfig
 from bridge.dialplan.plan import AgentStep, HangUpStep, PlayStep, RejectStep, RingStep
 from bridge.errors import FailureKind, LinkError, RemoteSessionError
+from bridge.media.playout import Playout
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Held, Resumed
 from tests.fakes.call import AGENT, SPEAK, VAD, config_of, on_stage, plan_of, recording_config
 from tests.fakes.line import FakeLine, frame, settle
@@ -330,7 +332,41 @@ async def test_a_session_lost_in_mid_speech_is_cut_and_its_words_are_remembered(
         assert stage.of("agent.finished")[-1]["interrupted"]
         told = second.of("conversation.item.create")[0]["item"]
         assert told["role"] == "system"
-        assert 'You: "Once upon a time"' in told["content"][0]["text"]
+        assert 's): "Once upon a time"' in told["content"][0]["text"]
+
+
+@pytest.mark.parametrize("turns", range(7))
+@pytest.mark.parametrize("how", ["hang up", "cancel"])
+async def test_a_hang_up_while_a_lost_session_unwinds_is_never_lost(how, turns):
+    async with on_stage() as stage:
+        session = await stage.talking()
+        session.connection.drop()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if how == "cancel":
+            stage.task.cancel()
+        else:
+            stage.line.hang_up()
+        async with asyncio.timeout(3):
+            await asyncio.wait({stage.task})
+        assert len(stage.of("call.ended")) == 1
+
+
+async def test_a_call_answered_on_hold_is_no_ghost():
+    line = FakeLine()
+    async with on_stage(line=line, config=config_of(limits={"rtp_timeout_s": 1})) as stage:
+        line.event(Held())
+        await stage.session()
+        await stage.until(lambda: stage.of("call.answered"))
+        assert stage.call._limits.check(-1000.0, time.monotonic() + 5) is None
+
+
+async def test_a_prompt_longer_than_the_playout_holds_is_heard_to_its_end(prompt):
+    line = FakeLine()
+    line.port._playout = Playout(1000)
+    async with on_stage(plan_of(prompt(1500)), line=line) as stage:
+        await stage.over()
+        assert len(stage.line.heard()) * 20 == 1500
 
 
 async def test_a_refused_key_is_not_asked_for_again():
