@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.errors import FailureKind
-from bridge.realtime.failures import close_kind, error_kind, http_kind
+from bridge.realtime.failures import close_kind, ends_session, error_kind, http_kind
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,25 @@ def test_an_error_means_what_the_table_says_by_code_or_type(code, error_type, ki
     assert error_kind(code, error_type) is kind
 
 
-@pytest.mark.parametrize("code", [1001, 1005, 1006, 1011, 1012, 1013, 1015, 4999])
+@pytest.mark.parametrize(
+    ("kind", "code", "over"),
+    [
+        (FailureKind.RETRY, "session_expired", True),
+        (FailureKind.FATAL, "invalid_api_key", True),
+        (FailureKind.RETRY, "rate_limit_exceeded", False),
+        (FailureKind.IGNORE, "invalid_value", False),
+    ],
+)
+def test_a_session_is_over_when_it_expired_or_nothing_can_mend_it(kind, code, over):
+    assert ends_session(kind, code) is over
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1015, 4999])
 def test_closes_the_official_client_reconnects_on_are_worth_a_retry(code):
     assert close_kind(code) is FailureKind.RETRY
 
 
-@pytest.mark.parametrize("code", [1000, 1002, 1003, 1007, 1008, 1009, 3000])
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 1008, 1009, 3000])
 def test_closes_that_would_come_again_are_fatal(code):
     assert close_kind(code) is FailureKind.FATAL
 

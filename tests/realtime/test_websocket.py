@@ -158,7 +158,7 @@ async def test_a_peer_is_held_back_when_we_do_not_read():
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (1000, FailureKind.FATAL),
+        (1000, FailureKind.RETRY),
         (1001, FailureKind.RETRY),
         (1008, FailureKind.FATAL),
         (1011, FailureKind.RETRY),
