@@ -76,6 +76,13 @@ class ItemLedger:
         item.deleted = True
         return first
 
+    def drop(self, item_id: str) -> bool:
+        """Whether the item is to be deleted because nothing of it was handed on; never one cut or deleted before."""
+        item = self._item(item_id)
+        first = not (item.cut or item.deleted)
+        item.deleted = item.deleted or first
+        return first
+
     def _item(self, item_id: str) -> _Item:
         item = self._items.get(item_id)
         if item is None:

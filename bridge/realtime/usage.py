@@ -1,7 +1,8 @@
 """Tokens of a response and what they cost.
 
 Pure: reads the `usage` objects of `response.done` and of input transcription, and multiplies by a price table.
-Every field may be missing (compatible servers send `usage: {}` or none) and counts as 0 then.
+Every field may be missing (compatible servers send `usage: {}` or none) and counts as 0 then; what such a response
+costs is unknown, not nothing (`counted_by_kind`).
 Formula: cached tokens are a SUBSET of the input totals, so each kind costs (total - cached) x price + cached x cached
 price; the transcript of spoken output counts as text output (OpenAI guide voice-latency-cost).
 `load_prices` is the one function here that touches a file; the shell calls it once at start.
@@ -120,6 +121,13 @@ class PriceTable:
         if rate is None:
             return None
         return rate * Decimal(str(count.seconds or audio_s)) / 60
+
+
+def counted_by_kind(raw: object) -> bool:
+    """Whether a `usage` object names the kinds of its tokens, in and out, or says there were none: it has a price."""
+    return isinstance(raw, Mapping) and all(
+        part(raw, f"{side}_token_details") or raw.get(f"{side}_tokens") == 0 for side in ("input", "output")
+    )
 
 
 def load_prices(path: Path = PRICES_FILE) -> PriceTable:

@@ -30,6 +30,16 @@ def test_an_item_nobody_heard_is_cut_to_nothing_and_then_gone():
     assert not items.delete("a")
 
 
+def test_an_item_is_dropped_once_and_never_after_it_was_cut():
+    items = ledger()
+    assert items.drop("never heard of")
+    assert not items.drop("never heard of")
+    items.received("a", 0, bytes(4800))
+    items.cut("a", 50)
+    assert not items.drop("a")
+    assert items.delete("a")
+
+
 def test_an_item_heard_to_its_end_stays_whole():
     items = ledger()
     items.received("a", 0, bytes(4800))

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.realtime.usage import Price, PriceTable, TranscriptionCount, Usage, load_prices
+from bridge.realtime.usage import (
+    Price,
+    PriceTable,
+    TranscriptionCount,
+    Usage,
+    counted_by_kind,
+    load_prices,
+)
 
 PRICES = load_prices()
 RAW = {
@@ -68,6 +75,21 @@ def test_an_unknown_model_has_no_cost_rather_than_a_wrong_one():
 def test_missing_usage_of_compatible_servers_counts_as_nothing(raw):
     assert Usage.read(raw) == Usage()
     assert TranscriptionCount.read(raw) == TranscriptionCount()
+
+
+@pytest.mark.parametrize(
+    ("raw", "counted"),
+    [
+        (RAW, True),
+        ({"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}, True),
+        (None, False),
+        ({}, False),
+        ({"total_tokens": 30, "input_tokens": 20, "output_tokens": 10}, False),
+        ({"input_token_details": {"audio_tokens": 20}, "output_tokens": 10}, False),
+    ],
+)
+def test_only_tokens_counted_by_kind_have_a_price(raw, counted):
+    assert counted_by_kind(raw) is counted
 
 
 def test_nonsense_counts_are_nothing():
