@@ -7,7 +7,7 @@ Every server event of the GA protocol stands in HANDLERS or, with the reason, in
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from bridge.realtime import readers, wire
 from bridge.realtime.calls import CallBook
 from bridge.realtime.config import BYTES_PER_MS, SessionConfig
 from bridge.realtime.events import (
+    AgentTranscript,
     AudioDelta,
     AudioDone,
     BoundaryEvent,
@@ -34,11 +35,12 @@ from bridge.realtime.events import (
     TranscriptionUsage,
     UserTranscript,
 )
-from bridge.realtime.failures import error_kind
+from bridge.realtime.failures import ends_session, error_kind
 from bridge.realtime.items import ItemLedger
 from bridge.realtime.outbox import Outbox
-from bridge.realtime.responses import Created, ResponseOwner
-from bridge.realtime.usage import PriceTable, TranscriptionCount, Usage
+from bridge.realtime.responses import TAG, ResponseOwner
+from bridge.realtime.running import HandedOn, Response
+from bridge.realtime.usage import PriceTable, TranscriptionCount, Usage, counted_by_kind
 from bridge.realtime.wire import Json, message_text, number, part, parts, text
 
 MAX_RESPONSES = 64
@@ -46,17 +48,6 @@ MAX_TURNS = 64
 UNNAMED = "unnamed"
 
 Events = Iterable[BoundaryEvent]
-
-
-@dataclass(slots=True)
-class _Response:
-    id: str
-    created: Created
-    created_s: float
-    first_audio_s: float | None = None
-    muted: bool = False
-    ended: bool = False
-    drafts: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class Conversation:
@@ -75,8 +66,7 @@ class Conversation:
         self._prices = prices
         self._outbox = outbox
         self._interrupts = False
-        self._speaking = False
-        self._responses: dict[str, _Response] = {}
+        self._responses: dict[str, Response] = {}
         self._speech_ms: dict[str, tuple[int, int]] = {}
 
     def settings(self, session: Json) -> None:
@@ -96,7 +86,7 @@ class Conversation:
         for response in self._responses.values():
             response.muted = response.muted or not (response.ended or response.created.out_of_band)
         self.owner.doom()
-        if self.owner.active and not (self._speaking and self._interrupts):
+        if self.owner.active and not (self.owner.speaking and self._interrupts):
             self._outbox.put(wire.response_cancel(self.owner.active))
 
     def reply_due(self, *, due: bool) -> None:
@@ -104,17 +94,19 @@ class Conversation:
         if due:
             self.owner.reply(self._outbox.unacknowledged)
 
+    def go_on(self) -> None:
+        """The agent should speak, to what is new if anything is."""
+        self.owner.reply(self._outbox.unacknowledged, news=False)
+
     # --- the caller's turn ---
 
-    def speech_started(self, event: Json, _now: float) -> Events:
-        self._speaking = True
-        self.owner.speech_started()
+    def speech_started(self, event: Json, now: float) -> Events:
+        self.owner.speech_started(now)
         item_id, start_ms = text(event, "item_id"), number(event, "audio_start_ms")
         _remember(self._speech_ms, item_id, (start_ms, start_ms), MAX_TURNS)
         yield SpeechStarted(item_id, start_ms)
 
     def speech_stopped(self, event: Json, now: float) -> Events:
-        self._speaking = False
         self.owner.turn_ended(now, ended_by_speech=True)
         item_id, end_ms = text(event, "item_id"), number(event, "audio_end_ms")
         start_ms, _ = self._speech_ms.get(item_id, (end_ms, end_ms))
@@ -122,7 +114,6 @@ class Conversation:
         yield SpeechStopped(item_id, end_ms)
 
     def committed(self, event: Json, now: float) -> Events:
-        self._speaking = False
         self.owner.turn_ended(now, ended_by_speech=False)
         yield InputCommitted(text(event, "item_id"))
 
@@ -131,7 +122,6 @@ class Conversation:
         yield IdleTimeout(text(event, "item_id"))
 
     def cleared(self, event: Json, _now: float) -> Events:
-        self._speaking = False
         self.owner.turn_dropped()
         yield readers.input_cleared(event)
 
@@ -164,11 +154,13 @@ class Conversation:
         self.owner.done(response_id)
         status = text(body, "status") or "completed"
         yield from self._missed_items(response, body, completed=status == "completed")
+        yield from self._end_messages(response)
         report = self._report(response, body, status, now)
         yield ResponseEnded(report)
         kind = error_kind(report.error_code, text(part(part(body, "status_details"), "error"), "type"))
         if kind is not FailureKind.IGNORE:
-            yield SessionError(kind, report.error_code, report.error_message, "")
+            over = ends_session(kind, report.error_code)
+            yield SessionError(kind, report.error_code, report.error_message, "", over)
         self.reply_due(due=self.calls.response_ended(response_id))
 
     def audio_delta(self, event: Json, now: float) -> Events:
@@ -184,7 +176,11 @@ class Conversation:
         if response.first_audio_s is None:
             response.first_audio_s = now
         if response.muted or not audio:
+            response.withheld(item_id)
             return started
+        response.handed_on(item_id)
+        if not response.created.out_of_band:
+            self.owner.heard()
         return [*started, AudioDelta(response_id, item_id, content_index, audio)]
 
     def audio_done(self, event: Json, _now: float) -> Events:
@@ -192,13 +188,18 @@ class Conversation:
         item_id = text(event, "item_id")
         self.items.complete(item_id)
         response = self._responses.get(response_id)
-        if response is None or not response.muted:
+        if response is None or response.end(item_id):
             yield AudioDone(response_id, item_id)
 
     def agent_fragment(self, event: Json, _now: float) -> Events:
-        response = self._responses.get(text(event, "response_id"))
-        if response is None or not response.muted:
+        if not self._muted(event):
             yield readers.agent_fragment(event)
+
+    def agent_words(self, event: Json, _now: float) -> Events:
+        yield self._marked(readers.agent_words(event), event)
+
+    def agent_text(self, event: Json, _now: float) -> Events:
+        yield self._marked(readers.agent_text(event), event)
 
     # --- items ---
 
@@ -217,8 +218,11 @@ class Conversation:
 
     def output_added(self, event: Json, _now: float) -> Events:
         item = part(event, "item")
+        response_id = text(event, "response_id") or self.owner.active
         if text(item, "type") == "mcp_call":
             self._open_call(text(event, "response_id"), text(item, "id"))
+        elif response_id in self._responses:
+            self._responses[response_id].saw(item)
         return ()
 
     def output_done(self, event: Json, _now: float) -> Events:
@@ -250,16 +254,36 @@ class Conversation:
             return []
         unattached = "conversation_id" in body and body["conversation_id"] is None
         created = self.owner.created(response_id, wire.strings(body, "metadata"), unattached=unattached)
-        response = _Response(response_id, created, now, muted=created.doomed)
+        response = Response(response_id, created, now, muted=created.doomed)
         _remember(self._responses, response_id, response, MAX_RESPONSES)
         if created.doomed:
             self._outbox.put(wire.response_cancel(response_id))
         return [ResponseStarted(response_id, created.out_of_band)]
 
-    def _report(self, response: _Response, body: Json, status: str, now: float) -> ResponseReport:
+    def _end_messages(self, response: Response) -> Events:
+        """What nobody heard of an interrupted response leaves the model's memory; what sounds has its end now."""
+        if response.muted:
+            for item_id in response.messages(HandedOn.NOTHING):
+                if item_id and self.items.drop(item_id):
+                    self._outbox.put(wire.item_delete(item_id))
+            return
+        for item_id in response.messages(HandedOn.SOME):
+            response.end(item_id)
+            self.items.complete(item_id)
+            yield AudioDone(response.id, item_id)
+
+    def _muted(self, event: Json) -> bool:
+        response = self._responses.get(text(event, "response_id") or self.owner.active)
+        return response is not None and response.muted
+
+    def _marked(self, words: AgentTranscript, event: Json) -> AgentTranscript:
+        return replace(words, muted=self._muted(event))
+
+    def _report(self, response: Response, body: Json, status: str, now: float) -> ResponseReport:
         details = part(body, "status_details")
         error = part(details, "error")
         usage = Usage.read(body.get("usage"))
+        metadata = wire.strings(body, "metadata")
         return ResponseReport(
             response_id=response.id,
             status=status,
@@ -267,21 +291,24 @@ class Conversation:
             error_code=text(error, "code") or text(error, "type"),
             error_message=message_text(error, "message"),
             usage=usage,
-            cost_usd=self._cost(usage),
+            cost_usd=self._cost(usage) if counted_by_kind(body.get("usage")) else None,
             asked_s=response.created.asked_s,
             created_s=response.created_s,
             first_audio_s=response.first_audio_s,
             ended_s=now,
             out_of_band=response.created.out_of_band,
-            metadata=wire.strings(body, "metadata"),
+            metadata=metadata,
+            wish=response.created.wish or metadata.get(TAG, ""),
         )
 
     def _cost(self, usage: Usage) -> Decimal | None:
         model = self.model if self._prices.knows(self.model) else self.config.model
         return self._prices.cost(model, usage)
 
-    def _missed_items(self, response: _Response, body: Json, *, completed: bool) -> Events:
+    def _missed_items(self, response: Response, body: Json, *, completed: bool) -> Events:
         """Calls named only in `response.done` or in the arguments event; `drafts` of a cut response are not whole."""
+        for item in parts(body, "output"):
+            response.saw(item)
         for item in (*parts(body, "output"), *(response.drafts.values() if completed else ())):
             finished = text(item, "type") != "mcp_call" or item.get("output") or item.get("error")
             if finished and (completed or text(item, "status") == "completed"):

@@ -102,11 +102,16 @@ class AudioDone:
 
 @dataclass(frozen=True, slots=True)
 class AgentTranscript:
-    """What the agent says: a fragment to append (`final` False) or the whole text of the part (`final` True)."""
+    """What the agent says: a fragment to append (`final` False) or the whole text of the part (`final` True).
+
+    `muted`: the response was interrupted before this text came, so not all of it was heard, perhaps nothing. Fragments
+    of a muted response do not come at all, its whole text does.
+    """
 
     item_id: str
     text: str
     final: bool
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +195,8 @@ class ResponseReport:
 
     `status`: completed, cancelled, failed, incomplete. `reason`: the server's word for it (`turn_detected`,
     `max_output_tokens`, …) or "". `asked_s`: when the caller's speech stopped (server's own responses) or when our
-    `response.create` went out; None when unknown. `cost_usd` None: model not in the price table.
+    `response.create` went out; None when unknown. `cost_usd` None: model not in the price table, or the server did
+    not count its tokens by kind. `wish`: tag of our wish it answered (see `Session.retry`), "" for the server's own.
     """
 
     response_id: str
@@ -206,6 +212,7 @@ class ResponseReport:
     ended_s: float
     out_of_band: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    wish: str = ""
 
     @property
     def latency_ms(self) -> float | None:
@@ -247,12 +254,18 @@ class ItemRetrieved:
 
 @dataclass(frozen=True, slots=True)
 class SessionError:
-    """Something went wrong. `kind` says what it means for the call; `event_id` is our event's id when known."""
+    """Something went wrong. `kind` says what it means for the call; `event_id` is our event's id when known.
+
+    `ends_session`: nothing more comes of this session, whether or not the server closes it (`kind` says if another
+    may work). `wish`: tag of the wish for a response that is lost by this error; "" when none is, or it goes out again.
+    """
 
     kind: FailureKind
     code: str
     message: str
     event_id: str
+    ends_session: bool = False
+    wish: str = ""
 
 
 @dataclass(frozen=True, slots=True)

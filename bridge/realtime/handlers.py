@@ -46,9 +46,9 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "response.output_audio.delta": Conversation.audio_delta,
         "response.output_audio.done": Conversation.audio_done,
         "response.output_audio_transcript.delta": Conversation.agent_fragment,
-        "response.output_audio_transcript.done": _plain(readers.agent_words),
+        "response.output_audio_transcript.done": Conversation.agent_words,
         "response.output_text.delta": Conversation.agent_fragment,
-        "response.output_text.done": _plain(readers.agent_text),
+        "response.output_text.done": Conversation.agent_text,
         "response.function_call_arguments.done": Conversation.arguments_done,
         "response.mcp_call.in_progress": Conversation.mcp_call_started,
         "response.mcp_call.completed": Conversation.mcp_call_ended,
@@ -59,9 +59,9 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "response.audio.delta": Conversation.audio_delta,
         "response.audio.done": Conversation.audio_done,
         "response.audio_transcript.delta": Conversation.agent_fragment,
-        "response.audio_transcript.done": _plain(readers.agent_words),
+        "response.audio_transcript.done": Conversation.agent_words,
         "response.text.delta": Conversation.agent_fragment,
-        "response.text.done": _plain(readers.agent_text),
+        "response.text.done": Conversation.agent_text,
     }
 )
 PASSED: Mapping[str, str] = MappingProxyType(

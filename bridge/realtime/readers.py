@@ -58,17 +58,17 @@ def transcription_failed(event: Json) -> BoundaryEvent:
     return TranscriptionFailed(text(event, "item_id"), code, message_text(error, "message"))
 
 
-def agent_fragment(event: Json) -> BoundaryEvent:
+def agent_fragment(event: Json) -> AgentTranscript:
     """`response.output_audio_transcript.delta` and `response.output_text.delta`."""
     return AgentTranscript(text(event, "item_id"), text(event, "delta"), final=False)
 
 
-def agent_words(event: Json) -> BoundaryEvent:
+def agent_words(event: Json) -> AgentTranscript:
     """`response.output_audio_transcript.done`."""
     return AgentTranscript(text(event, "item_id"), text(event, "transcript"), final=True)
 
 
-def agent_text(event: Json) -> BoundaryEvent:
+def agent_text(event: Json) -> AgentTranscript:
     """`response.output_text.done`."""
     return AgentTranscript(text(event, "item_id"), text(event, "text"), final=True)
 

@@ -22,8 +22,15 @@ from bridge.errors import FailureKind, LocalSessionError
 from bridge.realtime import wire
 from bridge.realtime.config import SessionConfig
 from bridge.realtime.conversation import Conversation
-from bridge.realtime.events import BoundaryEvent, SessionChanged, SessionError, SessionReady, UnknownEvent
-from bridge.realtime.failures import error_kind
+from bridge.realtime.events import (
+    BoundaryEvent,
+    ResponseReport,
+    SessionChanged,
+    SessionError,
+    SessionReady,
+    UnknownEvent,
+)
+from bridge.realtime.failures import ends_session, error_kind
 from bridge.realtime.handlers import HANDLERS, PASSED
 from bridge.realtime.outbox import Outbox
 from bridge.realtime.responses import TAG, ResponseOwner
@@ -32,6 +39,8 @@ from bridge.realtime.wire import Json, message_text, number, part, text
 
 RESPONSE_WAIT_S = 3.0
 CREATE_WAIT_S = 10.0
+SPEECH_WAIT_S = 30.0
+REFUSED_WAIT_S = 1.0
 MAX_UNKNOWN_NAMES = 64
 MAX_NAME_CHARS = 100
 OTHER_NAMES = "(other)"
@@ -66,6 +75,8 @@ class Session:
 
     `response_wait_s`: how long the server's own response may stay away after the caller's turn before a waiting
     wish of ours goes out. `create_wait_s`: how long our `response.create` may stay unanswered before it is given up.
+    `speech_wait_s`: how long the caller may speak before the end of speech counts as lost. `refused_wait_s`: when a
+    plain request the server refused goes out once more, if no response ends before.
     """
 
     def __init__(
@@ -75,6 +86,8 @@ class Session:
         *,
         response_wait_s: float = RESPONSE_WAIT_S,
         create_wait_s: float = CREATE_WAIT_S,
+        speech_wait_s: float = SPEECH_WAIT_S,
+        refused_wait_s: float = REFUSED_WAIT_S,
     ) -> None:
         self.config = config
         self.state = State.CONNECTING
@@ -82,7 +95,9 @@ class Session:
         self.malformed = 0
         self._outbox = Outbox()
         self._early: list[str] = []
-        self._owner = ResponseOwner(response_wait_s, create_wait_s)
+        self._owner = ResponseOwner(
+            response_wait_s, create_wait_s, speech_wait_s=speech_wait_s, refused_wait_s=refused_wait_s
+        )
         self._conversation = Conversation(config, prices, self._owner, self._outbox)
 
     # --- in and out ---
@@ -113,7 +128,17 @@ class Session:
     @property
     def wake_s(self) -> float | None:
         """When to call `to_send` again though nothing happened; None: not needed."""
-        return self._owner.wake_s
+        return self._owner.wake_s if self.state is State.READY else None
+
+    @property
+    def response_active(self) -> bool:
+        """Whether a response of the conversation is under way, or one of ours was asked for and not answered yet."""
+        return bool(self._owner.active) or self._owner.outstanding
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the server's VAD says the caller speaks; at most `speech_wait_s` if it never says the end."""
+        return self._owner.speaking
 
     def closed(self) -> None:
         """The transport is gone."""
@@ -142,13 +167,27 @@ class Session:
         """
         self._refuse_if_over()
         if not overrides:
-            self._conversation.reply_due(due=True)
+            self._conversation.go_on()
             return ""
         if overrides.get("conversation") != "none":
             return self._ask("request", overrides)
         tag = self._owner.out_of_band()
         self._outbox.put(wire.response_create(self._tagged(tag, overrides)))
         return tag
+
+    def retry(self, lost: ResponseReport | SessionError) -> bool:
+        """Ask again, before all else, for what a failed response or a refused request should have said.
+
+        False: its words are not known (the server's own, a plain request, too long ago), so a plain request was made
+        instead; for a response outside the conversation nothing is done.
+        """
+        self._refuse_if_over()
+        if isinstance(lost, ResponseReport) and lost.out_of_band:
+            return False
+        if self._owner.again(lost.wish):
+            return True
+        self._conversation.go_on()
+        return False
 
     def cancel_response(self) -> bool:
         """Stop the active response; its audio still under way is not dropped. False: nothing is running."""
@@ -283,8 +322,9 @@ class Session:
         if self.state is not State.READY and kind is FailureKind.IGNORE:
             kind = FailureKind.FATAL
         event_id = text(error, "event_id")
-        self._owner.refused(event_id, code, now)
-        return [SessionError(kind, code, message_text(error, "message"), event_id)]
+        lost = self._owner.refused(event_id, code, now)
+        over = self.state is not State.READY or ends_session(kind, code)
+        return [SessionError(kind, code, message_text(error, "message"), event_id, over, lost)]
 
     def _advance(self, trigger: str) -> bool:
         state = NEXT_STATE.get((self.state, trigger))

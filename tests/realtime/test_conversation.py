@@ -1,5 +1,6 @@
 """Demands: reference 1.3, 1.7 to 1.10 and 7; issue 2, point 6. Driven through the session, as the call does."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -290,7 +291,7 @@ def test_a_response_that_failed_for_good_is_also_an_error():
     call = Driver().ready()
     details = {"type": "failed", "error": {"type": "insufficient_quota", "code": "insufficient_quota"}}
     events = call.feed(created("resp_1"), done("resp_1", "failed", status_details=details))
-    assert events[-1] == SessionError(FailureKind.FATAL, "insufficient_quota", "", "")
+    assert events[-1] == SessionError(FailureKind.FATAL, "insufficient_quota", "", "", ends_session=True)
 
 
 def test_a_cancelled_response_is_paid_for_too():
@@ -527,3 +528,151 @@ def test_the_model_a_session_names_last_counts():
     call.feed(server("session.updated", session=session_body(model="gpt-realtime-2.1-mini")))
     report = report_of(call.feed(created("resp_1"), done("resp_1", usage=USAGE)))
     assert report.cost_usd == Decimal(20 * 10 + 10 * 20) / 1_000_000
+
+
+# --- what nobody heard ---
+
+MESSAGE = {"type": "message", "id": "item_2", "role": "assistant", "content": [], "status": "in_progress"}
+
+
+def deleted(call: Driver) -> list[str]:
+    return [event["item_id"] for event in call.sent() if event["type"] == "conversation.item.delete"]
+
+
+def test_an_item_of_which_nothing_was_heard_is_deleted_when_its_response_ends():
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    call.session.interrupted()
+    call.feed(audio("item_1", PCM))
+    assert deleted(call) == []
+    call.feed(done("resp_1", "cancelled"))
+    assert deleted(call) == ["item_1"]
+    assert not call.session.delete_item("item_1")
+
+
+def test_only_the_unheard_items_of_a_cut_response_are_deleted():
+    call = Driver().ready()
+    call.feed(created("resp_1"), audio("item_1", PCM), output_added(MESSAGE))
+    call.session.interrupted()
+    call.feed(done("resp_1", "cancelled"))
+    assert deleted(call) == ["item_2"]
+
+
+def test_an_unheard_item_named_only_at_the_end_is_deleted():
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    call.session.interrupted()
+    output = [{**MESSAGE, "status": "incomplete"}, function_item("c1")]
+    call.feed(done("resp_1", "cancelled", output=output))
+    assert deleted(call) == ["item_2"]
+
+
+def test_an_unheard_item_that_was_deleted_before_is_not_deleted_again():
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    call.session.interrupted()
+    call.feed(audio("item_1", PCM))
+    call.session.truncate("item_1", 0)
+    assert deleted(call) == ["item_1"]
+    call.feed(done("resp_1", "cancelled"))
+    assert deleted(call) == []
+
+
+def test_unheard_items_of_a_response_nobody_interrupted_stay():
+    call = Driver().ready()
+    call.feed(created("resp_1"), output_added(MESSAGE), done("resp_1", output=[MESSAGE]))
+    assert deleted(call) == []
+
+
+def test_an_unheard_item_without_an_id_cannot_be_deleted():
+    call = Driver(model="local").ready()
+    call.feed('{"type":"response.created"}')
+    call.session.interrupted()
+    call.feed('{"type":"response.output_audio.delta","delta":"AAA="}', '{"type":"response.done"}')
+    assert deleted(call) == []
+
+
+def test_items_of_a_response_that_never_began_are_nobodys():
+    call = Driver().ready()
+    assert call.feed(output_added(MESSAGE, "other")) == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        server("response.output_audio_transcript.done", **IDS, transcript="Hello"),
+        server("response.output_text.done", **IDS, text="Hello"),
+    ],
+)
+def test_words_that_come_after_the_interruption_say_so(last):
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    assert call.feed(last) == [AgentTranscript("item_1", "Hello", final=True)]
+    call.session.interrupted()
+    assert call.feed(last) == [AgentTranscript("item_1", "Hello", final=True, muted=True)]
+
+
+# --- audio that has no end ---
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "incomplete"])
+def test_audio_the_server_did_not_end_ends_with_its_response(status):
+    call = Driver().ready()
+    call.feed(created("resp_1"), audio("item_1", PCM), AUDIO_DONE, audio("item_2", PCM))
+    first, second, *_ = call.feed(done("resp_1", status))
+    assert first == AudioDone("resp_1", "item_2")
+    assert isinstance(second, ResponseEnded)
+    assert not call.session.truncate("item_2", 2)
+
+
+def test_audio_is_not_ended_twice():
+    call = Driver().ready()
+    events = call.feed(created("resp_1"), audio("item_1", PCM), done("resp_1"), AUDIO_DONE)
+    assert [event for event in events if isinstance(event, AudioDone)] == [AudioDone("resp_1", "item_1")]
+
+
+def test_audio_of_an_unknown_response_is_ended_as_the_server_says():
+    call = Driver().ready()
+    assert call.feed(AUDIO_DONE) == [AudioDone("resp_1", "item_1")]
+
+
+def test_interrupted_audio_needs_no_end():
+    call = Driver().ready()
+    call.feed(created("resp_1"), audio("item_1", PCM))
+    call.session.interrupted()
+    (ended,) = call.feed(done("resp_1", "cancelled"))
+    assert isinstance(ended, ResponseEnded)
+
+
+# --- cost and wish of a response ---
+
+
+@pytest.mark.parametrize("usage", [{}, None, {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10}])
+def test_tokens_nobody_counted_cost_an_unknown_sum(usage):
+    call = Driver().ready()
+    frame = json.dumps({"type": "response.done", "response": {"id": "resp_1", "usage": usage}})
+    assert report_of(call.feed(created("resp_1"), frame)).cost_usd is None
+
+
+@pytest.mark.parametrize("tags", [True, False])
+def test_a_report_names_the_wish_it_answers(tags):
+    call = Driver(response_tags=tags).ready()
+    tag = call.session.say("x")
+    call.sent()
+    assert report_of(call.feed(created("resp_1", tag if tags else ""), done("resp_1"))).wish == tag
+    assert report_of(call.feed(created("resp_2"), done("resp_2"))).wish == ""
+
+
+def test_a_wish_named_only_at_the_end_is_named():
+    call = Driver().ready()
+    assert report_of(call.feed(created("resp_1"), done("resp_1", metadata={"wish": "say-1"}))).wish == "say-1"
+
+
+def test_audio_out_of_band_is_no_answer_to_a_mere_go_on():
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    tag = call.session.request_response(conversation="none")
+    call.session.request_response()
+    call.sent()
+    call.feed(created("resp_2", tag, conversation_id=None), audio("item_2", PCM, "resp_2"), done("resp_1"))
+    assert call.sent_types() == ["response.create"]

@@ -5,7 +5,15 @@ import json
 import pytest
 
 from bridge.errors import FailureKind, LocalSessionError
-from bridge.realtime.events import ResponseStarted, SessionChanged, SessionError, SessionReady, UnknownEvent
+from bridge.realtime.events import (
+    ResponseEnded,
+    ResponseReport,
+    ResponseStarted,
+    SessionChanged,
+    SessionError,
+    SessionReady,
+    UnknownEvent,
+)
 from bridge.realtime.session import MAX_UNKNOWN_NAMES, OTHER_NAMES, State
 from tests.fakes.realtime_events import (
     audio,
@@ -76,7 +84,9 @@ def test_wishes_made_while_connecting_go_out_when_ready_in_order():
 def test_an_error_before_ready_ends_the_attempt(code, kind):
     call = Driver()
     call.feed(CREATED)
-    assert call.feed(error(code, "no\nsuch voice")) == [SessionError(kind, code, "no such voice", "")]
+    assert call.feed(error(code, "no\nsuch voice")) == [
+        SessionError(kind, code, "no such voice", "", ends_session=True)
+    ]
 
 
 def test_an_error_when_ready_is_harmless_unless_the_table_says_otherwise():
@@ -84,8 +94,11 @@ def test_an_error_when_ready_is_harmless_unless_the_table_says_otherwise():
     assert call.feed(error("invalid_value", event_id="sb_9")) == [
         SessionError(FailureKind.IGNORE, "invalid_value", "no", "sb_9")
     ]
+    assert call.feed(error("session_expired")) == [
+        SessionError(FailureKind.RETRY, "session_expired", "no", "", ends_session=True)
+    ]
     assert call.feed(error(None, type_="insufficient_quota")) == [
-        SessionError(FailureKind.FATAL, "insufficient_quota", "no", "")
+        SessionError(FailureKind.FATAL, "insufficient_quota", "no", "", ends_session=True)
     ]
     assert call.feed('{"type":"error"}') == [SessionError(FailureKind.IGNORE, "unknown_error", "", "")]
 
@@ -144,6 +157,7 @@ ORDERS = [
     lambda session: session.say("x"),
     lambda session: session.request_response(),
     lambda session: session.cancel_response(),
+    lambda session: session.retry(SessionError(FailureKind.IGNORE, "c", "", "")),
     lambda session: session.interrupted(),
     lambda session: session.send_user_text("x"),
     lambda session: session.function_output("c", ""),
@@ -258,6 +272,109 @@ def test_a_refused_create_comes_again_after_the_response_that_was_in_the_way():
     assert call.sent() == []
     call.feed(done("resp_1"))
     assert call.tag() == "say-1"
+
+
+def test_a_go_on_is_not_asked_when_the_running_response_was_heard_after_it():
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    call.session.request_response()
+    call.feed(audio("item_1", bytes(96)), done("resp_1"))
+    assert call.sent() == []
+
+
+def test_a_go_on_about_a_new_text_is_asked_all_the_same():
+    call = Driver().ready()
+    call.feed(created("resp_1"))
+    item_id = call.session.send_user_text("I pressed 5")
+    call.session.request_response()
+    call.feed(item_added(item_id), audio("item_1", bytes(96)), done("resp_1"))
+    assert call.sent_types() == ["conversation.item.create", "response.create"]
+
+
+def ended(call: Driver, *frames: str) -> ResponseReport:
+    (report,) = [event.report for event in call.feed(*frames) if isinstance(event, ResponseEnded)]
+    return report
+
+
+def test_a_failed_greeting_is_asked_again_with_its_own_words():
+    call = Driver(greeting="Welcome to Acme!").ready()
+    tag = call.session.greet()
+    (first,) = call.sent()
+    report = ended(call, created("resp_1", tag), done("resp_1", "failed"))
+    assert call.session.retry(report)
+    assert call.sent() == [first]
+
+
+def test_a_failed_response_of_the_server_is_asked_again_without_words():
+    call = Driver().ready()
+    assert not call.session.retry(ended(call, created("resp_1"), done("resp_1", "failed")))
+    assert call.sent() == [{"type": "response.create", "response": {"metadata": {"wish": "reply-1"}}}]
+
+
+def test_a_failed_response_out_of_band_says_nothing_into_the_conversation():
+    call = Driver().ready()
+    tag = call.session.request_response(conversation="none")
+    call.sent()
+    report = ended(call, created("resp_1", tag, conversation_id=None), done("resp_1", "failed"))
+    assert not call.session.retry(report)
+    assert call.sent() == []
+
+
+def test_a_refused_request_is_told_by_its_tag_and_can_be_asked_again():
+    call = Driver().ready()
+    tag = call.session.say("x")
+    (frame,) = call.session.to_send(0.0)
+    event_id = json.loads(frame)["event_id"]
+    (refusal,) = call.feed(error("invalid_value", event_id=event_id))
+    assert refusal == SessionError(FailureKind.IGNORE, "invalid_value", "no", event_id, wish=tag)
+    assert call.session.retry(refusal)
+    assert call.tag() == tag
+
+
+def test_a_refused_plain_request_goes_out_once_more_before_it_is_lost():
+    call = Driver().ready()
+    call.session.request_response()
+    lost = []
+    for _ in range(2):
+        (frame,) = call.session.to_send(call.now)
+        event_id = json.loads(frame)["event_id"]
+        lost += [event.wish for event in call.feed(error("server_error", event_id=event_id))]
+        assert call.sent() == []
+        call.now += 1.0
+    assert lost == ["", "reply-1"]
+    assert call.sent() == []
+
+
+def test_the_call_can_ask_whether_a_response_is_under_way_and_whether_the_caller_speaks():
+    call = Driver().ready()
+    assert not call.session.response_active
+    call.session.request_response()
+    assert not call.session.response_active
+    tag = call.tag()
+    assert call.session.response_active
+    call.feed(created("resp_1", tag))
+    assert call.session.response_active
+    call.feed(done("resp_1"), speech_started())
+    assert not call.session.response_active
+    assert call.session.speaking
+    call.feed(speech_stopped())
+    assert not call.session.speaking
+
+
+def test_speech_whose_end_is_lost_is_over_when_the_shell_is_woken():
+    call = Driver().ready()
+    call.feed(speech_started())
+    call.now = call.session.wake_s
+    assert call.now == 30.0
+    assert call.sent() == []
+    assert not call.session.speaking
+    assert call.session.wake_s is None
+
+
+def test_a_session_that_is_not_ready_wakes_nobody():
+    call = Driver()
+    call.feed(speech_started())
+    assert call.session.wake_s is None
 
 
 def test_the_shell_is_told_when_to_ask_again():

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.realtime.events import AudioDelta, ResponseEnded, SessionError
+from bridge.realtime.events import AudioDelta, ResponseEnded, ResponseReport, SessionError
 from bridge.realtime.handlers import HANDLERS, PASSED
 from bridge.realtime.responses import ALREADY_ACTIVE, MAX_WISHES
 from bridge.realtime.session import RESPONSE_WAIT_S, State
@@ -45,6 +45,8 @@ class SessionAndServer(RuleBasedStateMachine):
         self.calls: list[str] = []
         self.wanted: set[str] = set()
         self.served: set[str] = set()
+        self.handed_on: set[str] = set()
+        self.last_report: ResponseReport | None = None
 
     # --- the way between ---
 
@@ -70,14 +72,16 @@ class SessionAndServer(RuleBasedStateMachine):
 
     def feed(self, *frames: str) -> None:
         for event in self.call.feed(*frames):
-            assert not isinstance(event, SessionError) or event.code in {
-                ALREADY_ACTIVE,
-                "response_cancel_not_active",
-            }
-            if isinstance(event, AudioDelta):
-                assert event.audio
-            if isinstance(event, ResponseEnded):
-                assert event.report.ended_s >= event.report.created_s
+            match event:
+                case SessionError(code=code):
+                    assert code in {ALREADY_ACTIVE, "response_cancel_not_active", "invalid_value"}
+                    assert not event.wish or self.call.session.retry(event) is (event.wish in self.wanted)
+                case AudioDelta():
+                    assert event.audio
+                    self.handed_on.add(event.item_id)
+                case ResponseEnded(report):
+                    assert report.ended_s >= report.created_s
+                    self.last_report = report
         self.pump()
 
     # --- what the server does ---
@@ -110,6 +114,14 @@ class SessionAndServer(RuleBasedStateMachine):
         self.served.add(metadata["wish"])
         self.begin(metadata)
 
+    @precondition(lambda self: self.event_ids and self.wire and self.wire[0]["type"] == "response.create")
+    @rule()
+    def server_refuses_our_create(self) -> None:
+        """For no good reason, and says which one, so that the call can ask again."""
+        event_id = self.wire.popleft()["event_id"]
+        self.unanswered.discard(event_id)
+        self.feed(error("invalid_value", event_id=event_id))
+
     def server_cancels(self, event: dict) -> None:
         if self.active and event.get("response_id", self.active) == self.active:
             self.end("cancelled")
@@ -119,6 +131,9 @@ class SessionAndServer(RuleBasedStateMachine):
     def end(self, status: str) -> None:
         finished, self.active = self.active, ""
         self.feed(done(finished, status))
+        item_id = f"item_{finished}"
+        if item_id in self.sent_ms and item_id not in self.handed_on:
+            assert item_id in {*self.deleted, *self.cut}, "the model remembers what nobody heard"
 
     @precondition(lambda self: not self.speaking and not self.owed)
     @rule()
@@ -186,6 +201,12 @@ class SessionAndServer(RuleBasedStateMachine):
     @rule()
     def we_ask_for_a_response(self) -> None:
         self.call.session.request_response()
+        self.pump()
+
+    @precondition(lambda self: self.last_report)
+    @rule()
+    def we_retry_the_last_response(self) -> None:
+        self.call.session.retry(self.last_report)
         self.pump()
 
     @precondition(lambda self: self.calls)
