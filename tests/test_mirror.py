@@ -18,11 +18,6 @@ OWED = {
     "bridge/dialplan/schema.py",
     "bridge/errors.py",
     "bridge/sim/actions.py",
-    "bridge/sip/agent.py",
-    "bridge/sip/clibrary.py",
-    "bridge/sip/doorman.py",
-    "bridge/sip/pjcall.py",
-    "bridge/worker.py",
     "bridge/store/migrate.py",
     "bridge/store/tables.py",
 }

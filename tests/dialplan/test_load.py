@@ -206,7 +206,9 @@ routes:
 
 def test_a_mistake_of_form_hides_no_mistake_of_what_is_right(tmp_path):
     (tmp_path / "a.yaml").write_text(HALF_RIGHT)
-    (tmp_path / "b.yaml").write_text("version: 1\nroutes: [{name: four, do: [{agent: other}, {ring: {ms: 100}}]}]\n")
+    (tmp_path / "b.yaml").write_text(
+        "version: 1\nroutes: [{name: four, do: [{agent: other}, {ring: {ms: 100}}]}]\n"
+    )
     with pytest.raises(DialplanError) as caught:
         loading.load(tmp_path, ["main"])
     found = [(problem.line, problem.key) for problem in caught.value.problems]
