@@ -59,7 +59,7 @@ def run(settings: Settings, config_path: Path | None) -> int:
     except SupervisorError as error:
         raise BridgeError(str(error)) from error
     if os.geteuid() == 0:
-        sys.stderr.write(f"sipbridge: warning: {AS_ROOT}\n")
+        sys.stdout.write(f"sipbridge: warning: {AS_ROOT}\n")  # the log, on stderr, may be JSON
     path = settings.state_dir / "run" / "serve.json"
     try:
         open_store(settings)
