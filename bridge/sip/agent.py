@@ -14,7 +14,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
-import ctypes
 import functools
 import queue
 import threading
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pjsua2 as pj
-import pjsua2._pjsua2 as pj_extension
 import structlog
 
 from bridge.config import MediaConfig, SipConfig
@@ -34,8 +32,16 @@ from bridge.errors import MediaError, SipError
 from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
-from bridge.sip.clibrary import open_library
 from bridge.sip.doorman import Doorman
+from bridge.sip.endpoint import (
+    EXTENSION,
+    TRANSACTION_MS,
+    account_config,
+    allow_codecs,
+    endpoint_config,
+    open_pjsua,
+    transport_config,
+)
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
 from bridge.sip.leg import Leg
@@ -52,9 +58,7 @@ PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and 
 COMMAND_DEADLINE_S = (
     5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
 )
-PJ_LOG_LEVEL = (
-    2  # errors and warnings; to a file, because a log callback would need the GIL inside pjlib's locks
-)
+STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
 
 T = TypeVar("T")
 OnIncoming = Callable[[Leg], None]
@@ -109,6 +113,7 @@ class SipAgent:
         self._thread = threading.Thread(target=self._run, name="pj", daemon=True)
         self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
         self._stopping = False
+        self._turned_s = time.monotonic()
         self._loop: asyncio.AbstractEventLoop
         self._context: contextvars.Context
         self._on_incoming: OnIncoming | None = None
@@ -206,7 +211,18 @@ class SipAgent:
             Intake(max_ms=media.intake_max_ms),
             functools.partial(_new_dejitter, media),
         )
-        return Leg(uuid.uuid4().hex, invite, audio, self, incoming=incoming)
+        leg_id = uuid.uuid4().hex
+        audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
+        return Leg(leg_id, invite, audio, self, incoming=incoming)
+
+    def problem(self, now: float) -> str:
+        """What makes this agent useless at monotonic `now`; "" while it works. Cheap."""
+        if not self._thread.is_alive():
+            return "the pj thread is dead"
+        still_s = now - self._turned_s
+        if still_s > STUCK_S:
+            return f"the pj thread stands still for {still_s:.0f} s"
+        return self.clock.problem(now)
 
     # ---- the pj thread's side --------------------------------------------------------------------------------
 
@@ -215,14 +231,17 @@ class SipAgent:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args, context=self._context)
 
-    def later(self, action: Callable[[], None]) -> None:
-        """Run `action` on the pj thread, after the callback that is running has returned."""
+    def fail(self, leg_id: str, status: int, reason: str, what: str) -> None:
+        """The call cannot go on: end it on the pj thread, soon. `what` is for the log. Any thread."""
 
         def run() -> None:
-            with contextlib.suppress(pj.Error):  # the call may have ended by itself
-                action()
+            call = self._calls.get(leg_id)
+            if call is not None:
+                log.error("sip.call_failed", call_id=leg_id, status=status, reason=reason, what=what)
+                call.fail(status, reason)
 
         self._commands.put(run)
+        self._waker.wake()
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE passed the doorman and pjsip's own checks: make its leg."""
@@ -231,24 +250,36 @@ class SipAgent:
         if self._on_incoming is not None:
             self.to_loop(self._on_incoming, leg)
 
-    def _verdict(self) -> tuple[int, str] | None:
-        """Whether an INVITE may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503)."""
+    def closed(self) -> tuple[int, str] | None:
+        """Why no call may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503); None: one may.
+
+        A call that is over for us keeps its line in pjsua until the peer has answered our BYE.
+        """
         if len(self._calls) >= self._sip.max_calls or self._doorman.lines_in_use() >= PJSUA_LINES:
             return 503, "All Lines Busy"
-        if not self.accepting:
-            return 503, "Not Accepting Calls"
-        return None if self._pace.admit(time.monotonic()) else (503, "Too Many Calls At Once")
+        return None if self.accepting else (503, "Not Accepting Calls")
 
-    def _turned_away(self, invite: Invite, status: int, phrase: str) -> None:
+    def admit(self) -> tuple[int, str] | None:
+        """Like `closed`, for an INVITE: it counts."""
+        verdict = self.closed()
+        if verdict is None and not self._pace.admit(time.monotonic()):
+            verdict = 503, "Too Many Calls At Once"
+        return verdict
+
+    def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
+        """An INVITE was refused."""
         if self._on_refused is not None:
             self.to_loop(self._on_refused, uuid.uuid4().hex, invite, status, phrase)
 
-    def _digit(self, info: Invite, digit: str) -> bool:
-        """A digit came by INFO. False when it belongs to no call."""
-        call = next((call for call in self._calls.values() if call.owns(info)), None)
-        if call is not None:
-            call.emit(Dtmf(digit, DtmfMethod.INFO))
-        return call is not None
+    def knows(self, request: Invite) -> bool:
+        """Whether a request within a dialog belongs to a call that is up."""
+        return any(call.owns(request) for call in self._calls.values())
+
+    def pressed(self, info: Invite, digit: str) -> None:
+        """A digit came by INFO."""
+        for call in self._calls.values():
+            if call.owns(info):
+                call.emit(Dtmf(digit, DtmfMethod.INFO))
 
     def forget(self, call: PjCall) -> None:
         """The call is over. The object itself goes after its callback has returned, on this thread."""
@@ -259,18 +290,14 @@ class SipAgent:
         endpoint = pj.Endpoint()
         try:
             self._start(endpoint)
-        except (pj.Error, SipError, MediaError) as error:
+        except (pj.Error, SipError, MediaError, OSError, AttributeError) as error:
             reason = error.reason if isinstance(error, pj.Error) else str(error)
             self._destroy(endpoint)
             where = f"{self._sip.bind}:{self._sip.port}"
             self._started.set_exception(SipError(500, f"cannot start SIP on {where}: {clean(reason)}"))
             return
         while not self._stopping:
-            endpoint.libHandleEvents(POLL_MS)
-            self._bury()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._commands.get_nowait()()
+            self._turn(endpoint)
         self._hang_up_all(endpoint)
         self.clock.stop()
         self._doorman.leave()
@@ -278,6 +305,18 @@ class SipAgent:
         self._calls.clear()
         del self._account
         self._destroy(endpoint)
+
+    def _turn(self, endpoint: pj.Endpoint) -> None:
+        """One round: the network, then the commands. Nothing that goes wrong in one of them may end the thread."""
+        self._turned_s = time.monotonic()
+        try:
+            endpoint.libHandleEvents(POLL_MS)
+            self._bury()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._commands.get_nowait()()
+        except Exception:
+            log.exception("sip.round_failed")
 
     def _bury(self) -> None:
         """Drop the objects of calls that are over, but never one whose slot pjsua has given to a new call already.
@@ -287,21 +326,17 @@ class SipAgent:
         self._dead = [call for call in self._dead if call.isActive()]
 
     def _start(self, endpoint: pj.Endpoint) -> None:
-        _quiet_pjlib()
+        library = open_pjsua()
         endpoint.libCreate()
-        endpoint.libInit(self._endpoint_config())
-        transport = pj.TransportConfig()
-        transport.port = self._sip.port
-        transport.boundAddress = self._sip.bind
-        if self._sip.public_address:
-            transport.publicAddress = self._sip.public_address
-        endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        endpoint.libInit(endpoint_config(self._sip, self._media, self._log_file))
+        library.pjsip_tsx_set_timers(0, 0, 0, TRANSACTION_MS)
+        endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport_config(self._sip))
         note = self._choose_audio(endpoint)
         endpoint.libStart()
-        _allow_codecs(endpoint, self._sip.codecs)
+        allow_codecs(endpoint, self._sip.codecs)
         self._account = _PjAccount(self)
-        self._account.create(self._account_config())
-        self._doorman = Doorman(Path(pj_extension.__file__), self._verdict, self._turned_away, self._digit)
+        self._account.create(account_config(self._sip))
+        self._doorman = Doorman(EXTENSION, self)
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
         self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)
@@ -312,7 +347,7 @@ class SipAgent:
     def _choose_audio(self, endpoint: pj.Endpoint) -> str:
         """Direct stream access when every check passes, else the conference bridge and why."""
         try:
-            natives = Natives(Path(pj_extension.__file__))
+            natives = Natives(EXTENSION)
             problem = natives.check()
         except (OSError, AttributeError) as error:
             problem = str(error)
@@ -323,39 +358,6 @@ class SipAgent:
         # No device and no clock: nothing but our media clock reads or writes the streams.
         endpoint.audDevManager().setNoDev()
         return ""
-
-    def _endpoint_config(self) -> pj.EpConfig:
-        config = pj.EpConfig()
-        config.uaConfig.threadCnt = 0
-        config.uaConfig.mainThreadOnly = True
-        config.uaConfig.userAgent = self._sip.user_agent
-        config.logConfig.level = PJ_LOG_LEVEL
-        config.logConfig.consoleLevel = 0
-        config.logConfig.msgLogging = 0
-        if self._log_file is not None:
-            config.logConfig.filename = str(self._log_file)
-        media = config.medConfig
-        media.clockRate = 8000
-        media.audioFramePtime = 20
-        media.noVad = True
-        media.ecTailLen = 0
-        media.jbInit = media.jbMinPre = media.jbMaxPre = 0
-        media.jbMax = self._media.jitter_max_ms
-        media.sndAutoCloseTime = -1
-        return config
-
-    def _account_config(self) -> pj.AccountConfig:
-        config = pj.AccountConfig()
-        config.idUri = f"sip:{self._sip.user_agent.split('/')[0]}@{self._sip.bind}:{self._sip.port}"
-        rtp = config.mediaConfig.transportConfig
-        rtp.port = self._sip.rtp_first
-        rtp.portRange = self._sip.rtp_last - self._sip.rtp_first
-        rtp.boundAddress = self._sip.bind
-        if self._sip.public_address:
-            rtp.publicAddress = self._sip.public_address
-        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_DISABLED
-        config.mediaConfig.lockCodecEnabled = False
-        return config
 
     def _hang_up_all(self, endpoint: pj.Endpoint) -> None:
         for call in list(self._calls.values()):
@@ -371,12 +373,6 @@ class SipAgent:
             endpoint.libDestroy()
 
 
-def _quiet_pjlib() -> None:
-    """Until libInit has read the log settings pjlib writes everything to the terminal."""
-    library = open_library(Path(pj_extension.__file__), {"pj_log_set_level": (None, [ctypes.c_int])})
-    library.pj_log_set_level(PJ_LOG_LEVEL)
-
-
 def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
     # Silence must not be found between two packets that are merely long.
     silence_after_ms = max(media.silence_after_ms, 3 * ptime_ms)
@@ -386,18 +382,6 @@ def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
 def _as_sip_error(error: Exception) -> Exception:
     """What pjsua2 throws must not leave the pj thread, nor must a traceback, whose frames hold calls."""
     return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error.with_traceback(None)
-
-
-def _allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:
-    """Offer the named codecs in that order and nothing else (design §5: Speex, iLBC and GSM stay off)."""
-    wanted = {name.upper(): 250 - rank for rank, name in enumerate(codecs)}
-    found = 0
-    for codec in endpoint.codecEnum2():
-        priority = wanted.get(codec.codecId.split("/", 1)[0].upper(), 0)
-        found += bool(priority)
-        endpoint.codecSetPriority(codec.codecId, priority)
-    if not found:
-        raise MediaError(f"none of the codecs {', '.join(codecs)} is in this build of pjproject")
 
 
 def _own_parties(sip: SipConfig, uri: str) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """What a worker says to requests outside any dialog, before pjsua sees them.
 
-405 to what it does not serve, 503 when it is full or draining.
+405 to what it does not serve, 503 when it is full or draining, 481 to what only a dialog may ask. OPTIONS get the
+same 503, so that a dispatcher that probes sends its calls elsewhere.
 Why: a default pjsua answers SUBSCRIBE, MESSAGE and REGISTER of strangers (200, dialogs, memory, a published
 use-after-free), and refuses the call beyond its compiled limit with 486 without telling anyone. The doorman is a
 pjsip module between the dialog layer and pjsua: requests inside dialogs never reach it. A second one, before the
@@ -14,10 +15,15 @@ import ctypes
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
+
+import structlog
 
 from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.events import Invite
 from bridge.sip.headers import info_digit, parse_invite, tag_of
+
+log = structlog.get_logger(__name__)
 
 KEEPALIVE_PRIORITY = 24  # behind the transaction layer (16), before the UA layer (32)
 PRIORITY = (
@@ -25,16 +31,35 @@ PRIORITY = (
 )
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY"
 ALLOWED = frozenset(ALLOW.split(", "))
-RETRY_AFTER_S = "5"
+ONLY_IN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"})
+ABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"))  # RFC 3261 section 11.2
+RETRY_AFTER = ("Retry-After", "5")
+NO_SUCH_DIALOG = (481, "Call/Transaction Does Not Exist")
 MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
 _PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN; the packet lies near the start of pjsip_rx_data
 _SEARCH_BYTES = 400
 
 Verdict = tuple[int, str]
-Judge = Callable[[], Verdict | None]
-OnRefused = Callable[[Invite, int, str], None]
-OnDigit = Callable[[Invite, str], bool]
 _OnRequest = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+
+
+class House(Protocol):
+    """Whose door it is: the part of SipAgent the doorman asks and tells."""
+
+    def closed(self) -> Verdict | None:
+        """(status, phrase) while no call may come in."""
+
+    def admit(self) -> Verdict | None:
+        """(status, phrase) when this INVITE may not come in; else it counts as a call."""
+
+    def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
+        """An INVITE was refused; told once, however often it is sent."""
+
+    def knows(self, request: Invite) -> bool:
+        """Whether a request within a dialog belongs to a call that is up."""
+
+    def pressed(self, info: Invite, digit: str) -> None:
+        """An INFO brought a digit of a known call."""
 
 
 class _Text(ctypes.Structure):
@@ -87,21 +112,15 @@ _SIGNATURES: Signatures = {
 
 
 class Doorman:
-    """Stands at the door of one endpoint from `stand` to `leave`.
+    """Stands at the door of one endpoint from `stand` to `leave`."""
 
-    `judge()` says (status, phrase) when no call may come in now, else None. `on_refused` gets the INVITEs
-    turned away. `on_digit` gets an INFO's head and its digit; False: there is no such call.
-    """
-
-    def __init__(self, extension: Path, judge: Judge, on_refused: OnRefused, on_digit: OnDigit) -> None:
+    def __init__(self, extension: Path, house: House) -> None:
         self._library = open_library(extension, _SIGNATURES)
-        self._judge = judge
-        self._on_refused = on_refused
-        self._on_digit = on_digit
+        self._house = house
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._modules = (
-            _module(b"mod-doorman", PRIORITY, self._on_request),
-            _module(b"mod-keepalive", KEEPALIVE_PRIORITY, self._on_request_in_dialog),
+            _module(b"mod-doorman", PRIORITY, self._guarded(self._on_request)),
+            _module(b"mod-keepalive", KEEPALIVE_PRIORITY, self._guarded(self._on_request_in_dialog)),
         )
         self._endpoint: int | None = None
 
@@ -117,21 +136,33 @@ class Doorman:
             self._library.pjsip_endpt_unregister_module(self._endpoint, ctypes.byref(module))
 
     def lines_in_use(self) -> int:
-        """Pjsua's own count: a call whose peer does not answer our BYE holds its line for 32 s (RFC 3261, Timer F)."""
+        """Pjsua's own count: a call whose peer does not answer our BYE holds its line until Timer F."""
         return int(self._library.pjsua_call_get_count())
 
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
         method = _method(self._library.pjsip_rx_data_get_info(rdata))
-        if method not in ALLOWED:
+        if method == "INVITE":
+            return self._on_invite(rdata)
+        if method == "OPTIONS":
+            closed = self._house.closed()
+            self._respond(rdata, *closed or (200, "OK"), *((RETRY_AFTER,) if closed else ()), *ABILITIES)
+        elif method in ONLY_IN_DIALOGS:
+            self._respond(rdata, *NO_SUCH_DIALOG)
+        elif method not in ALLOWED:
             self._respond(rdata, 405, "Method Not Allowed", ("Allow", ALLOW))
-            return 1
-        verdict = self._judge() if method == "INVITE" else None
+        else:
+            return 0
+        return 1
+
+    def _on_invite(self, rdata: int) -> int:
+        verdict = self._house.admit()
         if verdict is None:
             return 0
-        status, phrase = verdict
-        self._respond(rdata, status, phrase, ("Retry-After", RETRY_AFTER_S))
-        self._report(rdata, status, phrase)
+        self._respond(rdata, *verdict, RETRY_AFTER)
+        invite = parse_invite(_packet(rdata, b"INVITE "))
+        if self._is_new(invite.sip_call_id):
+            self._house.turned_away(invite, *verdict)
         return 1
 
     def _on_request_in_dialog(self, rdata: int) -> int:
@@ -143,8 +174,12 @@ class Doorman:
         request = parse_invite(message)
         if not tag_of(request.headers.get("To", "")):
             return 0
-        status, phrase = (200, "OK") if method == "OPTIONS" else self._take_info(request, info_digit(message))
-        self._respond(rdata, status, phrase, ("Allow", ALLOW))
+        if not self._house.knows(request):
+            self._respond(rdata, *NO_SUCH_DIALOG)
+        elif method == "OPTIONS":
+            self._respond(rdata, 200, "OK", *ABILITIES)
+        else:
+            self._respond(rdata, *self._take_info(request, info_digit(message)), *ABILITIES)
         return 1
 
     def _take_info(self, request: Invite, digit: str | None) -> Verdict:
@@ -153,27 +188,43 @@ class Doorman:
             return 415, "Unsupported Media Type"
         if not digit:
             return 400, "Bad Request"
-        again = not self._is_new(f"{request.sip_call_id} {request.headers.get('CSeq', '')}")
-        known = again or self._on_digit(request, digit)
-        return (200, "OK") if known else (481, "Call/Transaction Does Not Exist")
+        if self._is_new(f"{request.sip_call_id} {request.headers.get('CSeq', '')}"):
+            self._house.pressed(request, digit)
+        return 200, "OK"
 
-    def _respond(self, rdata: int, status: int, phrase: str, header: tuple[str, str]) -> None:
-        reason, name, value = _text(phrase), _text(header[0]), _text(header[1])
+    def _guarded(self, on_request: Callable[[int], int]) -> Callable[[int], int]:
+        """A bug of ours costs one request its proper answer, and is seen in the log."""
+
+        def run(rdata: int) -> int:
+            try:
+                return on_request(rdata)
+            except Exception:
+                log.exception("sip.request_failed")
+                self._respond(rdata, 500, "Internal Server Error")
+                return 1
+
+        return run
+
+    def _respond(self, rdata: int, status: int, phrase: str, *fields: tuple[str, str]) -> None:
+        reason = _text(phrase)
         # A pool for each answer: what a flood allocates is gone again at once.
-        pool = self._library.pjsua_pool_create(b"doorman", 512, 512)
-        made = self._library.pjsip_generic_string_hdr_create(pool, ctypes.byref(name), ctypes.byref(value))
-        headers = _ListHead(made, made)
-        link = _ListHead.from_address(made)
-        link.previous = link.next = ctypes.addressof(headers)
+        pool = self._library.pjsua_pool_create(b"doorman", 1024, 512)
+        headers = _ListHead()
+        headers.previous = headers.next = ctypes.addressof(headers)
+        for name, value in fields:
+            self._append(headers, pool, _text(name), _text(value))
         self._library.pjsip_endpt_respond_stateless(
             self._endpoint, rdata, status, ctypes.byref(reason), ctypes.byref(headers), None
         )
         self._library.pj_pool_release(pool)
 
-    def _report(self, rdata: int, status: int, phrase: str) -> None:
-        invite = parse_invite(_packet(rdata, b"INVITE "))
-        if self._is_new(invite.sip_call_id):
-            self._on_refused(invite, status, phrase)
+    def _append(self, headers: _ListHead, pool: int, name: _Text, value: _Text) -> None:
+        """What pj_list_push_back does."""
+        made = self._library.pjsip_generic_string_hdr_create(pool, ctypes.byref(name), ctypes.byref(value))
+        link = _ListHead.from_address(made)
+        link.previous, link.next = headers.previous, ctypes.addressof(headers)
+        _ListHead.from_address(headers.previous).next = made
+        headers.previous = made
 
     def _is_new(self, key: str) -> bool:
         """Whether this request has not been seen before; it is from now on."""

@@ -6,6 +6,7 @@ is dialog.py's business, what a call does is the call's. Never touched off the p
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -34,6 +35,24 @@ from bridge.sip.port import ConferencePort, MediaClock
 
 log = structlog.get_logger(__name__)
 
+NOT_ANSWERED = 480  # Temporarily Unavailable: what a hang-up with success is before there was any
+GAVE_UP = {pj.PJSIP_EVENT_TIMER, pj.PJSIP_EVENT_TRANSPORT_ERROR}
+Callback = Callable[["PjCall", Any], None]
+
+
+def _guarded(callback: Callback) -> Callback:
+    """A callback that raises ends its call; pjsua2 would print the error and go on as if all had been done."""
+
+    @functools.wraps(callback)
+    def run(self: "PjCall", prm: Any) -> None:
+        try:
+            callback(self, prm)
+        except Exception:
+            log.exception("sip.callback_failed", call_id=self.leg.id, callback=callback.__name__)
+            self.agent.fail(self.leg.id, 500, "internal error", callback.__name__)
+
+    return run
+
 
 class CallOwner(Protocol):
     """The part of SipAgent a call needs."""
@@ -44,8 +63,8 @@ class CallOwner(Protocol):
     def to_loop(self, callback: Callable[..., None], *args: object) -> None:
         """Run `callback` on the asyncio loop."""
 
-    def later(self, action: Callable[[], None]) -> None:
-        """Run `action` on the pj thread, after the callback that is running has returned."""
+    def fail(self, leg_id: str, status: int, reason: str, what: str) -> None:
+        """End a call that cannot go on, after the callback that is running has returned."""
 
     def forget(self, call: "PjCall") -> None:
         """The call is over."""
@@ -66,10 +85,11 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         self.held = False
         self.codec = ""
         self.remote = ""
+        self.peer_sends = True
         self.stats = MediaStats()
         self.ended_by: tuple[HangUpBy, str] | None = None
+        self.failed_with: int | None = None
         self.conference: ConferencePort | None = None
-        self.rx_count_checked = False
 
     def emit(self, event: LegEvent) -> None:
         """Hand an event to the leg on the loop."""
@@ -83,6 +103,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         return not known or known == tag_of(request.headers.get("From", ""))
 
     # pjsua2 calls these by name; their names are its own
+    @_guarded
     def onCallState(self, prm: Any) -> None:  # noqa: N802
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_EARLY and info.role == pj.PJSIP_ROLE_UAC:
@@ -90,14 +111,20 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         elif info.state == pj.PJSIP_INV_STATE_CONFIRMED:
             self.emit(Confirmed())
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            by, reason = self.ended_by or (HangUpBy.CALLER, _reason_header(prm) or clean(info.lastReason))
-            self.emit(HungUp(by, info.lastStatusCode, reason, self.stats))
+            by, reason = self.ended_by or (_ended_by(prm), _reason_header(prm) or clean(info.lastReason))
+            self.agent.clock.remove(self.leg.audio)
             self.agent.forget(self)
+            self.emit(HungUp(by, self.failed_with or info.lastStatusCode, reason, self.stats))
 
+    @_guarded
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802, ARG002
         info = self.getInfo()  # kept by name: the media list points into it, and it goes with its last name
         media = next((m for m in info.media if m.type == pj.PJMEDIA_TYPE_AUDIO), None)
         if media is None:
+            return
+        if media.status == pj.PJSUA_CALL_MEDIA_ERROR:
+            self.agent.fail(self.leg.id, 488, "no media", "pjsua could not set up the stream")
+        if media.status in {pj.PJSUA_CALL_MEDIA_ERROR, pj.PJSUA_CALL_MEDIA_NONE}:
             return
         held = media.status == pj.PJSUA_CALL_MEDIA_REMOTE_HOLD or not media.dir & pj.PJMEDIA_DIR_ENCODING
         if held != self.held:
@@ -108,10 +135,13 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             audio.startTransmit(self.conference)
             self.conference.startTransmit(audio)
 
+    @_guarded
     def onStreamPreCreate(self, prm: Any) -> None:  # noqa: N802
         self.codec = prm.streamInfo.codecName
         self.remote = prm.streamInfo.remoteRtpAddress
+        self.peer_sends = bool(prm.streamInfo.dir & pj.PJMEDIA_DIR_DECODING)
 
+    @_guarded
     def onStreamCreated(self, prm: Any) -> None:  # noqa: N802
         ptime_ms = 20
         natives = self.agent.natives
@@ -119,23 +149,25 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             try:
                 stream = natives.open(prm.stream)
             except OSError as error:
-                reason = f"no access to the RTP stream: {error}"
-                self.agent.later(lambda: self.end(HangUpBy.BRIDGE, 500, reason))
+                self.agent.fail(self.leg.id, 500, "media failed", f"no access to the RTP stream: {error}")
                 return
             ptime_ms = stream.ptime_ms
             self.leg.audio.attach(stream)
+            self.agent.clock.add(self.leg.audio)
         elif self.conference is None:
             self.conference = ConferencePort(self.leg.audio)
             self.conference.create(self.leg.id)
-        self.agent.clock.add(self.leg.audio)
-        self.emit(MediaStarted(self.codec, ptime_ms, self.remote, natives is not None))
+        self.emit(MediaStarted(self.codec, ptime_ms, self.remote, natives is not None, self.peer_sends))
 
+    @_guarded
     def onStreamDestroyed(self, prm: Any) -> None:  # noqa: N802, ARG002
-        self.read_stats()
-        self.agent.clock.remove(self.leg.audio)
+        # First of all: pjmedia frees the stream when this returns. The port stays with the clock, which measures
+        # the time without a stream for the recording.
         self.leg.audio.detach()
+        self.read_stats()
         self.emit(MediaStopped())
 
+    @_guarded
     def onDtmfDigit(self, prm: Any) -> None:  # noqa: N802
         info = prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO
         self.emit(Dtmf(clean(prm.digit, 1), DtmfMethod.INFO if info else DtmfMethod.RFC4733))
@@ -144,17 +176,31 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def respond(self, status: int) -> None:
         """Send a provisional or 2xx response to the INVITE."""
+        if status == 200 and self.agent.natives is not None:
+            self.agent.clock.add(
+                self.leg.audio
+            )  # time passes for the recording even without a stream (inactive)
         self.answer(call_parameters(status))
 
     def end(self, by: HangUpBy, status: int, reason: str) -> None:
-        """BYE, CANCEL or a final response, whichever fits, with the cause in a Reason header (RFC 3326)."""
+        """BYE, CANCEL or a final response, whichever fits, with the cause in a Reason header (RFC 3326).
+
+        A success (2xx) before the answer is 480: pjsip would send 200 OK, which answers the call, and then BYE.
+        """
         self.ended_by = (by, reason)
         self.read_stats()
         text = clean(reason, 80).replace('"', "'")
         try:
+            if status < 300 and self.getInfo().state < pj.PJSIP_INV_STATE_CONNECTING:
+                status = NOT_ANSWERED
             self.hangup(call_parameters(status, "", {"Reason": f'SIP;cause={status};text="{text}"'}))
         except pj.Error as error:
             log.warning("sip.hang_up_failed", leg=self.leg.id, reason=clean(error.reason))
+
+    def fail(self, status: int, reason: str) -> None:
+        """End a call that cannot go on; `status` is what the record says."""
+        self.failed_with = status
+        self.end(HangUpBy.BRIDGE, status, reason)
 
     def send_digits(self, digits: str, method: DtmfMethod) -> None:
         """Send keypad digits as RFC 4733 events in the RTP stream, or as SIP INFO."""
@@ -210,6 +256,11 @@ def call_parameters(
         header.hValue = value
         prm.txOption.headers.append(header)
     return prm
+
+
+def _ended_by(prm: Any) -> HangUpBy:
+    """Whether the peer ended the call or our own stack gave up on it: no ACK, no answer, a transport error."""
+    return HangUpBy.NETWORK if prm.e.body.tsxState.type in GAVE_UP else HangUpBy.CALLER
 
 
 def _reason_header(prm: Any) -> str:
