@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
-from bridge.sip.pjcall import _reason_header, call_parameters
+import pjsua2 as pj
+import pytest
+
+from bridge.sip.events import HangUpBy
+from bridge.sip.pjcall import _ended_by, _reason_header, call_parameters
 
 
 def with_message(text):
@@ -30,3 +34,17 @@ def test_the_reason_is_read_from_the_head_only():
 
 def test_an_end_without_a_message_has_no_reason():
     assert _reason_header(SimpleNamespace()) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "by"),
+    [
+        (pj.PJSIP_EVENT_RX_MSG, HangUpBy.CALLER),
+        (pj.PJSIP_EVENT_TX_MSG, HangUpBy.CALLER),  # our 487, which answers the caller's CANCEL
+        (pj.PJSIP_EVENT_TIMER, HangUpBy.NETWORK),
+        (pj.PJSIP_EVENT_TRANSPORT_ERROR, HangUpBy.NETWORK),
+    ],
+)
+def test_a_stack_that_gave_up_is_not_the_caller(kind, by):
+    event = SimpleNamespace(body=SimpleNamespace(tsxState=SimpleNamespace(type=kind)))
+    assert _ended_by(SimpleNamespace(e=event)) is by
