@@ -11,7 +11,7 @@ NAMED_BY_THE_PROTOCOL = {
     "bridge/sim/protocol.py": "one class a wire object, named after it",
 }
 """Modules whose public names are explained by the API reference named at their head."""
-LONG = {"bridge/call/call.py", "bridge/sim/conversation.py"}
+LONG = {"bridge/call/call.py"}
 """Files still to be split; this set only shrinks."""
 MODULES = sorted(path for path in (ROOT / "bridge").rglob("*.py") if path.stat().st_size)
 

@@ -25,7 +25,7 @@ MACHINES = {
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
     "bridge.media.resample", "bridge.media.tape",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
-    "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.session",
+    "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
     "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace",
     "bridge.supervision",

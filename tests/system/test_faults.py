@@ -8,13 +8,14 @@ from contextlib import AsyncExitStack
 import pytest
 
 from bridge.dialplan.plan import AgentStep, HangUpStep, PlayStep
+from bridge.ports import free_tcp_port
 from bridge.records.cdr import fold
 from tests.fakes.rawphone import LOUD, raw_phone
 from tests.fakes.realtime_server import tone
 from tests.fakes.worker_process import plan_of, running_worker
 
 pytestmark = pytest.mark.system
-NOBODY = "ws://127.0.0.1:1/v1/realtime"
+NOBODY = f"ws://127.0.0.1:{free_tcp_port('127.0.0.1')}/v1/realtime"
 
 
 def prompt(folder, ms=300):
