@@ -3,11 +3,11 @@
     supervisor ──starts──► worker ◄──link──► control
                              └ SipAgent ─► Call (one task each) ─► Realtime session
 
-Configuration comes from the supervisor as JSON, the plan from control over the link (or, while control is
-away, from the
-file control wrote last). Without a plan, and while draining, INVITEs get 503. SIGTERM drains: no new calls,
-the running ones
-end by themselves or at the drain deadline. Nothing here imports the control plane's packages: a worker stays small.
+Configuration comes from the supervisor as JSON, the plan from control over the link (or, while control is away, from
+the file control wrote last). Without a plan, and while draining, INVITEs get 503. SIGTERM drains: no new calls, the
+running ones end by themselves or at the drain deadline. A bug in one call ends that call; a SIP thread or a media
+clock that is dead ends the process with status 1, so that the supervisor starts another. Nothing here imports the
+control plane's packages: a worker stays small.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -26,7 +27,7 @@ from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
-from bridge.errors import BridgeError, LinkError
+from bridge.errors import BridgeError, LinkError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
 from bridge.media.recorder import RecorderThread
 from bridge.realtime.usage import load_prices
@@ -41,6 +42,8 @@ BOOT_VARIABLE = "BRIDGE_BOOT"  # the supervisor's name for this life of the proc
 SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much instead of 5 ms (design §2)
 STOP_WAIT_S = 3.0
 DELIVERY_WAIT_S = 2.0
+HEALTH_CHECK_S = 1.0
+SICK_CHECKS = 2  # in a row: a process that was stopped for a while looks sick when it wakes, but only once
 
 
 class Worker:
@@ -86,6 +89,7 @@ class Worker:
             link = self._tasks.create_task(self._link.run())
             self._agent.listen(self._incoming, self._refused)
             ready = self._tasks.create_task(self._say_ready())
+            watch = self._tasks.create_task(watch_health(self._agent))
             try:
                 await self._draining.wait()
             finally:
@@ -94,6 +98,7 @@ class Worker:
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)
             link.cancel()
+            watch.cancel()
 
     async def _say_ready(self) -> None:
         """Tell the supervisor, which reads our standard output, that a call would be taken now."""
@@ -106,16 +111,22 @@ class Worker:
     def _incoming(self, leg: Leg) -> None:
         plan = self._plan
         if plan is None:
-            self._tasks.create_task(self._turn_away(leg))
+            self._tasks.create_task(contained(self._turn_away(leg), leg.id))
             return
-        call = Call(leg, plan, self._deps)
+        try:
+            call = Call(leg, plan, self._deps)
+        except Exception:
+            log.exception("call.unusable", call_id=leg.id)
+            self._tasks.create_task(contained(leg.hang_up(HangUpBy.BRIDGE, 500, "internal error"), leg.id))
+            return
         self._calls[call.id] = call
         self._idle.clear()
         self._tasks.create_task(self._carry(call), name=f"call-{call.id[:8]}")
 
     async def _carry(self, call: Call) -> None:
         try:
-            await call.run()
+            if not await contained(call.run(), call.id):
+                await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
             if not self._calls:
@@ -165,14 +176,14 @@ class Worker:
         except TimeoutError:
             log.warning("worker.drain_deadline", calls=len(self._calls))
             for call in tuple(self._calls.values()):
-                await call.hang_up(503, "shutdown", "the drain deadline passed")
+                await contained(call.hang_up(503, "shutdown", "the drain deadline passed"), call.id)
             async with asyncio.timeout(STOP_WAIT_S):
                 await self._idle.wait()
 
     def _hang_up(self, call_id: str, reason: str) -> None:
         call = self._calls.get(call_id)
         if call is not None:
-            self._tasks.create_task(call.hang_up(200, reason, "asked by control"))
+            self._tasks.create_task(contained(call.hang_up(200, reason, "asked by control"), call_id))
 
     def _facts(self) -> Mapping[str, Any]:
         agent = getattr(self, "_agent", None)
@@ -195,10 +206,39 @@ class Worker:
             log.info("plan.none_on_disk", path=str(path))
 
 
+async def contained(work: Awaitable[object], call_id: str) -> bool:
+    """Do what belongs to one call. A bug in it is that call's end, not that of the calls beside it; False then."""
+    try:
+        await work
+    except Exception:
+        log.exception("call.crashed", call_id=call_id)
+        return False
+    return True
+
+
+class Patient(Protocol):
+    """The part of SipAgent that `watch_health` looks at."""
+
+    def problem(self, now: float) -> str:
+        """What makes it useless; "" while it works."""
+
+
+async def watch_health(agent: Patient, every_s: float = HEALTH_CHECK_S) -> None:
+    """Raises SipError as soon as the SIP agent is of no more use; the process must be replaced then."""
+    sick = 0
+    while True:
+        await asyncio.sleep(every_s)
+        problem = agent.problem(time.monotonic())
+        sick = sick + 1 if problem else 0
+        if sick == SICK_CHECKS:
+            log.critical("worker.unhealthy", reason=problem)
+            raise SipError(500, problem)
+
+
 def main() -> int:
     """`python -m bridge worker`: configuration as one line of JSON on standard input.
 
-    Exit status 1: could not start.
+    Exit status 1: could not start, or cannot go on.
     """
     config = WorkerConfig.from_json(sys.stdin.readline())
     configure(config.log.level, config.log.format, redact=config.log.redact, process=config.name)
@@ -208,7 +248,8 @@ def main() -> int:
         asyncio.run(Worker(config).run())
     except* BridgeError as group:
         log.error("worker.failed", reason="; ".join(str(error) for error in group.exceptions))  # noqa: TRY400
-        return_code = 1
-    else:
-        return_code = 0
-    return return_code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not by return: what a dead pj thread left behind aborts the process when another thread clears it away.
+        os._exit(1)
+    return 0
