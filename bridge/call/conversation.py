@@ -164,11 +164,15 @@ class Conversation:
         while True:
             message = await self._transport.recv()
             now = time.monotonic()
-            for event in self._session.receive(message, now):
+            events = self._session.receive(message, now)
+            for event in events:
                 handler = _HANDLERS.get(type(event))
                 if handler is not None:
                     handler(self, event, now)
-            self._outgoing.set()
+            if len(events) != 1 or not isinstance(
+                events[0], rt.AudioDelta
+            ):  # audio alone gives nothing to send
+                self._outgoing.set()
 
     async def _send_wishes(self) -> None:
         while True:
@@ -328,6 +332,7 @@ class Conversation:
         waiting = deque([event])
         while waiting:
             for action in self._turn.receive(waiting.popleft(), now):
+                self._outgoing.set()
                 match action:
                     case ClearPlayout():
                         cleared = self._audio.clear()
@@ -354,7 +359,6 @@ class Conversation:
                             dropped_ms=action.dropped_ms,
                             stop_ms=round((time.monotonic() - now + action.stop_s) * 1000, 1),
                         )
-        self._outgoing.set()
 
     def _await_answer(self, now: float) -> None:
         """It is the model's turn, unless the caller speaks: then the end of those words is waited for."""

@@ -34,6 +34,7 @@ from bridge.realtime.failures import ERROR_KINDS, close_kind, http_kind
 from bridge.realtime.wire import message_text, part, text
 
 ABNORMAL = 1006
+SMALL_FRAME = 4096  # far below any `max_write_bytes`; an append of 20 ms has 1.3 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class WebSocketTransport:
     async def send(self, frame: str) -> None:
         """One text frame; waits while the peer does not take what was sent before, `send_s` at most."""
         try:
+            if len(frame) <= SMALL_FRAME and not self._connection.transport.get_write_buffer_size():
+                # Nothing waits to be sent, so this one cannot wait: no timer for fifty frames a second and call.
+                await self._connection.send(frame)
+                return
             async with asyncio.timeout(self._deadlines.send_s):
                 await self._connection.send(frame)
         except TimeoutError as error:

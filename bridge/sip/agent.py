@@ -45,10 +45,11 @@ from bridge.sip.endpoint import (
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
 from bridge.sip.leg import Leg
+from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
-from bridge.sip.port import AudioPort, MediaClock
+from bridge.sip.port import AudioPort
 from bridge.sip.waker import Waker
 
 log = structlog.get_logger(__name__)

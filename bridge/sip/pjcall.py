@@ -30,8 +30,9 @@ from bridge.sip.events import (
 )
 from bridge.sip.headers import clean, reason_text, tag_of
 from bridge.sip.leg import Leg
+from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives
-from bridge.sip.port import ConferencePort, MediaClock
+from bridge.sip.port import ConferencePort
 
 log = structlog.get_logger(__name__)
 

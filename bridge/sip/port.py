@@ -1,19 +1,17 @@
-"""The audio of one leg, and the clock that moves it.
+"""The audio of one leg: caller audio out, agent audio in.
 
     RTP ─► pjmedia jitter buffer ─► NativeStream.read ─► Dejitter ─► Intake ─► asyncio loop (read)
     RTP ◄─ pjmedia encoder ◄─────── NativeStream.write ◄─ Playout.pull ◄────── asyncio loop (play, clear)
 
-`MediaClock` is one thread for all legs of a worker: it wakes at absolute times every `tick_ms`, takes whatever
-audio has come
-in (the uplink waits for no clock) and hands out one packet of playout audio every ptime (that is the playout
-clock). It
-copies bytes and returns: no log, no await, no SIP call, no lock but the port's own, held for microseconds
-because the loop
-pushes and clears while the clock pulls.
+The media clock (mediaclock.py) ticks the port: it takes whatever audio has come in (the uplink waits for no
+clock) and hands
+out one packet of playout audio every ptime (that is the playout clock). A tick copies bytes and returns: no
+log, no await,
+no SIP call, no lock but the port's own, held for microseconds because the loop pushes and clears while the
+clock pulls.
 
 Where the native path is not available (see natives.py) `ConferencePort` moves the same frames through pjsua2's
-conference
-bridge: slower, same behaviour. pjsua2 is imported only here, in agent.py and in pjcall.py.
+conference bridge: slower, same behaviour. pjsua2 is imported only here, in agent.py and in pjcall.py.
 """
 
 import asyncio
@@ -21,7 +19,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pjsua2 as pj
 
@@ -30,21 +27,10 @@ from bridge.media.frame import FRAME_BYTES, FRAME_MS, SILENCE
 from bridge.media.intake import Intake
 from bridge.media.playout import Cleared, Playout, PlayoutEvent
 from bridge.media.tape import Tap, Tape
+from bridge.sip.mediaclock import MAX_LATE_S, wake
 from bridge.sip.natives import NativeStream
 
-MAX_LATE_S = 0.2  # a clock later than this starts anew instead of sending the backlog as a burst
 MAX_RECORDED_GAP_FRAMES = 3000  # of a stall, at most a minute of silence goes into the recording
-STILL_S = 2.0  # a clock that has ports and did not tick for so long will not tick again
-
-
-@dataclass(slots=True)
-class ClockStats:
-    """Lateness of the media clock in seconds, since the last reading."""
-
-    ticks: int = 0
-    late_ticks: int = 0
-    max_late_s: float = 0.0
-    restarts: int = 0
 
 
 class AudioPort:
@@ -74,6 +60,7 @@ class AudioPort:
         self._ungiven = b""
         self._readable = asyncio.Event()
         self._played = asyncio.Event()
+        self._wake_wanted = False
         self._wake_scheduled = False
         self._playing = False
         self._paused = False
@@ -169,10 +156,13 @@ class AudioPort:
         """Caller audio that is not in the recording, because it came late or in too large a burst."""
         return self._tape.dropped_ms if self._tape is not None else 0
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let those who wait see what the media thread did. Each event wakes a task: none is set for nothing."""
         self._wake_scheduled = False
-        self._readable.set()
-        self._played.set()
+        if self._intake.queued_ms:
+            self._readable.set()
+        if self._playout.has_events:
+            self._played.set()
 
     # ---- the pj thread's side --------------------------------------------------------------------------------
 
@@ -248,7 +238,7 @@ class AudioPort:
             self._intake.push(frame)
             if self._tape is not None:
                 self._tape.hear(frame)
-        self._wake_loop()
+        self._wake_wanted = True
 
     def take(self) -> bytes:
         """The 20 ms that are due to the caller now. Lock held."""
@@ -256,7 +246,7 @@ class AudioPort:
             return SILENCE
         frame = SILENCE if self._paused else self._playout.pull()
         if self._playout.has_events:
-            self._wake_loop()
+            self._wake_wanted = True
         self._record(frame)
         return frame
 
@@ -264,101 +254,17 @@ class AudioPort:
         if self._playing and self._tape is not None:
             self._tape.speak(agent)
 
-    def _wake_loop(self) -> None:
-        if not self._wake_scheduled:
-            self._wake_scheduled = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is on its way out
-                self._loop.call_soon_threadsafe(self._wake)
+    def wants_wake(self) -> bool:
+        """Whether the loop has something to see that it was not told of yet. True once for each wake."""
+        wants = self._wake_wanted and not self._wake_scheduled
+        self._wake_wanted = False
+        self._wake_scheduled = self._wake_scheduled or wants
+        return wants
 
-
-class MediaClock:
-    """The thread that ticks every attached port. It sleeps without ticks while no leg has media.
-
-    A port that raises is ticked no more and told so by its `on_failure`; the others do not notice.
-    """
-
-    def __init__(self, tick_ms: int, register_thread: Callable[[str], None]) -> None:
-        self._tick_s = tick_ms / 1000
-        self._register_thread = register_thread
-        self._ports: tuple[AudioPort, ...] = ()
-        self._change = threading.Lock()
-        self._ticked_s = time.monotonic()
-        self._work = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="media-clock", daemon=True)
-        self.stats = ClockStats()
-
-    def start(self) -> None:
-        """Start the thread; pjlib must be initialised."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread and wait for it: afterwards no stream is touched."""
-        self._stopping = True
-        self._work.set()
-        self._thread.join(timeout=1)
-
-    def add(self, port: AudioPort) -> None:
-        """Tick `port` from now on; idempotent."""
-        with self._change:
-            if not self._ports:
-                self._ticked_s = time.monotonic()
-            if not any(other is port for other in self._ports):
-                self._ports = (*self._ports, port)
-        self._work.set()
-
-    def remove(self, port: AudioPort) -> None:
-        """Tick `port` no more; idempotent."""
-        with self._change:
-            self._ports = tuple(other for other in self._ports if other is not port)
-
-    def problem(self, now: float) -> str:
-        """What is wrong with the thread at monotonic `now`; "" when nothing is. Any thread."""
-        if not self._thread.is_alive():
-            return "the media clock is dead"
-        still_s = now - self._ticked_s
-        return (
-            f"the media clock stands still for {still_s:.1f} s" if self._ports and still_s > STILL_S else ""
-        )
-
-    def _run(self) -> None:
-        self._register_thread("media-clock")
-        due = time.monotonic()
-        while not self._stopping:
-            if not self._ports:
-                self._work.clear()
-                if not self._ports:
-                    self._work.wait()
-                due = time.monotonic()
-            due += self._tick_s
-            now = time.monotonic()
-            if due > now:
-                time.sleep(due - now)
-                now = time.monotonic()
-            due = self._account(now, due)
-            for port in self._ports:
-                self._tick(port, now)
-            self._ticked_s = now
-
-    def _tick(self, port: AudioPort, now: float) -> None:
-        try:
-            port.tick(now)
-        except Exception as error:  # noqa: BLE001  # whatever it is must cost one call, not all of the worker
-            self.remove(port)
-            if port.on_failure is not None:
-                port.on_failure(repr(error))
-
-    def _account(self, now: float, due: float) -> float:
-        """Count lateness; a clock that is hopelessly late starts anew. Returns the deadline in force."""
-        late = now - due
-        self.stats.ticks += 1
-        self.stats.max_late_s = max(self.stats.max_late_s, late)
-        if late > self._tick_s:
-            self.stats.late_ticks += 1
-        if late > MAX_LATE_S:
-            self.stats.restarts += 1
-            return now
-        return due
+    def call_loop(self, callback: Callable[..., None], *args: object) -> None:
+        """Run `callback` on the loop. Any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is on its way out
+            self._loop.call_soon_threadsafe(callback, *args)
 
 
 class ConferencePort(pj.AudioMediaPort):  # type: ignore[misc]  # pjsua2 has no types
@@ -378,6 +284,7 @@ class ConferencePort(pj.AudioMediaPort):  # type: ignore[misc]  # pjsua2 has no 
         """Pjmedia wants 20 ms for the caller."""
         with self._port._lock:  # noqa: SLF001  # the fallback is part of the port
             pcm = self._port.take()
+        wake((self._port,))
         frame.type = pj.PJMEDIA_FRAME_TYPE_AUDIO
         frame.buf = pj.ByteVector(pcm)
         frame.size = len(pcm)
@@ -390,3 +297,4 @@ class ConferencePort(pj.AudioMediaPort):  # type: ignore[misc]  # pjsua2 has no 
         with self._port._lock:  # noqa: SLF001  # the fallback is part of the port
             self._port.last_rx_s = time.monotonic()
             self._port.give(pcm)
+        wake((self._port,))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from bridge import worker
-from bridge.sip.port import MediaClock
+from bridge.sip.mediaclock import MediaClock
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from bridge.media.intake import Intake
 from bridge.media.playout import Playout
 from bridge.sip.events import Confirmed, HangUpBy, HungUp, Invite, MediaStarted, MediaStats, Party, SdpFacts
 from bridge.sip.leg import Leg
+from bridge.sip.mediaclock import wake
 from bridge.sip.port import AudioPort
 
 TICK_S = 0.005
@@ -135,6 +136,7 @@ class FakeLine:
         """5 ms pass on the media clock."""
         self.now += TICK_S
         self.port.tick(self.now)
+        wake((self.port,))
 
     async def advance(self, ms, speech=None):
         """Time passes; with `speech` the caller sends a packet of it every 20 ms."""

@@ -7,7 +7,8 @@ import pytest
 from bridge.media.frame import FRAME_BYTES, SILENCE
 from bridge.media.playout import ItemFinished, ItemStarted
 from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES
-from bridge.sip.port import MAX_LATE_S, STILL_S, AudioPort, ConferencePort, MediaClock
+from bridge.sip.mediaclock import MAX_LATE_S, wake
+from bridge.sip.port import ConferencePort
 from tests.fakes.line import FakeStream, frame, make_port, settle
 
 GUARD_S = 5.0
@@ -17,6 +18,7 @@ def ticking(port, start_s, ms, every_ms=5):
     """Tick like the media clock; returns the time afterwards."""
     for number in range(1, ms // every_ms + 1):
         port.tick(start_s + number * every_ms / 1000)
+        wake((port,))
     return start_s + ms / 1000
 
 
@@ -38,6 +40,7 @@ class Attached:
         """The clock comes once, `ms` later."""
         self.now += ms / 1000
         self.port.tick(self.now)
+        wake((self.port,))
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ async def test_a_cancelled_read_loses_nothing(line):
 async def test_one_wake_up_serves_many_frames(line):
     calls = []
     port = line.port
-    port._loop = type("Loop", (), {"call_soon_threadsafe": lambda self, callback: calls.append(callback)})()
+    port._loop = type("Loop", (), {"call_soon_threadsafe": lambda self, *call: calls.append(call)})()
     for _ in range(3):
         line.stream.arrive(frame(1))
         line.clock(5)
@@ -128,7 +131,7 @@ async def test_one_wake_up_serves_many_frames(line):
 
 
 async def test_a_closed_loop_does_not_hurt_the_media_thread(line):
-    def closed(self, callback):
+    def closed(self, callback, *args):
         raise RuntimeError("Event loop is closed")
 
     line.port._loop = type("Loop", (), {"call_soon_threadsafe": closed})()
@@ -360,108 +363,3 @@ async def test_the_conference_way_moves_the_same_frames(line):
     heard.size = 0
     slow.onFrameReceived(heard)
     assert drain(line.port) == []
-
-
-# ---- the clock -----------------------------------------------------------------------------------------------
-
-
-class TickedPort(AudioPort):
-    """Counts its ticks, and says when there were enough."""
-
-    def __init__(self, enough):
-        self.times = []
-        self.enough = enough
-        self.reached = threading.Event()
-
-    def tick(self, now):
-        self.times.append(now)
-        if len(self.times) >= self.enough:
-            self.reached.set()
-
-
-@pytest.fixture
-def clock():
-    registered = []
-    clock = MediaClock(5, registered.append)
-    clock.start()
-    yield clock
-    clock.stop()
-    assert registered == ["media-clock"]
-
-
-def test_the_clock_ticks_every_port_until_it_is_removed(clock):
-    ports = [TickedPort(10), TickedPort(10)]
-    for port in ports:
-        clock.add(port)
-    assert all(port.reached.wait(GUARD_S) for port in ports)
-    for port in ports:
-        clock.remove(port)
-    clock.stop()
-    assert not clock._thread.is_alive()
-
-
-def test_ticks_come_at_absolute_times(clock):
-    port = TickedPort(40)
-    clock.add(port)
-    assert port.reached.wait(GUARD_S)
-    clock.remove(port)
-    span = port.times[39] - port.times[0]
-    assert span >= 0.9 * 39 * 0.005
-
-
-def test_the_clock_sleeps_while_there_is_nothing_to_do(clock):
-    port = TickedPort(1)
-    clock.add(port)
-    assert port.reached.wait(GUARD_S)
-    clock.remove(port)
-    again = TickedPort(1)
-    clock.add(again)
-    assert again.reached.wait(GUARD_S)
-
-
-def test_a_port_that_fails_costs_no_other_port_its_ticks(clock):
-    class BadPort(AudioPort):
-        def __init__(self):
-            self.on_failure = None
-
-        def tick(self, now):
-            raise ZeroDivisionError
-
-    failures = []
-    told = threading.Event()
-    good, silent, bad = TickedPort(30), BadPort(), BadPort()
-    bad.on_failure = lambda what: (failures.append(what), told.set())
-    for port in (silent, bad, good):
-        clock.add(port)
-    assert told.wait(GUARD_S)
-    assert good.reached.wait(GUARD_S)
-    assert clock._ports == (good,)
-    assert failures == ["ZeroDivisionError()"]
-    assert clock.problem(time.monotonic()) == ""
-
-
-def test_a_port_added_twice_is_ticked_once(clock):
-    port = TickedPort(1)
-    clock.add(port)
-    clock.add(port)
-    assert clock._ports == (port,)
-
-
-def test_a_clock_that_stands_still_is_a_problem_only_while_it_has_ports(clock):
-    later = time.monotonic() + STILL_S + 1
-    assert clock.problem(later) == ""
-    clock.add(TickedPort(1))
-    assert "stands still" in clock.problem(time.monotonic() + STILL_S + 1)
-    clock.stop()
-    assert clock.problem(time.monotonic()) == "the media clock is dead"
-
-
-def test_lateness_is_counted_and_a_hopeless_clock_starts_anew():
-    clock = MediaClock(5, str)
-    assert clock._account(10.001, 10.0) == 10.0
-    assert clock.stats.late_ticks == 0
-    assert clock._account(10.006, 10.0) == 10.0
-    assert clock.stats.late_ticks == 1
-    assert clock._account(10.0 + MAX_LATE_S + 1, 10.0) == 10.0 + MAX_LATE_S + 1
-    assert (clock.stats.ticks, clock.stats.restarts) == (3, 1)
-    assert clock.stats.max_late_s == pytest.approx(MAX_LATE_S + 1)

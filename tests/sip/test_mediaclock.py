@@ -1,0 +1,144 @@
+import threading
+import time
+
+import pytest
+
+from bridge.sip.mediaclock import MAX_LATE_S, STILL_S, MediaClock, wake
+
+GUARD_S = 5.0
+
+
+class TickedPort:
+    """Counts its ticks, and says when there were enough."""
+
+    def __init__(self, enough):
+        self.times = []
+        self.enough = enough
+        self.reached = threading.Event()
+        self.on_failure = None
+
+    def wants_wake(self):
+        return False
+
+    def tick(self, now):
+        self.times.append(now)
+        if len(self.times) >= self.enough:
+            self.reached.set()
+
+
+@pytest.fixture
+def clock():
+    registered = []
+    clock = MediaClock(5, registered.append)
+    clock.start()
+    yield clock
+    clock.stop()
+    assert registered == ["media-clock"]
+
+
+def test_the_clock_ticks_every_port_until_it_is_removed(clock):
+    ports = [TickedPort(10), TickedPort(10)]
+    for port in ports:
+        clock.add(port)
+    assert all(port.reached.wait(GUARD_S) for port in ports)
+    for port in ports:
+        clock.remove(port)
+    clock.stop()
+    assert not clock._thread.is_alive()
+
+
+def test_ticks_come_at_absolute_times(clock):
+    port = TickedPort(40)
+    clock.add(port)
+    assert port.reached.wait(GUARD_S)
+    clock.remove(port)
+    span = port.times[39] - port.times[0]
+    assert span >= 0.9 * 39 * 0.005
+
+
+def test_the_clock_sleeps_while_there_is_nothing_to_do(clock):
+    port = TickedPort(1)
+    clock.add(port)
+    assert port.reached.wait(GUARD_S)
+    clock.remove(port)
+    again = TickedPort(1)
+    clock.add(again)
+    assert again.reached.wait(GUARD_S)
+
+
+def test_a_port_that_fails_costs_no_other_port_its_ticks(clock):
+    class BadPort(TickedPort):
+        def tick(self, now):
+            raise ZeroDivisionError
+
+    failures = []
+    told = threading.Event()
+    good, silent, bad = TickedPort(30), BadPort(1), BadPort(1)
+    bad.on_failure = lambda what: (failures.append(what), told.set())
+    for port in (silent, bad, good):
+        clock.add(port)
+    assert told.wait(GUARD_S)
+    assert good.reached.wait(GUARD_S)
+    assert clock._ports == (good,)
+    assert failures == ["ZeroDivisionError()"]
+    assert clock.problem(time.monotonic()) == ""
+
+
+def test_a_port_added_twice_is_ticked_once(clock):
+    port = TickedPort(1)
+    clock.add(port)
+    clock.add(port)
+    assert clock._ports == (port,)
+
+
+def test_a_clock_that_stands_still_is_a_problem_only_while_it_has_ports(clock):
+    later = time.monotonic() + STILL_S + 1
+    assert clock.problem(later) == ""
+    clock.add(TickedPort(1))
+    assert "stands still" in clock.problem(time.monotonic() + STILL_S + 1)
+    clock.stop()
+    assert clock.problem(time.monotonic()) == "the media clock is dead"
+
+
+def test_lateness_is_counted_and_a_hopeless_clock_starts_anew():
+    clock = MediaClock(5, str)
+    assert clock._account(10.001, 10.0) == 10.0
+    assert clock.stats.late_ticks == 0
+    assert clock._account(10.006, 10.0) == 10.0
+    assert clock.stats.late_ticks == 1
+    assert clock._account(10.0 + MAX_LATE_S + 1, 10.0) == 10.0 + MAX_LATE_S + 1
+    assert (clock.stats.ticks, clock.stats.restarts) == (3, 1)
+    assert clock.stats.max_late_s == pytest.approx(MAX_LATE_S + 1)
+
+
+class WaitingPort:
+    """Has something for the loop."""
+
+    def __init__(self, calls, wants=True):
+        self.calls = calls
+        self.wants = wants
+
+    def wants_wake(self):
+        return self.wants
+
+    def call_loop(self, callback, *args):
+        self.calls.append((callback, args))
+
+    def wake(self):
+        self.calls.append(self)
+
+
+def test_one_wake_of_the_loop_serves_all_ports_of_a_tick():
+    calls = []
+    first, second, idle = WaitingPort(calls), WaitingPort(calls), WaitingPort(calls, wants=False)
+    wake((idle, first, second))
+    (callback, args), *more = calls
+    assert not more
+    callback(*args)
+    assert calls[1:] == [first, second]
+
+
+def test_a_tick_without_news_wakes_nobody():
+    calls = []
+    wake((WaitingPort(calls, wants=False),))
+    assert calls == []
