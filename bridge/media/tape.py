@@ -17,6 +17,7 @@ from bridge.media.frame import FRAME_MS, SILENCE
 
 DELAY_FRAMES = 2
 MAX_FRAMES = 15
+MAX_GAP_FRAMES = 3000  # of a stall, at most a minute of silence goes into the recording
 SURPLUS_FRAMES = 50  # a second: longer than jitter, shorter than what a listener would notice as lag
 
 Tap = Callable[[bytes, bytes], None]
@@ -31,6 +32,7 @@ class Tape:
         self._agent = deque([SILENCE] * DELAY_FRAMES)
         self._lowest = MAX_FRAMES
         self._counted = 0
+        self._written = 0
         self.dropped_ms = 0
 
     def hear(self, frame: bytes) -> None:
@@ -44,10 +46,20 @@ class Tape:
         self._agent.append(frame)
         caller = self._caller.popleft() if self._caller else SILENCE
         self._tap(caller, self._agent.popleft())
+        self._written += 1
         self._lowest = min(self._lowest, len(self._caller))
         self._counted += 1
         if self._counted == SURPLUS_FRAMES:
             self._drop_surplus()
+
+    def skip(self, frames: int) -> None:
+        """Before the frame that was written last, `frames` were due and did not come: silence stands for them.
+
+        Unless it was the first: what passed before it is not part of the recording.
+        """
+        if self._written > 1:
+            for _ in range(min(frames, MAX_GAP_FRAMES)):
+                self.speak(SILENCE)
 
     def _drop_surplus(self) -> None:
         for _ in range(self._lowest - DELAY_FRAMES):

@@ -30,8 +30,6 @@ from bridge.media.tape import Tap, Tape
 from bridge.sip.mediaclock import MAX_LATE_S, wake
 from bridge.sip.natives import NativeStream
 
-MAX_RECORDED_GAP_FRAMES = 3000  # of a stall, at most a minute of silence goes into the recording
-
 
 class AudioPort:
     """Caller audio out (`read`), agent audio in (`play`, `clear`). The loop's side of one leg's media.
@@ -222,8 +220,8 @@ class AudioPort:
         self._next_write_s += ms / 1000
         late_s = now - self._next_write_s
         if late_s > MAX_LATE_S:
-            for _ in range(min(int(late_s * 1000) // FRAME_MS + 1, MAX_RECORDED_GAP_FRAMES)):
-                self._record(SILENCE)
+            if self._playing and self._tape is not None:
+                self._tape.skip(int(late_s * 1000) // FRAME_MS + 1)
             self._next_write_s = now + ms / 1000
 
     def give(self, pcm: bytes) -> None:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.media.frame import FRAME_MS, SILENCE
-from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES, SURPLUS_FRAMES, Tape
+from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES, MAX_GAP_FRAMES, SURPLUS_FRAMES, Tape
 
 
 def frame(value):
@@ -76,6 +76,18 @@ def test_a_burst_larger_than_the_queue_costs_its_oldest_frames():
     taped.tape.speak(SILENCE)
     assert taped.callers == [frame(31 - MAX_FRAMES)]
     assert taped.tape.dropped_ms == (30 + DELAY_FRAMES - MAX_FRAMES) * FRAME_MS
+
+
+def test_a_gap_is_silence_but_what_passed_before_the_first_frame_is_not_recorded():
+    taped = Taped()
+    taped.tape.speak(frame(1))
+    taped.tape.skip(10)
+    assert len(taped.agents) == 1
+    taped.tape.speak(frame(2))
+    taped.tape.skip(10)
+    assert taped.agents == [SILENCE] * DELAY_FRAMES + [frame(1), frame(2)] + [SILENCE] * 8
+    taped.tape.skip(10**9)
+    assert len(taped.agents) == 12 + MAX_GAP_FRAMES
 
 
 @given(st.lists(st.booleans(), max_size=400))
