@@ -159,10 +159,10 @@ class Doorman:
         verdict = self._house.admit()
         if verdict is None:
             return 0
-        self._respond(rdata, *verdict, RETRY_AFTER)
         invite = parse_invite(_packet(rdata, b"INVITE "))
         if self._is_new(invite.sip_call_id):
             self._house.turned_away(invite, *verdict)
+        self._respond(rdata, *verdict, RETRY_AFTER)
         return 1
 
     def _on_request_in_dialog(self, rdata: int) -> int:
