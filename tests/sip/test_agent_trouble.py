@@ -29,6 +29,8 @@ async def called(agent, *, answer=True, **sdp):
         yield leg, phone, invited
         if await leg.hang_up(HangUpBy.BRIDGE):
             await end_of(leg)
+        if answer and not any(message.status and message.cseq == "BYE" for message in phone.sip.got):
+            await phone.request("BYE")
 
 
 async def end_of(leg):
