@@ -193,7 +193,7 @@ class Supervision:
                 break
             stage = min(state.child.stage for state in held)
             self._stage_due = now + self._limits.ready_s
-            orders += [self._spawn(state, now) for state in held if state.child.stage == stage]
+            orders.extend(self._spawn(state, now) for state in held if state.child.stage == stage)
         return orders
 
     def _spawn(self, state: _State, now: float) -> Spawn:

@@ -161,7 +161,10 @@ class Call:
             await asyncio.sleep(LIMIT_CHECK_S)
             now = time.monotonic()
             if self._limits is not None:
-                ending = self._limits.check(self._leg.audio.last_rx_s, now)
+                media = self._leg.media
+                only_listens = media is not None and not media.peer_sends
+                last_rx_s = None if only_listens else self._leg.audio.last_rx_s
+                ending = self._limits.check(last_rx_s, now)
             elif now >= ring_until_s:
                 ending = Ending(
                     480, "ring_timeout", f"not answered within {self._config.limits.ring_max_s} s"
@@ -372,9 +375,7 @@ class Call:
         self._leg.audio.stop()
         if self._recording is not None:
             facts = await asyncio.to_thread(self._recording.close)
-            self._journal.note(
-                "recording", path=str(facts.path), seconds=facts.seconds, dropped_ms=facts.dropped_ms
-            )
+            self._journal.recording(facts, self._leg.audio.recording_dropped_ms)
         dropped_ms = self._leg.audio.intake_dropped_ms
         self._journal.media(end.stats, intake_dropped_ms=dropped_ms, lost_digits=self._leg.dropped_events)
         self._journal.ended(end, self._detail)
@@ -395,10 +396,10 @@ def call_facts(leg: Leg) -> CallFacts:
     """What the dialplan may look at."""
     invite = leg.invite
     return CallFacts(
-        to_number=invite.to_party.user,
+        to_number=invite.called.user,
         from_number=invite.caller.user,
         from_name=invite.caller.display,
         headers={name.lower(): value for name, value in invite.headers.items()},
-        to_host=invite.to_party.host,
+        to_host=invite.called.host,
         from_host=invite.from_party.host,
     )

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from bridge.media.recorder import RecordingFacts
 from bridge.realtime.events import ResponseReport
 from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
 
@@ -43,7 +44,7 @@ class Journal:
                 "direction": "inbound",
                 "from": invite.caller.user,
                 "from_display": invite.caller.display,
-                "to": invite.to_party.user,
+                "to": invite.called.user,
                 "sip_call_id": invite.sip_call_id,
                 "remote": invite.source,
                 "route": route,
@@ -81,6 +82,17 @@ class Journal:
     def media(self, stats: MediaStats, **more: Any) -> None:
         """RTP counters of the whole call."""
         self._emit(self.call_id, "media", asdict(stats) | more)
+
+    def recording(self, facts: RecordingFacts, late_ms: int) -> None:
+        """The file is closed. `late_ms`: caller audio that came too late for it."""
+        self.note(
+            "recording",
+            path=str(facts.path),
+            seconds=facts.seconds,
+            dropped_ms=facts.dropped_ms,
+            late_ms=late_ms,
+            error=facts.error,
+        )
 
     def ended(self, end: HungUp, detail: str = "") -> None:
         """The last event of every call."""

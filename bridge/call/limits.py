@@ -35,8 +35,11 @@ class CallLimits:
         """The peer put us on hold, or took us off it."""
         self._held_s = now if held else None
 
-    def check(self, last_rx_s: float, now: float) -> Ending | None:
-        """The limit that is passed at `now`, if any. `last_rx_s`: when the last RTP packet came."""
+    def check(self, last_rx_s: float | None, now: float) -> Ending | None:
+        """The limit that is passed at `now`, if any.
+
+        `last_rx_s`: when the last RTP packet came; None: the peer sends none by right (recvonly).
+        """
         limits = self._limits
         if now - self._answered_s >= self._max_call_s:
             return Ending(200, "max_duration", f"the call reached its limit of {self._max_call_s} s")
@@ -44,6 +47,6 @@ class CallLimits:
             if now - self._held_s >= limits.hold_max_s:
                 return Ending(200, "hold_timeout", f"on hold for {limits.hold_max_s} s")
             return None
-        if now - max(last_rx_s, self._answered_s) >= limits.rtp_timeout_s:
+        if last_rx_s is not None and now - max(last_rx_s, self._answered_s) >= limits.rtp_timeout_s:
             return Ending(408, "rtp_timeout", f"no RTP from the peer for {limits.rtp_timeout_s} s")
         return None

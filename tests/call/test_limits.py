@@ -62,3 +62,9 @@ def test_the_longest_duration_counts_on_hold_too():
     limits = CallLimits(LimitsConfig(max_call_s=60, hold_max_s=900), 0.0)
     limits.held(True, 1.0)
     assert reason(limits.check(1.0, 60.0)) == "max_duration"
+
+
+def test_a_peer_that_only_listens_is_no_ghost():
+    limits = CallLimits(LimitsConfig(rtp_timeout_s=20), 0.0)
+    assert limits.check(None, 3000.0) is None
+    assert limits.check(0.0, 3000.0).reason == "rtp_timeout"
