@@ -14,6 +14,8 @@ def main() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     role = sys.argv[1] if len(sys.argv) > 1 else ""
     if role == "worker":
+        # structlog would load it for tracebacks in colour: 3.4 MB in every worker, and none is ever shown there.
+        sys.modules["rich"] = None  # type: ignore[assignment]
         from bridge.worker import main as worker  # noqa: PLC0415  # see above
 
         return worker()

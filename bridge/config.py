@@ -72,8 +72,8 @@ class DeadlinesConfig:
     session_connect_s: float = 5.0
     session_ready_s: float = 5.0
     send_s: float = 5.0
-    ping_interval_s: float = 10.0
-    ping_timeout_s: float = 10.0
+    ping_interval_s: float = 3.0
+    ping_timeout_s: float = 3.0
     answer_wait_s: float = 8.0
     model_silence_s: float = 6.0
     link_request_s: float = 10.0

@@ -136,7 +136,7 @@ class Sip(Section):
         "because a worker must only be reached through an edge that keeps strangers out.",
     )
     port: Port = Field(
-        default=5060, description="UDP and TCP port of the first worker; worker i listens on port + i."
+        default=5060, description="UDP port of the first worker; worker i listens on port + i."
     )
     rtp_ports: RtpPorts = Field(
         default="20000-20999",
@@ -263,9 +263,9 @@ class Deadlines(Section):
     session_connect_s: Seconds = Field(default=5, description="WebSocket connection to the model.")
     session_ready_s: Seconds = Field(default=5, description="From connected to session.updated.")
     send_s: Seconds = Field(default=5, description="One message to the model.")
-    ping_interval_s: Seconds = Field(default=10, description="Between WebSocket pings.")
+    ping_interval_s: Seconds = Field(default=3, description="Between WebSocket pings.")
     ping_timeout_s: Seconds = Field(
-        default=10, description="Pong after a ping; later means the connection is dead."
+        default=3, description="Pong after a ping; later means the connection is dead."
     )
     answer_wait_s: Seconds = Field(
         default=8,

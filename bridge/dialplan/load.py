@@ -208,7 +208,7 @@ def _agent(name: str, spec: schema.Agent, language: str) -> plan.Agent:
         voice=spec.voice,
         speed=spec.speed,
         audio_format=spec.audio.format if spec.audio else None,
-        turn_detection=None if spec.turn_detection.type == "none" else _sent(spec.turn_detection),
+        turn_detection=_sent(spec.turn_detection),
         noise_reduction=_sent(spec.noise_reduction),
         transcription=_sent(spec.transcription),
         max_output_tokens=spec.max_output_tokens,

@@ -223,7 +223,6 @@ class ServerVad(Part):
     threshold: float | None = Field(default=None, ge=0, le=1, description="Loudness; server default 0.5.")
     prefix_padding_ms: int | None = Field(default=None, ge=0, le=5000, description="Server default 300.")
     silence_duration_ms: int | None = Field(default=None, ge=50, le=10_000, description="Server default 500.")
-    create_response: bool | None = Field(default=None, description="Server default true.")
     interrupt_response: bool | None = Field(default=None, description="Server default true.")
     idle_timeout_ms: int | None = Field(
         default=None,
@@ -240,14 +239,7 @@ class SemanticVad(Part):
     eagerness: Literal["low", "medium", "high", "auto"] | None = Field(
         default=None, description="How soon it answers: waits at most 8, 4 or 2 s; auto is medium."
     )
-    create_response: bool | None = Field(default=None, description="Server default true.")
     interrupt_response: bool | None = Field(default=None, description="Server default true.")
-
-
-class NoDetection(Part):
-    """No turn detection by the server."""
-
-    type: Literal["none"]
 
 
 class NoiseReduction(Part):
@@ -314,7 +306,7 @@ class AgentLimits(Part):
     max_call_s: int = Field(ge=10, le=86_400, description="Longest call; the settings' limit holds too.")
 
 
-Detection = Annotated[ServerVad | SemanticVad | NoDetection, Discriminator("type")]
+Detection = Annotated[ServerVad | SemanticVad, Discriminator("type")]
 
 
 class Agent(Part):
@@ -342,7 +334,7 @@ class Agent(Part):
     speed: float | None = Field(default=None, ge=0.25, le=1.5, description="1 is normal.")
     audio: Audio | None = Field(default=None, description="As in the settings when left out.")
     turn_detection: Annotated[
-        Detection, BeforeValidator(_as_type), _OrWord(("server_vad", "semantic_vad", "none"))
+        Detection, BeforeValidator(_as_type), _OrWord(("server_vad", "semantic_vad"))
     ] = Field(
         default=ServerVad(type="server_vad"),
         description="When the caller has finished: server_vad, semantic_vad or none, or a mapping with details.",

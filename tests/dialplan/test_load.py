@@ -45,7 +45,7 @@ agents:
     barge_in: false
     recording: false
     limits: {max_call_s: 60}
-  plain: {instructions: x, greeting: y, turn_detection: none, truncation: auto, tool_choice: required}
+  plain: {instructions: x, greeting: y, turn_detection: semantic_vad, truncation: auto, tool_choice: required}
 routes:
   - name: one
     when: {to: ["100", "+4930*"], from: /^01/, headers: {X-Foo: bar}}
@@ -131,7 +131,7 @@ def test_an_agent_keeps_what_is_given_and_nothing_else(load):
     assert desk.truncation == {"type": "retention_ratio", "retention_ratio": 0.8}
     assert desk.tool_choice == {"type": "function", "name": "f"}
     assert (desk.barge_in, desk.recording, desk.max_call_s, desk.language) == (False, False, 60, "de")
-    assert (plain.turn_detection, plain.truncation, plain.tool_choice) == (None, "auto", "required")
+    assert (plain.turn_detection, plain.truncation, plain.tool_choice) == ({"type": "semantic_vad"}, "auto", "required")
     assert (plain.model, plain.speed, plain.max_call_s, plain.noise_reduction) == (None, None, None, None)
 
 
@@ -343,7 +343,9 @@ BAD_AGENTS = [
     ("speed: 2", "speed", "at most 1.5"),
     ("speed: fast", "speed", "a number is needed"),
     ("audio: {format: g711}", "audio.format", "allowed: pcm24, pcmu, pcma"),
-    ("turn_detection: vad", "turn_detection", "allowed: server_vad, semantic_vad, none"),
+    ("turn_detection: none", "turn_detection", "allowed: server_vad, semantic_vad"),
+    ("turn_detection: {type: server_vad, create_response: false}", "turn_detection.create_response", ""),
+    ("turn_detection: vad", "turn_detection", "allowed: server_vad, semantic_vad"),
     ("turn_detection: {threshold: 1}", "turn_detection", "the key type is needed"),
     ("turn_detection: {type: server_vad, treshold: 1}", "turn_detection.treshold", "did you mean threshold?"),
     ("turn_detection: {type: server_vad, threshold: 2}", "turn_detection.threshold", "at most 1"),
