@@ -46,7 +46,7 @@ from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, parse_invite
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
-from bridge.sip.natives import Natives
+from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort
@@ -121,6 +121,8 @@ class SipAgent:
         self._on_refused: OnRefused | None = None
         self.accepting = False
         self.natives: Natives | None = None
+        self._conference: SilentConference | None = None
+        self._unsettled = False
         self.clock: MediaClock
         self._doorman: Doorman
         self.info: AgentInfo
@@ -313,6 +315,7 @@ class SipAgent:
         try:
             endpoint.libHandleEvents(POLL_MS)
             self._bury()
+            self._settle()
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._commands.get_nowait()()
@@ -325,6 +328,13 @@ class SipAgent:
         Its destructor hangs up whatever call has its number.
         """
         self._dead = [call for call in self._dead if call.isActive()]
+
+    def _settle(self) -> None:
+        """When the last call is over, the conference bridge lets go of what the calls left in its queue."""
+        if self._unsettled and not self._calls and not self._dead and self._conference is not None:
+            self._conference.settle()
+            self._unsettled = False
+        self._unsettled = self._unsettled or bool(self._calls)
 
     def _start(self, endpoint: pj.Endpoint) -> None:
         library = open_pjsua()
@@ -356,8 +366,7 @@ class SipAgent:
             endpoint.audDevManager().setNullDev()
             return problem
         self.natives = natives
-        # No device and no clock: nothing but our media clock reads or writes the streams.
-        endpoint.audDevManager().setNoDev()
+        self._conference = natives.silence_conference()
         return ""
 
     def _hang_up_all(self, endpoint: pj.Endpoint) -> None:

@@ -84,6 +84,7 @@ _SIGNATURES: Signatures = {
     "pj_get_version": (ctypes.c_char_p, []),
     "pjsua_pool_create": (POINTER, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
     "pj_pool_release": (None, [POINTER]),
+    "pjsua_set_no_snd_dev": (POINTER, []),
     "pjmedia_null_port_create": (
         ctypes.c_int,
         [POINTER, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, POINTER],
@@ -165,6 +166,25 @@ class NativeStream:
         self._library.pjmedia_port_dec_ref(self._port)
 
 
+class SilentConference:
+    """The conference bridge nobody clocks: our media clock serves the streams themselves.
+
+    pjsua adds every stream to it and takes it out again, by a queue that the bridge works off when it is asked for a
+    frame (2.15 on). Nobody asks, so each call would leave 42 kB behind. `settle` asks, once, while no stream is in it:
+    with one in it the bridge would write to that stream too. Pj thread.
+    """
+
+    def __init__(self, library: ctypes.PyDLL) -> None:
+        self._library = library
+        self._port = library.pjsua_set_no_snd_dev()
+        self._buffer = (ctypes.c_char * _MAX_FRAME_BYTES)()
+
+    def settle(self) -> None:
+        """Let the bridge work off what is queued. Only while there is no call."""
+        frame = _Frame(buf=ctypes.addressof(self._buffer), size=320)
+        self._library.pjmedia_port_get_frame(self._port, ctypes.byref(frame))
+
+
 class Natives:
     """pjsua2's own extension module, opened a second time by its path.
 
@@ -184,6 +204,10 @@ class Natives:
             return self._check_port(pool) or self._check_jitter_buffer(pool)
         finally:
             self._library.pj_pool_release(pool)
+
+    def silence_conference(self) -> SilentConference:
+        """Run without sound device and without conference clock."""
+        return SilentConference(self._library)
 
     def open(self, stream: object) -> NativeStream:
         """The stream behind a `void *` that pjsua2's onStreamCreated handed over."""
