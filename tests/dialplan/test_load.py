@@ -131,7 +131,11 @@ def test_an_agent_keeps_what_is_given_and_nothing_else(load):
     assert desk.truncation == {"type": "retention_ratio", "retention_ratio": 0.8}
     assert desk.tool_choice == {"type": "function", "name": "f"}
     assert (desk.barge_in, desk.recording, desk.max_call_s, desk.language) == (False, False, 60, "de")
-    assert (plain.turn_detection, plain.truncation, plain.tool_choice) == ({"type": "semantic_vad"}, "auto", "required")
+    assert (plain.turn_detection, plain.truncation, plain.tool_choice) == (
+        {"type": "semantic_vad"},
+        "auto",
+        "required",
+    )
     assert (plain.model, plain.speed, plain.max_call_s, plain.noise_reduction) == (None, None, None, None)
 
 
