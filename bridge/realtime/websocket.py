@@ -28,6 +28,7 @@ from websockets.exceptions import (
     InvalidURI,
     WebSocketException,
 )
+from websockets.protocol import State
 
 from bridge.errors import FailureKind, RemoteSessionError
 from bridge.realtime.failures import ERROR_KINDS, close_kind, http_kind
@@ -69,11 +70,9 @@ class WebSocketTransport:
 
     async def send(self, frame: str) -> None:
         """One text frame; waits while the peer does not take what was sent before, `send_s` at most."""
+        if self._sent_at_once(frame):
+            return
         try:
-            if len(frame) <= SMALL_FRAME and not self._connection.transport.get_write_buffer_size():
-                # Nothing waits to be sent, so this one cannot wait: no timer for fifty frames a second and call.
-                await self._connection.send(frame)
-                return
             async with asyncio.timeout(self._deadlines.send_s):
                 await self._connection.send(frame)
         except TimeoutError as error:
@@ -82,6 +81,22 @@ class WebSocketTransport:
             raise RemoteSessionError(FailureKind.RETRY, "send_timeout", message) from error
         except ConnectionClosed as error:
             raise _ended(error) from error
+
+    def _sent_at_once(self, frame: str) -> bool:
+        """Send a small frame while nothing waits to be sent: it cannot wait either.
+
+        Fifty times a second and call, so it goes around the task machinery of `Connection.send` (a third of its cost).
+        """
+        connection = self._connection
+        if (
+            len(frame) > SMALL_FRAME
+            or connection.protocol.state is not State.OPEN
+            or connection.transport.get_write_buffer_size()
+        ):
+            return False
+        connection.protocol.send_text(frame.encode())
+        connection.send_data()
+        return True
 
     async def recv(self) -> str | bytes:
         """The next frame: text as str, anything else as bytes."""

@@ -21,7 +21,7 @@ class ClockedPort(Protocol):
     on_failure: Callable[[str], None] | None
 
     def tick(self, now: float) -> None:
-        """Move what is due at monotonic `now`."""
+        """Move what is due at monotonic `now`: when this tick was due, which is a little before it comes."""
 
     def wants_wake(self) -> bool:
         """Whether the loop has something to see; True once for each wake."""
@@ -122,7 +122,9 @@ class MediaClock:
             due = self._account(now, due)
             ports = self._ports
             for port in ports:
-                self._tick(port, now)
+                # The time it should be, not the time it is: a port whose packets are due close to a tick would find
+                # itself now before and now after it, and send with gaps of 15 and 25 ms.
+                self._tick(port, due)
             wake(ports)
             self._ticked_s = now
 

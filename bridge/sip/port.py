@@ -188,9 +188,10 @@ class AudioPort:
         """Move what is due: all audio that came in, and one packet out if its time has come."""
         with self._lock:
             stream = self._stream
+            due = now >= self._next_write_s
             if stream is not None:
-                self._receive(stream, now)
-            if now < self._next_write_s:
+                self._receive(stream, now, due)
+            if not due:
                 return
             if stream is not None:
                 self._send(stream)
@@ -198,8 +199,10 @@ class AudioPort:
                 self._record(SILENCE)
             self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
 
-    def _receive(self, stream: NativeStream, now: float) -> None:
+    def _receive(self, stream: NativeStream, now: float, due: bool) -> None:
         size = stream.queued_frames()
+        if not size and not due:
+            return  # an empty buffer has news only of silence and loss: once a packet is soon enough
         packets, lost = stream.received()
         if packets != self._rx_packets:
             self._rx_packets = packets

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tests.bench import measures, report, voices
+from tests.bench.awake import awake
 from tests.bench.report import Measure
 from tests.bench.rounds import Bench, Joined, Spec, Usage
 from tests.bench.sound import Pcm, with_markers
@@ -32,6 +33,8 @@ MIX = ("marker", "echo", "talk", "marker")
 MARKER_GAP = (1600, 3600)  # 200 to 450 ms, any phase against the packets
 MARKER_MS = 60.0
 LOAD_EXTRA_S = 2.5
+AWAKE = ", cores kept awake"
+Level = tuple[str, int, str]  # model format, calls, what was done to the cores
 CPU_TARGET = {"pcm24": 1.2, "pcmu": 0.8}
 
 
@@ -63,7 +66,7 @@ class Run:
     crowd: list[Joined] = field(default_factory=list)
     hello: list[Joined] = field(default_factory=list)
     speech: list[Joined] = field(default_factory=list)
-    loaded: dict[tuple[str, int], tuple[list[Joined], Usage]] = field(default_factory=dict)
+    loaded: dict[Level, tuple[list[Joined], Usage]] = field(default_factory=dict)
 
     def marked(self, scene: str, audio: str, seconds: float, *, spread_s: float = 0.3) -> Spec:
         """A call whose caller says markers."""
@@ -91,7 +94,7 @@ def one_worker(run: Run, bench: Bench, size: Size, say: Callable[[str], None]) -
     quality = [run.talking("speech", audio, clip_s + 0.5) for audio in ("pcm24", "pcm24", "pcmu", "pcmu")]
     run.speech += bench.round(quality)[0]
     for audio, calls in size.small:
-        load(run, bench, audio, calls, size.load_s, say)
+        load(run, bench, (audio, calls, ""), size.load_s, say)
 
 
 def four_workers(run: Run, bench: Bench, size: Size, say: Callable[[str], None]) -> None:
@@ -99,19 +102,22 @@ def four_workers(run: Run, bench: Bench, size: Size, say: Callable[[str], None])
     say("warming up four workers")
     bench.round([run.marked("marker", ("pcm24", "pcmu")[i % 2], 1.0) for i in range(BIG)])
     for audio in size.big:
-        load(run, bench, audio, BIG, size.load_s, say)
+        load(run, bench, (audio, BIG, ""), size.load_s, say)
+        with awake():
+            load(run, bench, (audio, BIG, AWAKE), size.load_s, say)
     for number in range(size.crowd_rounds):
         say(f"latency with {BIG} calls, round {number + 1} of {size.crowd_rounds}")
         run.crowd += bench.round([run.marked(MIX[i % 4], "pcm24", size.round_s) for i in range(BIG)])[0]
 
 
-def load(run: Run, bench: Bench, audio: str, calls: int, seconds: float, say: Callable[[str], None]) -> None:
+def load(run: Run, bench: Bench, level: Level, seconds: float, say: Callable[[str], None]) -> None:
     """Both sides of all calls talk all the time."""
-    say(f"load, {calls} calls, {audio}")
+    audio, calls, cores = level
+    say(f"load, {calls} calls, {audio}{cores}")
     specs = [run.talking("load", audio, seconds + LOAD_EXTRA_S) for _ in range(calls)]
     joined, usage = bench.round(specs, seconds)
     assert usage is not None
-    run.loaded[audio, calls] = joined, usage
+    run.loaded[level] = joined, usage
 
 
 def figures(run: Run) -> list[Measure]:
@@ -120,7 +126,7 @@ def figures(run: Run) -> list[Measure]:
     if run.crowd:
         rows += _latency(f", {BIG} calls", run.crowd)
     rows += _pacing("RTP gaps, 4 calls", run.mixed)
-    biggest = max(run.loaded, key=lambda level: (level[1], level[0] == "pcm24"))
+    biggest = max(run.loaded, key=lambda level: (level[1], level[0] == "pcm24", not level[2]))
     rows += _pacing(f"RTP gaps, load {biggest[1]} calls", run.loaded[biggest][0])
     return rows + _quality(run) + _costs(run)
 
@@ -192,8 +198,8 @@ def _quality(run: Run) -> list[Measure]:
 
 def _costs(run: Run) -> list[Measure]:
     cpu, memory, woken = [], [], []
-    for (audio, calls), (_, usage) in run.loaded.items():
-        what = f"{calls} calls, {audio}"
+    for (audio, calls, cores), (_, usage) in run.loaded.items():
+        what = f"{calls} calls, {audio}{cores}"
         percent = 100 / usage.seconds / calls
         rate = usage.wakes_per_s / calls
         note = (
