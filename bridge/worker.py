@@ -64,7 +64,13 @@ class Worker:
             Path(config.paths.link_socket),
             config.index,
             Path(config.paths.spool),
-            LinkHandlers(plan=self.take_plan, drain=self.drain, hang_up=self._hang_up, facts=self._facts),
+            LinkHandlers(
+                plan=self.take_plan,
+                drain=self.drain,
+                hang_up=self._hang_up,
+                tool_update=self._tool_update,
+                facts=self._facts,
+            ),
             boot=os.environ.get(BOOT_VARIABLE),
         )
 
@@ -184,6 +190,11 @@ class Worker:
         call = self._calls.get(call_id)
         if call is not None:
             self._tasks.create_task(contained(call.hang_up(200, reason, "asked by control"), call_id))
+
+    def _tool_update(self, call_id: str, function_call_id: str, data: Mapping[str, Any]) -> None:
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.tools.update(function_call_id, data)
 
     def _facts(self) -> Mapping[str, Any]:
         agent = getattr(self, "_agent", None)

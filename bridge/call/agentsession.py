@@ -16,11 +16,16 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 
 
 def session_config(
-    agent: Agent, provider: ProviderConfig, media: MediaConfig, facts: CallFacts, now: datetime
+    agent: Agent,
+    provider: ProviderConfig,
+    media: MediaConfig,
+    facts: CallFacts,
+    now: datetime,
+    tools: tuple[Mapping[str, Any], ...] = (),
 ) -> SessionConfig:
     """The session an agent asks for; formats and model fall back to the settings.
 
-    `now` is the wall time, with its zone.
+    `now` is the wall time, with its zone. `tools`: the definitions of what the agent may call.
     """
     audio_format = agent.audio_format or media.model_format
     chosen: dict[str, Any] = {
@@ -32,6 +37,7 @@ def session_config(
         "input_format": audio_format,
         "output_format": audio_format,
         "turn_detection": _detection(agent),
+        "tools": tools or None,
         "tool_choice": agent.tool_choice,
         "reasoning_effort": agent.reasoning_effort,
         "max_output_tokens": agent.max_output_tokens,

@@ -24,6 +24,7 @@ from bridge.call.modelside import CallDeps, open_transport
 from bridge.call.prompts import read_prompt
 from bridge.call.recovery import Recovery
 from bridge.call.tasks import first, outcome
+from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.plan import (
     Agent,
     AgentStep,
@@ -76,6 +77,9 @@ class Call:
         self._recording: Recording | None = None
         self._prompts: dict[str, asyncio.Event] = {}
         self._history = History()
+        self.tools = ToolDesk(
+            deps.request, self._journal, tool_facts(self._facts), deps.config.deadlines.link_request_s
+        )
         self._spoke = False
         self._detail = ""
         self._came_s = time.monotonic()
@@ -100,6 +104,7 @@ class Call:
                 tasks.create_task(self._watch_leg())
                 tasks.create_task(self._watch_playout())
                 tasks.create_task(self._watch_limits())
+                tasks.create_task(self.tools.run())
                 tasks.create_task(self._run_route(route))
         except* CallOver as group:
             end = first(group, CallOver).end
@@ -315,7 +320,8 @@ class Call:
                 FailureKind.FATAL, "no_provider", f"agent {agent.name} has no usable provider"
             )
         now = datetime.now().astimezone()
-        settings = session_config(agent, provider, config.media, self._facts, now)
+        tools = await self.tools.offer(agent.name, agent.tools)
+        settings = session_config(agent, provider, config.media, self._facts, now, tools)
         self._journal.note(
             "session.connecting", provider=provider.name, model=settings.model, agent=agent.name
         )
@@ -328,6 +334,7 @@ class Call:
                 transport,
                 self._journal,
                 self._history,
+                self.tools,
                 barge_in=agent.barge_in,
                 patience_s=config.deadlines.model_silence_s,
             )
@@ -390,6 +397,11 @@ async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None
             await event.wait()
     except TimeoutError:
         raise RemoteSessionError(FailureKind.RETRY, code, words) from None
+
+
+def tool_facts(facts: CallFacts) -> dict[str, str]:
+    """Who is calling, as the gate wants to know it. The network's word: it verifies nobody."""
+    return {"caller": facts.from_number, "called": facts.to_number}
 
 
 def call_facts(leg: Leg) -> CallFacts:

@@ -22,6 +22,7 @@ from bridge.call.deadair import DeadAir, Remedy
 from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.keypad import Keypad
+from bridge.call.tooldesk import ToolDesk
 from bridge.call.turn import (
     AgentAudio,
     AgentSilent,
@@ -49,7 +50,6 @@ log = structlog.get_logger(__name__)
 
 MAX_FAILED_RESPONSES = 3  # in a row; then the model side counts as lost
 FAILED_RESPONSE_WAIT_S = 0.5  # doubles with each failure
-NO_TOOLS = '{"error": "This function is not available on this line. Tell the caller that you cannot do it."}'
 RESUME_FACTS = (
     "The technical connection was lost for a moment and is back. What was said on this call so far:\n{lines}"
 )
@@ -73,6 +73,7 @@ class Conversation:
         transport: Transport,
         journal: Journal,
         history: History,
+        tools: ToolDesk,
         *,
         barge_in: bool,
         patience_s: float,
@@ -85,6 +86,7 @@ class Conversation:
         self._transport = transport
         self._journal = journal
         self._history = history
+        self._tools = tools
         self._codec = ModelAudio(session.config.output_format)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
@@ -114,6 +116,7 @@ class Conversation:
 
     def abandon(self) -> None:
         """The session is over. What it still had to say is cut, and what it did say is remembered."""
+        self._tools.unbind()
         cleared = self._audio.clear()
         for item_id in cleared.unheard:
             self._history.cut(item_id, 0)
@@ -127,6 +130,9 @@ class Conversation:
     def press(self, digit: str) -> None:
         """The caller pressed a key."""
         now = time.monotonic()
+        if self._tools.confirming:
+            self._tools.pressed(digit)
+            return
         self._take_turn(CallerPressed(), now)
         entry = self._keypad.press(digit, now)
         if entry:
@@ -147,6 +153,7 @@ class Conversation:
                 self._journal.note(
                     "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=cut_short
                 )
+                self._tools.played(item_id, whole=not cut_short)
                 if self._audio.silent:
                     self._take_turn(AgentSilent(), time.monotonic())
             case Underrun(item_id, ms):
@@ -220,6 +227,7 @@ class Conversation:
         ready_ms = round((now - self._created_s) * 1000, 1)
         self._journal.note("session.ready", session_id=event.session_id, model=event.model, ms=ready_ms)
         self.ready.set()
+        self._tools.bind(self._session, self._outgoing.set)
         if self._history:
             self._session.send_user_text(RESUME_FACTS.format(lines=self._history.text()), role="system")
             self._session.say(RESUME_ORDER)
@@ -260,6 +268,7 @@ class Conversation:
         if event.final:
             self._history.add("caller", event.text)
             self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
+            self._tools.heard(event.text)
 
     def _agent_transcript(self, event: rt.AgentTranscript, _now: float) -> None:
         if not event.final:
@@ -271,6 +280,8 @@ class Conversation:
             self._history.add("agent", event.text, event.item_id)
             facts = {"interrupted": True} if event.muted else {}
             self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text, **facts)
+            if not event.muted:
+                self._tools.agent_said(event.item_id, event.text)
 
     def _transcription_failed(self, event: rt.TranscriptionFailed, _now: float) -> None:
         self._journal.note("error", where="transcription", code=event.code, message=event.message)
@@ -280,10 +291,8 @@ class Conversation:
         self._journal.note("transcription", item_id=event.item_id, cost_usd=cost)
 
     def _function_call(self, event: rt.FunctionCall, now: float) -> None:
-        # No tool is configured yet, so whatever the model made up is refused in words it can pass on.
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.call_id)
-        self._session.function_output(event.call_id, NO_TOOLS)
-        self._await_answer(now)
+        self._tools.called(event, now)
 
     def _approval(self, event: rt.McpApprovalRequested, now: float) -> None:
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.item_id)
@@ -345,6 +354,7 @@ class Conversation:
                     case TruncateItem(item_id, heard_ms):
                         self._history.cut(item_id, heard_ms)
                         self._session.truncate(item_id, heard_ms)
+                        self._tools.played(item_id, whole=False)
                         self._journal.note(
                             "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=True
                         )

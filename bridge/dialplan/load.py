@@ -218,6 +218,7 @@ def _agent(name: str, spec: schema.Agent, language: str) -> plan.Agent:
         barge_in=spec.barge_in,
         recording=spec.recording,
         max_call_s=spec.limits.max_call_s if spec.limits else None,
+        tools=tuple(spec.tools),
     )
 
 

@@ -180,6 +180,7 @@ class Agent:
     barge_in: bool = True
     recording: bool = True
     max_call_s: int | None = None
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

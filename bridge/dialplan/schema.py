@@ -300,6 +300,9 @@ class Reasoning(Part):
     effort: Literal["minimal", "low", "medium", "high", "xhigh"] = Field(description="More is slower.")
 
 
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+
+
 class AgentLimits(Part):
     """Bounds of one agent's calls."""
 
@@ -365,6 +368,11 @@ class Agent(Part):
     barge_in: bool = Field(default=True, description="The caller's speech stops the agent's.")
     recording: bool = Field(default=True, description="Record the call, when the settings record at all.")
     limits: AgentLimits | None = Field(default=None, description="Bounds of this agent's calls.")
+    tools: list[ToolName] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Tools it may ask for, by name (sipbridge tools list). Whether one runs, the policy says.",
+    )
 
 
 class Dialplan(Part):

@@ -38,6 +38,7 @@ from bridge.link.messages import (
     Reply,
     Request,
     Status,
+    ToolUpdate,
     decode,
     encode,
 )
@@ -66,6 +67,7 @@ class LinkHandlers:
     """The text of `Plan.to_json`."""
     drain: Callable[[], None]
     hang_up: Callable[[str, str], None]
+    tool_update: Callable[[str, str, Mapping[str, Any]], None]
     facts: Callable[[], Mapping[str, Any]]
     """Now: `sip_port`, `plan_version`, `calls`, and any counters; the first three go into Hello, all into
     Status.
@@ -294,6 +296,8 @@ class LinkClient:
                 self._handlers.drain()
             case HangUp(call_id=call_id, reason=reason):
                 self._handlers.hang_up(call_id, reason)
+            case ToolUpdate(call_id, function_call_id, data):
+                self._handlers.tool_update(call_id, function_call_id, data)
 
     def _answer(self, reply: Reply, waiting: asyncio.Future[JsonObject] | None) -> None:
         if waiting is None or waiting.done():

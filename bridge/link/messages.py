@@ -1,7 +1,7 @@
 """The words worker and control say to each other: frozen dataclasses, one JSON object a message.
 
     worker  -> control   Hello, Event, Request, Status
-    control -> worker    Ack, PlanPush, Reply, Drain, HangUp
+    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate
 
 `{"message": "<name>", ...fields}`; a key we do not know is ignored, a missing or mistyped one is a LinkError.
 The text of an Event is also its line in the worker's spool, so what is on disk is what goes over the wire.
@@ -105,7 +105,20 @@ class HangUp:
     reason: str
 
 
-Message = Hello | Event | Request | Status | Ack | PlanPush | Reply | Drain | HangUp
+@dataclass(frozen=True, slots=True)
+class ToolUpdate:
+    """What became of a function call that the model of call `call_id` made.
+
+    `data`: `state`, `request_id`, and `output` (JSON text for the model, only in a final state), `line` (to say to the
+    caller) or `question` and `key` (to confirm). Said again when asked for with "tool.state".
+    """
+
+    call_id: str
+    function_call_id: str
+    data: JsonObject
+
+
+Message = Hello | Event | Request | Status | Ack | PlanPush | Reply | Drain | HangUp | ToolUpdate
 
 _NAMES: dict[type[Any], str] = {
     Hello: "hello",
@@ -117,6 +130,7 @@ _NAMES: dict[type[Any], str] = {
     Reply: "reply",
     Drain: "drain",
     HangUp: "hang_up",
+    ToolUpdate: "tool_update",
 }
 _TYPES: dict[str, type[Any]] = {name: kind for kind, name in _NAMES.items()}
 _FITS: dict[Any, Callable[[Any], bool]] = {

@@ -163,6 +163,13 @@ class LinkServer:
             peer.tell(HangUp(call_id, reason))
         return peer is not None
 
+    def tell(self, worker: int, message: Message) -> bool:
+        """Say something to one worker. False: it is not connected."""
+        peer = self._peers.get(worker)
+        if peer is not None:
+            peer.tell(message)
+        return peer is not None
+
     async def _serve(self, connection: ServerConnection) -> None:
         try:
             async with asyncio.timeout(self._deadlines.hello_s):

@@ -1,0 +1,222 @@
+"""The shell around toolcalls.py: takes its actions to control and to the model session.
+
+It lives as long as the phone call, longer than any model session: what control decides while a lost session is being
+mended reaches the next one, as a fact instead of a function's output. Everything runs on the worker's loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from bridge.call.journal import Journal
+from bridge.call.toolcalls import Ask, Confirmed, Inform, Output, SayLine, ToolAction, ToolCalls
+from bridge.errors import LinkError, LocalSessionError
+from bridge.realtime.events import FunctionCall
+from bridge.realtime.session import Session
+
+log = structlog.get_logger(__name__)
+
+Request = Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
+
+ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it may have been away
+CONFIRM_TRIES = 5
+SAY = 'Say exactly the following words, nothing else: "{text}"'
+LATE = "The result of the action {name} that was asked for before the interruption: {text}"
+
+
+class ToolDesk:
+    """`request(kind, data, deadline_s)` asks control; raises LinkError. `facts`: who calls whom, for the policy."""
+
+    def __init__(
+        self, request: Request, journal: Journal, facts: Mapping[str, Any], deadline_s: float
+    ) -> None:
+        self._request = request
+        self._journal = journal
+        self._facts = facts
+        self._deadline_s = deadline_s
+        self._calls = ToolCalls()
+        self._questions: asyncio.Queue[Ask | Confirmed] = asyncio.Queue(64)
+        self._changed = asyncio.Event()
+        self._session: Session | None = None
+        self._wake: Callable[[], None] = lambda: None
+        self._alone = False
+        self._late: list[Output] = []
+        self.agent = ""
+
+    @property
+    def confirming(self) -> bool:
+        """Whether the caller is being asked to confirm: their keys are the answer to that."""
+        return self._calls.confirming
+
+    async def offer(self, agent: str, names: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
+        """The definitions of the tools this agent may call. None while control is away: it must not call any then."""
+        self.agent = agent
+        if not names:
+            return ()
+        try:
+            answer = await self._request("tool.offer", {"names": list(names)}, self._deadline_s)
+        except LinkError as error:
+            self._journal.note("error", where="tools", code="no_tools", message=str(error))
+            log.warning("tools.none", reason=str(error))
+            return ()
+        return tuple(answer.get("tools", ()))
+
+    def bind(self, session: Session, wake: Callable[[], None]) -> None:
+        """A model session is up; `wake` has it send what it was told. What came in meanwhile is told now."""
+        self._session, self._wake, self._alone = session, wake, False
+        late, self._late = self._late, []
+        self._do(late)
+
+    def unbind(self) -> None:
+        """The model session is over."""
+        self._session = None
+
+    # ---- what happens ----------------------------------------------------------------------------------------
+
+    def called(self, event: FunctionCall, now: float) -> None:
+        """The model calls a function."""
+        self._do(self._calls.called(event.call_id, event.name, event.arguments, now))
+
+    def update(self, function_call_id: str, news: Mapping[str, Any]) -> None:
+        """Control's word on a call."""
+        facts = {key: news[key] for key in ("request_id", "state", "tool") if key in news}
+        if news.get("state") != "unchanged":
+            self._journal.note("tool.state", call_id=function_call_id, **facts)
+        self._do(self._calls.update(function_call_id, news, time.monotonic()))
+
+    def agent_said(self, item_id: str, text: str) -> None:
+        """A final transcript of the agent."""
+        self._do(self._calls.agent_said(item_id, text, time.monotonic()))
+
+    def played(self, item_id: str, *, whole: bool) -> None:
+        """The caller heard an item."""
+        self._do(self._calls.played(item_id, time.monotonic(), whole=whole))
+
+    def heard(self, transcript: str) -> None:
+        """A final transcript of the caller."""
+        self._do(self._calls.heard(transcript, time.monotonic()))
+
+    def pressed(self, digit: str) -> None:
+        """A key, while `confirming`."""
+        self._do(self._calls.pressed(digit, time.monotonic()))
+
+    # ---- the task --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """As long as the call."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_time())
+            tasks.create_task(self._keep_asking())
+            while True:
+                match await self._questions.get():
+                    case Ask() as ask:
+                        tasks.create_task(self._ask(ask))
+                    case Confirmed() as confirmed:
+                        tasks.create_task(self._confirm(confirmed))
+
+    async def _keep_time(self) -> None:
+        while True:
+            due_s = self._calls.due_s
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(None if due_s is None else max(due_s - time.monotonic(), 0)):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._do(self._calls.poll(time.monotonic()))
+
+    async def _keep_asking(self) -> None:
+        """Words of control that were lost with a connection are asked for again."""
+        while True:
+            await asyncio.sleep(ASK_AGAIN_S)
+            if not self._calls.open_names:
+                continue
+            try:
+                answer = await self._request(
+                    "tool.state", {"call_id": self._journal.call_id}, self._deadline_s
+                )
+            except LinkError:
+                continue
+            for function_call_id, news in answer.get("calls", {}).items():
+                self._do(self._calls.update(function_call_id, news, time.monotonic()))
+
+    async def _ask(self, ask: Ask) -> None:
+        question = {
+            "call_id": self._journal.call_id,
+            "function_call_id": ask.function_call_id,
+            "tool": ask.name,
+            "arguments": ask.arguments,
+            "agent": self.agent,
+            **self._facts,
+        }
+        try:
+            answer = await self._request("tool.call", question, self._deadline_s)
+        except LinkError as error:
+            log.warning("tool.not_asked", tool=ask.name, reason=str(error))
+            self._do(self._calls.unreachable(ask.function_call_id, time.monotonic()))
+        else:
+            self.update(ask.function_call_id, answer)
+
+    async def _confirm(self, confirmed: Confirmed) -> None:
+        words = {"request_id": confirmed.request_id, "yes": confirmed.yes, "how": confirmed.how}
+        self._journal.note("tool.confirmation", **words)
+        for _ in range(CONFIRM_TRIES):
+            try:
+                await self._request(
+                    "tool.confirm", {"call_id": self._journal.call_id, **words}, self._deadline_s
+                )
+            except LinkError as error:
+                log.warning("tool.not_confirmed", reason=str(error))
+                await asyncio.sleep(ASK_AGAIN_S)
+            else:
+                return
+
+    # ---- actions ---------------------------------------------------------------------------------------------
+
+    def _do(self, actions: Iterable[ToolAction]) -> None:
+        for action in actions:
+            match action:
+                case Ask() | Confirmed():
+                    self._questions.put_nowait(action)
+                case Output():
+                    self._output(action)
+                case Inform(text):
+                    if self._session is not None:
+                        self._session.send_user_text(text, role="system")
+                case SayLine(text, alone):
+                    self._say(text, alone=alone)
+        if self._alone and not self._calls.confirming:
+            self._answer_alone(answer=True)
+        self._changed.set()
+        self._wake()
+
+    def _output(self, output: Output) -> None:
+        session = self._session
+        if session is None:
+            self._late.append(output)
+            return
+        self._journal.note(
+            "function_output", name=output.name, call_id=output.function_call_id, output=output.text
+        )
+        try:
+            session.function_output(output.function_call_id, output.text)
+        except LocalSessionError:  # asked in a session that was lost
+            session.send_user_text(LATE.format(name=output.name, text=output.text), role="system")
+            session.request_response()
+
+    def _say(self, text: str, *, alone: bool) -> None:
+        if self._session is None:
+            return
+        if alone and not self._alone:
+            self._answer_alone(answer=False)
+        self._session.say(SAY.format(text=text.replace('"', "'")))
+
+    def _answer_alone(self, *, answer: bool) -> None:
+        """Whether the model answers what the caller says by itself. While the caller is asked, it must not."""
+        self._alone = not answer
+        session = self._session
+        if session is None or not isinstance(session.config.turn_detection, Mapping):
+            return
+        session.update(turn_detection={**session.config.turn_detection, "create_response": answer})
