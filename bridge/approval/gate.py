@@ -1,0 +1,328 @@
+"""The gate: what may happen to one function call, and what never can.
+
+    requested ─► confirming ─► pending ─► approved ─► executing ─► succeeded | failed | unknown
+         └──────────┴────────────┴────────► denied | expired | cancelled
+
+Rules that hold for any order of events: it executes at most once (again only when the tool is idempotent and the
+process died in between), only after the policy's `allow` or enough approvals of exactly these arguments; one deny wins;
+what is late, double, forged or one's own request is refused with a reason and changes nothing; silence is never
+consent: every wait has a clock that ends in *not executed*.
+
+Sans-IO. `now` is unix seconds: clocks outlive processes. Every answer begins with Store when anything changed: what is
+not stored has not happened. Used by control's tool desk, on its loop.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from bridge.approval.request import Actor, Ask, CallerFacts, Confirm, Decision, Refused, Ruling, ToolRequest
+
+
+class State(StrEnum):
+    """Where a request is. See FINAL for those it never leaves."""
+
+    REQUESTED = "requested"
+    CONFIRMING = "confirming"
+    PENDING = "pending"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED})
+WAITING = frozenset({State.REQUESTED, State.CONFIRMING, State.PENDING})
+ALLOW_EXECUTE_S = 60.0  # an allowed call that was not started by then is not wanted any more
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Keep the gate as it is now (`Gate.to_json`), before anything else is done."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run the tool. The key is the same for every try of the same request."""
+
+    idempotency_key: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """The call has to know the new state."""
+
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """People have to know: `asked`, `escalated` or `reconcile`."""
+
+    kind: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Something to prove later."""
+
+    type: str
+    actor: str
+    facts: Mapping[str, Any]
+
+
+Action = Store | Execute | Tell | Notify | Audit
+
+
+class Gate:
+    """The machine of one request. Made by `open` or `from_json`."""
+
+    def __init__(self, request: ToolRequest, ruling: Ruling) -> None:
+        self.request = request
+        self.ruling = ruling
+        self.state = State.REQUESTED
+        self.reason = ""
+        self.outcome: Mapping[str, Any] = {}
+        self.arguments: Mapping[str, Any] = request.arguments
+        self.binding = request.binding
+        self.edited_by = ""
+        self.approved_by: tuple[str, ...] = ()
+        self.attempts = 0
+        self.escalated = False
+        self.reminded_group = ruling.ask.group if ruling.ask else ""
+        self._due_at: float | None = None
+        self._escalate_at: float | None = None
+
+    @classmethod
+    def open(cls, request: ToolRequest, ruling: Ruling, now: float) -> tuple["Gate", list[Action]]:
+        """The policy has spoken: store the request, then take the first step."""
+        gate = cls(request, ruling)
+        asked = Audit("requested", "model", {"rule": ruling.rule, "effect": ruling.effect, "why": ruling.why})
+        if ruling.effect == "deny":
+            return gate, [*gate._move(State.DENIED, ruling.why), asked]
+        if ruling.effect == "confirm" and ruling.confirm is not None:
+            gate._due_at = now + ruling.confirm.answer_s
+            return gate, [*gate._move(State.CONFIRMING, ruling.rule), asked]
+        if ruling.effect == "allow":
+            gate._due_at = now + ALLOW_EXECUTE_S
+            return gate, [*gate._move(State.APPROVED, ruling.rule, tell=False), asked]
+        return gate, [*gate._ask(now), asked]
+
+    @property
+    def due_at(self) -> float | None:
+        """When `tick` has something to do."""
+        dues = [due for due in (self._due_at, self._escalate_at) if due is not None]
+        return min(dues, default=None)
+
+    # ---- the caller ------------------------------------------------------------------------------------------
+
+    def confirmed(self, now: float, how: str) -> list[Action] | Refused:
+        """The caller said yes to the question that was played to them."""
+        if self.state is not State.CONFIRMING:
+            return Refused("not_confirming", f"the request is {self.state}")
+        said = Audit("confirmed", "caller", {"how": how})
+        if self.ruling.ask is not None:
+            return [*self._ask(now), said]
+        self._due_at = now + ALLOW_EXECUTE_S
+        return [*self._move(State.APPROVED, "confirmed by the caller", tell=False), said]
+
+    def refused_by_caller(self, why: str) -> list[Action] | Refused:
+        """The caller said no, or did not say yes."""
+        if self.state is not State.CONFIRMING:
+            return Refused("not_confirming", f"the request is {self.state}")
+        return [*self._move(State.CANCELLED, why), Audit("not_confirmed", "caller", {"why": why})]
+
+    def hung_up(self) -> list[Action]:
+        """The call is over. What waits is cancelled, unless the rule keeps it; what runs is not stopped."""
+        ask = self.ruling.ask
+        kept = (
+            self.state in {State.PENDING, State.APPROVED}
+            and ask is not None
+            and ask.on_hangup == "keep"
+            and self.ruling.effect != "allow"
+        )
+        if kept or self.state not in WAITING | {State.APPROVED}:
+            return []
+        return [*self._move(State.CANCELLED, "the caller hung up"), Audit("cancelled", "system", {})]
+
+    # ---- people ----------------------------------------------------------------------------------------------
+
+    def decide(self, decision: Decision, now: float) -> list[Action] | Refused:
+        """A person's verdict."""
+        refused = self._unfit(decision, now)
+        if refused is not None:
+            return refused
+        by, facts = decision.by.name, {"binding": decision.binding, "reason": decision.reason}
+        if decision.verdict == "deny":
+            return [*self._move(State.DENIED, decision.reason or "denied"), Audit("denied", by, facts)]
+        if decision.arguments is not None and decision.arguments_binding != self.binding:
+            # Who approved the old form did not approve this one.
+            self.arguments, self.binding = dict(decision.arguments), decision.arguments_binding
+            self.edited_by, self.approved_by = by, ()
+            facts |= {"edited": True, "new_binding": self.binding}
+        self.approved_by = (*self.approved_by, by)
+        approved = Audit("approved", by, facts)
+        wanted = self.ruling.ask.approvers if self.ruling.ask else 1
+        if len(self.approved_by) < wanted:
+            return [Store(self.state), approved]
+        self._escalate_at = None
+        self._due_at = now + (self.ruling.ask.execute_s if self.ruling.ask else ALLOW_EXECUTE_S)
+        return [*self._move(State.APPROVED, f"approved by {', '.join(self.approved_by)}"), approved]
+
+    def _unfit(self, decision: Decision, now: float) -> Refused | None:
+        """Why this decision does not count, from the most telling reason down."""
+        ask, by = self.ruling.ask, decision.by
+        if decision.request_id != self.request.request_id:
+            return Refused("wrong_request", "the decision is about another request")
+        if self.state is not State.PENDING:
+            code = "already_decided" if self.state is not State.EXPIRED else "late"
+            return Refused(code, f"the request is {self.state}: {self.reason}")
+        if self._due_at is not None and now >= self._due_at:
+            return Refused("late", "the time to decide is over")
+        if decision.binding != self.binding:
+            return Refused("wrong_binding", "the request has changed since it was shown")
+        if "approver" not in by.roles:
+            return Refused("not_an_approver", f"{by.name} is no approver")
+        groups = {ask.group, ask.escalate_to if self.escalated else ask.group} if ask else set()
+        if not groups & by.groups:
+            return Refused("wrong_group", f"{by.name} is not in {' or '.join(sorted(groups))}")
+        if by.kind in {"caller", "system"} or self.request.caller.number in by.numbers - {""}:
+            return Refused("own_request", "nobody approves their own request")
+        if by.name in self.approved_by:
+            return Refused("duplicate_approver", f"{by.name} has approved already")
+        if decision.arguments is not None and not decision.arguments_binding:
+            return Refused("wrong_binding", "edited arguments need their own binding")
+        return None
+
+    # ---- execution -------------------------------------------------------------------------------------------
+
+    def claim(self, now: float) -> list[Action] | Refused:
+        """Start the execution. Once: the second claim is refused."""
+        if self.state is not State.APPROVED:
+            return Refused("not_approved", f"the request is {self.state}")
+        if self._due_at is not None and now >= self._due_at:
+            return Refused("late", "the time to execute is over")
+        self.attempts += 1
+        self._due_at = None
+        key = f"{self.request.request_id}:{self.binding[:16]}"
+        started = Audit("executing", "system", {"key": key, "attempt": self.attempts})
+        return [*self._move(State.EXECUTING, "", tell=False), started, Execute(key, self.arguments)]
+
+    def finished(self, outcome: Mapping[str, Any], *, ok: bool) -> list[Action] | Refused:
+        """The tool returned."""
+        if self.state is not State.EXECUTING:
+            return Refused("not_executing", f"the request is {self.state}")
+        self.outcome = dict(outcome)
+        state = State.SUCCEEDED if ok else State.FAILED
+        return [*self._move(state, ""), Audit(state.value, "system", {})]
+
+    def crashed(self, now: float, why: str) -> list[Action] | Refused:
+        """Nobody knows whether the tool did it. Only an idempotent one is tried again, once."""
+        if self.state is not State.EXECUTING:
+            return Refused("not_executing", f"the request is {self.state}")
+        if self.request.idempotent and self.attempts == 1:
+            self._due_at = now + ALLOW_EXECUTE_S
+            return [*self._move(State.APPROVED, why, tell=False), Audit("retried", "system", {"why": why})]
+        return [
+            *self._move(State.UNKNOWN, why),
+            Audit("unknown", "system", {"why": why}),
+            Notify("reconcile", self.reminded_group),
+        ]
+
+    def reconciled(self, by: Actor, note: str, *, ok: bool) -> list[Action] | Refused:
+        """A person found out what really happened."""
+        if self.state is not State.UNKNOWN:
+            return Refused("not_unknown", f"the request is {self.state}")
+        if "approver" not in by.roles and "admin" not in by.roles:
+            return Refused("not_an_approver", f"{by.name} is no approver")
+        state = State.SUCCEEDED if ok else State.FAILED
+        return [*self._move(state, note), Audit("reconciled", by.name, {"ok": ok, "note": note})]
+
+    # ---- time ------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> list[Action]:
+        """What falls due at `now`."""
+        if self._due_at is not None and now >= self._due_at:
+            if self.state is State.CONFIRMING:
+                return [*self._move(State.CANCELLED, "the caller did not answer"), Audit("expired", "system", {})]
+            return [*self._move(State.EXPIRED, _TOO_LATE[self.state]), Audit("expired", "system", {})]
+        if self._escalate_at is not None and now >= self._escalate_at and self.ruling.ask is not None:
+            self._escalate_at, self.escalated = None, True
+            group = self.ruling.ask.escalate_to
+            return [Store(self.state), Audit("escalated", "system", {"to": group}), Notify("escalated", group)]
+        return []
+
+    # ---- inside ----------------------------------------------------------------------------------------------
+
+    def _ask(self, now: float) -> list[Action]:
+        ask = self.ruling.ask or Ask("")
+        self._due_at = now + ask.decide_s
+        if ask.escalate_s is not None and ask.escalate_to:
+            self._escalate_at = now + ask.escalate_s
+        return [*self._move(State.PENDING, self.ruling.why), Notify("asked", ask.group)]
+
+    def _move(self, state: State, reason: str, *, tell: bool = True) -> list[Action]:
+        self.state, self.reason = state, reason
+        if state in FINAL or state is State.UNKNOWN:
+            self._due_at = self._escalate_at = None
+        return [Store(state), Tell(state, reason)] if tell else [Store(state)]
+
+    # ---- on disk ---------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        return {
+            "request": asdict(self.request),
+            "ruling": asdict(self.ruling),
+            **{name: getattr(self, name) for name in _KEPT},
+            "due_at": self._due_at,
+            "escalate_at": self._escalate_at,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Gate":
+        """The inverse of `to_json`."""
+        asked = dict(data["request"])
+        request = ToolRequest(**{**asked, "caller": CallerFacts(**asked["caller"])})
+        gate = cls(request, _ruling(data["ruling"]))
+        for name in _KEPT:
+            setattr(gate, name, data[name])
+        gate.state = State(data["state"])
+        gate.approved_by = tuple(data["approved_by"])
+        gate._due_at, gate._escalate_at = data["due_at"], data["escalate_at"]
+        return gate
+
+
+_KEPT = (
+    "state",
+    "reason",
+    "outcome",
+    "arguments",
+    "binding",
+    "edited_by",
+    "approved_by",
+    "attempts",
+    "escalated",
+    "reminded_group",
+)
+_TOO_LATE = {
+    State.PENDING: "nobody decided in time",
+    State.APPROVED: "approved, but not executed in time",
+}
+
+
+def _ruling(data: Mapping[str, Any]) -> Ruling:
+    ruling = Ruling(data["effect"], data["rule"], data["why"], data["words"])
+    ask = Ask(**data["ask"]) if data["ask"] else None
+    confirm = Confirm(**{**data["confirm"], "by": tuple(data["confirm"]["by"])}) if data["confirm"] else None
+    return replace(ruling, ask=ask, confirm=confirm)

@@ -1,0 +1,50 @@
+"""What the model is told about a function call: JSON text, in words that leave no room for a false claim.
+
+Whatever did not succeed says so, and says that the caller must not hear otherwise. Pure.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.approval.gate import Gate, State
+
+_NOT_DONE = "It was NOT done. Tell the caller so; do not say or suggest that it was."
+_WORDS = {
+    State.DENIED: ("denied", "The action was not approved. " + _NOT_DONE),
+    State.EXPIRED: ("expired", "The action was not approved in time. " + _NOT_DONE),
+    State.CANCELLED: ("cancelled", "The action was called off. " + _NOT_DONE),
+    State.FAILED: ("failed", "The action failed. " + _NOT_DONE),
+    State.UNKNOWN: (
+        "unknown",
+        "Nobody knows whether the action was done. Do not say that it was, nor that it was not; a person will find out "
+        "and call the caller back.",
+    ),
+}
+MAX_REASON_CHARS = 300
+
+
+def function_output(gate: Gate) -> str:
+    """The function's output for the model; "" while the request has none yet."""
+    if gate.state is State.SUCCEEDED:
+        return _text({"status": "done", **gate.outcome} | _edited(gate))
+    words = _WORDS.get(gate.state)
+    if words is None:
+        return ""
+    status, message = words
+    told: dict[str, Any] = {"status": status, "message": message}
+    reason = gate.ruling.words if gate.ruling.effect == "deny" else gate.reason
+    if reason:
+        told["reason"] = reason[:MAX_REASON_CHARS]
+    if gate.state is State.FAILED and gate.outcome:
+        told["error"] = str(gate.outcome.get("error", ""))[:MAX_REASON_CHARS]
+    return _text(told)
+
+
+def _edited(gate: Gate) -> Mapping[str, Any]:
+    """An approver who changed the arguments changed what was done: the caller has to hear the new form."""
+    return {"approved_with_changes": dict(gate.arguments)} if gate.edited_by else {}
+
+
+def _text(told: Mapping[str, Any]) -> str:
+    return json.dumps(told, separators=(",", ":"), default=str)

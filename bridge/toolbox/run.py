@@ -1,0 +1,105 @@
+"""Run a tool: arguments in, a result or one clear sentence out, within its time and size.
+
+A shell: plain functions run on a small pool of threads, async ones on the loop. A thread that does not come back in
+time cannot be stopped; its tool counts as unknown, not as failed. Used by control.
+"""
+
+import asyncio
+import inspect
+import json
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from bridge.errors import ToolArgumentsError
+from bridge.toolbox.spec import ToolContext, ToolSpec
+
+log = structlog.get_logger(__name__)
+
+MAX_ARGUMENTS_CHARS = 16_000
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """`ok`: it was done, `output` is what the model gets. `unknown`: nobody can tell whether it was done."""
+
+    ok: bool
+    output: Mapping[str, Any]
+    unknown: bool = False
+
+
+def validate(spec: ToolSpec, text: str) -> dict[str, Any]:
+    """The arguments a model wrote, as JSON values that fit the schema.
+
+    Raises ToolArgumentsError in words the model can mend its call by.
+    """
+    if len(text) > MAX_ARGUMENTS_CHARS:
+        raise ToolArgumentsError(f"the arguments are longer than {MAX_ARGUMENTS_CHARS} characters")
+    try:
+        given = json.loads(text or "{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ToolArgumentsError(f"the arguments are not valid JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ToolArgumentsError("the arguments must be a JSON object")
+    try:
+        checked = spec.arguments.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "arguments"
+        raise ToolArgumentsError(f"{place}: {first['msg']}") from error
+    return checked.model_dump(mode="json")
+
+
+class ToolRunner:
+    """Owns the threads. `close` waits for none of them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tool")
+
+    def close(self) -> None:
+        """No more tools."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def run(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Run it. Never raises but CancelledError; the log has the traceback of a tool that did."""
+        values = {name: getattr(checked, name) for checked in [spec.arguments.model_validate_json(json.dumps(dict(arguments)))] for name in spec.arguments.model_fields}
+        if spec.context_parameter:
+            values[spec.context_parameter] = context
+        try:
+            async with asyncio.timeout(spec.options.timeout_s):
+                if inspect.iscoroutinefunction(spec.function):
+                    value = await spec.function(**values)
+                else:
+                    loop = asyncio.get_running_loop()
+                    value = await loop.run_in_executor(self._threads, lambda: spec.function(**values))
+        except TimeoutError:
+            log.warning("tool.timeout", tool=spec.name, call_id=context.call_id, timeout_s=spec.options.timeout_s)
+            done = spec.options.risk == "read"
+            return ToolResult(ok=False, output={"error": "it took too long"}, unknown=not done)
+        except Exception as error:
+            log.exception("tool.failed", tool=spec.name, call_id=context.call_id)
+            words = str(error) if isinstance(error, ToolArgumentsError) else "the system behind it reported an error"
+            return ToolResult(ok=False, output={"error": words})
+        return _sized(spec, value)
+
+
+def _sized(spec: ToolSpec, value: Any) -> ToolResult:
+    output = value if isinstance(value, Mapping) else {"result": value}
+    try:
+        size = len(json.dumps(output, allow_nan=False).encode())
+    except (TypeError, ValueError):
+        return ToolResult(ok=True, output={"result": "done, but its result cannot be shown"})
+    if size > spec.options.max_result_bytes:
+        words = f"done, but its result is too long ({size} bytes)"
+        return ToolResult(ok=True, output={"result": words})
+    return ToolResult(ok=True, output=dict(output))
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number") if not math.isnan(0.0) else AssertionError
