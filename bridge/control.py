@@ -22,24 +22,29 @@ from typing import Any
 import httpx
 import structlog
 
+from bridge.approval.policy import load as load_policy
 from bridge.config import WorkerConfig
 from bridge.control_credentials import Credentials
 from bridge.control_health import serve
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_sweep import Sweeper
+from bridge.control_tools import ToolOffice
 from bridge.dialplan.plan import Plan
-from bridge.errors import BridgeError, LinkError, StoreError
+from bridge.errors import BridgeError, LinkError, PolicyError, StoreError
 from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer
 from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
+from bridge.toolbox.load import load as load_toolbox
 
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 1.0
+POLICY = "policy.yaml"
 EXIT_NOTE_GRACE_S = 2.0
 """The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
 
@@ -52,6 +57,7 @@ class Desk:
         self.worker_left = asyncio.Event()
         self._store = store
         self._credentials = credentials
+        self.tools: ToolOffice | None = None
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -60,9 +66,14 @@ class Desk:
         self.facts.events.update(Counter(event.type for event in fresh))
         costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
         self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
+        ended = [event.call_id for event in fresh if event.type == "call.ended"]
+        if ended and self.tools is not None:
+            await self.tools.calls_ended(ended)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential` is all there is."""
+        """`credential`, and `tool.*` when there are tools."""
+        if kind.startswith("tool.") and self.tools is not None:
+            return await self.tools.answer(kind, data)
         if kind != "credential":
             raise LinkError(f"control knows no request {kind[:40]!r}")
         return await self._credentials.answer(data)
@@ -118,6 +129,7 @@ class Control:
         ):
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
             async with LinkServer(Path(paths.link_socket), desk) as link:
+                desk.tools = await self._open_tools(store, link)
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)
                 handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
                 async with contextlib.AsyncExitStack() as stack:
@@ -129,9 +141,32 @@ class Control:
                     await self._work(desk, link, store)
         log.info("control.stopped")
 
+    async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice | None:
+        """The tool desk; None without a policy: no tool is offered that nobody has ruled about."""
+        folder = self._settings.tools
+        toolbox = await asyncio.to_thread(load_toolbox, folder)
+        for problem in toolbox.problems:
+            log.error("tools.refused", problem=str(problem))
+        if not toolbox.tools:
+            return None
+        try:
+            policy = await asyncio.to_thread(load_policy, folder / POLICY)
+        except PolicyError as error:
+            for problem in error.problems:
+                log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
+            return None
+        log.info(
+            "tools.in_force", tools=sorted(toolbox.tools), policy=policy.version, people=sorted(policy.people)
+        )
+        return ToolOffice(
+            GateStore(store), toolbox, policy, self._settings.state_dir / "tools", link.broadcast
+        )
+
     async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
+            if desk.tools is not None:
+                running.append(tasks.create_task(desk.tools.run()))
             self.ready.set()
             await self._stop.wait()
             for task in running:
@@ -169,6 +204,8 @@ class Control:
             desk.worker_left.clear()
             try:
                 ended = await sweeper.sweep(time.monotonic())
+                if ended and desk.tools is not None:
+                    await desk.tools.calls_ended(ended)
             except (StoreError, OSError) as error:
                 log.warning("sweep.failed", reason=str(error))
             else:

@@ -8,6 +8,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         SettingsError
         DialplanError
         ScenarioError
+        PolicyError
       SipError(status, reason)
       MediaError 488
       SessionError
@@ -15,6 +16,8 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         RemoteSessionError 503  the speech model refused, failed or vanished (kind, code)
       LinkError 500             worker and control cannot talk
       StoreError 500
+      ToolError                 a function tool that cannot be offered
+        ToolArgumentsError      arguments that do not fit it, in words for the model
 """
 
 from collections.abc import Sequence
@@ -66,6 +69,10 @@ class DialplanError(FileProblems):
 
 class ScenarioError(FileProblems):
     """A scenario or script of the local engine is wrong."""
+
+
+class PolicyError(FileProblems):
+    """The policy of the tools is wrong; the one in force stays in force."""
 
 
 class SipError(BridgeError):
@@ -127,3 +134,11 @@ class LinkError(BridgeError):
 
 class StoreError(BridgeError):
     """The store cannot be opened, migrated, read or written."""
+
+
+class ToolError(BridgeError):
+    """A function tool cannot be offered: its file or its signature is wrong."""
+
+
+class ToolArgumentsError(ToolError):
+    """Arguments that do not fit a tool. The message is for the model, which may try again."""

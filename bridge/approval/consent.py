@@ -45,7 +45,9 @@ _YES = frozenset(
 _NO_WORDS = frozenset(
     {"no", "nope", "nah", "not", "never", "don't", "dont", "stop", "cancel", "wrong", "incorrect", "refuse"}
 )
-_UNSURE_WORDS = frozenset({"but", "if", "wait", "maybe", "what", "why", "how", "who", "when", "which", "unless", "hold"})
+_UNSURE_WORDS = frozenset(
+    {"but", "if", "wait", "maybe", "what", "why", "how", "who", "when", "which", "unless", "hold"}
+)
 _POLITE = frozenset({"sir", "madam", "thanks", "thank", "you", "uh", "um", "oh", "well", "okay", "ok"})
 
 

@@ -142,6 +142,12 @@ class Gate:
             return Refused("not_confirming", f"the request is {self.state}")
         return [*self._move(State.CANCELLED, why), Audit("not_confirmed", "caller", {"why": why})]
 
+    def withdraw(self, why: str) -> list[Action]:
+        """What was approved is not what would be run: it is not run."""
+        if self.state is not State.APPROVED:
+            return []
+        return [*self._move(State.CANCELLED, why), Audit("withdrawn", "system", {"why": why})]
+
     def hung_up(self) -> list[Action]:
         """The call is over. What waits is cancelled, unless the rule keeps it; what runs is not stopped."""
         ask = self.ruling.ask
@@ -162,7 +168,8 @@ class Gate:
         refused = self._unfit(decision, now)
         if refused is not None:
             return refused
-        by, facts = decision.by.name, {"binding": decision.binding, "reason": decision.reason}
+        by = decision.by.name
+        facts: dict[str, Any] = {"binding": decision.binding, "reason": decision.reason}
         if decision.verdict == "deny":
             return [*self._move(State.DENIED, decision.reason or "denied"), Audit("denied", by, facts)]
         if decision.arguments is not None and decision.arguments_binding != self.binding:
@@ -181,28 +188,32 @@ class Gate:
 
     def _unfit(self, decision: Decision, now: float) -> Refused | None:
         """Why this decision does not count, from the most telling reason down."""
-        ask, by = self.ruling.ask, decision.by
-        if decision.request_id != self.request.request_id:
-            return Refused("wrong_request", "the decision is about another request")
-        if self.state is not State.PENDING:
-            code = "already_decided" if self.state is not State.EXPIRED else "late"
-            return Refused(code, f"the request is {self.state}: {self.reason}")
-        if self._due_at is not None and now >= self._due_at:
-            return Refused("late", "the time to decide is over")
-        if decision.binding != self.binding:
-            return Refused("wrong_binding", "the request has changed since it was shown")
-        if "approver" not in by.roles:
-            return Refused("not_an_approver", f"{by.name} is no approver")
-        groups = {ask.group, ask.escalate_to if self.escalated else ask.group} if ask else set()
-        if not groups & by.groups:
-            return Refused("wrong_group", f"{by.name} is not in {' or '.join(sorted(groups))}")
-        if by.kind in {"caller", "system"} or self.request.caller.number in by.numbers - {""}:
-            return Refused("own_request", "nobody approves their own request")
-        if by.name in self.approved_by:
-            return Refused("duplicate_approver", f"{by.name} has approved already")
-        if decision.arguments is not None and not decision.arguments_binding:
-            return Refused("wrong_binding", "edited arguments need their own binding")
-        return None
+        ask, by = self.ruling.ask or Ask(""), decision.by
+        groups = {ask.group, ask.escalate_to if self.escalated else ask.group}
+        over = "late" if self.state is State.EXPIRED else "already_decided"
+        rules = (
+            (
+                decision.request_id != self.request.request_id,
+                "wrong_request",
+                "this is about another request",
+            ),
+            (self.state is not State.PENDING, over, f"the request is {self.state}: {self.reason}"),
+            (self._due_at is not None and now >= self._due_at, "late", "the time to decide is over"),
+            (decision.binding != self.binding, "wrong_binding", "the request has changed since it was shown"),
+            ("approver" not in by.roles, "not_an_approver", f"{by.name} is no approver"),
+            (not groups & by.groups, "wrong_group", f"{by.name} is not in {' or '.join(sorted(groups))}"),
+            (self._their_own(by), "own_request", "nobody approves their own request"),
+            (by.name in self.approved_by, "duplicate_approver", f"{by.name} has approved already"),
+            (
+                decision.arguments is not None and not decision.arguments_binding,
+                "wrong_binding",
+                "edited arguments need their own binding",
+            ),
+        )
+        return next((Refused(code, words) for unfit, code, words in rules if unfit), None)
+
+    def _their_own(self, by: Actor) -> bool:
+        return by.kind in {"caller", "system"} or self.request.caller.number in by.numbers - {""}
 
     # ---- execution -------------------------------------------------------------------------------------------
 
@@ -254,12 +265,19 @@ class Gate:
         """What falls due at `now`."""
         if self._due_at is not None and now >= self._due_at:
             if self.state is State.CONFIRMING:
-                return [*self._move(State.CANCELLED, "the caller did not answer"), Audit("expired", "system", {})]
+                return [
+                    *self._move(State.CANCELLED, "the caller did not answer"),
+                    Audit("expired", "system", {}),
+                ]
             return [*self._move(State.EXPIRED, _TOO_LATE[self.state]), Audit("expired", "system", {})]
         if self._escalate_at is not None and now >= self._escalate_at and self.ruling.ask is not None:
             self._escalate_at, self.escalated = None, True
             group = self.ruling.ask.escalate_to
-            return [Store(self.state), Audit("escalated", "system", {"to": group}), Notify("escalated", group)]
+            return [
+                Store(self.state),
+                Audit("escalated", "system", {"to": group}),
+                Notify("escalated", group),
+            ]
         return []
 
     # ---- inside ----------------------------------------------------------------------------------------------

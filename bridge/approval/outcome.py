@@ -17,8 +17,7 @@ _WORDS = {
     State.FAILED: ("failed", "The action failed. " + _NOT_DONE),
     State.UNKNOWN: (
         "unknown",
-        "Nobody knows whether the action was done. Do not say that it was, nor that it was not; a person will find out "
-        "and call the caller back.",
+        "Nobody knows whether the action was done. Say neither that it was nor that it was not: a person will look.",
     ),
 }
 MAX_REASON_CHARS = 300
@@ -41,7 +40,7 @@ def function_output(gate: Gate) -> str:
     return _text(told)
 
 
-def _edited(gate: Gate) -> Mapping[str, Any]:
+def _edited(gate: Gate) -> dict[str, Any]:
     """An approver who changed the arguments changed what was done: the caller has to hear the new form."""
     return {"approved_with_changes": dict(gate.arguments)} if gate.edited_by else {}
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bridge import yamlfile
 from bridge.approval.canonical import digest
-from bridge.approval.request import Ask, Confirm, Ruling
+from bridge.approval.request import Actor, Ask, Confirm, Ruling
 from bridge.errors import PolicyError, Problem
 
 
@@ -59,17 +59,29 @@ class RuleSpec(Part):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     tools: list[Text] = Field(default=["*"], min_length=1, description="Names, or patterns like crm.*")
     risk: list[Literal["read", "write", "money", "irreversible"]] = Field(default_factory=list)
-    when: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(default=None, description="CEL.")
+    when: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
+        default=None, description="CEL."
+    )
     allow: Literal[True] | None = None
     deny: Text | None = Field(default=None, description="The words for the model.")
     ask: AskSpec | None = None
     confirm: ConfirmSpec | None = None
 
 
+class PersonSpec(Part):
+    """Someone who may decide. The name is their account on this machine."""
+
+    groups: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1)
+    numbers: list[str] = Field(
+        default_factory=list, description="Their telephones: nobody approves their own call."
+    )
+
+
 class PolicyFile(Part):
     """The file."""
 
     version: Literal[1]
+    people: dict[str, PersonSpec] = Field(default_factory=dict, description="Approvers by account name.")
     default_ask: AskSpec = Field(description="For what no rule fits, and for rules that fail.")
     rules: list[RuleSpec] = Field(default_factory=list, max_length=1000)
 
@@ -119,18 +131,26 @@ class _Rule:
     def judge(self, facts: Facts, context: Mapping[str, Any]) -> RuleVerdict:
         spec = self.spec
         if not any(fnmatch.fnmatchcase(facts.tool, pattern) for pattern in spec.tools):
-            return RuleVerdict(spec.name, fits=False, why=f"tool {facts.tool} is not {' or '.join(spec.tools)}")
+            return RuleVerdict(
+                spec.name, fits=False, why=f"tool {facts.tool} is not {' or '.join(spec.tools)}"
+            )
         if spec.risk and facts.risk not in spec.risk:
-            return RuleVerdict(spec.name, fits=False, why=f"risk {facts.risk} is not {' or '.join(spec.risk)}")
+            return RuleVerdict(
+                spec.name, fits=False, why=f"risk {facts.risk} is not {' or '.join(spec.risk)}"
+            )
         if self.program is None:
             return RuleVerdict(spec.name, fits=True, why=spec.name)
         try:
             value = self.program.execute(dict(context))
         except Exception as error:  # noqa: BLE001  # whatever goes wrong in a condition must end in asking a person
-            return RuleVerdict(spec.name, fits=True, error=True, why=f"the condition failed: {str(error)[:120]}")
+            return RuleVerdict(
+                spec.name, fits=True, error=True, why=f"the condition failed: {str(error)[:120]}"
+            )
         if value is True or value is False:
             return RuleVerdict(spec.name, fits=value, why=f"{spec.when} is {str(value).lower()}")
-        return RuleVerdict(spec.name, fits=True, error=True, why=f"the condition gave {value!r}, not true or false")
+        return RuleVerdict(
+            spec.name, fits=True, error=True, why=f"the condition gave {value!r}, not true or false"
+        )
 
 
 class Policy:
@@ -138,6 +158,7 @@ class Policy:
 
     def __init__(self, spec: PolicyFile, rules: tuple[_Rule, ...]) -> None:
         self.version = digest(spec.model_dump(mode="json"))[:12]
+        self.people = {name: _actor(name, person) for name, person in spec.people.items()}
         self._default = _ask(spec.default_ask)
         self._rules = rules
 
@@ -180,13 +201,17 @@ def load(path: Path) -> Policy:
                 program = cel.compile(rule.when)
             except ValueError as error:
                 message = f"this is no CEL expression: {str(error)[:160]}"
-                problems.append(document.problem(("rules", number, "when"), message, "for example: args.amount <= 50"))
+                problems.append(
+                    document.problem(("rules", number, "when"), message, "for example: args.amount <= 50")
+                )
                 continue
-            strange = sorted(set(program.variables) - set(Facts("", {}, "", {}).context()))
+            strange = sorted(set(program.variables()) - set(Facts("", {}, "", {}).context()))
             if strange:
                 known = ", ".join(Facts("", {}, "", {}).context())
                 problems.append(
-                    document.problem(("rules", number, "when"), f"unknown name {strange[0]}", f"known: {known}")
+                    document.problem(
+                        ("rules", number, "when"), f"unknown name {strange[0]}", f"known: {known}"
+                    )
                 )
         rules.append(_Rule(rule, program))
     if problems:
@@ -206,6 +231,15 @@ def _mistakes(rule: RuleSpec, seen: set[str]) -> list[tuple[tuple[str, ...], str
     if rule.name in seen:
         found.append((("name",), f"there are two rules named {rule.name}", ""))
     return found
+
+
+def _actor(name: str, person: PersonSpec) -> Actor:
+    return Actor(
+        name,
+        roles=frozenset({"approver"}),
+        groups=frozenset(person.groups),
+        numbers=frozenset(person.numbers),
+    )
 
 
 def _ask(spec: AskSpec) -> Ask:

@@ -152,7 +152,7 @@ class ToolCalls:
             return []
         call.phase = state
         if state == "confirming":
-            return self._ask_caller(function_call_id, call, news, now)
+            return self._ask_caller(function_call_id, call, news)
         self._forget_question(function_call_id)
         if state == "pending":
             call.line, call.hold_due_s = STILL_LINE, now + HOLD_EVERY_S
@@ -170,18 +170,18 @@ class ToolCalls:
                 if call.phase != "confirming":
                     actions.append(SayLine(call.line))
         if self._question is not None:
-            actions += self._judge(self._question.consent.tick(now), now)
+            actions += self._judge(self._question.consent.tick(now))
         return actions
 
     # ---- the confirmation ------------------------------------------------------------------------------------
 
     def agent_said(self, item_id: str, text: str, now: float) -> list[ToolAction]:
-        """The transcript of something the agent says: is it the question?"""
+        """The transcript of something the agent says: it may be the question."""
         question = self._question
         if question is None or _plain(question.text) not in _plain(text):
             return []
         question.item_id = item_id
-        question.consent.question_started(now)
+        question.consent.question_started()
         if self._heard.get(item_id):
             question.consent.question_finished(now)
         return []
@@ -200,29 +200,25 @@ class ToolCalls:
         question.item_id = ""
         return [SayLine(question.text, alone=True)]
 
-    def heard(self, transcript: str, now: float) -> list[ToolAction]:
+    def heard(self, transcript: str) -> list[ToolAction]:
         """What the caller said."""
-        return (
-            [] if self._question is None else self._judge(self._question.consent.heard(transcript, now), now)
-        )
+        return [] if self._question is None else self._judge(self._question.consent.heard(transcript))
 
-    def pressed(self, digit: str, now: float) -> list[ToolAction]:
+    def pressed(self, digit: str) -> list[ToolAction]:
         """A key."""
-        return [] if self._question is None else self._judge(self._question.consent.pressed(digit, now), now)
+        return [] if self._question is None else self._judge(self._question.consent.pressed(digit))
 
-    def _ask_caller(
-        self, function_call_id: str, call: _Open, news: Mapping[str, Any], now: float
-    ) -> list[ToolAction]:
+    def _ask_caller(self, function_call_id: str, call: _Open, news: Mapping[str, Any]) -> list[ToolAction]:
         if self._question is not None:
             # One question at a time: the second has to be asked for again.
             return [Confirmed(call.request_id, yes=False, how="another question was being asked")]
         text = str(news.get("question") or "")
         by = tuple(str(way) for way in news.get("by") or ("key", "voice"))
-        self._question = _Question(function_call_id, text, Consent(by, str(news.get("key") or "1"), now))
+        self._question = _Question(function_call_id, text, Consent(by, str(news.get("key") or "1")))
         self._heard.clear()
         return [Inform(CONFIRMING.format(name=call.name)), SayLine(text, alone=True)]
 
-    def _judge(self, verdict: object, now: float) -> list[ToolAction]:
+    def _judge(self, verdict: object) -> list[ToolAction]:
         question = self._question
         if question is None or verdict is None:
             return []

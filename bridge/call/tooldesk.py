@@ -97,11 +97,11 @@ class ToolDesk:
 
     def heard(self, transcript: str) -> None:
         """A final transcript of the caller."""
-        self._do(self._calls.heard(transcript, time.monotonic()))
+        self._do(self._calls.heard(transcript))
 
     def pressed(self, digit: str) -> None:
         """A key, while `confirming`."""
-        self._do(self._calls.pressed(digit, time.monotonic()))
+        self._do(self._calls.pressed(digit))
 
     # ---- the task --------------------------------------------------------------------------------------------
 

@@ -163,12 +163,10 @@ class LinkServer:
             peer.tell(HangUp(call_id, reason))
         return peer is not None
 
-    def tell(self, worker: int, message: Message) -> bool:
-        """Say something to one worker. False: it is not connected."""
-        peer = self._peers.get(worker)
-        if peer is not None:
+    def broadcast(self, message: Message) -> None:
+        """Say something to every worker: the one it concerns knows."""
+        for peer in self._peers.values():
             peer.tell(message)
-        return peer is not None
 
     async def _serve(self, connection: ServerConnection) -> None:
         try:

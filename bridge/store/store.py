@@ -85,7 +85,7 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        return await self._transaction("cannot write events", lambda it: _append(it, worker, events))
+        return await self.transaction("cannot write events", lambda it: _append(it, worker, events))
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
@@ -100,7 +100,7 @@ class Store:
             _append(connection, worker, endings)
             return [ending.call_id for ending in endings]
 
-        return await self._transaction("cannot adopt the events of a dead worker", work)
+        return await self.transaction("cannot adopt the events of a dead worker", work)
 
     async def open_boots(self) -> list[tuple[int, str]]:
         """(worker, boot) of every process that has calls without an end."""
@@ -134,9 +134,11 @@ class Store:
         ]
 
     async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-        return await self._transaction("cannot read the store", lambda it: list(it.execute(query).all()))
+        return await self.transaction("cannot read the store", lambda it: list(it.execute(query).all()))
 
-    async def _transaction(self, doing: str, work: Callable[[sa.Connection], T]) -> T:
+    async def transaction(self, doing: str, work: Callable[[sa.Connection], T]) -> T:
+        """Do `work` in one transaction on the store's thread. StoreError: nothing of it was done."""
+
         def run() -> T:
             if self._engine is None:
                 raise StoreError("the store is not open")

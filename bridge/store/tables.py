@@ -2,6 +2,9 @@
 
 calls         one row a call: exactly the fields of CallRecord, folded from the call's events
 call_events   every event of every call, append-only; (boot, seq) is unique
+tool_requests  one row a function call that reached the gate; `gate` is the machine as JSON, `version` guards changes
+tool_decisions what people decided, until control has answered it
+audit_entries  everything the gate did, append-only, each with the hash of the one before
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
 """
 
@@ -82,4 +85,45 @@ link_offsets = Table(
     Column("boot", String(64), primary_key=True),
     Column("worker", Integer, nullable=False),
     Column("seq", Integer, nullable=False),
+)
+
+tool_requests = Table(
+    "tool_requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("call_id", String(100), nullable=False),
+    Column("function_call_id", String(100), nullable=False),
+    Column("tool", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("gate", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("call_id", "function_call_id", name="tool_requests_once"),
+    Index("tool_requests_state", "state", "created_at"),
+)
+
+tool_decisions = Table(
+    "tool_decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", String(64), nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("answer", Text),
+    Index("tool_decisions_open", "answer", "id"),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("call_id", String(100), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
 )

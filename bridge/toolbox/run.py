@@ -7,7 +7,6 @@ time cannot be stopped; its tool counts as unknown, not as failed. Used by contr
 import asyncio
 import inspect
 import json
-import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,7 +67,11 @@ class ToolRunner:
 
     async def run(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it. Never raises but CancelledError; the log has the traceback of a tool that did."""
-        values = {name: getattr(checked, name) for checked in [spec.arguments.model_validate_json(json.dumps(dict(arguments)))] for name in spec.arguments.model_fields}
+        values = {
+            name: getattr(checked, name)
+            for checked in [spec.arguments.model_validate_json(json.dumps(dict(arguments)))]
+            for name in spec.arguments.model_fields
+        }
         if spec.context_parameter:
             values[spec.context_parameter] = context
         try:
@@ -79,12 +82,18 @@ class ToolRunner:
                     loop = asyncio.get_running_loop()
                     value = await loop.run_in_executor(self._threads, lambda: spec.function(**values))
         except TimeoutError:
-            log.warning("tool.timeout", tool=spec.name, call_id=context.call_id, timeout_s=spec.options.timeout_s)
+            log.warning(
+                "tool.timeout", tool=spec.name, call_id=context.call_id, timeout_s=spec.options.timeout_s
+            )
             done = spec.options.risk == "read"
             return ToolResult(ok=False, output={"error": "it took too long"}, unknown=not done)
         except Exception as error:
             log.exception("tool.failed", tool=spec.name, call_id=context.call_id)
-            words = str(error) if isinstance(error, ToolArgumentsError) else "the system behind it reported an error"
+            words = (
+                str(error)
+                if isinstance(error, ToolArgumentsError)
+                else "the system behind it reported an error"
+            )
             return ToolResult(ok=False, output={"error": words})
         return _sized(spec, value)
 
@@ -102,4 +111,4 @@ def _sized(spec: ToolSpec, value: Any) -> ToolResult:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number") if not math.isnan(0.0) else AssertionError
+    raise ValueError(f"{name} is no JSON number")

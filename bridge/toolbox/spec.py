@@ -13,6 +13,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -27,11 +28,15 @@ MARK = "__sipbridge_tool__"
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Who it is for. `idempotency_key` is the same for every try of one request: use it to do a thing once."""
+    """Who it is for. `idempotency_key` is the same for every try of one request: use it to do a thing once.
+
+    `folder` is for files of the tools; it may not be there yet.
+    """
 
     call_id: str
     caller: str
     idempotency_key: str
+    folder: Path
     verified: bool = False
 
 
@@ -81,7 +86,9 @@ def tool(
     while_running: str = "One moment, please.",
 ) -> Callable[[F], F]:
     """Make a function a tool. `risk` is what the policy looks at; a tool that only reads is idempotent anyway."""
-    options = Options(description, risk, idempotent or risk == "read", timeout_s, max_result_bytes, while_running)
+    options = Options(
+        description, risk, idempotent or risk == "read", timeout_s, max_result_bytes, while_running
+    )
 
     def mark(function: F) -> F:
         setattr(function, MARK, options)
@@ -111,7 +118,12 @@ def spec_of(function: Callable[..., Any]) -> ToolSpec:
     model = _model(function.__name__, fields)
     schema = model.model_json_schema()
     schema.pop("title", None)
-    content = {"name": function.__name__, "description": options.description, "schema": schema, "risk": options.risk}
+    content = {
+        "name": function.__name__,
+        "description": options.description,
+        "schema": schema,
+        "risk": options.risk,
+    }
     return ToolSpec(
         name=function.__name__,
         options=options,

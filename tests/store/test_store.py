@@ -81,7 +81,7 @@ async def test_a_locked_database_is_a_store_error_and_nothing_is_lost(url, tmp_p
     async with Store(url) as store:
         other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        await store._transaction("", lambda plain: plain.exec_driver_sql("PRAGMA busy_timeout=10"))
+        await store.transaction("", lambda plain: plain.exec_driver_sql("PRAGMA busy_timeout=10"))
         with pytest.raises(StoreError, match="locked"):
             await store.write(0, conversation())
         other.execute("ROLLBACK")

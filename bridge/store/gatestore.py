@@ -1,0 +1,147 @@
+"""What the gate keeps: requests, what people decided, and the audit chain. Part of the Store, on its one thread.
+
+A change of a request and its audit entries are one transaction, guarded by the request's version: two processes can
+never both carry a request on. `prev_hash` and `hash` (SHA-256) chain the audit entries; `broken`
+finds where the chain was edited.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.errors import StoreError
+from bridge.store.chain import GENESIS, entry_hash
+from bridge.store.store import Store
+from bridge.store.tables import audit_entries, tool_decisions, tool_requests
+
+OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """One row: `gate` is what Gate.from_json reads."""
+
+    request_id: str
+    call_id: str
+    function_call_id: str
+    tool: str
+    state: str
+    version: int
+    gate: Mapping[str, Any]
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewAudit:
+    """An entry without its place in the chain."""
+
+    type: str
+    actor: str
+    facts: Mapping[str, Any]
+
+
+class GateStore:
+    """The gate's tables in `store`. Every method raises StoreError when the database does not do it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def save(self, gate: Mapping[str, Any], version: int, audit: Sequence[NewAudit], at: float) -> int:
+        """Keep a gate whose stored version is `version` (0: it is new); answers the new version.
+
+        StoreError when somebody else changed it meanwhile; then nothing is kept.
+        """
+        request = gate["request"]
+        values = {"state": gate["state"], "version": version + 1, "gate": json.dumps(gate), "updated_at": at}
+
+        def work(connection: sa.Connection) -> int:
+            if version == 0:
+                keys = {name: request[name] for name in ("request_id", "call_id", "function_call_id", "tool")}
+                connection.execute(sa.insert(tool_requests).values(**keys, **values, created_at=at))
+            else:
+                row = tool_requests.c
+                mine = (row.request_id == request["request_id"]) & (row.version == version)
+                done = connection.execute(sa.update(tool_requests).where(mine).values(values))
+                if done.rowcount != 1:
+                    raise StoreError(f"request {request['request_id']} was changed by another process")
+            for entry in audit:
+                _chain(connection, request["request_id"], request["call_id"], entry, at)
+            return version + 1
+
+        return await self._store.transaction("cannot keep a tool request", work)
+
+    async def requests(self, states: Sequence[str] = (), limit: int = 200) -> list[StoredRequest]:
+        """The newest first; all states when none is named."""
+        query = sa.select(tool_requests).order_by(tool_requests.c.created_at.desc()).limit(limit)
+        if states:
+            query = query.where(tool_requests.c.state.in_(states))
+        return [_stored(row) for row in await self._rows(query)]
+
+    async def find(self, prefix: str) -> list[StoredRequest]:
+        """Requests whose id begins with `prefix`."""
+        starts = tool_requests.c.request_id.startswith(prefix, autoescape=True)
+        return [_stored(row) for row in await self._rows(sa.select(tool_requests).where(starts).limit(10))]
+
+    async def decide(self, request_id: str, decision: Mapping[str, Any]) -> int:
+        """Leave a decision for control; answers its number."""
+        values = {"request_id": request_id, "decision": json.dumps(decision), "made_at": time.time()}
+
+        def work(connection: sa.Connection) -> int:
+            done = connection.execute(sa.insert(tool_decisions).values(**values, answer=None))
+            return int(done.inserted_primary_key[0])  # type: ignore[index]  # one column, always there
+
+        return await self._store.transaction("cannot leave a decision", work)
+
+    async def open_decisions(self) -> list[tuple[int, str, Mapping[str, Any]]]:
+        """(number, request id, decision) of what control has not answered yet, oldest first."""
+        query = (
+            sa.select(tool_decisions).where(tool_decisions.c.answer.is_(None)).order_by(tool_decisions.c.id)
+        )
+        return [(row.id, row.request_id, json.loads(row.decision)) for row in await self._rows(query)]
+
+    async def answer(self, number: int, answer: str) -> None:
+        """Say what became of a decision."""
+        mine = sa.update(tool_decisions).where(tool_decisions.c.id == number).values(answer=answer)
+        await self._store.transaction("cannot answer a decision", lambda it: it.execute(mine))
+
+    async def answered(self, number: int) -> str | None:
+        """What became of a decision; None: control has not looked yet."""
+        query = sa.select(tool_decisions.c.answer).where(tool_decisions.c.id == number)
+        rows = await self._rows(query)
+        return rows[0].answer if rows else None
+
+    async def audit(self) -> list[dict[str, Any]]:
+        """The whole chain."""
+        rows = await self._rows(sa.select(audit_entries).order_by(audit_entries.c.seq))
+        return [{**row._mapping, "facts": json.loads(row.facts)} for row in rows]  # noqa: SLF001  # its public name
+
+    async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+        return await self._store.transaction("cannot read the gate", lambda it: list(it.execute(query).all()))
+
+
+def _chain(connection: sa.Connection, request_id: str, call_id: str, entry: NewAudit, at: float) -> None:
+    newest = (
+        sa.select(audit_entries.c.seq, audit_entries.c.hash).order_by(audit_entries.c.seq.desc()).limit(1)
+    )
+    last = connection.execute(newest).first()
+    values: dict[str, Any] = {
+        "seq": last.seq + 1 if last else 1,
+        "at": at,
+        "request_id": request_id,
+        "call_id": call_id,
+        "type": entry.type,
+        "actor": entry.actor,
+        "facts": dict(entry.facts),
+        "prev_hash": last.hash if last else GENESIS,
+    }
+    values["hash"] = entry_hash(values)
+    connection.execute(sa.insert(audit_entries).values({**values, "facts": json.dumps(values["facts"])}))
+
+
+def _stored(row: sa.Row[Any]) -> StoredRequest:
+    return StoredRequest(**{**row._mapping, "gate": json.loads(row.gate)})  # noqa: SLF001  # SQLAlchemy's public name
