@@ -1,0 +1,160 @@
+import json
+
+from bridge.approval.consent import ANSWER_S
+from bridge.call.toolcalls import (
+    HOLD_AFTER_S,
+    HOLD_EVERY_S,
+    MAX_OPEN,
+    PENDING_LINE,
+    RUNNING_LINE,
+    STILL_LINE,
+    Ask,
+    Confirmed,
+    Inform,
+    Output,
+    SayLine,
+    ToolCalls,
+)
+
+QUESTION = "You want a refund of 40 dollars. Is that right?"
+CONFIRMING = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "1", "by": ["key", "voice"]}
+PENDING = {"state": "pending", "request_id": "r1"}
+DONE = {"state": "succeeded", "request_id": "r1", "output": '{"status":"refunded"}'}
+
+
+def called(*ids):
+    calls = ToolCalls()
+    for function_call_id in ids or ("f1",):
+        assert calls.called(function_call_id, "refund", "{}", 0.0) == [Ask(function_call_id, "refund", "{}")]
+    return calls
+
+
+def asked():
+    calls = called()
+    actions = calls.update("f1", CONFIRMING, 1.0)
+    assert actions[-1] == SayLine(QUESTION, alone=True)
+    assert isinstance(actions[0], Inform)
+    return calls
+
+
+def heard_question(calls, now=5.0):
+    calls.agent_said("item_q", QUESTION.upper() + "!", now)
+    assert calls.played("item_q", now, whole=True) == []
+    return calls
+
+
+def test_a_call_is_asked_once_and_answered_once():
+    calls = called()
+    assert calls.called("f1", "refund", "{}", 0.1) == []
+    assert calls.update("f1", DONE, 1.0) == [Output("f1", "refund", DONE["output"])]
+    assert calls.update("f1", DONE, 1.1) == []
+    assert calls.open_names == ()
+    assert calls.due_s is None
+
+
+def test_parallel_calls_get_their_own_outputs_in_any_order():
+    calls = called("f1", "f2")
+    assert calls.update("f2", {**DONE, "output": '"two"'}, 1.0) == [Output("f2", "refund", '"two"')]
+    assert calls.update("f1", {**DONE, "output": '"one"'}, 1.0) == [Output("f1", "refund", '"one"')]
+
+
+def test_too_many_calls_are_refused_at_once():
+    calls = called(*(f"f{number}" for number in range(MAX_OPEN)))
+    (refused,) = calls.called("more", "refund", "{}", 0.0)
+    assert json.loads(refused.text)["status"] == "failed"
+
+
+def test_while_control_is_away_nothing_was_done():
+    (output,) = called().unreachable("f1", 1.0)
+    assert "not say" in output.text
+
+
+def test_a_function_that_runs_has_its_own_hold_line_and_a_quick_one_none():
+    calls = called()
+    assert calls.due_s == HOLD_AFTER_S
+    assert calls.update("f1", {"state": "executing", "line": "I am looking."}, 1.0) == []
+    assert calls.poll(1.0 + HOLD_AFTER_S - 0.1) == []
+    assert calls.poll(1.0 + HOLD_AFTER_S) == [SayLine("I am looking.")]
+    assert calls.due_s == 1.0 + HOLD_AFTER_S + HOLD_EVERY_S
+
+
+def test_a_call_control_says_nothing_about_has_a_hold_line():
+    assert called().poll(HOLD_AFTER_S) == [SayLine(RUNNING_LINE)]
+
+
+def test_the_model_and_the_caller_are_told_at_once_that_a_person_is_asked():
+    calls = called()
+    inform, line = calls.update("f1", PENDING, 1.0)
+    assert "NOT been done" in inform.text
+    assert line == SayLine(PENDING_LINE)
+    assert calls.update("f1", PENDING, 2.0) == []
+    assert calls.poll(1.0 + HOLD_EVERY_S) == [SayLine(STILL_LINE)]
+
+
+def test_a_yes_after_the_question_goes_to_control():
+    calls = heard_question(asked())
+    assert calls.confirming
+    assert calls.heard("Yes, please.") == [Confirmed("r1", True, "voice")]
+    assert not calls.confirming
+    assert calls.heard("No") == []
+
+
+def test_a_key_goes_to_control_too():
+    assert heard_question(asked()).pressed("1") == [Confirmed("r1", True, "key")]
+    assert heard_question(asked()).pressed("9") == [Confirmed("r1", False, "the caller pressed 9")]
+
+
+def test_nothing_counts_before_the_question_was_heard_to_its_end():
+    calls = asked()
+    assert calls.heard("yes") == calls.pressed("1") == []
+    calls.agent_said("other", "Something else.", 2.0)
+    calls.played("other", 2.5, whole=True)
+    assert calls.heard("yes") == []
+    calls.agent_said("item_q", QUESTION, 3.0)
+    assert calls.heard("yes") == []
+
+
+def test_a_question_whose_transcript_comes_late_counts_from_then():
+    calls = asked()
+    calls.played("item_q", 4.0, whole=True)
+    assert calls.heard("yes") == []
+    calls.agent_said("item_q", QUESTION, 4.5)
+    assert calls.heard("yes") == [Confirmed("r1", True, "voice")]
+
+
+def test_a_question_that_was_interrupted_is_asked_again():
+    calls = asked()
+    calls.agent_said("item_q", QUESTION, 2.0)
+    assert calls.played("item_q", 3.0, whole=False) == [SayLine(QUESTION, alone=True)]
+    assert calls.heard("yes") == []
+
+
+def test_an_unclear_answer_is_asked_again_and_silence_ends_in_no():
+    calls = heard_question(asked())
+    assert calls.heard("Sure, but what does that do?") == [SayLine(QUESTION, alone=True)]
+    heard_question(calls, 20.0)
+    assert calls.due_s is not None
+    assert calls.poll(20.0 + ANSWER_S) == [SayLine(QUESTION, alone=True)]
+    heard_question(calls, 60.0)
+    (given_up,) = calls.poll(60.0 + ANSWER_S)
+    assert (given_up.yes, given_up.request_id) == (False, "r1")
+
+
+def test_a_second_question_is_not_asked_over_the_first():
+    calls = asked()
+    calls.called("f2", "refund", "{}", 2.0)
+    (refused,) = calls.update("f2", {**CONFIRMING, "request_id": "r2"}, 2.0)
+    assert (refused.request_id, refused.yes) == ("r2", False)
+    assert heard_question(calls).heard("yes") == [Confirmed("r1", True, "voice")]
+
+
+def test_an_end_of_the_request_ends_the_question():
+    calls = asked()
+    calls.update("f1", DONE, 2.0)
+    assert not calls.confirming
+    assert calls.played("item_q", 3.0, whole=True) == calls.agent_said("item_q", QUESTION, 3.0) == []
+
+
+def test_hold_lines_do_not_talk_over_a_question():
+    calls = asked()
+    assert calls.poll(HOLD_AFTER_S) == []

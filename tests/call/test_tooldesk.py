@@ -1,0 +1,149 @@
+import asyncio
+
+import pytest
+
+from bridge.call.journal import Journal
+from bridge.call.tooldesk import ToolDesk
+from bridge.errors import LinkError, LocalSessionError
+from bridge.realtime.events import FunctionCall
+from tests.fakes.line import settle
+
+QUESTION = "Really?"
+
+
+class FakeModelSession:
+    """What the desk asks of a session: remembers it."""
+
+    def __init__(self):
+        self.told = []
+        self.open = {"f1"}
+        self.config = type("Config", (), {"turn_detection": {"type": "server_vad"}})()
+
+    def function_output(self, call_id, output):
+        if call_id not in self.open:
+            raise LocalSessionError("not open")
+        self.told.append(("output", output))
+
+    def send_user_text(self, words, role):
+        self.told.append((role, words))
+
+    def say(self, order):
+        self.told.append(("say", order))
+
+    def request_response(self):
+        self.told.append(("go_on", ""))
+
+    def update(self, *, turn_detection):
+        self.told.append(("create_response", turn_detection["create_response"]))
+
+    def kinds(self):
+        return [kind for kind, _ in self.told]
+
+
+class Control:
+    """Answers as told."""
+
+    def __init__(self):
+        self.asked = []
+        self.answers = {}
+
+    async def request(self, kind, data, deadline_s):
+        self.asked.append((kind, dict(data)))
+        answer = self.answers.get(kind)
+        if answer is None:
+            raise LinkError("control is away")
+        return answer
+
+
+@pytest.fixture
+async def desk():
+    control, notes = Control(), []
+    desk = ToolDesk(control.request, Journal("c1", lambda *note: notes.append(note)), {"caller": "+491"}, 1.0)
+    desk.control, desk.notes, desk.session = control, notes, FakeModelSession()
+    desk.bind(desk.session, lambda: None)
+    running = asyncio.create_task(desk.run())
+    yield desk
+    running.cancel()
+
+
+def call(call_id="f1"):
+    return FunctionCall("resp", "item", call_id, "refund", '{"amount":40}')
+
+
+async def test_a_call_is_put_to_control_with_who_is_calling(desk):
+    desk.control.answers["tool.call"] = {"state": "succeeded", "output": '"done"', "request_id": "r1"}
+    await desk.offer("front-desk", ())
+    desk.called(call(), 0.0)
+    await settle()
+    kind, data = desk.control.asked[0]
+    assert kind == "tool.call"
+    assert data == {
+        "call_id": "c1",
+        "function_call_id": "f1",
+        "tool": "refund",
+        "arguments": '{"amount":40}',
+        "agent": "front-desk",
+        "caller": "+491",
+    }
+    assert desk.session.told == [("output", '"done"')]
+
+
+async def test_control_being_away_is_an_output_that_says_nothing_was_done(desk):
+    desk.called(call(), 0.0)
+    await settle()
+    assert "Do not say" in desk.session.told[0][1]
+
+
+async def test_tools_are_offered_by_control_and_none_while_it_is_away(desk):
+    assert await desk.offer("a", ("refund",)) == ()
+    desk.control.answers["tool.offer"] = {"tools": [{"name": "refund"}]}
+    assert await desk.offer("a", ("refund",)) == ({"name": "refund"},)
+    assert desk.control.asked[-1] == ("tool.offer", {"names": ["refund"]})
+
+
+async def test_while_the_caller_is_asked_the_model_does_not_answer_by_itself(desk):
+    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "1"}
+    desk.control.answers["tool.confirm"] = {"taken": True}
+    desk.called(call(), 0.0)
+    await settle()
+    assert desk.confirming
+    assert desk.session.kinds() == ["system", "create_response", "say"]
+    desk.agent_said("item", QUESTION)
+    desk.played("item", whole=True)
+    desk.heard("yes")
+    await settle()
+    assert desk.session.told[-1] == ("create_response", True)
+    assert desk.control.asked[-1] == ("tool.confirm", {"call_id": "c1", "request_id": "r1", "yes": True, "how": "voice"})
+
+
+async def test_a_key_is_an_answer_too(desk):
+    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "5"}
+    desk.control.answers["tool.confirm"] = {"taken": True}
+    desk.called(call(), 0.0)
+    await settle()
+    desk.agent_said("item", QUESTION)
+    desk.played("item", whole=True)
+    desk.pressed("5")
+    await settle()
+    assert desk.control.asked[-1][1]["how"] == "key"
+
+
+async def test_an_outcome_that_comes_while_the_session_is_lost_reaches_the_next_one_as_a_fact(desk):
+    desk.control.answers["tool.call"] = {"state": "pending", "request_id": "r1"}
+    desk.called(call(), 0.0)
+    await settle()
+    desk.unbind()
+    desk.update("f1", {"state": "succeeded", "output": '"refunded"', "request_id": "r1"})
+    session = FakeModelSession()
+    session.open = set()
+    desk.bind(session, lambda: None)
+    assert session.kinds() == ["system", "go_on"]
+    assert "refunded" in session.told[0][1]
+
+
+async def test_a_session_without_turn_detection_is_left_as_it_is(desk):
+    desk.session.config.turn_detection = None
+    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "1"}
+    desk.called(call(), 0.0)
+    await settle()
+    assert desk.session.kinds() == ["system", "say"]
