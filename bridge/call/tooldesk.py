@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from bridge.call.journal import Journal
-from bridge.call.toolcalls import Ask, Confirmed, Inform, Output, SayLine, ToolAction, ToolCalls
+from bridge.call.toolcalls import Ask, Confirmed, Inform, Output, SayLine, ToolAction, ToolCalls, failure
 from bridge.errors import LinkError, LocalSessionError
 from bridge.realtime.events import FunctionCall
 from bridge.realtime.session import Session
@@ -24,6 +24,7 @@ Request = Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]
 ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it may have been away
 CONFIRM_TRIES = 5
 SAY = 'Say exactly the following words, nothing else: "{text}"'
+NOT_OFFERED = "This function is not available on this line."
 LATE = "The result of the action {name} that was asked for before the interruption: {text}"
 
 
@@ -44,6 +45,7 @@ class ToolDesk:
         self._wake: Callable[[], None] = lambda: None
         self._alone = False
         self._late: list[Output] = []
+        self._offered: frozenset[str] = frozenset()
         self.agent = ""
 
     @property
@@ -53,7 +55,7 @@ class ToolDesk:
 
     async def offer(self, agent: str, names: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
         """The definitions of the tools this agent may call. None while control is away: it must not call any then."""
-        self.agent = agent
+        self.agent, self._offered = agent, frozenset()
         if not names:
             return ()
         try:
@@ -62,7 +64,9 @@ class ToolDesk:
             self._journal.note("error", where="tools", code="no_tools", message=str(error))
             log.warning("tools.none", reason=str(error))
             return ()
-        return tuple(answer.get("tools", ()))
+        tools = tuple(answer.get("tools", ()))
+        self._offered = frozenset(str(definition["name"]) for definition in tools)
+        return tools
 
     def bind(self, session: Session, wake: Callable[[], None]) -> None:
         """A model session is up; `wake` has it send what it was told. What came in meanwhile is told now."""
@@ -77,7 +81,10 @@ class ToolDesk:
     # ---- what happens ----------------------------------------------------------------------------------------
 
     def called(self, event: FunctionCall, now: float) -> None:
-        """The model calls a function."""
+        """The model calls a function. One that it was not offered is not even asked about."""
+        if event.name not in self._offered:
+            self._do([Output(event.call_id, event.name, failure(NOT_OFFERED))])
+            return
         self._do(self._calls.called(event.call_id, event.name, event.arguments, now))
 
     def update(self, function_call_id: str, news: Mapping[str, Any]) -> None:

@@ -2,8 +2,27 @@ import pytest
 
 from bridge.approval.consent import ANSWER_S, MAX_TRIES, Again, Consent, GaveUp, No, Yes, read
 
-YES = ["Yes.", "yes please", "Yeah.", "Yes, go ahead.", "I confirm.", "Yes, that's right.", "Okay, yes.", "Correct.", "Um, yes."]
-NO = ["No.", "No thanks", "Yes... no, stop.", "Please don't.", "Not now.", "Cancel that", "That is wrong", "I do not agree"]
+YES = [
+    "Yes.",
+    "yes please",
+    "Yeah.",
+    "Yes, go ahead.",
+    "I confirm.",
+    "Yes, that's right.",
+    "Okay, yes.",
+    "Correct.",
+    "Um, yes.",
+]
+NO = [
+    "No.",
+    "No thanks",
+    "Yes... no, stop.",
+    "Please don't.",
+    "Not now.",
+    "Cancel that",
+    "That is wrong",
+    "I do not agree",
+]
 UNCLEAR = [
     "Sure, but what does that do?",
     "Yes?",

@@ -23,7 +23,18 @@ ARGUMENTS = {"amount": 40}
 BINDING = binding("refund", "d1", ARGUMENTS, "call-1", "p1")
 EDITED = binding("refund", "d1", {"amount": 20}, "call-1", "p1")
 REQUEST = ToolRequest(
-    "r1", "call-1", "f1", "refund", "d1", ARGUMENTS, "money", False, BINDING, "p1", 0.0, caller=CallerFacts("+491")
+    "r1",
+    "call-1",
+    "f1",
+    "refund",
+    "d1",
+    ARGUMENTS,
+    "money",
+    False,
+    BINDING,
+    "p1",
+    0.0,
+    caller=CallerFacts("+491"),
 )
 ASK = Ask("boss", decide_s=60, execute_s=30)
 ANNA = Actor("anna", frozenset({"approver"}), frozenset({"boss"}))
@@ -41,7 +52,9 @@ def decision(by=ANNA, verdict="approve", **changes):
 
 
 def executes(actions):
-    return [] if isinstance(actions, Refused) else [action for action in actions if isinstance(action, Execute)]
+    return (
+        [] if isinstance(actions, Refused) else [action for action in actions if isinstance(action, Execute)]
+    )
 
 
 def test_what_the_policy_allows_runs_once():
@@ -49,7 +62,10 @@ def test_what_the_policy_allows_runs_once():
     assert actions[0] == Store(State.APPROVED)
     assert [run.arguments for run in executes(gate.claim(1.0))] == [ARGUMENTS]
     assert gate.claim(1.0).code == "not_approved"
-    assert gate.finished({"status": "refunded"}, ok=True)[:2] == [Store(State.SUCCEEDED), Tell(State.SUCCEEDED, "")]
+    assert gate.finished({"status": "refunded"}, ok=True)[:2] == [
+        Store(State.SUCCEEDED),
+        Tell(State.SUCCEEDED, ""),
+    ]
     assert gate.outcome == {"status": "refunded"}
     assert gate.claim(2.0).code == "not_approved"
 
@@ -57,7 +73,9 @@ def test_what_the_policy_allows_runs_once():
 def test_what_the_policy_denies_never_runs():
     gate, _ = opened("deny", words="no")
     assert gate.state is State.DENIED
-    assert gate.claim(0.0).code == gate.decide(decision(), 0.0).code.replace("already_decided", "not_approved")
+    assert gate.claim(0.0).code == gate.decide(decision(), 0.0).code.replace(
+        "already_decided", "not_approved"
+    )
 
 
 def test_what_is_asked_waits_and_runs_after_the_approval():
@@ -210,49 +228,34 @@ def test_a_crash_leaves_unknown_and_only_an_idempotent_tool_is_tried_once_more()
     assert gate.crashed(5.0, "").code == gate.finished({}, ok=True).code == "not_executing"
 
 
-EVENTS = st.sampled_from(
-    ["confirm", "refuse", "anna", "bert", "deny", "forged", "edit", "hang_up", "claim", "done", "crash", "tick", "save", "withdraw"]
-)
+def decided(gate, now, **changes):
+    return gate.decide(decision(binding=gate.binding, **changes), now)
 
 
-def apply(gate, event, now):
-    match event:
-        case "confirm":
-            return gate.confirmed(now, "key")
-        case "refuse":
-            return gate.refused_by_caller("no")
-        case "anna":
-            return gate.decide(decision(binding=gate.binding), now)
-        case "bert":
-            return gate.decide(decision(by=BERT, binding=gate.binding), now)
-        case "deny":
-            return gate.decide(decision(verdict="deny", binding=gate.binding), now)
-        case "forged":
-            return gate.decide(decision(by=Actor("eve", frozenset({"approver"})), binding=gate.binding), now)
-        case "edit":
-            return gate.decide(
-                decision(binding=gate.binding, arguments={"amount": 20}, arguments_binding=EDITED), now
-            )
-        case "hang_up":
-            return gate.hung_up()
-        case "claim":
-            return gate.claim(now)
-        case "done":
-            return gate.finished({}, ok=True)
-        case "crash":
-            return gate.crashed(now, "died")
-        case "withdraw":
-            return gate.withdraw("changed")
-        case _:
-            return gate.tick(now)
-
-
+APPLY = {
+    "confirm": lambda gate, now: gate.confirmed(now, "key"),
+    "refuse": lambda gate, _now: gate.refused_by_caller("no"),
+    "anna": decided,
+    "bert": lambda gate, now: decided(gate, now, by=BERT),
+    "deny": lambda gate, now: decided(gate, now, verdict="deny"),
+    "forged": lambda gate, now: decided(gate, now, by=Actor("eve", frozenset({"approver"}))),
+    "edit": lambda gate, now: decided(gate, now, arguments={"amount": 20}, arguments_binding=EDITED),
+    "hang_up": lambda gate, _now: gate.hung_up(),
+    "claim": lambda gate, now: gate.claim(now),
+    "done": lambda gate, _now: gate.finished({}, ok=True),
+    "crash": lambda gate, now: gate.crashed(now, "died"),
+    "withdraw": lambda gate, _now: gate.withdraw("changed"),
+    "tick": lambda gate, now: gate.tick(now),
+}
+EVENTS = st.sampled_from(["save", *APPLY])
 RULINGS = st.sampled_from(
     [
         Ruling("allow", "r", ""),
         Ruling("deny", "r", ""),
         Ruling("ask", "r", "", ask=ASK),
-        Ruling("ask", "r", "", ask=replace(ASK, approvers=2, on_hangup="keep", escalate_to="top", escalate_s=5)),
+        Ruling(
+            "ask", "r", "", ask=replace(ASK, approvers=2, on_hangup="keep", escalate_to="top", escalate_s=5)
+        ),
         Ruling("confirm", "r", "", confirm=Confirm("?")),
         Ruling("confirm", "r", "", confirm=Confirm("?"), ask=replace(ASK, approvers=2)),
     ]
@@ -272,7 +275,7 @@ def test_in_any_order_of_events_it_executes_at_most_once_and_only_when_it_may(ru
         if event == "save":
             gate = Gate.from_json(json.loads(json.dumps(gate.to_json())))
             continue
-        actions = apply(gate, event, now)
+        actions = APPLY[event](gate, now)
         if isinstance(actions, Refused):
             assert gate.state is before
             continue

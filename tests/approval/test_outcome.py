@@ -32,7 +32,9 @@ def test_what_was_not_done_says_so(state):
 
 
 def test_a_success_is_the_tools_own_answer():
-    assert json.loads(function_output(gate_in(State.SUCCEEDED, outcome={"status": "refunded"}))) == {"status": "refunded"}
+    assert json.loads(function_output(gate_in(State.SUCCEEDED, outcome={"status": "refunded"}))) == {
+        "status": "refunded"
+    }
 
 
 def test_changed_arguments_are_told():
@@ -45,5 +47,7 @@ def test_nobody_claims_to_know_what_is_unknown():
 
 
 def test_a_denial_by_the_policy_has_the_policys_words():
-    told = json.loads(function_output(gate_in(State.DENIED, Ruling("deny", "r", "w", words="only in writing"))))
+    told = json.loads(
+        function_output(gate_in(State.DENIED, Ruling("deny", "r", "w", words="only in writing")))
+    )
     assert told["reason"] == "only in writing"

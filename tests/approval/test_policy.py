@@ -5,7 +5,9 @@ import pytest
 from bridge.approval.policy import Facts, load
 from bridge.errors import PolicyError
 
-HEAD = "version: 1\npeople:\n  anna: {groups: [boss], numbers: ['+491']}\ndefault_ask: {group: boss}\nrules:\n"
+HEAD = (
+    "version: 1\npeople:\n  anna: {groups: [boss], numbers: ['+491']}\ndefault_ask: {group: boss}\nrules:\n"
+)
 
 
 def policy(folder, rules):
@@ -15,11 +17,24 @@ def policy(folder, rules):
 
 
 def facts(**changes):
-    return Facts(**{"tool": "refund", "arguments": {"amount": 40}, "risk": "money", "caller": {"number": "+492"}, **changes})
+    return Facts(
+        **{
+            "tool": "refund",
+            "arguments": {"amount": 40},
+            "risk": "money",
+            "caller": {"number": "+492"},
+            **changes,
+        }
+    )
 
 
 def test_the_first_rule_that_fits_decides(tmp_path):
-    rules = policy(tmp_path, "- {name: a, tools: ['order_*'], allow: true}\n- {name: b, risk: [money], deny: never}\n- {name: c, allow: true}\n")
+    rules = policy(
+        tmp_path,
+        "- {name: a, tools: ['order_*'], allow: true}\n"
+        "- {name: b, risk: [money], deny: never}\n"
+        "- {name: c, allow: true}\n",
+    )
     assert (rules.rule(facts()).effect, rules.rule(facts()).words) == ("deny", "never")
     assert rules.rule(facts(tool="order_status", risk="read")).rule == "a"
     assert rules.rule(facts(risk="read")).rule == "c"
@@ -46,19 +61,23 @@ def test_what_no_rule_fits_is_asked_about(tmp_path):
     ],
 )
 def test_a_condition_that_fails_or_is_no_plain_truth_asks_and_never_allows(tmp_path, condition, arguments):
-    rules = policy(tmp_path, f"- {{name: a, when: \"{condition}\", allow: true}}\n- {{name: b, allow: true}}\n")
+    rules = policy(tmp_path, f'- {{name: a, when: "{condition}", allow: true}}\n- {{name: b, allow: true}}\n')
     ruling = rules.rule(facts(arguments=arguments))
     assert (ruling.effect, ruling.rule, ruling.ask.group) == ("ask", "a", "boss")
 
 
 def test_a_condition_looks_at_the_arguments(tmp_path):
-    rules = policy(tmp_path, '- {name: small, when: "args.amount <= 50 && caller.number != \'\'", allow: true}\n')
+    rules = policy(
+        tmp_path, "- {name: small, when: \"args.amount <= 50 && caller.number != ''\", allow: true}\n"
+    )
     assert rules.rule(facts()).effect == "allow"
     assert rules.rule(facts(arguments={"amount": 50.5})).effect == "ask"
 
 
 def test_the_question_carries_the_arguments_and_nothing_that_could_change_it(tmp_path):
-    rules = policy(tmp_path, "- {name: a, confirm: {question: 'Refund {amount} for {why}?'}, ask: {group: boss}}\n")
+    rules = policy(
+        tmp_path, "- {name: a, confirm: {question: 'Refund {amount} for {why}?'}, ask: {group: boss}}\n"
+    )
     ruling = rules.rule(facts(arguments={"amount": 40.0, "why": 'x"? Press one {amount}'}))
     assert ruling.effect == "confirm"
     assert ruling.confirm.question == "Refund 40 for x Press one amount?"

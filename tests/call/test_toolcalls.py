@@ -17,7 +17,13 @@ from bridge.call.toolcalls import (
 )
 
 QUESTION = "You want a refund of 40 dollars. Is that right?"
-CONFIRMING = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "1", "by": ["key", "voice"]}
+CONFIRMING = {
+    "state": "confirming",
+    "request_id": "r1",
+    "question": QUESTION,
+    "key": "1",
+    "by": ["key", "voice"],
+}
 PENDING = {"state": "pending", "request_id": "r1"}
 DONE = {"state": "succeeded", "request_id": "r1", "output": '{"status":"refunded"}'}
 

@@ -61,6 +61,9 @@ async def desk():
     desk = ToolDesk(control.request, Journal("c1", lambda *note: notes.append(note)), {"caller": "+491"}, 1.0)
     desk.control, desk.notes, desk.session = control, notes, FakeModelSession()
     desk.bind(desk.session, lambda: None)
+    control.answers["tool.offer"] = {"tools": [{"name": "refund"}]}
+    await desk.offer("front-desk", ("refund",))
+    control.asked.clear()
     running = asyncio.create_task(desk.run())
     yield desk
     running.cancel()
@@ -72,7 +75,6 @@ def call(call_id="f1"):
 
 async def test_a_call_is_put_to_control_with_who_is_calling(desk):
     desk.control.answers["tool.call"] = {"state": "succeeded", "output": '"done"', "request_id": "r1"}
-    await desk.offer("front-desk", ())
     desk.called(call(), 0.0)
     await settle()
     kind, data = desk.control.asked[0]
@@ -95,14 +97,27 @@ async def test_control_being_away_is_an_output_that_says_nothing_was_done(desk):
 
 
 async def test_tools_are_offered_by_control_and_none_while_it_is_away(desk):
-    assert await desk.offer("a", ("refund",)) == ()
-    desk.control.answers["tool.offer"] = {"tools": [{"name": "refund"}]}
     assert await desk.offer("a", ("refund",)) == ({"name": "refund"},)
-    assert desk.control.asked[-1] == ("tool.offer", {"names": ["refund"]})
+    assert desk.control.asked == [("tool.offer", {"names": ["refund"]})]
+    del desk.control.answers["tool.offer"]
+    assert await desk.offer("a", ("refund",)) == ()
+    assert await desk.offer("a", ()) == ()
+
+
+async def test_a_function_that_was_not_offered_never_reaches_control(desk):
+    desk.called(FunctionCall("resp", "item", "f1", "wipe", "{}"), 0.0)
+    await settle()
+    assert desk.control.asked == []
+    assert "not available" in desk.session.told[0][1]
 
 
 async def test_while_the_caller_is_asked_the_model_does_not_answer_by_itself(desk):
-    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "1"}
+    desk.control.answers["tool.call"] = {
+        "state": "confirming",
+        "request_id": "r1",
+        "question": QUESTION,
+        "key": "1",
+    }
     desk.control.answers["tool.confirm"] = {"taken": True}
     desk.called(call(), 0.0)
     await settle()
@@ -113,11 +128,19 @@ async def test_while_the_caller_is_asked_the_model_does_not_answer_by_itself(des
     desk.heard("yes")
     await settle()
     assert desk.session.told[-1] == ("create_response", True)
-    assert desk.control.asked[-1] == ("tool.confirm", {"call_id": "c1", "request_id": "r1", "yes": True, "how": "voice"})
+    assert desk.control.asked[-1] == (
+        "tool.confirm",
+        {"call_id": "c1", "request_id": "r1", "yes": True, "how": "voice"},
+    )
 
 
 async def test_a_key_is_an_answer_too(desk):
-    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "5"}
+    desk.control.answers["tool.call"] = {
+        "state": "confirming",
+        "request_id": "r1",
+        "question": QUESTION,
+        "key": "5",
+    }
     desk.control.answers["tool.confirm"] = {"taken": True}
     desk.called(call(), 0.0)
     await settle()
@@ -143,7 +166,12 @@ async def test_an_outcome_that_comes_while_the_session_is_lost_reaches_the_next_
 
 async def test_a_session_without_turn_detection_is_left_as_it_is(desk):
     desk.session.config.turn_detection = None
-    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION, "key": "1"}
+    desk.control.answers["tool.call"] = {
+        "state": "confirming",
+        "request_id": "r1",
+        "question": QUESTION,
+        "key": "1",
+    }
     desk.called(call(), 0.0)
     await settle()
     assert desk.session.kinds() == ["system", "say"]

@@ -26,7 +26,10 @@ def test_an_edited_entry_is_named(field):
 
 def test_a_removed_entry_and_another_order_are_seen():
     entries = chain()
-    assert broken(entries[:1] + entries[2:]) == ["entry 2 is missing", "entry 3 does not follow the one before it"]
+    assert broken(entries[:1] + entries[2:]) == [
+        "entry 2 is missing",
+        "entry 3 does not follow the one before it",
+    ]
     assert broken([entries[0], entries[2], entries[1], entries[3]])
 
 

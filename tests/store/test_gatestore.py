@@ -13,7 +13,12 @@ async def gates(tmp_path):
 
 
 def gate(request_id="r1", state="pending", function_call_id="f1"):
-    request = {"request_id": request_id, "call_id": "c1", "function_call_id": function_call_id, "tool": "refund"}
+    request = {
+        "request_id": request_id,
+        "call_id": "c1",
+        "function_call_id": function_call_id,
+        "tool": "refund",
+    }
     return {"request": request, "state": state, "binding": "b"}
 
 

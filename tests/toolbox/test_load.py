@@ -2,7 +2,12 @@ from pathlib import Path
 
 from bridge.toolbox.load import helper, load
 
-GOOD = 'from bridge.toolbox.spec import tool\n\n@tool("Say hello.", risk="read")\ndef hello(name: str) -> str:\n    return name\n'
+GOOD = """from bridge.toolbox.spec import tool
+
+@tool("Say hello.", risk="read")
+def hello(name: str) -> str:
+    return name
+"""
 
 
 def write(folder, **files):
@@ -32,7 +37,10 @@ def test_two_tools_of_one_name_are_a_mistake(tmp_path):
 
 
 def test_helpers_are_no_tools_and_imported_tools_are_not_doubled(tmp_path):
-    use = "from bridge.toolbox.load import helper\nhello = helper(__file__, '_lib').hello\nassert helper(__file__, '_lib').hello is hello\n"
+    use = (
+        "from bridge.toolbox.load import helper\nhello = helper(__file__, '_lib').hello\n"
+        "assert helper(__file__, '_lib').hello is hello\n"
+    )
     toolbox = write(tmp_path, _lib=GOOD, use=use)
     assert (toolbox.tools, toolbox.problems) == ({}, ())
     assert helper(str(tmp_path / "use.py"), "_lib").hello("x") == "x"

@@ -1,0 +1,104 @@
+import asyncio
+import json
+import os
+import pwd
+import threading
+
+import pytest
+from typer.testing import CliRunner
+
+from bridge.approval.gate import Gate
+from bridge.approval.request import Ask, CallerFacts, Ruling, ToolRequest
+from bridge.cli import approvals
+from bridge.cli.approvals import app
+from bridge.errors import StoreError
+from bridge.store.gatestore import GateStore
+from bridge.store.store import Store
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "bridge.yaml"
+    path.write_text(f"state_dir: {tmp_path}/var\nstore: sqlite:///{tmp_path}/store.db\n")
+    return path
+
+
+async def keep(folder, *ids):
+    async with Store(f"sqlite:///{folder}/store.db") as store:
+        for request_id in ids:
+            request = ToolRequest(
+                request_id, "c1", f"f{request_id}", "refund", "d", {"amount": 40}, "money", False, "bind", "p", 0.0,
+                caller=CallerFacts("+491"),
+            )  # fmt: skip
+            gate, _ = Gate.open(request, Ruling("ask", "refunds", "rule refunds", ask=Ask("boss")), 1.0)
+            await GateStore(store).save(gate.to_json(), 0, [], 1.0)
+
+
+def run(config, *arguments):
+    return CliRunner().invoke(app, [*arguments, "--config", str(config)])
+
+
+def control(folder, answer, seen):
+    """Takes up one decision, as control does."""
+
+    async def work():
+        async with Store(f"sqlite:///{folder}/store.db") as store:
+            gate = GateStore(store)
+            for _ in range(200):
+                for number, request_id, decision in await gate.open_decisions():
+                    seen.append((request_id, decision))
+                    await gate.answer(number, answer)
+                    return
+                await asyncio.sleep(0.02)
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    return thread
+
+
+def test_what_waits_is_listed_for_people_and_for_programs(config, tmp_path):
+    asyncio.run(keep(tmp_path, "abc1"))
+    assert "refund" in run(config, "list").output
+    (row,) = json.loads(run(config, "list", "--json").output)
+    assert (row["request_id"], row["state"], row["arguments"], row["caller"]) == (
+        "abc1",
+        "pending",
+        {"amount": 40},
+        "+491",
+    )
+    assert json.loads(run(config, "show", "ab").output)["binding"] == "bind"
+
+
+def test_nothing_waits(config, tmp_path):
+    asyncio.run(keep(tmp_path))
+    assert "nothing waits" in run(config, "list").output
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer", "status"), [("approve", "taken: x", 0), ("deny", "refused: late: x", 1)]
+)
+def test_a_decision_carries_the_account_and_what_was_shown_and_prints_what_became_of_it(
+    config, tmp_path, verdict, answer, status
+):
+    asyncio.run(keep(tmp_path, "abc1"))
+    seen = []
+    thread = control(tmp_path, answer, seen)
+    result = run(config, verdict, "abc", "--reason", "fine")
+    thread.join()
+    assert (result.exit_code, result.output.strip()) == (status, answer)
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert seen == [("abc1", {"by": me, "verdict": verdict, "reason": "fine", "binding": "bind"})]
+
+
+def test_an_id_that_fits_none_or_several_is_refused(config, tmp_path):
+    asyncio.run(keep(tmp_path, "abc1", "abd2"))
+    assert "no requests" in str(run(config, "approve", "x").exception)
+    assert "2 requests" in str(run(config, "approve", "ab").exception)
+
+
+def test_a_bridge_that_does_not_answer_is_said_so(config, tmp_path, monkeypatch):
+    asyncio.run(keep(tmp_path, "abc1"))
+    monkeypatch.setattr(approvals, "ANSWER_S", 0.1)
+    result = run(config, "approve", "abc1")
+    assert isinstance(result.exception, StoreError)
+    assert "not running" in str(result.exception)

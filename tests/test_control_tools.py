@@ -1,0 +1,283 @@
+import asyncio
+import contextlib
+import json
+import threading
+
+import pytest
+
+from bridge.approval.policy import load as load_policy
+from bridge.control_tools import MAX_REPAIRS, ToolOffice
+from bridge.errors import LinkError, StoreError
+from bridge.store.chain import broken
+from bridge.store.gatestore import GateStore
+from bridge.store.store import Store
+from bridge.toolbox.load import Toolbox
+from bridge.toolbox.spec import ToolContext, spec_of, tool
+
+GUARD_S = 5.0
+POLICY = """
+version: 1
+people:
+  anna: {groups: [boss]}
+  caller: {groups: [boss], numbers: ["+491"]}
+  sales: {groups: [sales]}
+default_ask: {group: boss, decide_s: 60}
+rules:
+- {name: reads, risk: [read], allow: true}
+- {name: never, tools: [wipe], deny: Not on the phone.}
+- {name: short, tools: [quick], ask: {group: boss, decide_s: 0.2}}
+- {name: kept, tools: [kept], ask: {group: boss, on_hangup: keep}}
+- {name: read back, tools: [book], confirm: {question: "Book {amount}?"}}
+"""
+
+
+class Office:
+    """An office over a store, with tools that remember."""
+
+    def __init__(self, folder, store):
+        self.done, self.updates, self.release = [], [], threading.Event()
+        self.release.set()
+        self.told = asyncio.Event()
+        (folder / "policy.yaml").write_text(POLICY)
+        self.gates = GateStore(store)
+        specs = [self._spec("pay", "money"), self._spec("wipe", "irreversible"), self._spec("book", "write")]
+        specs += [self._spec("look", "read"), self._spec("quick", "money"), self._spec("kept", "money")]
+        self.toolbox = Toolbox({spec.name: spec for spec in specs})
+        self.office = ToolOffice(
+            self.gates, self.toolbox, load_policy(folder / "policy.yaml"), folder, self._tell
+        )
+
+    def _spec(self, name, risk, description="x"):
+        def run(amount: int, context: ToolContext) -> dict:
+            self.release.wait(GUARD_S)
+            self.done.append((name, amount, context.idempotency_key))
+            return {"status": "paid"}
+
+        run.__name__ = name
+        return spec_of(tool(description, risk=risk)(run))
+
+    def change(self, name):
+        self.toolbox.tools[name] = self._spec(name, "money", "something else")
+
+    def _tell(self, update):
+        self.updates.append((update.function_call_id, update.data))
+        self.told.set()
+
+    async def call(self, name="pay", arguments='{"amount": 40}', function_call_id="f1", call_id="c1"):
+        data = {
+            "call_id": call_id,
+            "function_call_id": function_call_id,
+            "tool": name,
+            "arguments": arguments,
+        }
+        return await self.office.answer("tool.call", {**data, "agent": "desk", "caller": "+491"})
+
+    async def decide(self, request_id, by="anna", verdict="approve", binding=None):
+        if binding is None:
+            (row,) = await self.gates.find(request_id)
+            binding = row.gate["binding"]
+        words = {"by": by, "verdict": verdict, "binding": binding, "reason": "because"}
+        number = await self.gates.decide(request_id, words)
+        async with asyncio.timeout(GUARD_S):
+            while (answer := await self.gates.answered(number)) is None:  # noqa: ASYNC110  # a database row
+                await asyncio.sleep(0.01)
+        return answer
+
+    async def until(self, state):
+        async with asyncio.timeout(GUARD_S):
+            while not (self.updates and self.updates[-1][1]["state"] == state):
+                self.told.clear()
+                await self.told.wait()
+        return self.updates[-1][1]
+
+
+@contextlib.asynccontextmanager
+async def running(folder, **changes):
+    async with Store(f"sqlite:///{folder}/store.db") as store:
+        office = Office(folder, store)
+        for name, value in changes.items():
+            setattr(office, name, value)
+        task = asyncio.create_task(office.office.run())
+        try:
+            await asyncio.sleep(0)
+            yield office
+        finally:
+            office.release.set()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def test_what_is_allowed_runs_and_its_outcome_is_told(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call("look")
+        assert answer["state"] in {"executing", "succeeded"}
+        assert json.loads((await office.until("succeeded"))["output"]) == {"status": "paid"}
+        assert [(name, amount) for name, amount, _ in office.done] == [("look", 40)]
+        assert broken(await office.gates.audit()) == []
+
+
+async def test_what_is_asked_waits_for_the_approval_and_runs_once(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        assert (answer["state"], office.done) == ("pending", [])
+        assert await office.call() == answer
+        assert (await office.decide(answer["request_id"])).startswith("taken")
+        await office.until("succeeded")
+        assert len(office.done) == 1
+        assert "already_decided" in await office.decide(answer["request_id"])
+        assert len(office.done) == 1
+        types = [entry["type"] for entry in await office.gates.audit()]
+        assert types == ["requested", "approved", "executing", "succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("by", "binding", "code"),
+    [
+        ("nobody", None, "not_an_approver"),
+        ("sales", None, "wrong_group"),
+        ("caller", None, "own_request"),
+        ("anna", "forged", "wrong_binding"),
+    ],
+)
+async def test_a_decision_that_may_not_be_is_refused_and_nothing_runs(tmp_path, by, binding, code):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        assert code in await office.decide(answer["request_id"], by=by, binding=binding)
+        state = await office.office.answer("tool.state", {"call_id": "c1"})
+        assert state["calls"]["f1"]["state"] == "pending"
+        assert office.done == []
+
+
+async def test_a_denial_reaches_the_model_with_its_reason(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        await office.decide(answer["request_id"], verdict="deny")
+        told = json.loads((await office.until("denied"))["output"])
+        assert (told["status"], told["reason"]) == ("denied", "because")
+        assert office.done == []
+
+
+async def test_silence_is_no_consent(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call("quick")
+        assert json.loads((await office.until("expired"))["output"])["status"] == "expired"
+        assert office.done == []
+
+
+async def test_what_the_policy_denies_is_answered_at_once(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call("wipe")
+        assert "Not on the phone" in answer["output"]
+        assert office.done == []
+
+
+async def test_the_caller_confirms_first(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call("book")
+        assert (answer["state"], answer["question"]) == ("confirming", "Book 40?")
+        words = {"call_id": "c1", "request_id": answer["request_id"], "how": "voice"}
+        assert not (await office.office.answer("tool.confirm", {**words, "call_id": "c2", "yes": True}))[
+            "taken"
+        ]
+        assert office.done == []
+        assert (await office.office.answer("tool.confirm", {**words, "yes": True}))["taken"]
+        await office.until("succeeded")
+        assert not (await office.office.answer("tool.confirm", {**words, "yes": True}))["taken"]
+        assert len(office.done) == 1
+
+
+async def test_a_caller_who_does_not_confirm_cancels(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call("book")
+        words = {"call_id": "c1", "request_id": answer["request_id"], "how": "no", "yes": "true"}
+        assert (await office.office.answer("tool.confirm", words))["taken"]
+        assert (await office.until("cancelled"))["output"]
+        assert office.done == []
+
+
+async def test_bad_arguments_are_told_precisely_and_not_for_ever(tmp_path):
+    async with running(tmp_path) as office:
+        for number in range(MAX_REPAIRS):
+            answer = await office.call("pay", '{"amount": "40"}', f"f{number}")
+            assert "amount" in answer["output"]
+        assert "still" in (await office.call("pay", "{", "more"))["output"]
+        assert "no such function" in (await office.call("none", "{}", "last"))["output"]
+        assert await office.gates.requests() == []
+
+
+async def test_a_hang_up_cancels_what_waits_but_not_what_the_rule_keeps(tmp_path):
+    async with running(tmp_path) as office:
+        waits = await office.call("pay")
+        kept = await office.call("kept", function_call_id="f2")
+        await office.office.calls_ended(["c1"])
+        states = {row.request_id: row.state for row in await office.gates.requests()}
+        assert states == {waits["request_id"]: "cancelled", kept["request_id"]: "pending"}
+        assert "refused" in await office.decide(waits["request_id"])
+        assert "taken" in await office.decide(kept["request_id"])
+        await office.until("succeeded")
+        assert [name for name, *_ in office.done] == ["kept"]
+
+
+async def test_a_function_that_changed_since_it_was_shown_does_not_run(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        office.change("pay")
+        await office.decide(answer["request_id"])
+        assert (await office.until("cancelled"))["output"]
+        assert office.done == []
+
+
+async def test_pending_requests_survive_a_restart_of_control(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+    async with running(tmp_path) as office:
+        assert "taken" in await office.decide(answer["request_id"])
+        await office.until("succeeded")
+        assert len(office.done) == 1
+
+
+async def test_a_control_that_died_in_an_execution_never_repeats_it_blindly(tmp_path):
+    async with running(tmp_path) as office:
+        office.release.clear()
+        answer = await office.call()
+        await office.decide(answer["request_id"])
+    async with running(tmp_path) as office:
+        async with asyncio.timeout(GUARD_S):
+            while (await office.gates.find(answer["request_id"]))[0].state != "unknown":  # noqa: ASYNC110  # a row
+                await asyncio.sleep(0.01)
+        state = (await office.office.answer("tool.state", {"call_id": "c1"}))["calls"]["f1"]
+        assert "neither" in state["output"]
+        assert office.done == []
+
+
+async def test_parallel_calls_get_their_own_outcomes(tmp_path):
+    async with running(tmp_path) as office:
+        answers = [await office.call("pay", f'{{"amount": {n}}}', f"f{n}") for n in (1, 2, 3)]
+        await office.decide(answers[1]["request_id"])
+        await office.decide(answers[0]["request_id"], verdict="deny")
+        await office.decide(answers[2]["request_id"])
+        async with asyncio.timeout(GUARD_S):
+            while len(office.done) < 2:  # noqa: ASYNC110  # a thread does it
+                await asyncio.sleep(0.01)
+        assert sorted(amount for _, amount, _ in office.done) == [2, 3]
+        assert len({key for *_, key in office.done}) == 2
+
+
+async def test_a_store_that_takes_nothing_means_that_nothing_is_done(tmp_path):
+    async with running(tmp_path) as office:
+        await office.office._store._store.transaction(
+            "", lambda it: it.exec_driver_sql("DROP TABLE tool_requests")
+        )
+        with pytest.raises(StoreError):
+            await office.call("look")
+        assert office.done == []
+        assert (await office.office.answer("tool.state", {"call_id": "c1"}))["calls"] == {}
+
+
+async def test_only_what_exists_is_offered(tmp_path):
+    async with running(tmp_path) as office:
+        offered = await office.office.answer("tool.offer", {"names": ["pay", "none"]})
+        assert [entry["name"] for entry in offered["tools"]] == ["pay"]
+        with pytest.raises(LinkError):
+            await office.office.answer("tool.steal", {})
