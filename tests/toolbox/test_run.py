@@ -115,9 +115,18 @@ async def test_a_tool_that_takes_too_long_is_unknown_unless_it_only_reads(runner
 
 
 async def test_a_result_is_bounded_and_must_be_json(runner, tmp_path):
-    assert "too long" in str((await run(runner, lambda: "x" * 9000, tmp_path)).output)
-    assert "cannot be shown" in str((await run(runner, object, tmp_path)).output)
-    assert "cannot be shown" in str((await run(runner, lambda: float("nan"), tmp_path)).output)
+    def long() -> str:
+        return "x" * 9000
+
+    def strange() -> set:
+        return {object()}
+
+    def no_number() -> float:
+        return float("nan")
+
+    assert "too long" in str((await run(runner, long, tmp_path)).output)
+    assert "cannot be shown" in str((await run(runner, strange, tmp_path)).output)
+    assert "cannot be shown" in str((await run(runner, no_number, tmp_path)).output)
 
 
 async def test_the_example_shop_refunds_once_for_one_key(runner, tmp_path):
