@@ -20,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MACHINES = {
+    "bridge.approval.consent",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.turn",
     "bridge.link.outbox",
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
@@ -31,6 +32,7 @@ MACHINES = {
     "bridge.supervision",
 }  # fmt: skip
 PURE = {
+    "bridge.approval.conditions", "bridge.approval.readback",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.plan", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.errors",
     "bridge.fieldhelp", "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
@@ -54,6 +56,7 @@ ONLY_IN = {
     "alembic": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
     "pydantic": {
+        "bridge.approval.policy_schema",
         "bridge.cli",
         "bridge.dialplan",
         "bridge.fieldhelp",
@@ -87,6 +90,7 @@ LEVELS = [
     {"bridge.strictjson", "bridge.fieldhelp"},
     {"bridge.config", "bridge.yamlfile", "bridge.ports", "bridge.supervision"},
     {
+        "bridge.approval",
         "bridge.media",
         "bridge.realtime",
         "bridge.link",

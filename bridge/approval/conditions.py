@@ -78,7 +78,9 @@ def compile_condition(source: str) -> Condition:
     try:
         program = cel.compile(source)
     except ValueError as error:
-        raise ValueError(f"not a CEL expression: {_sentence(error)} | for example: args.amount <= 50") from None
+        raise ValueError(
+            f"not a CEL expression: {_sentence(error)} | for example: args.amount <= 50"
+        ) from None
     bare = _TEXT.sub('""', source)
     for mistake in _mistakes(bare, program):
         raise ValueError(mistake)

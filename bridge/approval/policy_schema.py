@@ -1,6 +1,7 @@
 """The policy file as types: what a person may write.
 
     version: 1
+    people: {NAME: {groups: […]}}           who may decide
     default_ask: {group: supervisors}      for what no rule fits and for rules that cannot tell
     rules: [{name, tools, risk, when, allow | deny | ask | confirm [+ ask]}]
 
@@ -26,7 +27,7 @@ def _question(text: str) -> str:
     readback.places(text)
     words = text.rstrip(" .!?").split()
     for count in range(1, 5):
-        if isinstance(consent.read(" ".join(words[-count:])), consent.Yes):
+        if consent.read(" ".join(words[-count:])) == consent.Yes("voice"):
             raise ValueError(
                 "the question ends in words that mean yes: its echo could be taken for the caller's answer"
                 " | end it in other words, as in: Say yes or press 1 if you want that."
@@ -68,7 +69,9 @@ class ConfirmSpec(Part):
         description="{name} stands for an argument. It says how to answer, and does not end in a word of consent."
     )
     by: list[Literal["key", "voice"]] = Field(default=["key", "voice"], min_length=1, max_length=2)
-    key: Annotated[str, Field(pattern=r"^[0-9*#]$")] = Field(default="1", description="The key that means yes.")
+    key: Annotated[str, Field(pattern=r"^[0-9*#]$")] = Field(
+        default="1", description="The key that means yes."
+    )
     answer_s: Seconds = Field(default=60, description="Time for question and answer.")
 
 
@@ -79,7 +82,9 @@ class RuleSpec(Part):
     tools: list[ToolPattern] = Field(
         default=["*"], min_length=1, max_length=100, description="Names, or patterns like crm.*"
     )
-    risk: list[Risk] = Field(default_factory=list, max_length=4, description="Of these risks; any when left out.")
+    risk: list[Risk] = Field(
+        default_factory=list, max_length=4, description="Of these risks; any when left out."
+    )
     when: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
         default=None, description="CEL over tool, args, risk, caller, agent, hour, weekday, call and counts."
     )
@@ -94,13 +99,25 @@ class RuleSpec(Part):
         if not given:
             raise ValueError("the rule does not say what to do | one of allow, deny, ask, confirm")
         if len(given) > 1 and given != ["ask", "confirm"]:
-            raise ValueError(f"{given[0]} and {given[1]} exclude each other | only confirm and ask go together")
+            raise ValueError(
+                f"{given[0]} and {given[1]} exclude each other | only confirm and ask go together"
+            )
         return self
+
+
+class PersonSpec(Part):
+    """Someone who may decide. The name is their account on this machine."""
+
+    groups: list[Group] = Field(min_length=1, max_length=64)
+    numbers: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default_factory=list, max_length=64, description="Their telephones: nobody approves their own call."
+    )
 
 
 class PolicyFile(Part):
     """The file. The first rule that fits decides."""
 
     version: Literal[1] = Field(description="Of this format.")
+    people: dict[str, PersonSpec] = Field(default_factory=dict, description="Approvers by account name.")
     default_ask: AskSpec = Field(description="For what no rule fits, and for conditions that cannot tell.")
     rules: list[RuleSpec] = Field(default_factory=list, max_length=1000)

@@ -1,8 +1,8 @@
 """The question a caller is asked before something happens, with the arguments in it: exactly what would be done.
 
-A value that cannot be said whole (a list, a very long text, one that is missing) makes the question impossible: a caller
-must not confirm less than what is executed. The text of an argument comes from a model and cannot change the question:
-one line, no braces, no control characters. Pure; called by policy.py.
+A value that cannot be said whole (a list, a very long text, one that is missing) makes the question impossible: a
+caller must not confirm less than what is executed. The text of an argument comes from a model and cannot change the
+question: one line, no braces, no control characters. Pure; called by policy.py.
 """
 
 import re
