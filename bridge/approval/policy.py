@@ -78,6 +78,7 @@ class Rule:
     condition: conditions.Condition | None
     tools: re.Pattern[str]
     line: int
+    column: int
 
     def judge(self, facts: Facts, context: Any) -> RuleVerdict:
         """Whether it decides about these facts."""
@@ -99,8 +100,13 @@ class Policy:
     """A loaded policy. `version` changes with its content; `people` may decide; `warnings`: what is odd about it."""
 
     def __init__(
-        self, spec: policy_schema.PolicyFile, rules: Sequence[Rule], warnings: Sequence[Problem]
+        self,
+        file: str,
+        spec: policy_schema.PolicyFile,
+        rules: Sequence[Rule],
+        warnings: Sequence[Problem],
     ) -> None:
+        self.file = file
         self.version = digest(spec.model_dump(mode="json"))[:16]
         self.people = {name: _actor(name, person) for name, person in spec.people.items()}
         self.rules = tuple(rules)
@@ -168,7 +174,7 @@ def load(path: Path) -> Policy:
         names.setdefault(rule.spec.name, rule.line)
     if problems:
         raise PolicyError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    return Policy(spec, rules, list(_warnings(document, spec, rules)))
+    return Policy(document.name, spec, rules, list(_warnings(document, spec, rules)))
 
 
 def _compile(document: YamlFile, number: int, spec: policy_schema.RuleSpec, problems: list[Problem]) -> Rule:
@@ -180,7 +186,7 @@ def _compile(document: YamlFile, number: int, spec: policy_schema.RuleSpec, prob
             message, _, hint = str(error).partition(" | ")
             problems.append(document.problem(("rules", number, "when"), message, hint))
     place, _ = document.find(("rules", number))
-    return Rule(spec, condition, _pattern(spec.tools), place.line)
+    return Rule(spec, condition, _pattern(spec.tools), place.line, place.column)
 
 
 def _pattern(tools: Sequence[str]) -> re.Pattern[str]:
