@@ -114,7 +114,7 @@ def read(transcript: str) -> Yes | No | Again:
 
 
 def _is_no(plain: str, words: list[str]) -> bool:
-    if _ALL_NO.fullmatch(plain):
+    if len(words) <= MAX_WORDS and _ALL_NO.fullmatch(plain):  # bounded: phrases overlap, and regexes go back
         return not _POLITE_ONLY.fullmatch(plain)
     return words[0] in _BEGINS_NO and not _NOT_A_NO & set(words)
 

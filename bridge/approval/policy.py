@@ -8,6 +8,7 @@ says why. Loading reads a file and raises PolicyError with every mistake and its
 microseconds. Not worker-safe (pydantic, cel). Called by control and the CLI.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, get_args
 
 from bridge import yamlfile
 from bridge.approval import conditions, policy_schema, readback
-from bridge.approval.canonical import canonical, digest
+from bridge.approval.canonical import canonical
 from bridge.approval.request import Actor, Ask, CallerFacts, Confirm, Risk, Ruling
 from bridge.errors import PolicyError, Problem, ToolArgumentsError
 from bridge.yamlfile import YamlFile
@@ -107,7 +108,7 @@ class Policy:
         warnings: Sequence[Problem],
     ) -> None:
         self.file = file
-        self.version = digest(spec.model_dump(mode="json"))[:16]
+        self.version = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:16]
         self.people = {name: _actor(name, person) for name, person in spec.people.items()}
         self.rules = tuple(rules)
         self.warnings = tuple(warnings)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.approval.conditions import compile_condition, context_of
+from bridge.approval.conditions import Condition, compile_condition, context_of
 
 FACTS = {
     "tool": "refund",
@@ -119,3 +119,27 @@ def test_an_amount_of_whatever_kind_is_small_only_when_it_is_a_small_number(valu
     held = holds("args.amount <= 50", args={"amount": value})
     number = isinstance(value, int | float) and not isinstance(value, bool)
     assert held.value is (value <= 50 if number else None)
+
+
+class Panic(BaseException):
+    """What pyo3 raises when the Rust side panics is no Exception either."""
+
+
+class Broken:
+    def __init__(self, error):
+        self.error = error
+
+    def execute(self, _):
+        raise self.error
+
+
+def test_even_a_panic_of_the_evaluator_is_only_not_told():
+    held = Condition("x", Broken(Panic("called unwrap on none")), frozenset()).holds(context_of({}))
+    assert held.value is None
+    assert "called unwrap" in held.why
+    assert Condition("x", Broken(Panic()), frozenset()).holds(context_of({})).why.endswith("Panic")
+
+
+def test_an_operator_can_still_stop_the_process():
+    with pytest.raises(KeyboardInterrupt):
+        Condition("x", Broken(KeyboardInterrupt()), frozenset()).holds(context_of({}))

@@ -86,6 +86,15 @@ def test_one_word_of_doubt_before_or_behind_spoils_every_yes(yes, doubt):
     assert not isinstance(read(f"{doubt} {bare}"), Yes)
 
 
+@pytest.mark.timeout(2)
+@pytest.mark.parametrize(
+    "phrase", ["no thank you ", "yes please do it ", "please don't ", "that's not right ", "' "]
+)
+def test_a_very_long_answer_is_read_quickly_and_is_no_yes(phrase):
+    assert not isinstance(read(phrase * 5000), Yes)
+    assert not isinstance(read(phrase * 5000 + "x"), Yes)
+
+
 @given(st.text(max_size=60))
 def test_whatever_is_heard_has_an_answer(text):
     assert isinstance(read(text), Yes | No | Again)

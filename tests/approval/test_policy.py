@@ -174,6 +174,14 @@ def test_the_version_follows_the_content_and_nothing_else(load_text, policy):
     assert len(policy.version) == 16
 
 
+def test_a_thousand_rules_can_be_loaded(load_text):
+    many = "".join(
+        f"- {{name: r{n}, tools: [t{n}], when: args.amount > {n}, deny: No.}}\n" for n in range(1000)
+    )
+    policy = load_text(many)
+    assert policy.rule(Facts("t999", {"amount": 1000}, "money")).rule == "r999"
+
+
 def test_people_may_approve_for_their_groups(policy):
     assert policy.people["ann"].groups == {"team", "boss"}
     assert policy.people["ann"].roles == {"approver"}
