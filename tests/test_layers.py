@@ -32,7 +32,7 @@ MACHINES = {
     "bridge.supervision",
 }  # fmt: skip
 PURE = {
-    "bridge.approval.conditions", "bridge.approval.readback",
+    "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.plan", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.errors",
     "bridge.fieldhelp", "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",

@@ -1,13 +1,16 @@
-"""`sipbridge policy check|explain`: look at the policy before it is live.
+"""`sipbridge policy check|explain|replay`: look at the policy before it is live.
 
 Prints to standard output and exits 1 when the policy cannot be used. Reads the settings, the tools folder and its
-policy; runs no tool, changes nothing. Not worker-safe.
+policy, and for replay the store; runs no tool, changes nothing. Not worker-safe.
 """
 
+import asyncio
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +20,11 @@ from bridge import settings
 from bridge.approval.policy import Facts, Policy, load
 from bridge.approval.policy_lint import misfits
 from bridge.approval.request import Ruling
+from bridge.approval.tally import Past
+from bridge.approval.tally import counts as counts_of
 from bridge.errors import PolicyError
+from bridge.store.gatestore import GateStore, StoredRequest
+from bridge.store.store import Store
 from bridge.toolbox.load import Toolbox
 from bridge.toolbox.load import load as load_toolbox
 from bridge.toolbox.run import validate
@@ -26,13 +33,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Check and explain the policy for function tools.",
+    help="Check, explain and replay the policy for function tools.",
 )
 
 PolicyPath = Annotated[
     Path | None, typer.Option("--policy", help="Policy file; tools/policy.yaml when left out.")
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
+MAX_REPLAYED = 10_000
 Risk = Annotated[str, typer.Option("--risk", help="Of a tool that is not in the tools folder.")]
 
 
@@ -89,6 +97,68 @@ def explain(  # noqa: PLR0913, PLR0917  # one option a fact
         mark = "??" if verdict.error else "->" if verdict.fits else " x"
         typer.echo(f"{mark} {verdict.rule} (line {verdict.line}): {verdict.why}")
     _show(rules.rule(facts))
+
+
+@app.command()
+def replay(
+    days: Annotated[float, typer.Option("--days", min=0, help="How far back.")] = 7,
+    everything: Annotated[bool, typer.Option("--all", help="Also what would be ruled as it was.")] = False,
+    policy: PolicyPath = None,
+    config: Config = None,
+) -> None:
+    """Say what this policy would have done with the function calls of the last days. Runs nothing."""
+    rules, _ = _load(policy, config)
+    stored = asyncio.run(_stored(config))
+    since = time.time() - days * 86_400
+    past: list[Past] = []
+    effects: Counter[str] = Counter()
+    changed = 0
+    for row in sorted(stored, key=lambda row: row.created_at):
+        if row.created_at >= since:
+            ruling, before = rules.rule(_facts_then(row, past)), row.gate["ruling"]
+            same = (ruling.effect, ruling.rule) == (before["effect"], before["rule"])
+            effects[ruling.effect] += 1
+            changed += not same
+            if everything or not same:
+                typer.echo(f"{'  ' if same else '->'} {_compared(row, before, ruling)}")
+        past.append(_past(row))
+    parts = ", ".join(f"{effect} {number}" for effect, number in sorted(effects.items()))
+    if len(stored) == MAX_REPLAYED:
+        typer.echo(f"only the newest {MAX_REPLAYED} function calls were looked at")
+    typer.echo(f"{effects.total()} function calls: {parts or 'none'}; {changed} would be ruled otherwise")
+
+
+async def _stored(config: Path | None) -> list[StoredRequest]:
+    async with Store(str(settings.load(config, os.environ).store), migrate=False) as store:
+        return await GateStore(store).requests(limit=MAX_REPLAYED)
+
+
+def _past(row: StoredRequest) -> Past:
+    number = str(row.gate["request"]["caller"]["number"])
+    return Past(row.tool, row.call_id, number, row.state, row.gate["request"]["arguments"], row.created_at)
+
+
+def _facts_then(row: StoredRequest, past: list[Past]) -> Facts:
+    """The facts as they were; states of earlier requests are those of today."""
+    asked, then = row.gate["request"], datetime.fromtimestamp(row.created_at).astimezone()
+    midnight = then.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    return Facts(
+        tool=row.tool,
+        arguments=asked["arguments"],
+        risk=asked["risk"],
+        caller=asked["caller"],
+        agent=asked["agent"],
+        hour=then.hour,
+        weekday=then.isoweekday(),
+        counts=counts_of(past, _past(row), midnight),
+    )
+
+
+def _compared(row: StoredRequest, before: Mapping[str, Any], ruling: Ruling) -> str:
+    at = datetime.fromtimestamp(row.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    arguments = json.dumps(row.gate["request"]["arguments"])[:80]
+    was = f"{before['effect']} ({before['rule'] or 'no rule'})"
+    return f"{at} {row.request_id} {row.tool} {arguments}: {was} now {ruling.effect} ({ruling.why})"
 
 
 def _show(ruling: Ruling) -> None:

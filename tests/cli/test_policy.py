@@ -1,11 +1,17 @@
 """`sipbridge policy`: what an operator sees."""
 
+import asyncio
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from bridge.approval.request import CallerFacts, Ruling, ToolRequest
 from bridge.cli.policy import app
+from bridge.store.gatestore import GateStore
+from bridge.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 TOOL = """\
@@ -113,3 +119,56 @@ def test_explain_takes_a_tool_that_is_elsewhere_by_its_risk(run):
 @pytest.mark.parametrize("words", [("x", "[1]", "--risk", "read"), ("x", "{", "--risk", "read")])
 def test_explain_wants_json_objects(run, words):
     assert run("explain", *words)[0] == 2
+
+
+def remember(tmp_path, *requests):
+    """Stored requests of (amount, state, days ago, effect, rule)."""
+
+    async def write():
+        async with Store(f"sqlite:///{tmp_path}/sipbridge.db") as store:
+            for number, (amount, state, days, effect, rule) in enumerate(requests):
+                at = time.time() - days * 86_400
+                asked = ToolRequest(
+                    request_id=f"q{number}", call_id="c1", function_call_id=f"f{number}", tool="pay",
+                    definition_hash="d", arguments={"amount": amount}, risk="money", idempotent=False,
+                    binding="b", policy_version="p", requested_at=at, caller=CallerFacts("+491"),
+                )  # fmt: skip
+                gate = {"request": asdict(asked), "ruling": asdict(Ruling(effect, rule, "")), "state": state}
+                gate |= {"binding": "b", "due_at": None}
+                await GateStore(store).save(gate, 0, [], at)
+
+    asyncio.run(write())
+    (tmp_path / "s.yaml").write_text(f"store: sqlite:///{tmp_path}/sipbridge.db\n")
+
+
+REPLAYED = POLICY.replace("counts.day.", "counts.call.")
+
+
+def test_replay_shows_what_would_be_ruled_otherwise(run, tmp_path):
+    (tmp_path / "p.yaml").write_text(REPLAYED)
+    remember(
+        tmp_path,
+        (100.0, "denied", 3, "ask", ""),
+        (5.0, "succeeded", 2.9, "allow", "tiny"),
+        (5.0, "succeeded", 2.8, "allow", "tiny"),
+    )
+    code, output = run("replay", "--policy", "p.yaml", "--config", "s.yaml")
+    assert code == 0
+    first, second, last = output.splitlines()
+    assert first.startswith("-> 20")
+    assert 'q0 pay {"amount": 100.0}: ask (no rule) now confirm (rule rest: it has no condition)' in first
+    assert 'q2 pay {"amount": 5.0}: allow (tiny) now confirm' in second  # 5 and 5 are more than 9
+    assert last == "3 function calls: allow 1, confirm 2; 2 would be ruled otherwise"
+
+
+def test_replay_shows_everything_when_asked_and_keeps_to_the_days(run, tmp_path):
+    (tmp_path / "p.yaml").write_text(REPLAYED)
+    remember(tmp_path, (8.0, "succeeded", 30, "allow", "tiny"), (3.0, "succeeded", 2, "confirm", "rest"))
+    code, output = run("replay", "--policy", "p.yaml", "--all", "--config", "s.yaml")
+    assert code == 0
+    assert output.splitlines()[0].startswith("   20")
+    assert output.splitlines()[-1] == "1 function calls: confirm 1; 0 would be ruled otherwise"
+    assert (
+        run("replay", "--days", "1", "--config", "s.yaml")[1]
+        == "0 function calls: none; 0 would be ruled otherwise\n"
+    )
