@@ -280,7 +280,9 @@ def test_the_shipped_policy_is_sound_and_lets_no_money_go_without_a_person():
     asked = policy.rule(Facts("refund", {"amount": 40.0, "currency": "USD", "reason": ""}, "money"))
     assert (asked.effect, asked.ask.group) == ("confirm", "supervisors")
     assert "40 dollars" in asked.confirm.question
-    assert policy.rule(Facts("refund", {"amount": 4000.0, "currency": "USD"}, "money")).rule == "large refunds"
+    assert (
+        policy.rule(Facts("refund", {"amount": 4000.0, "currency": "USD"}, "money")).rule == "large refunds"
+    )
     assert policy.rule(Facts("refund", {"amount": 40.0, "currency": "KWD"}, "money")).effect == "deny"
     assert policy.rule(Facts("refund", {"amount": 40.0}, "money")).effect == "ask"
     assert policy.rule(Facts("something", {}, "irreversible")).effect == "ask"
