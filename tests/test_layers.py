@@ -33,6 +33,7 @@ MACHINES = {
 }  # fmt: skip
 PURE = {
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.store.chain",
+    "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.plan", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.errors",
     "bridge.fieldhelp", "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
@@ -55,9 +56,9 @@ ONLY_IN = {
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
-    "cel": {"bridge.approval.policy"},
+    "cel": {"bridge.approval.conditions"},
     "pydantic": {
-        "bridge.approval.policy",
+        "bridge.approval.policy_schema",
         "bridge.cli",
         "bridge.dialplan",
         "bridge.fieldhelp",

@@ -1,268 +1,268 @@
-"""The policy: which function calls may run by themselves, which never, and who has to be asked about the rest.
+"""The policy: which function calls may run by themselves, which never, and who is asked about the rest.
 
     policy.yaml ──load──► Policy ──rule(facts)──► Ruling
 
-First match wins. A condition is CEL over the facts; one that fails, or is not a plain true or false, makes the whole
-ruling *ask*: nothing is ever allowed by mistake. What no rule fits is asked about too. Loading reads a file and raises
-PolicyError with every mistake; judging is pure. Not worker-safe (pydantic, cel); used by control and the CLI.
+The first rule that fits decides. Nothing is allowed by mistake: a condition that cannot tell (conditions.py), facts
+that have no exact JSON form, a question that cannot be read back, and what no rule fits are all *ask*, and the ruling
+says why. Loading reads a file and raises PolicyError with every mistake and its line; judging is pure and takes
+microseconds. Not worker-safe (pydantic, cel). Called by control and the CLI.
 """
 
-import fnmatch
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import cel
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, get_args
 
 from bridge import yamlfile
-from bridge.approval.canonical import digest
-from bridge.approval.request import Actor, Ask, Confirm, Ruling
-from bridge.errors import PolicyError, Problem
+from bridge.approval import conditions, policy_schema, readback
+from bridge.approval.canonical import canonical
+from bridge.approval.request import Actor, Ask, CallerFacts, Confirm, Risk, Ruling
+from bridge.errors import PolicyError, Problem, ToolArgumentsError
+from bridge.yamlfile import YamlFile
 
-
-class Part(BaseModel):
-    """Strict: an unknown key is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Text = Annotated[str, Field(min_length=1, max_length=500)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class AskSpec(Part):
-    """Who decides."""
-
-    group: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="Approvers of this group.")
-    approvers: int = Field(default=1, ge=1, le=5, description="How many of them.")
-    decide_s: Seconds = Field(default=120, description="Time to decide; then it is not done.")
-    execute_s: Seconds = Field(default=60, description="How long an approval may wait for its execution.")
-    escalate_to: str = Field(default="", max_length=64, description="A group that is asked as well, later.")
-    escalate_s: Seconds | None = Field(default=None, description="When it is asked as well.")
-    on_hangup: Literal["cancel", "keep"] = Field(default="cancel", description="When the caller hangs up.")
-
-
-class ConfirmSpec(Part):
-    """What the caller is asked first. `{name}` stands for an argument."""
-
-    question: Text = Field(description="Ends by saying how to answer.")
-    by: list[Literal["key", "voice"]] = Field(default=["key", "voice"], min_length=1)
-    key: Annotated[str, Field(pattern=r"^[0-9*#]$")] = "1"
-    answer_s: Seconds = 60
-
-
-class RuleSpec(Part):
-    """One rule. Exactly one of allow, deny, ask; confirm may stand alone or before ask."""
-
-    name: Annotated[str, Field(min_length=1, max_length=64)]
-    tools: list[Text] = Field(default=["*"], min_length=1, description="Names, or patterns like crm.*")
-    risk: list[Literal["read", "write", "money", "irreversible"]] = Field(default_factory=list)
-    when: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
-        default=None, description="CEL."
-    )
-    allow: Literal[True] | None = None
-    deny: Text | None = Field(default=None, description="The words for the model.")
-    ask: AskSpec | None = None
-    confirm: ConfirmSpec | None = None
-
-
-class PersonSpec(Part):
-    """Someone who may decide. The name is their account on this machine."""
-
-    groups: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1)
-    numbers: list[str] = Field(
-        default_factory=list, description="Their telephones: nobody approves their own call."
-    )
-
-
-class PolicyFile(Part):
-    """The file."""
-
-    version: Literal[1]
-    people: dict[str, PersonSpec] = Field(default_factory=dict, description="Approvers by account name.")
-    default_ask: AskSpec = Field(description="For what no rule fits, and for rules that fail.")
-    rules: list[RuleSpec] = Field(default_factory=list, max_length=1000)
+_NOBODY = asdict(CallerFacts())
+_RISKS = get_args(Risk)
+_RISKY = frozenset({"money", "irreversible"})
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a condition may look at. `counts`: of the same tool, by `call`, `caller` and `day`."""
+    """What a condition may look at. `hour` 0 to 23 and `weekday` 1 (Monday) to 7 are local.
+
+    `call`: facts of the phone call. `counts`: of the same tool, by `call`, `caller` and `day`: each {"requests": n,
+    "approved": n, "sums": {argument: total}}. A scope that is not there cannot be judged, so a rule that reads it asks.
+    """
 
     tool: str
     arguments: Mapping[str, Any]
     risk: str
-    caller: Mapping[str, Any]
+    caller: Mapping[str, Any] = field(default_factory=dict)
     agent: str = ""
     hour: int = 0
-    weekday: int = 0
-    counts: Mapping[str, Any] | None = None
+    weekday: int = 1
+    call: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)
 
     def context(self) -> dict[str, Any]:
-        """The names in CEL."""
+        """The names in CEL. A caller of whom nothing is known is nobody, and not verified."""
         return {
             "tool": self.tool,
             "args": dict(self.arguments),
             "risk": self.risk,
-            "caller": dict(self.caller),
+            "caller": {**_NOBODY, **self.caller},
             "agent": self.agent,
             "hour": self.hour,
             "weekday": self.weekday,
-            "counts": dict(self.counts or {}),
+            "call": dict(self.call),
+            "counts": {scope: _counted(counts, self.arguments) for scope, counts in self.counts.items()},
         }
 
 
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """What one rule said, for `policy explain`: fits, and if not or not sure, why."""
+    """What one rule says. `fits`: it decides; with `error` because it cannot tell, and then a person is asked."""
 
     rule: str
     fits: bool
     why: str
     error: bool = False
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    spec: RuleSpec
-    program: Any
+class Rule:
+    """A compiled rule."""
 
-    def judge(self, facts: Facts, context: Mapping[str, Any]) -> RuleVerdict:
+    spec: policy_schema.RuleSpec
+    condition: conditions.Condition | None
+    tools: re.Pattern[str]
+    line: int
+    column: int
+
+    def judge(self, facts: Facts, context: Any) -> RuleVerdict:
+        """Whether it decides about these facts."""
         spec = self.spec
-        if not any(fnmatch.fnmatchcase(facts.tool, pattern) for pattern in spec.tools):
-            return RuleVerdict(
-                spec.name, fits=False, why=f"tool {facts.tool} is not {' or '.join(spec.tools)}"
-            )
+        if not self.tools.fullmatch(facts.tool):
+            return self._says(f"tool {facts.tool} is not {' or '.join(spec.tools)}", fits=False)
         if spec.risk and facts.risk not in spec.risk:
-            return RuleVerdict(
-                spec.name, fits=False, why=f"risk {facts.risk} is not {' or '.join(spec.risk)}"
-            )
-        if self.program is None:
-            return RuleVerdict(spec.name, fits=True, why=spec.name)
-        try:
-            value = self.program.execute(dict(context))
-        except Exception as error:  # noqa: BLE001  # whatever goes wrong in a condition must end in asking a person
-            return RuleVerdict(
-                spec.name, fits=True, error=True, why=f"the condition failed: {str(error)[:120]}"
-            )
-        if value is True or value is False:
-            return RuleVerdict(spec.name, fits=value, why=f"{spec.when} is {str(value).lower()}")
-        return RuleVerdict(
-            spec.name, fits=True, error=True, why=f"the condition gave {value!r}, not true or false"
-        )
+            return self._says(f"risk {facts.risk} is not {' or '.join(spec.risk)}", fits=False)
+        if self.condition is None:
+            return self._says("it has no condition", fits=True)
+        held = self.condition.holds(context)
+        return self._says(held.why, fits=held.value is not False, error=held.value is None)
+
+    def _says(self, why: str, *, fits: bool, error: bool = False) -> RuleVerdict:
+        return RuleVerdict(self.spec.name, fits, why, error, self.line)
 
 
 class Policy:
-    """A loaded policy. `version` changes with its content."""
+    """A loaded policy. `version` changes with its content; `people` may decide; `warnings`: what is odd about it."""
 
-    def __init__(self, spec: PolicyFile, rules: tuple[_Rule, ...]) -> None:
-        self.version = digest(spec.model_dump(mode="json"))[:12]
+    def __init__(
+        self,
+        file: str,
+        spec: policy_schema.PolicyFile,
+        rules: Sequence[Rule],
+        warnings: Sequence[Problem],
+    ) -> None:
+        self.file = file
+        self.version = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:16]
         self.people = {name: _actor(name, person) for name, person in spec.people.items()}
+        self.rules = tuple(rules)
+        self.warnings = tuple(warnings)
         self._default = _ask(spec.default_ask)
-        self._rules = rules
 
     def explain(self, facts: Facts) -> tuple[RuleVerdict, ...]:
-        """What each rule says, up to the one that decides."""
-        verdicts = []
-        context = facts.context()
-        for rule in self._rules:
+        """What each rule says, up to the one that decides. None is tried when the facts cannot be judged."""
+        context, _ = _context(facts)
+        verdicts: list[RuleVerdict] = []
+        for rule in self.rules if context is not None else ():
             verdicts.append(rule.judge(facts, context))
             if verdicts[-1].fits:
                 break
         return tuple(verdicts)
 
     def rule(self, facts: Facts) -> Ruling:
-        """The first rule that fits, or to ask."""
-        context = facts.context()
-        for rule in self._rules:
+        """The first rule that fits, or to ask. Never raises."""
+        context, wrong = _context(facts)
+        if context is None:
+            return Ruling("ask", "", wrong, ask=self._default)
+        for rule in self.rules:
             verdict = rule.judge(facts, context)
             if verdict.error:
-                return Ruling("ask", verdict.rule, f"rule {verdict.rule}: {verdict.why}", ask=self._default)
+                return self._cannot(rule.spec, verdict.why)
             if verdict.fits:
-                return _ruling(rule.spec, facts)
+                return self._ruling(rule.spec, facts, verdict.why)
         return Ruling("ask", "", "no rule fits", ask=self._default)
+
+    def _ruling(self, spec: policy_schema.RuleSpec, facts: Facts, why: str) -> Ruling:
+        why = f"rule {spec.name}: {why}"
+        ask = _ask(spec.ask) if spec.ask else None
+        if spec.deny is not None:
+            return Ruling("deny", spec.name, why, words=spec.deny)
+        if spec.confirm is not None:
+            try:
+                question = readback.fill(spec.confirm.question, facts.arguments)
+            except ValueError as error:
+                return self._cannot(spec, str(error))
+            said = spec.confirm
+            confirm = Confirm(question, tuple(said.by), said.key, said.answer_s)
+            return Ruling("confirm", spec.name, why, ask=ask, confirm=confirm)
+        if ask is not None:
+            return Ruling("ask", spec.name, why, ask=ask)
+        return Ruling("allow", spec.name, why)
+
+    def _cannot(self, spec: policy_schema.RuleSpec, why: str) -> Ruling:
+        """A rule that cannot tell: a person is asked, by the stricter of the rule's own `ask` and the default."""
+        asks = [self._default, *([_ask(spec.ask)] if spec.ask else [])]
+        ask = max(asks, key=lambda one: one.approvers)
+        return Ruling("ask", spec.name, f"rule {spec.name} cannot tell: {why}", ask=ask)
 
 
 def load(path: Path) -> Policy:
     """The policy of a file. Raises PolicyError with every mistake, each with its line."""
     document = yamlfile.read(path, PolicyError)
-    spec = yamlfile.validate(document, PolicyFile, PolicyError)
+    spec = yamlfile.validate(document, policy_schema.PolicyFile, PolicyError)
     problems: list[Problem] = []
-    rules = []
-    seen: set[str] = set()
-    for number, rule in enumerate(spec.rules):
-        for key, message, hint in _mistakes(rule, seen):
-            problems.append(document.problem(("rules", number, *key), message, hint))
-        seen.add(rule.name)
-        program = None
-        if rule.when is not None:
-            try:
-                program = cel.compile(rule.when)
-            except ValueError as error:
-                message = f"this is no CEL expression: {str(error)[:160]}"
-                problems.append(
-                    document.problem(("rules", number, "when"), message, "for example: args.amount <= 50")
-                )
-                continue
-            strange = sorted(set(program.variables()) - set(Facts("", {}, "", {}).context()))
-            if strange:
-                known = ", ".join(Facts("", {}, "", {}).context())
-                problems.append(
-                    document.problem(
-                        ("rules", number, "when"), f"unknown name {strange[0]}", f"known: {known}"
-                    )
-                )
-        rules.append(_Rule(rule, program))
+    rules = [_compile(document, number, rule, problems) for number, rule in enumerate(spec.rules)]
+    names: dict[str, int] = {}
+    for number, rule in enumerate(rules):
+        if rule.spec.name in names:
+            message = f"the name is taken by the rule in line {names[rule.spec.name]}"
+            problems.append(document.problem(("rules", number, "name"), message, "give it another"))
+        names.setdefault(rule.spec.name, rule.line)
     if problems:
-        raise PolicyError(problems)
-    return Policy(spec, tuple(rules))
+        raise PolicyError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    return Policy(document.name, spec, rules, list(_warnings(document, spec, rules)))
 
 
-def _mistakes(rule: RuleSpec, seen: set[str]) -> list[tuple[tuple[str, ...], str, str]]:
-    found: list[tuple[tuple[str, ...], str, str]] = []
-    chosen = [name for name in ("allow", "deny", "ask") if getattr(rule, name) is not None]
-    if len(chosen) > 1:
-        found.append(((chosen[1],), f"{chosen[0]} and {chosen[1]} exclude each other", "keep one of them"))
-    if not chosen and rule.confirm is None:
-        found.append((("name",), "the rule says nothing", "one of allow, deny, ask, confirm"))
-    if rule.confirm is not None and (rule.allow or rule.deny):
-        found.append((("confirm",), "confirm stands alone or with ask", "drop allow and deny"))
-    if rule.name in seen:
-        found.append((("name",), f"there are two rules named {rule.name}", ""))
-    return found
+def _compile(document: YamlFile, number: int, spec: policy_schema.RuleSpec, problems: list[Problem]) -> Rule:
+    condition = None
+    if spec.when is not None:
+        try:
+            condition = conditions.compile_condition(spec.when)
+        except ValueError as error:
+            message, _, hint = str(error).partition(" | ")
+            problems.append(document.problem(("rules", number, "when"), message, hint))
+    place, _ = document.find(("rules", number))
+    return Rule(spec, condition, _pattern(spec.tools), place.line, place.column)
 
 
-def _actor(name: str, person: PersonSpec) -> Actor:
+def _pattern(tools: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(tool).replace(r"\*", ".*") for tool in tools))
+
+
+def _warnings(document: YamlFile, spec: policy_schema.PolicyFile, rules: Sequence[Rule]) -> Iterator[Problem]:
+    for number, rule in enumerate(rules):
+        one = rule.spec
+        if one.allow and one.when is None and (not one.risk or _RISKY & set(one.risk)):
+            message = "it allows money and irreversible tools without asking anybody"
+            yield document.problem(
+                ("rules", number, "allow"), message, "name the risks it is for: risk: [read]"
+            )
+        for earlier in rules[:number]:
+            if _hides(earlier, rule):
+                message = (
+                    f"it is never reached: rule {earlier.spec.name} (line {earlier.line}) takes all of it"
+                )
+                yield document.problem(("rules", number, "name"), message, "move it up")
+                break
+        if one.ask is not None:
+            yield from _too_few(document, ("rules", number, "ask"), one.ask, spec)
+    yield from _too_few(document, ("default_ask",), spec.default_ask, spec)
+
+
+def _hides(earlier: Rule, rule: Rule) -> bool:
+    """Whether everything `rule` is for is taken by `earlier`, as far as names and risks tell."""
+    if earlier.condition is not None:
+        return False
+    tools = all(earlier.tools.fullmatch(tool) for tool in rule.spec.tools)
+    risks = set(rule.spec.risk or _RISKS)
+    return tools and (not earlier.spec.risk or risks <= set(earlier.spec.risk))
+
+
+def _too_few(
+    document: YamlFile,
+    path: tuple[str | int, ...],
+    ask: policy_schema.AskSpec,
+    spec: policy_schema.PolicyFile,
+) -> Iterator[Problem]:
+    groups = {ask.group, ask.escalate_to or ask.group}
+    able = sum(1 for person in spec.people.values() if groups & {*person.groups})
+    if able < ask.approvers:
+        message = f"{' and '.join(sorted(groups))}: {able} of `people`, but {ask.approvers} must approve"
+        yield document.problem((*path, "group"), message, "add them to a person's groups")
+
+
+def _context(facts: Facts) -> tuple[Any, str]:
+    """The facts for CEL; None, and why, when they are none that can be judged."""
+    try:
+        canonical(dict(facts.arguments))
+        return conditions.context_of(facts.context()), ""
+    except (ToolArgumentsError, ValueError, TypeError, OverflowError) as error:
+        return None, f"the facts cannot be judged: {str(error)[:160]}"
+
+
+def _counted(counts: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts with a sum for every numeric argument, of the argument's type: CEL adds no int to a double."""
+    sums = dict(counts.get("sums", {}))
+    for name, value in arguments.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            total = sums.get(name, 0)
+            sums[name] = float(total) if isinstance(value, float) or total != int(total) else int(total)
+    return {**counts, "sums": sums}
+
+
+def _ask(spec: policy_schema.AskSpec) -> Ask:
+    return Ask(**{**spec.model_dump(), "escalate_to": spec.escalate_to or ""})
+
+
+def _actor(name: str, person: policy_schema.PersonSpec) -> Actor:
     return Actor(
         name,
         roles=frozenset({"approver"}),
         groups=frozenset(person.groups),
         numbers=frozenset(person.numbers),
     )
-
-
-def _ask(spec: AskSpec) -> Ask:
-    return Ask(**spec.model_dump())
-
-
-def _ruling(spec: RuleSpec, facts: Facts) -> Ruling:
-    why = f"rule {spec.name}"
-    ask = _ask(spec.ask) if spec.ask else None
-    if spec.deny is not None:
-        return Ruling("deny", spec.name, why, words=spec.deny)
-    if spec.confirm is not None:
-        question = spec.confirm.question
-        for name, value in facts.arguments.items():
-            question = question.replace(f"{{{name}}}", _spoken(value))
-        confirm = Confirm(question, tuple(spec.confirm.by), spec.confirm.key, spec.confirm.answer_s)
-        return Ruling("confirm", spec.name, why, ask=ask, confirm=confirm)
-    if ask is not None:
-        return Ruling("ask", spec.name, why, ask=ask)
-    return Ruling("allow", spec.name, why)
-
-
-def _spoken(value: Any) -> str:
-    """An argument as the caller hears it: short, without anything that could change the question."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return "".join(letter for letter in text if letter.isalnum() or letter in " .,:+-@")[:80]
