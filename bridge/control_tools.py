@@ -23,7 +23,8 @@ from bridge.approval.canonical import binding
 from bridge.approval.gate import FINAL, Action, Audit, Execute, Gate, Notify, State, Store, Tell
 from bridge.approval.outcome import function_output
 from bridge.approval.policy import Facts, Policy
-from bridge.approval.request import CallerFacts, Decision, Refused, ToolRequest
+from bridge.approval.request import CallerFacts, Decision, Refused, Ruling, ToolRequest
+from bridge.approval.tally import CALLER_S, Past, counts
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
 from bridge.link.messages import ToolUpdate
 from bridge.store.gatestore import OPEN_STATES, GateStore, NewAudit
@@ -41,6 +42,7 @@ BAD_ARGUMENTS = (
     "The arguments do not fit: {problem}. Nothing was done. Correct them and call the function again."
 )
 GIVE_UP = "The arguments still do not fit. Nothing was done. Tell the caller that it is not possible now."
+NO_RULING = Ruling("ask", "", "")
 Tools = Callable[[ToolUpdate], None]
 
 
@@ -59,6 +61,7 @@ class ToolOffice:
         self._locks: dict[str, asyncio.Lock] = {}
         self._repairs: Counter[tuple[str, str]] = Counter()
         self._runner = ToolRunner()
+        self._opening = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
@@ -113,6 +116,12 @@ class ToolOffice:
         return self._news(gate)
 
     async def _open(self, spec: ToolSpec, arguments: Mapping[str, Any], data: Mapping[str, Any]) -> Gate:
+        async with self._opening:  # two half amounts asked for at once must see each other
+            return await self._open_alone(spec, arguments, data)
+
+    async def _open_alone(
+        self, spec: ToolSpec, arguments: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> Gate:
         now, call_id = time.time(), str(data["call_id"])
         caller = CallerFacts(number=str(data.get("caller", "")))
         policy = self._policy
@@ -131,7 +140,7 @@ class ToolOffice:
             agent=str(data.get("agent", "")),
             caller=caller,
         )
-        ruling = policy.rule(_facts(request, now))
+        ruling = policy.rule(await self._facts(request, now))
         gate, actions = Gate.open(request, ruling, now)
         log.info(
             "tool.requested",
@@ -148,6 +157,23 @@ class ToolOffice:
             self._forget(gate)
             raise
         return gate
+
+    async def _facts(self, request: ToolRequest, now: float) -> Facts:
+        local = time.localtime(now)
+        midnight = time.mktime((*local[:3], 0, 0, 0, 0, 0, -1))
+        rows = await self._store.history(request.tool, now - CALLER_S)
+        past = [_past(Gate.from_json(row.gate)) for row in rows]
+        caller = request.caller
+        return Facts(
+            tool=request.tool,
+            arguments=request.arguments,
+            risk=request.risk,
+            caller={"number": caller.number, "verified": caller.verified, "verstat": caller.verstat},
+            agent=request.agent,
+            hour=local.tm_hour,
+            weekday=local.tm_wday + 1,
+            counts=counts(past, _past(Gate(request, NO_RULING)), midnight),
+        )
 
     async def _confirm(self, data: Mapping[str, Any]) -> dict[str, Any]:
         gate = self._gates.get(str(data["request_id"]))
@@ -304,15 +330,15 @@ _ANSWERS: Mapping[str, Any] = {
 }
 
 
-def _facts(request: ToolRequest, now: float) -> Facts:
-    local = time.localtime(now)
-    caller = {
-        "number": request.caller.number,
-        "verified": request.caller.verified,
-        "verstat": request.caller.verstat,
-    }
-    return Facts(
-        request.tool, request.arguments, request.risk, caller, request.agent, local.tm_hour, local.tm_wday + 1
+def _past(gate: Gate) -> Past:
+    request = gate.request
+    return Past(
+        request.tool,
+        request.call_id,
+        request.caller.number,
+        gate.state.value,
+        gate.arguments,
+        request.requested_at,
     )
 
 

@@ -26,6 +26,10 @@ rules:
 - {name: reads, risk: [read], allow: true}
 - {name: never, tools: [wipe], deny: Not on the phone.}
 - {name: short, tools: [quick], ask: {group: boss, decide_s: 0.2}}
+- name: much
+  tools: [book]
+  when: has(counts.call.sums.amount) && counts.call.sums.amount + args.amount > 100
+  deny: Too much.
 - {name: kept, tools: [kept], ask: {group: boss, on_hangup: keep}}
 - {name: read back, tools: [book], confirm: {question: "Book {amount}?"}}
 """
@@ -273,6 +277,13 @@ async def test_a_store_that_takes_nothing_means_that_nothing_is_done(tmp_path):
             await office.call("look")
         assert office.done == []
         assert (await office.office.answer("tool.state", {"call_id": "c1"}))["calls"] == {}
+
+
+async def test_what_was_asked_for_before_counts_even_when_it_is_asked_at_once(tmp_path):
+    async with running(tmp_path) as office:
+        both = await asyncio.gather(*(office.call("book", '{"amount": 60}', f"f{n}") for n in (1, 2)))
+        assert sorted(answer["state"] for answer in both) == ["confirming", "denied"]
+        assert (await office.call("book", '{"amount": 60}', "f3", "c2"))["state"] == "confirming"
 
 
 async def test_only_what_exists_is_offered(tmp_path):

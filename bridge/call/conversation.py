@@ -121,9 +121,8 @@ class Conversation:
             self._history.cut(item_id, 0)
         if cleared.item_id is not None:
             self._history.cut(cleared.item_id, cleared.heard_ms)
-            self._journal.note(
-                "agent.finished", item_id=cleared.item_id, heard_ms=cleared.heard_ms, interrupted=True
-            )
+            facts = {"heard_ms": cleared.heard_ms, "interrupted": True}
+            self._journal.note("agent.finished", item_id=cleared.item_id, **facts)
         self._keep_unfinished_words()
 
     def press(self, digit: str) -> None:
@@ -251,6 +250,7 @@ class Conversation:
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
         self._caller_speaks = True
+        self._tools.speech_started(now)
         self._dead_air.broken()
         self._take_turn(CallerSpoke(), now)
 
@@ -351,9 +351,8 @@ class Conversation:
                         self._history.cut(item_id, heard_ms)
                         self._session.truncate(item_id, heard_ms)
                         self._tools.played(item_id, whole=False)
-                        self._journal.note(
-                            "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=True
-                        )
+                        facts = {"heard_ms": heard_ms, "interrupted": True}
+                        self._journal.note("agent.finished", item_id=item_id, **facts)
                     case DeleteItem(item_id):
                         self._history.cut(item_id, 0)
                         self._session.delete_item(item_id)

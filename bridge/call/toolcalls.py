@@ -200,9 +200,11 @@ class ToolCalls:
         question.item_id = ""
         return [SayLine(question.text, alone=True)]
 
-    def heard(self, transcript: str) -> list[ToolAction]:
-        """What the caller said."""
-        return [] if self._question is None else self._judge(self._question.consent.heard(transcript))
+    def heard(self, transcript: str, began_s: float | None) -> list[ToolAction]:
+        """What the caller said, and when they began to: what began before the question's end is no yes."""
+        return (
+            [] if self._question is None else self._judge(self._question.consent.heard(transcript, began_s))
+        )
 
     def pressed(self, digit: str) -> list[ToolAction]:
         """A key."""

@@ -46,6 +46,7 @@ class ToolDesk:
         self._alone = False
         self._late: list[Output] = []
         self._offered: frozenset[str] = frozenset()
+        self._began_s: float | None = None
         self.agent = ""
 
     @property
@@ -102,9 +103,13 @@ class ToolDesk:
         """The caller heard an item."""
         self._do(self._calls.played(item_id, time.monotonic(), whole=whole))
 
+    def speech_started(self, now: float) -> None:
+        """The caller begins to speak."""
+        self._began_s = now
+
     def heard(self, transcript: str) -> None:
         """A final transcript of the caller."""
-        self._do(self._calls.heard(transcript))
+        self._do(self._calls.heard(transcript, self._began_s))
 
     def pressed(self, digit: str) -> None:
         """A key, while `confirming`."""

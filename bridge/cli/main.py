@@ -18,7 +18,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "sim": ("bridge.cli.sim", "sim", "Run the local engine, a Realtime server without key or network."),
     "dialplan": ("bridge.cli.dialplan", "app", "Check and explain dialplans."),
     "calls": ("bridge.cli.calls", "app", "Look at calls, running and past."),
-    "tools": ("bridge.cli.tools", "app", "Look at the function tools and at what the policy says of them."),
+    "tools": ("bridge.cli.tools", "app", "Look at the function tools."),
     "policy": ("bridge.cli.policy", "app", "Check, explain and replay the policy for function tools."),
     "approvals": ("bridge.cli.approvals", "app", "Function calls that wait for a person."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),

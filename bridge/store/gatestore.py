@@ -18,6 +18,7 @@ from bridge.store.chain import GENESIS, entry_hash
 from bridge.store.store import Store
 from bridge.store.tables import audit_entries, tool_decisions, tool_requests
 
+MAX_HISTORY = 5000
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
 
 
@@ -81,6 +82,14 @@ class GateStore:
         if states:
             query = query.where(tool_requests.c.state.in_(states))
         return [_stored(row) for row in await self._rows(query)]
+
+    async def history(self, tool: str, since: float) -> list[StoredRequest]:
+        """Requests of one tool since unix second `since`, newest first, at most MAX_HISTORY."""
+        row = tool_requests.c
+        query = sa.select(tool_requests).where(row.tool == tool, row.created_at >= since)
+        return [
+            _stored(row) for row in await self._rows(query.order_by(row.created_at.desc()).limit(MAX_HISTORY))
+        ]
 
     async def find(self, prefix: str) -> list[StoredRequest]:
         """Requests whose id begins with `prefix`."""

@@ -100,9 +100,15 @@ def test_the_model_and_the_caller_are_told_at_once_that_a_person_is_asked():
 def test_a_yes_after_the_question_goes_to_control():
     calls = heard_question(asked())
     assert calls.confirming
-    assert calls.heard("Yes, please.") == [Confirmed("r1", True, "voice")]
+    assert calls.heard("Yes, please.", None) == [Confirmed("r1", True, "voice")]
     assert not calls.confirming
-    assert calls.heard("No") == []
+    assert calls.heard("No", None) == []
+
+
+def test_a_yes_that_began_before_the_end_of_the_question_does_not_count():
+    calls = heard_question(asked(), 5.0)
+    assert calls.heard("yes", 4.9) == []
+    assert calls.heard("yes", 5.1) == [Confirmed("r1", True, "voice")]
 
 
 def test_a_key_goes_to_control_too():
@@ -112,32 +118,32 @@ def test_a_key_goes_to_control_too():
 
 def test_nothing_counts_before_the_question_was_heard_to_its_end():
     calls = asked()
-    assert calls.heard("yes") == calls.pressed("1") == []
+    assert calls.heard("yes", None) == calls.pressed("1") == []
     calls.agent_said("other", "Something else.", 2.0)
     calls.played("other", 2.5, whole=True)
-    assert calls.heard("yes") == []
+    assert calls.heard("yes", None) == []
     calls.agent_said("item_q", QUESTION, 3.0)
-    assert calls.heard("yes") == []
+    assert calls.heard("yes", None) == []
 
 
 def test_a_question_whose_transcript_comes_late_counts_from_then():
     calls = asked()
     calls.played("item_q", 4.0, whole=True)
-    assert calls.heard("yes") == []
+    assert calls.heard("yes", None) == []
     calls.agent_said("item_q", QUESTION, 4.5)
-    assert calls.heard("yes") == [Confirmed("r1", True, "voice")]
+    assert calls.heard("yes", None) == [Confirmed("r1", True, "voice")]
 
 
 def test_a_question_that_was_interrupted_is_asked_again():
     calls = asked()
     calls.agent_said("item_q", QUESTION, 2.0)
     assert calls.played("item_q", 3.0, whole=False) == [SayLine(QUESTION, alone=True)]
-    assert calls.heard("yes") == []
+    assert calls.heard("yes", None) == []
 
 
 def test_an_unclear_answer_is_asked_again_and_silence_ends_in_no():
     calls = heard_question(asked())
-    assert calls.heard("Sure, but what does that do?") == [SayLine(QUESTION, alone=True)]
+    assert calls.heard("Sure, but what does that do?", None) == [SayLine(QUESTION, alone=True)]
     heard_question(calls, 20.0)
     assert calls.due_s is not None
     assert calls.poll(20.0 + ANSWER_S) == [SayLine(QUESTION, alone=True)]
@@ -151,7 +157,7 @@ def test_a_second_question_is_not_asked_over_the_first():
     calls.called("f2", "refund", "{}", 2.0)
     (refused,) = calls.update("f2", {**CONFIRMING, "request_id": "r2"}, 2.0)
     assert (refused.request_id, refused.yes) == ("r2", False)
-    assert heard_question(calls).heard("yes") == [Confirmed("r1", True, "voice")]
+    assert heard_question(calls).heard("yes", None) == [Confirmed("r1", True, "voice")]
 
 
 def test_an_end_of_the_request_ends_the_question():

@@ -4,7 +4,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli.tools import app
-from bridge.errors import ToolError
 
 HERE = Path(__file__).parents[2]
 
@@ -36,14 +35,3 @@ def test_a_file_with_a_mistake_is_named_and_the_rest_is_listed(config):
     assert result.exit_code == 1
     assert "broken.py:1" in result.output
     assert "refund" in result.output
-
-
-def test_explain_says_which_rule_decides_and_why_not_those_before(config):
-    result = run(config, "explain", "refund", '{"amount": 40}')
-    assert "risk money is not read" in result.output
-    assert '"effect": "confirm"' in result.output
-    assert "refund of 40 dollars" in result.output
-
-
-def test_explain_of_a_tool_that_is_not_there_says_so(config):
-    assert isinstance(run(config, "explain", "wipe").exception, ToolError)

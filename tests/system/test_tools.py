@@ -87,7 +87,11 @@ async def test_refunds_are_read_back_approved_denied_and_timed_out_and_each_call
     tmp_path,
 ):
     environ = environment(tmp_path, os.environ) | {"SIPBRIDGE_TOOLS": str(tools_of(tmp_path))}
-    async with embedded_bridge(tmp_path, environ) as address, asyncio.timeout(120), asyncio.TaskGroup() as tasks:
+    async with (
+        embedded_bridge(tmp_path, environ) as address,
+        asyncio.timeout(120),
+        asyncio.TaskGroup() as tasks,
+    ):
         decided = tasks.create_task(approver(environ, {"approved": "approve", "denied": "deny"}))
         for caller in ANSWERS:
             tasks.create_task(phone(environ, tmp_path, address, caller))
