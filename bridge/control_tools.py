@@ -62,6 +62,8 @@ class ToolOffice:
         self._repairs: Counter[tuple[str, str]] = Counter()
         self._runner = ToolRunner()
         self._opening = asyncio.Lock()
+        self._ready = asyncio.Event()
+        self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
@@ -69,6 +71,7 @@ class ToolOffice:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._take_over()
+                self._ready.set()
                 while True:
                     await asyncio.sleep(LOOK_EVERY_S if self._gates else IDLE_LOOK_S)
                     try:
@@ -85,6 +88,7 @@ class ToolOffice:
         handler = _ANSWERS.get(kind)
         if handler is None:
             raise LinkError(f"control knows no request {kind[:40]!r}")
+        await self._ready.wait()  # what an earlier control left open comes first; the worker has a deadline
         answer: dict[str, Any] = await handler(self, data)
         return answer
 
@@ -192,20 +196,32 @@ class ToolOffice:
     # ---- what else happens -----------------------------------------------------------------------------------
 
     async def calls_ended(self, call_ids: Iterable[str]) -> None:
-        """These calls are over, whatever the reason."""
-        ended = set(call_ids)
-        for gate in [gate for gate in self._gates.values() if gate.request.call_id in ended]:
-            async with self._lock(gate):
-                await self._do(gate, gate.hung_up())
-                if gate.state not in OPEN_STATES:
-                    self._forget(gate)
+        """These calls are over, whatever the reason. What the store does not take now is tried again."""
+        self._ended.update(call_ids)
+        try:
+            await self._cancel_ended()
+        except StoreError as error:
+            log.warning("tools.store", reason=str(error))
+
+    async def _cancel_ended(self) -> None:
+        for call_id in tuple(self._ended):
+            for gate in [gate for gate in self._gates.values() if gate.request.call_id == call_id]:
+                async with self._lock(gate):
+                    await self._do(gate, gate.hung_up())
+                    if gate.state not in OPEN_STATES:
+                        self._forget(gate)
+            self._ended.discard(call_id)
 
     async def _take_over(self) -> None:
         """What an earlier control left open."""
         for row in await self._store.requests(OPEN_STATES):
-            gate = Gate.from_json(row.gate)
-            self._gates[row.request_id], self._versions[row.request_id] = gate, row.version
+            self._gates[row.request_id], self._versions[row.request_id] = (
+                Gate.from_json(row.gate),
+                row.version,
+            )
             self._by_call[row.call_id, row.function_call_id] = row.request_id
+        await self.calls_ended(await self._store.ended([call_id for call_id, _ in self._by_call]))
+        for gate in list(self._gates.values()):
             if gate.state is State.EXECUTING:
                 await self._take(gate, gate.crashed(time.time(), "control died while it was being executed"))
             elif gate.state is State.APPROVED:
@@ -214,6 +230,7 @@ class ToolOffice:
     async def _look(self, now: float) -> None:
         for number, request_id, words in await self._store.open_decisions():
             await self._store.answer(number, await self._decide(request_id, words, now))
+        await self._cancel_ended()
         for gate in list(self._gates.values()):
             if gate.due_at is not None and now >= gate.due_at:
                 async with self._lock(gate):

@@ -13,6 +13,7 @@ from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.toolbox.load import Toolbox
 from bridge.toolbox.spec import ToolContext, spec_of, tool
+from tests.fakes.events import Script
 
 GUARD_S = 5.0
 POLICY = """
@@ -239,6 +240,19 @@ async def test_pending_requests_survive_a_restart_of_control(tmp_path):
         assert "taken" in await office.decide(answer["request_id"])
         await office.until("succeeded")
         assert len(office.done) == 1
+
+
+async def test_a_call_that_ended_while_control_was_away_cancels_what_waited(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        store = office.gates._store
+        events = Script(call_id="c1").tell("call.started").tell("call.ended", by="caller", status=200).events
+        await store.write(0, events)
+    async with running(tmp_path) as office:
+        assert (await office.office.answer("tool.state", {"call_id": "c1"})) == {"calls": {}}
+        (row,) = await office.gates.find(answer["request_id"])
+        assert row.state == "cancelled"
+        assert office.done == []
 
 
 async def test_a_control_that_died_in_an_execution_never_repeats_it_blindly(tmp_path):

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from bridge.errors import StoreError
 from bridge.store.chain import GENESIS, entry_hash
 from bridge.store.store import Store
-from bridge.store.tables import audit_entries, tool_decisions, tool_requests
+from bridge.store.tables import audit_entries, calls, tool_decisions, tool_requests
 
 MAX_HISTORY = 5000
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
@@ -90,6 +90,11 @@ class GateStore:
         return [
             _stored(row) for row in await self._rows(query.order_by(row.created_at.desc()).limit(MAX_HISTORY))
         ]
+
+    async def ended(self, call_ids: Sequence[str]) -> set[str]:
+        """Which of these calls are over."""
+        over = calls.c.call_id.in_(call_ids) & calls.c.ended_at.is_not(None)
+        return {row.call_id for row in await self._rows(sa.select(calls.c.call_id).where(over))}
 
     async def find(self, prefix: str) -> list[StoredRequest]:
         """Requests whose id begins with `prefix`."""
