@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up first and can be run again.
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 PY := .venv/bin/python
 STAMP := .venv/.setup-$(shell cat pyproject.toml requirements.lock ops/setup.sh 2>/dev/null | cksum | cut -d' ' -f1)
 
@@ -15,7 +16,13 @@ setup: $(STAMP)  ## system packages (when root) and the virtual environment
 demo: setup  ## a real SIP call to the embedded default, start to end
 	@$(PY) -m bridge demo
 
-test: setup  ## every test
+# programs that tests talk to and that cannot share .venv: mcp-proxy needs an older mcp
+.venv-peers/.setup: tests/peers/requirements.lock
+	@python3 -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install -q --disable-pip-version-check -r $< 2> >(grep -v 'is neither a file' >&2)
+	@touch $@
+
+test: setup .venv-peers/.setup  ## every test
 	@$(PY) -m pytest
 
 check: setup  ## format, lint, types

@@ -137,8 +137,12 @@ class StoreError(BridgeError):
 
 
 class ToolError(BridgeError):
-    """A function tool cannot be offered: its file or its signature is wrong."""
+    """A tool cannot be offered, or says that it did not do what it was asked for; the message is for the model."""
 
 
 class ToolArgumentsError(ToolError):
     """Arguments that do not fit a tool. The message is for the model, which may try again."""
+
+
+class ToolLostError(ToolError):
+    """A tool was started and its answer never came: nobody knows whether it was done."""

@@ -9,7 +9,7 @@ bridge/settings_model.py. This module never reads the value of a secret and neve
 Not worker-safe (pydantic, PyYAML). Called by the CLI, the supervisor and control at their start; any thread.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -99,15 +99,24 @@ def missing_secrets(settings: Settings, environ: Mapping[str, str]) -> list[Prob
 
     `serve` refuses to start then.
     """
-    problems = []
+    problems: list[Problem] = []
     for name, provider in settings.providers.items():
         wanted = [*provider.headers_env.values()]
-        wanted += [provider.api_key_env] if provider.api_key_env else []
-        for variable in wanted:
-            if not environ.get(variable):
-                message = f"the environment variable {variable} is not set"
-                problems.append(Problem("environment", 0, 0, f"providers.{name}", message, "export it"))
+        problems += _unset(environ, f"providers.{name}", [*wanted, provider.api_key_env])
+    for name, server in settings.mcp.items():
+        secret = server.oauth.client_secret_env if server.oauth else server.token_env
+        problems += _unset(environ, f"mcp.{name}", [*server.env.values(), secret])
+    for name, channel in settings.notify.channels.items():
+        problems += _unset(environ, f"notify.channels.{name}", [channel.apprise_env, channel.secret_env])
     return problems
+
+
+def _unset(environ: Mapping[str, str], key: str, variables: Sequence[str | None]) -> list[Problem]:
+    return [
+        Problem("environment", 0, 0, key, f"the environment variable {variable} is not set", "export it")
+        for variable in variables
+        if variable and not environ.get(variable)
+    ]
 
 
 def _embedded(environ: Mapping[str, str]) -> YamlFile:

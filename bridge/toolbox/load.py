@@ -47,7 +47,7 @@ def load(folder: Path) -> Toolbox:
                 problems.append(Problem(str(path), line, 0, function.__name__, str(error)))
                 continue
             if spec.name in tools:
-                message = f"there is a tool {spec.name} in {tools[spec.name].file} already"
+                message = f"there is a tool {spec.name} at {tools[spec.name].where} already"
                 problems.append(Problem(str(path), line, 0, spec.name, message, "rename one of them"))
                 continue
             tools[spec.name] = spec

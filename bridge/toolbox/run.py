@@ -1,11 +1,11 @@
 """Run a tool: arguments in, a result or one clear sentence out, within its time and size.
 
 A shell: plain functions run on a small pool of threads, async ones on the loop. A thread that does not come back in
-time cannot be stopped; its tool counts as unknown, not as failed. Used by control.
+time cannot be stopped; its tool counts as unknown, not as failed, and so does one that raises anything but ToolError
+(which says: not done). Used by control.
 """
 
 import asyncio
-import inspect
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
-from bridge.errors import ToolArgumentsError
+from bridge.errors import ToolArgumentsError, ToolError, ToolLostError
 from bridge.toolbox.spec import ToolContext, ToolSpec
 
 log = structlog.get_logger(__name__)
 
 MAX_ARGUMENTS_CHARS = 16_000
+MAX_ERROR_CHARS = 500
 THREADS = 8
 
 
@@ -46,13 +46,7 @@ def validate(spec: ToolSpec, text: str) -> dict[str, Any]:
         raise ToolArgumentsError(f"the arguments are not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise ToolArgumentsError("the arguments must be a JSON object")
-    try:
-        checked = spec.arguments.model_validate_json(json.dumps(given))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "arguments"
-        raise ToolArgumentsError(f"{place}: {first['msg']}") from error
-    return checked.model_dump(mode="json")
+    return spec.check(given)
 
 
 class ToolRunner:
@@ -67,35 +61,32 @@ class ToolRunner:
 
     async def run(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it. Never raises but CancelledError; the log has the traceback of a tool that did."""
-        values = {
-            name: getattr(checked, name)
-            for checked in [spec.arguments.model_validate_json(json.dumps(dict(arguments)))]
-            for name in spec.arguments.model_fields
-        }
-        if spec.context_parameter:
-            values[spec.context_parameter] = context
         try:
             async with asyncio.timeout(spec.options.timeout_s):
-                if inspect.iscoroutinefunction(spec.function):
-                    value = await spec.function(**values)
-                else:
+                if spec.blocking:
                     loop = asyncio.get_running_loop()
-                    value = await loop.run_in_executor(self._threads, lambda: spec.function(**values))
+                    value = await loop.run_in_executor(self._threads, spec.invoke, arguments, context)
+                else:
+                    value = await spec.invoke(arguments, context)
         except TimeoutError:
-            log.warning(
-                "tool.timeout", tool=spec.name, call_id=context.call_id, timeout_s=spec.options.timeout_s
-            )
-            done = spec.options.risk == "read"
-            return ToolResult(ok=False, output={"error": "it took too long"}, unknown=not done)
-        except Exception as error:
+            facts = {"tool": spec.name, "call_id": context.call_id, "timeout_s": spec.options.timeout_s}
+            log.warning("tool.timeout", **facts)
+            return _lost(spec, "it took too long")
+        except ToolLostError as error:
+            log.warning("tool.lost", tool=spec.name, call_id=context.call_id, reason=str(error))
+            return _lost(spec, str(error))
+        except ToolError as error:
+            log.info("tool.declined", tool=spec.name, call_id=context.call_id, reason=str(error)[:200])
+            return ToolResult(ok=False, output={"error": str(error)[:MAX_ERROR_CHARS]})
+        except Exception:
             log.exception("tool.failed", tool=spec.name, call_id=context.call_id)
-            words = (
-                str(error)
-                if isinstance(error, ToolArgumentsError)
-                else "the system behind it reported an error"
-            )
-            return ToolResult(ok=False, output={"error": words})
+            return _lost(spec, "the system behind it reported an error")
         return _sized(spec, value)
+
+
+def _lost(spec: ToolSpec, words: str) -> ToolResult:
+    """Only a tool that reads can have failed without anybody wondering what it did before."""
+    return ToolResult(ok=False, output={"error": words}, unknown=spec.options.risk != "read")
 
 
 def _sized(spec: ToolSpec, value: Any) -> ToolResult:

@@ -19,8 +19,8 @@ def test_the_schema_comes_from_the_types_without_the_context():
     assert set(definition["parameters"]["properties"]) == {"amount", "reason"}
     assert definition["parameters"]["required"] == ["amount"]
     assert definition["parameters"]["additionalProperties"] is False
-    assert (spec.context_parameter, spec.options.idempotent) == ("context", False)
-    assert spec.file == __file__
+    assert (spec.options.idempotent, spec.blocking) == (False, True)
+    assert spec.where.rpartition(":")[0] == __file__
 
 
 def test_what_only_reads_is_idempotent():
@@ -56,3 +56,8 @@ def test_a_parameter_without_a_type_is_refused():
     for function in (bare, many, strange, unknown):
         with pytest.raises(ToolError):
             spec_of(tool("x", risk="read")(function))
+
+
+def test_an_argument_to_redact_that_the_tool_does_not_have_is_a_mistake():
+    with pytest.raises(ToolError, match="redact names pin"):
+        spec_of(tool("Look.", risk="read", redact=("pin",))(lambda: 1))
