@@ -5,7 +5,7 @@
     /healthz /metrics ◄── counters
 
 It may die and come back at any time: calls go on without it, events wait in the workers' spools, and the
-plan lies on disk. SIGHUP loads the dialplans again, all or nothing. SIGTERM ends it once everything
+plan lies on disk. SIGHUP loads dialplans, tools and policy again, all or nothing. SIGTERM ends it once everything
 received is committed. Started by the supervisor (`python -m bridge control`); one asyncio loop.
 """
 
@@ -22,16 +22,19 @@ from typing import Any
 import httpx
 import structlog
 
-from bridge.approval.policy import load as load_policy
+from bridge.approval.signing import DECISION_KEY, Signer, secret
 from bridge.config import WorkerConfig
+from bridge.control_anchor import Anchor
 from bridge.control_credentials import Credentials
 from bridge.control_health import serve
+from bridge.control_notify import Notifier
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_sweep import Sweeper
-from bridge.control_tools import ToolOffice
+from bridge.control_toolbox import ToolSource
+from bridge.control_tools import OfficeDeps, ToolOffice
 from bridge.dialplan.plan import Plan
-from bridge.errors import BridgeError, LinkError, PolicyError, StoreError
+from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer
 from bridge.records.cdr import number
@@ -39,12 +42,11 @@ from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
-from bridge.toolbox.load import load as load_toolbox
+from bridge.store.userstore import UserStore
 
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 1.0
-POLICY = "policy.yaml"
 EXIT_NOTE_GRACE_S = 2.0
 """The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
 
@@ -104,6 +106,8 @@ class Control:
         self._config: WorkerConfig = worker_config(settings, 0)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
+        self._source = ToolSource(settings, environ)
+        self._notifier = Notifier(settings.notify, environ)
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._plan: Plan | None = None
@@ -112,7 +116,7 @@ class Control:
         self.ready = asyncio.Event()
 
     def reload(self) -> None:
-        """Read the dialplans again."""
+        """Read the dialplans, the tools and their policy again."""
         self._reload.set()
 
     def stop(self) -> None:
@@ -141,32 +145,31 @@ class Control:
                     await self._work(desk, link, store)
         log.info("control.stopped")
 
-    async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice | None:
-        """The tool desk; None without a policy: no tool is offered that nobody has ruled about."""
-        folder = self._settings.tools
-        toolbox = await asyncio.to_thread(load_toolbox, folder)
-        for problem in toolbox.problems:
-            log.error("tools.refused", problem=str(problem))
-        if not toolbox.tools:
-            return None
-        try:
-            policy = await asyncio.to_thread(load_policy, folder / POLICY)
-        except PolicyError as error:
-            for problem in error.problems:
-                log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
-            return None
-        log.info(
-            "tools.in_force", tools=sorted(toolbox.tools), policy=policy.version, people=sorted(policy.people)
-        )
+    async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
+        source, keys = self._source, self._settings.state_dir / "keys"
+        await asyncio.to_thread(source.load)
+        signer = Signer(keys)
+        gates, heads = GateStore(store, signer), self._settings.audit
+        hook_secret = self._environ.get(heads.secret_env or "", "")
+        self._anchor = Anchor(gates, signer, heads, self._settings.state_dir, hook_secret)
         return ToolOffice(
-            GateStore(store), toolbox, policy, self._settings.state_dir / "tools", link.broadcast
+            OfficeDeps(
+                store=gates,
+                users=UserStore(store),
+                source=source,
+                folder=self._settings.state_dir / "tools",
+                tell=link.broadcast,
+                notify=self._notifier.tell,
+                decision_key=secret(keys / DECISION_KEY),
+            )
         )
 
     async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
             if desk.tools is not None:
-                running.append(tasks.create_task(desk.tools.run()))
+                parts = (desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run())
+                running += [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()
             for task in running:
@@ -193,6 +196,7 @@ class Control:
         while True:
             await self._reload.wait()
             self._reload.clear()
+            await asyncio.to_thread(self._source.load)
             in_force = self._plan.version if self._plan else ""
             plan = await asyncio.to_thread(self._files.load, in_force)
             self._facts.plans_refused += plan is None

@@ -1,34 +1,38 @@
 """Where function calls become actions: control's tool desk.
 
-    worker ──tool.call──► validate ─► policy ─► Gate ─► store ─► (run) ─► store ─► ToolUpdate ──► worker
-    CLI, console ──decision──► store ──► Gate.decide ─┘
+    worker ──tool.call──► check ─► policy ─► Gate ─► store ─► (run) ─► store ─► ToolUpdate ──► worker
+    CLI, console ──decision──► store ──► Decisions ─► Gate ─┘       └─► Notifier ─► people
 
 A shell around approval/gate.py: it does the gate's actions in the order given, and Store comes first, so what is not on
-disk has not happened. After a restart every open request goes on where it was; one that was being executed is
-`unknown` unless its tool is idempotent. Runs on control's loop.
+disk has not happened; what the store does not take is taken back in memory too. After a restart every open request goes
+on where it was; one that was being executed is `unknown` unless its tool is idempotent. Runs on control's loop.
 """
 
 import asyncio
 import json
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from bridge.approval.canonical import binding
 from bridge.approval.gate import FINAL, Action, Audit, Execute, Gate, Notify, State, Store, Tell
 from bridge.approval.outcome import function_output
-from bridge.approval.policy import Facts, Policy
-from bridge.approval.request import CallerFacts, Decision, Refused, Ruling, ToolRequest
-from bridge.approval.tally import CALLER_S, Past, counts
+from bridge.approval.policy import Policy
+from bridge.approval.policy_lint import too_few
+from bridge.approval.request import Refused
+from bridge.control_commands import Commands, ToolCall
+from bridge.control_decisions import Decisions
+from bridge.control_facts import facts_of, request_of, shown
+from bridge.control_toolbox import ToolSource
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
-from bridge.link.messages import ToolUpdate
+from bridge.link.messages import Message, ToolUpdate
 from bridge.store.gatestore import OPEN_STATES, GateStore, NewAudit
-from bridge.toolbox.load import Toolbox
+from bridge.store.userstore import UserStore
+from bridge.toolbox.mcptools import pinned
 from bridge.toolbox.run import ToolRunner, validate
 from bridge.toolbox.spec import ToolContext, ToolSpec
 
@@ -36,27 +40,45 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.1  # for decisions and clocks while something waits: a caller is on the line
 IDLE_LOOK_S = 1.0
+STORE_AGAIN_S = (0.2, 5.0)  # an outcome that the store did not take is tried again, less and less often
 FORGET_S = 24 * 3600.0  # longer than any call
 MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the model is told to give up
 BAD_ARGUMENTS = (
     "The arguments do not fit: {problem}. Nothing was done. Correct them and call the function again."
 )
 GIVE_UP = "The arguments still do not fit. Nothing was done. Tell the caller that it is not possible now."
-NO_RULING = Ruling("ask", "", "")
-Tools = Callable[[ToolUpdate], None]
+NO_FUNCTION = "There is no such function. Nothing was done."
+NOT_PINNED = "The definition of this function was not accepted. Nothing was done."
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeDeps:
+    """What the tool desk works with. `tell` gets a message to the workers; `folder`: where tools keep their files.
+
+    `notify(kind, group, gate)` tells people; `decision_key` seals decisions.
+    """
+
+    store: GateStore
+    users: UserStore
+    source: ToolSource
+    folder: Path
+    tell: Callable[[Message], None]
+    notify: Callable[[str, str, Gate], None]
+    decision_key: bytes
 
 
 class ToolOffice:
-    """`tell` gets a ToolUpdate to the workers. `folder`: where tools keep their files."""
+    """The open requests, and what happens to them."""
 
-    def __init__(self, store: GateStore, toolbox: Toolbox, policy: Policy, folder: Path, tell: Tools) -> None:
-        self._store = store
-        self._toolbox = toolbox
-        self._policy = policy
-        self._folder = folder
-        self._tell = tell
+    def __init__(self, deps: OfficeDeps) -> None:
+        self._deps = deps
+        self._store = deps.store
+        self._source = deps.source
+        self._decisions = Decisions(deps.store, deps.users, deps.source, deps.decision_key)
+        self._commands = Commands(deps.tell)
         self._gates: dict[str, Gate] = {}
         self._versions: dict[str, int] = {}
+        self._kept: dict[str, Mapping[str, Any]] = {}
         self._by_call: dict[tuple[str, str], str] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._repairs: Counter[tuple[str, str]] = Counter()
@@ -72,6 +94,7 @@ class ToolOffice:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._take_over()
                 self._ready.set()
+                await self._warn()
                 while True:
                     await asyncio.sleep(LOOK_EVERY_S if self._gates else IDLE_LOOK_S)
                     try:
@@ -93,91 +116,53 @@ class ToolOffice:
         return answer
 
     async def _offer(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        names = [str(name) for name in data.get("names", ())]
-        missing = [name for name in names if name not in self._toolbox.tools]
-        if missing:
-            log.warning("tools.missing", names=missing)
-        found = [self._toolbox.tools[name] for name in names if name in self._toolbox.tools]
-        return {"tools": [spec.definition() for spec in found]}
+        return {"tools": self._source.offer(str(name) for name in data.get("names", ()))}
 
     async def _call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         call_id, function_call_id = str(data["call_id"]), str(data["function_call_id"])
         known = self._by_call.get((call_id, function_call_id))
         if known is not None:
             return self._news(self._gates[known])
-        spec = self._toolbox.tools.get(str(data["tool"]))
-        if spec is None:
-            return _refusal("There is no such function. Nothing was done.")
+        spec, policy = self._source.tools.get(str(data["tool"])), self._source.policy
+        by_provider = data.get("definition") is not None
+        if spec is None or policy is None or by_provider != (spec.origin == "provider"):
+            return _refusal(NO_FUNCTION)
+        if by_provider and not pinned(spec, data["definition"]):
+            log.warning("mcp.definition_not_accepted", call_id=call_id, tool=spec.name)
+            return _refusal(NOT_PINNED)
         try:
             arguments = validate(spec, str(data.get("arguments", "")))
         except ToolArgumentsError as error:
             self._repairs[call_id, spec.name] += 1
             given_up = self._repairs[call_id, spec.name] > MAX_REPAIRS
-            log.info("tool.bad_arguments", call_id=call_id, tool=spec.name, reason=str(error)[:200])
+            log.info("tool.bad_arguments", call_id=call_id, tool=spec.name, pii_reason=str(error)[:200])
             return _refusal(GIVE_UP if given_up else BAD_ARGUMENTS.format(problem=error))
         self._repairs.pop((call_id, spec.name), None)
-        gate = await self._open(spec, arguments, data)
+        async with self._opening:  # two half amounts asked for at once must see each other
+            known = self._by_call.get((call_id, function_call_id))
+            if known is not None:  # the same call came twice, and the first was not known yet
+                return self._news(self._gates[known])
+            gate = await self._open(spec, policy, arguments, data)
         return self._news(gate)
 
-    async def _open(self, spec: ToolSpec, arguments: Mapping[str, Any], data: Mapping[str, Any]) -> Gate:
-        async with self._opening:  # two half amounts asked for at once must see each other
-            return await self._open_alone(spec, arguments, data)
-
-    async def _open_alone(
-        self, spec: ToolSpec, arguments: Mapping[str, Any], data: Mapping[str, Any]
+    async def _open(
+        self, spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any]
     ) -> Gate:
-        now, call_id = time.time(), str(data["call_id"])
-        caller = CallerFacts(number=str(data.get("caller", "")))
-        policy = self._policy
-        request = ToolRequest(
-            request_id=uuid.uuid4().hex[:16],
-            call_id=call_id,
-            function_call_id=str(data["function_call_id"]),
-            tool=spec.name,
-            definition_hash=spec.definition_hash,
-            arguments=arguments,
-            risk=spec.options.risk,
-            idempotent=spec.options.idempotent,
-            binding=binding(spec.name, spec.definition_hash, arguments, call_id, policy.version),
-            policy_version=policy.version,
-            requested_at=now,
-            agent=str(data.get("agent", "")),
-            caller=caller,
-        )
-        ruling = policy.rule(await self._facts(request, now))
+        now = time.time()
+        request = request_of(spec, policy, arguments, data, now)
+        ruling = policy.rule(await facts_of(self._store, request, now))
         gate, actions = Gate.open(request, ruling, now)
-        log.info(
-            "tool.requested",
-            call_id=call_id,
-            tool=spec.name,
-            request_id=request.request_id,
-            effect=ruling.effect,
-        )
+        facts = {
+            "tool": spec.name,
+            "request_id": request.request_id,
+            "effect": ruling.effect,
+            "rule": ruling.rule,
+        }
+        log.info("tool.requested", call_id=request.call_id, **facts, pii_arguments=shown(spec, arguments))
         self._gates[request.request_id] = gate
-        self._by_call[call_id, request.function_call_id] = request.request_id
-        try:
-            await self._do(gate, actions, tell=False)
-        except StoreError:
-            self._forget(gate)
-            raise
+        self._by_call[request.call_id, request.function_call_id] = request.request_id
+        await self._do(gate, actions, tell=False)
         return gate
-
-    async def _facts(self, request: ToolRequest, now: float) -> Facts:
-        local = time.localtime(now)
-        midnight = time.mktime((*local[:3], 0, 0, 0, 0, 0, -1))
-        rows = await self._store.history(request.tool, now - CALLER_S)
-        past = [_past(Gate.from_json(row.gate)) for row in rows]
-        caller = request.caller
-        return Facts(
-            tool=request.tool,
-            arguments=request.arguments,
-            risk=request.risk,
-            caller={"number": caller.number, "verified": caller.verified, "verstat": caller.verstat},
-            agent=request.agent,
-            hour=local.tm_hour,
-            weekday=local.tm_wday + 1,
-            counts=counts(past, _past(Gate(request, NO_RULING)), midnight),
-        )
 
     async def _confirm(self, data: Mapping[str, Any]) -> dict[str, Any]:
         gate = self._gates.get(str(data["request_id"]))
@@ -193,11 +178,16 @@ class ToolOffice:
         mine = [gate for gate in self._gates.values() if gate.request.call_id == data.get("call_id")]
         return {"calls": {gate.request.function_call_id: self._news(gate) for gate in mine}}
 
+    async def _command_done(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        self._commands.done(data)
+        return {}
+
     # ---- what else happens -----------------------------------------------------------------------------------
 
     async def calls_ended(self, call_ids: Iterable[str]) -> None:
         """These calls are over, whatever the reason. What the store does not take now is tried again."""
         self._ended.update(call_ids)
+        self._commands.calls_ended(self._ended)
         try:
             await self._cancel_ended()
         except StoreError as error:
@@ -213,19 +203,38 @@ class ToolOffice:
             self._ended.discard(call_id)
 
     async def _take_over(self) -> None:
-        """What an earlier control left open."""
-        for row in await self._store.requests(OPEN_STATES):
-            self._gates[row.request_id], self._versions[row.request_id] = (
-                Gate.from_json(row.gate),
-                row.version,
-            )
-            self._by_call[row.call_id, row.function_call_id] = row.request_id
-        await self.calls_ended(await self._store.ended([call_id for call_id, _ in self._by_call]))
+        """What an earlier control left open. A store that is locked is waited for."""
+        while True:
+            try:
+                rows = await self._store.requests(OPEN_STATES, limit=100_000)
+                ended = await self._store.ended([row.call_id for row in rows])
+                break
+            except StoreError as error:
+                log.warning("tools.store", reason=str(error))
+                await asyncio.sleep(IDLE_LOOK_S)
+        for row in rows:
+            key = row.request_id
+            self._gates[key], self._versions[key] = Gate.from_json(row.gate), row.version
+            self._kept[key] = row.gate
+            self._by_call[row.call_id, row.function_call_id] = key
+        await self.calls_ended(ended)
         for gate in list(self._gates.values()):
             if gate.state is State.EXECUTING:
-                await self._take(gate, gate.crashed(time.time(), "control died while it was being executed"))
-            elif gate.state is State.APPROVED:
-                await self._start(gate)
+                self._tasks.create_task(
+                    self._settle(gate, lambda it: it.crashed(time.time(), "control died while it ran"))
+                )
+
+    async def _warn(self) -> None:
+        """What the policy asks of people who are not there shows at the start, not at the first call."""
+        if self._source.policy is None:
+            return
+        try:
+            people = [user.actor() for user in await self._deps.users.users() if not user.disabled]
+        except StoreError as error:
+            log.warning("tools.store", reason=str(error))
+            return
+        for problem in too_few(self._source.policy, people):
+            log.warning("policy.odd", problem=str(problem))
 
     async def _look(self, now: float) -> None:
         for number, request_id, words in await self._store.open_decisions():
@@ -235,27 +244,25 @@ class ToolOffice:
             if gate.due_at is not None and now >= gate.due_at:
                 async with self._lock(gate):
                     await self._do(gate, gate.tick(now))
+            elif gate.state is State.APPROVED:  # its start was not stored, or control died before it
+                async with self._lock(gate):
+                    await self._start(gate)
             elif gate.state in FINAL and now - gate.request.requested_at > FORGET_S:
                 self._forget(gate)
 
     async def _decide(self, request_id: str, words: Mapping[str, Any], now: float) -> str:
-        gate, by = self._gates.get(request_id), self._policy.people.get(str(words.get("by")))
-        if gate is None:
-            return "refused: already_decided: the request is not open any more"
-        if by is None:
-            return f"refused: not_an_approver: nobody named {words.get('by')} may decide"
-        decision = Decision(
-            request_id=request_id,
-            binding=str(words.get("binding")),
-            by=by,
-            verdict="approve" if words.get("verdict") == "approve" else "deny",
-            reason=str(words.get("reason", ""))[:300],
-        )
-        async with self._lock(gate):
-            taken = gate.decide(decision, now)
-            if isinstance(taken, Refused):
-                return f"refused: {taken.code}: {taken.message}"
+        gate = self._gates.get(request_id)
+        async with self._lock(gate) if gate is not None else asyncio.Lock():
+            taken = await self._decisions.judge(gate, request_id, words, now)
+            by = str(words.get("by"))[:64]
+            if isinstance(taken, Refused) or gate is None:
+                refused = (
+                    taken if isinstance(taken, Refused) else Refused("already_decided", "it is not open")
+                )
+                log.warning("tool.decision_refused", request_id=request_id, by=by, code=refused.code)
+                return f"refused: {refused.code}: {refused.message}"
             await self._do(gate, taken)
+        log.info("tool.decided", request_id=request_id, by=by, state=gate.state.value)
         return f"taken: the request is {gate.state}"
 
     # ---- the gate's actions ----------------------------------------------------------------------------------
@@ -268,13 +275,9 @@ class ToolOffice:
         return True
 
     async def _do(self, gate: Gate, actions: Sequence[Action], *, tell: bool = True) -> None:
-        """In the order given; what belongs together is stored together, first."""
+        """In the order given; what belongs together is stored together, first. Raises StoreError: nothing was done."""
         if any(isinstance(action, Store) for action in actions):
-            audit = [NewAudit(a.type, a.actor, a.facts) for a in actions if isinstance(a, Audit)]
-            key = gate.request.request_id
-            self._versions[key] = await self._store.save(
-                gate.to_json(), self._versions.get(key, 0), audit, time.time()
-            )
+            await self._keep(gate, [action for action in actions if isinstance(action, Audit)])
         for action in actions:
             match action:
                 case Execute(key, arguments):
@@ -282,13 +285,32 @@ class ToolOffice:
                 case Tell() if tell:
                     self._push(gate)
                 case Notify(kind, group):
-                    log.info("tool.notify", kind=kind, group=group, request_id=gate.request.request_id)
+                    self._deps.notify(kind, group, gate)
         if gate.state is State.APPROVED:
             await self._start(gate)
 
+    async def _keep(self, gate: Gate, audit: Sequence[Audit]) -> None:
+        key, state = gate.request.request_id, {"state": gate.state.value}
+        entries = [NewAudit(a.type, a.actor, {**a.facts, **state}, a.personal) for a in audit]
+        now_kept = json.loads(json.dumps(gate.to_json()))
+        try:
+            self._versions[key] = await self._store.save(
+                now_kept, self._versions.get(key, 0), entries, time.time()
+            )
+        except StoreError:
+            before = self._kept.get(key)
+            if before is None:
+                self._forget(gate)
+            else:
+                vars(gate).update(vars(Gate.from_json(before)))
+            raise
+        self._kept[key] = now_kept
+
     async def _start(self, gate: Gate) -> None:
         """Claim the execution. A tool whose definition changed since it was approved is not run."""
-        spec = self._toolbox.tools.get(gate.request.tool)
+        if gate.state is not State.APPROVED:
+            return
+        spec = self._source.tools.get(gate.request.tool)
         if spec is None or spec.definition_hash != gate.request.definition_hash:
             log.warning("tool.changed", tool=gate.request.tool, request_id=gate.request.request_id)
             await self._do(gate, gate.withdraw("the function has changed since"))
@@ -298,22 +320,39 @@ class ToolOffice:
     async def _execute(self, gate: Gate, key: str, arguments: Mapping[str, Any]) -> None:
         request = gate.request
         context = ToolContext(
-            request.call_id, request.caller.number, key, self._folder, request.caller.verified
+            request.call_id,
+            request.caller.number,
+            key,
+            self._deps.folder,
+            request.caller.verified,
+            ToolCall(self._commands, request.call_id),
         )
-        result = await self._runner.run(self._toolbox.tools[request.tool], arguments, context)
-        async with self._lock(gate):
+        result = await self._runner.run(self._source.tools[request.tool], arguments, context)
+        log.info(
+            "tool.ran", request_id=request.request_id, tool=request.tool, ok=result.ok, unknown=result.unknown
+        )
+        if result.unknown:
+            await self._settle(gate, lambda it: it.crashed(time.time(), "its outcome was not told"))
+        else:
+            await self._settle(gate, lambda it: it.finished(result.output, ok=result.ok))
+
+    async def _settle(self, gate: Gate, settle: Callable[[Gate], list[Action] | Refused]) -> None:
+        """What came of an execution, until the store has taken it: it cannot be found out again."""
+        pause_s, most_s = STORE_AGAIN_S
+        while True:
             try:
-                if result.unknown:
-                    await self._take(gate, gate.crashed(time.time(), "it did not answer in time"))
-                else:
-                    await self._take(gate, gate.finished(result.output, ok=result.ok))
+                async with self._lock(gate):
+                    await self._take(gate, settle(gate))
             except StoreError as error:
-                log.error("tool.outcome_not_stored", request_id=request.request_id, reason=str(error))  # noqa: TRY400
-                self._push(gate)
+                log.error("tool.outcome_not_stored", request_id=gate.request.request_id, reason=str(error))  # noqa: TRY400
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, most_s)
+            else:
+                return
 
     def _push(self, gate: Gate) -> None:
         request = gate.request
-        self._tell(ToolUpdate(request.call_id, request.function_call_id, self._news(gate)))
+        self._deps.tell(ToolUpdate(request.call_id, request.function_call_id, self._news(gate)))
 
     def _news(self, gate: Gate) -> dict[str, Any]:
         """What the worker has to know."""
@@ -324,7 +363,7 @@ class ToolOffice:
         if gate.state is State.CONFIRMING and gate.ruling.confirm is not None:
             asked = gate.ruling.confirm
             return news | {"question": asked.question, "key": asked.key, "by": list(asked.by)}
-        spec = self._toolbox.tools.get(gate.request.tool)
+        spec = self._source.tools.get(gate.request.tool)
         if gate.state is State.EXECUTING and spec is not None:
             news["line"] = spec.options.while_running
         return news
@@ -335,7 +374,7 @@ class ToolOffice:
     def _forget(self, gate: Gate) -> None:
         key = gate.request.request_id
         self._by_call.pop((gate.request.call_id, gate.request.function_call_id), None)
-        for known in (self._gates, self._versions, self._locks):
+        for known in (self._gates, self._versions, self._locks, self._kept):
             known.pop(key, None)
 
 
@@ -344,19 +383,8 @@ _ANSWERS: Mapping[str, Any] = {
     "tool.call": ToolOffice._call,  # noqa: SLF001
     "tool.confirm": ToolOffice._confirm,  # noqa: SLF001
     "tool.state": ToolOffice._state,  # noqa: SLF001
+    "tool.command_done": ToolOffice._command_done,  # noqa: SLF001
 }
-
-
-def _past(gate: Gate) -> Past:
-    request = gate.request
-    return Past(
-        request.tool,
-        request.call_id,
-        request.caller.number,
-        gate.state.value,
-        gate.arguments,
-        request.requested_at,
-    )
 
 
 def _refusal(words: str) -> dict[str, Any]:

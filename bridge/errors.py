@@ -16,8 +16,10 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         RemoteSessionError 503  the speech model refused, failed or vanished (kind, code)
       LinkError 500             worker and control cannot talk
       StoreError 500
-      ToolError                 a function tool that cannot be offered
+      ToolError                 a tool that cannot be offered, or says that it did not do it
         ToolArgumentsError      arguments that do not fit it, in words for the model
+        ToolLostError           it was started, and nobody knows whether it was done
+      WebhookError              a webhook that was not delivered
 """
 
 from collections.abc import Sequence
@@ -146,3 +148,11 @@ class ToolArgumentsError(ToolError):
 
 class ToolLostError(ToolError):
     """A tool was started and its answer never came: nobody knows whether it was done."""
+
+
+class WebhookError(BridgeError):
+    """A webhook was not delivered. `lost`: its receiver may have got it all the same."""
+
+    def __init__(self, message: str, *, lost: bool) -> None:
+        super().__init__(message)
+        self.lost = lost

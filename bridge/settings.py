@@ -24,7 +24,7 @@ from bridge.yamlfile import Place, YamlFile
 __all__ = ["Settings", "load", "missing_secrets", "rtp_range", "worker_config"]
 
 PREFIX = "SIPBRIDGE_"
-NOT_SETTINGS = frozenset({"SIPBRIDGE_CONFIG"})
+NOT_SETTINGS = frozenset({"SIPBRIDGE_CONFIG", "SIPBRIDGE_TOKEN"})
 """Variables of our name that are no override: the CLI reads the settings file's path from it."""
 PORTS_PER_CALL = 4
 """RTP and RTCP, and a second pair: a port is not used again while late packets of the last call arrive."""
@@ -106,6 +106,7 @@ def missing_secrets(settings: Settings, environ: Mapping[str, str]) -> list[Prob
     for name, server in settings.mcp.items():
         secret = server.oauth.client_secret_env if server.oauth else server.token_env
         problems += _unset(environ, f"mcp.{name}", [*server.env.values(), secret])
+    problems += _unset(environ, "audit", [settings.audit.secret_env])
     for name, channel in settings.notify.channels.items():
         problems += _unset(environ, f"notify.channels.{name}", [channel.apprise_env, channel.secret_env])
     return problems

@@ -28,7 +28,7 @@ from bridge.settings_base import (
     SipAddress,
     StoreUrl,
 )
-from bridge.settings_tools import McpServer, Notify
+from bridge.settings_tools import AuditHeads, McpServer, Notify
 from bridge.yamlfile import YamlFile, key_text
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
@@ -229,6 +229,7 @@ class Settings(Section):
     notify: Notify = Field(
         default_factory=Notify, description="Who is told that something waits for a person."
     )
+    audit: AuditHeads = Field(default_factory=AuditHeads, description="Proof that the audit is whole.")
     state_dir: FilePath = Field(
         default=Path("var"),
         description="Folder for what the bridge writes: sockets, spool, prompts, recordings, database.",

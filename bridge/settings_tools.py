@@ -108,6 +108,28 @@ class Channel(Section):
         return self
 
 
+class AuditHeads(Section):
+    """Where the newest entry of the audit chain is kept as well, so that cutting it off shows."""
+
+    heads: FilePath | None = Field(
+        default=None,
+        description="File they are appended to, best on another machine; state_dir/audit-heads.jsonl "
+        "when left out.",
+    )
+    webhook: HttpUrl | None = Field(
+        default=None, description="Told each head too, signed like notifications."
+    )
+    secret_env: EnvName | None = Field(
+        default=None, description="Environment variable that holds the webhook's secret."
+    )
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if (self.webhook is None) != (self.secret_env is None):
+            raise ValueError("webhook and secret_env belong together | give both or none")
+        return self
+
+
 class Notify(Section):
     """Who is told, and what."""
 

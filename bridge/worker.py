@@ -29,6 +29,7 @@ from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
+from bridge.link.messages import CallCommand
 from bridge.media.recorder import RecorderThread
 from bridge.realtime.usage import load_prices
 from bridge.records.log import configure
@@ -69,6 +70,7 @@ class Worker:
                 drain=self.drain,
                 hang_up=self._hang_up,
                 tool_update=self._tool_update,
+                call_command=self._call_command,
                 facts=self._facts,
             ),
             boot=os.environ.get(BOOT_VARIABLE),
@@ -195,6 +197,11 @@ class Worker:
         call = self._calls.get(call_id)
         if call is not None:
             call.tools.update(function_call_id, data)
+
+    def _call_command(self, command: CallCommand) -> None:
+        call = self._calls.get(command.call_id)
+        if call is not None:
+            call.commands.take(command)
 
     def _facts(self) -> Mapping[str, Any]:
         agent = getattr(self, "_agent", None)

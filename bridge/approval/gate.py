@@ -13,7 +13,7 @@ not stored has not happened. Used by control's tool desk, on its loop.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -74,11 +74,12 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Something to prove later."""
+    """Something to prove later. `facts` name nobody; `personal` can be erased some day."""
 
     type: str
     actor: str
     facts: Mapping[str, Any]
+    personal: Mapping[str, Any] = field(default_factory=dict)
 
 
 Action = Store | Execute | Tell | Notify | Audit
@@ -107,7 +108,7 @@ class Gate:
     def open(cls, request: ToolRequest, ruling: Ruling, now: float) -> tuple["Gate", list[Action]]:
         """The policy has spoken: store the request, then take the first step."""
         gate = cls(request, ruling)
-        asked = Audit("requested", "model", {"rule": ruling.rule, "effect": ruling.effect, "why": ruling.why})
+        asked = gate._asked()
         if ruling.effect == "deny":
             return gate, [*gate._move(State.DENIED, ruling.why), asked]
         if ruling.effect == "confirm" and ruling.confirm is not None:
@@ -117,6 +118,21 @@ class Gate:
             gate._due_at = now + ALLOW_EXECUTE_S
             return gate, [*gate._move(State.APPROVED, ruling.rule, tell=False), asked]
         return gate, [*gate._ask(now), asked]
+
+    def _asked(self) -> Audit:
+        asked, ruling = self.request, self.ruling
+        facts = {
+            "tool": asked.tool,
+            "definition": asked.definition_hash,
+            "risk": asked.risk,
+            "agent": asked.agent,
+            "binding": asked.binding,
+            "policy": asked.policy_version,
+            "rule": ruling.rule,
+            "effect": ruling.effect,
+        }
+        personal = {"arguments": dict(asked.arguments), "caller": asdict(asked.caller), "why": ruling.why}
+        return Audit("requested", "model", facts, personal)
 
     @property
     def due_at(self) -> float | None:
@@ -130,7 +146,7 @@ class Gate:
         """The caller said yes to the question that was played to them."""
         if self.state is not State.CONFIRMING:
             return Refused("not_confirming", f"the request is {self.state}")
-        said = Audit("confirmed", "caller", {"how": how})
+        said = Audit("confirmed", "caller", {}, {"how": how})
         if self.ruling.ask is not None:
             return [*self._ask(now), said]
         self._due_at = now + ALLOW_EXECUTE_S
@@ -140,7 +156,7 @@ class Gate:
         """The caller said no, or did not say yes."""
         if self.state is not State.CONFIRMING:
             return Refused("not_confirming", f"the request is {self.state}")
-        return [*self._move(State.CANCELLED, why), Audit("not_confirmed", "caller", {"why": why})]
+        return [*self._move(State.CANCELLED, why), Audit("not_confirmed", "caller", {}, {"why": why})]
 
     def withdraw(self, why: str) -> list[Action]:
         """What was approved is not what would be run: it is not run."""
@@ -169,16 +185,18 @@ class Gate:
         if refused is not None:
             return refused
         by = decision.by.name
-        facts: dict[str, Any] = {"binding": decision.binding, "reason": decision.reason}
+        facts: dict[str, Any] = {"binding": decision.binding, "via": decision.via}
+        said: dict[str, Any] = {"reason": decision.reason} if decision.reason else {}
         if decision.verdict == "deny":
-            return [*self._move(State.DENIED, decision.reason or "denied"), Audit("denied", by, facts)]
+            return [*self._move(State.DENIED, decision.reason or "denied"), Audit("denied", by, facts, said)]
         if decision.arguments is not None and decision.arguments_binding != self.binding:
             # Who approved the old form did not approve this one.
             self.arguments, self.binding = dict(decision.arguments), decision.arguments_binding
             self.edited_by, self.approved_by = by, ()
             facts |= {"edited": True, "new_binding": self.binding}
+            said["arguments"] = dict(decision.arguments)
         self.approved_by = (*self.approved_by, by)
-        approved = Audit("approved", by, facts)
+        approved = Audit("approved", by, facts, said)
         wanted = self.ruling.ask.approvers if self.ruling.ask else 1
         if len(self.approved_by) < wanted:
             return [Store(self.state), approved]
@@ -235,7 +253,7 @@ class Gate:
             return Refused("not_executing", f"the request is {self.state}")
         self.outcome = dict(outcome)
         state = State.SUCCEEDED if ok else State.FAILED
-        return [*self._move(state, ""), Audit(state.value, "system", {})]
+        return [*self._move(state, ""), Audit(state.value, "system", {}, {"outcome": self.outcome})]
 
     def crashed(self, now: float, why: str) -> list[Action] | Refused:
         """Nobody knows whether the tool did it. Only an idempotent one is tried again, once."""
@@ -257,7 +275,7 @@ class Gate:
         if "approver" not in by.roles and "admin" not in by.roles:
             return Refused("not_an_approver", f"{by.name} is no approver")
         state = State.SUCCEEDED if ok else State.FAILED
-        return [*self._move(state, note), Audit("reconciled", by.name, {"ok": ok, "note": note})]
+        return [*self._move(state, note), Audit("reconciled", by.name, {"ok": ok}, {"note": note})]
 
     # ---- time ------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Any, get_args
 from bridge import yamlfile
 from bridge.approval import conditions, policy_schema, readback
 from bridge.approval.canonical import canonical
-from bridge.approval.request import Actor, Ask, CallerFacts, Confirm, Risk, Ruling
+from bridge.approval.request import Ask, CallerFacts, Confirm, Risk, Ruling
 from bridge.errors import PolicyError, Problem, ToolArgumentsError
 from bridge.yamlfile import YamlFile
 
@@ -98,7 +98,7 @@ class Rule:
 
 
 class Policy:
-    """A loaded policy. `version` changes with its content; `people` may decide; `warnings`: what is odd about it."""
+    """A loaded policy. `version` changes with its content; `warnings`: what is odd about it."""
 
     def __init__(
         self,
@@ -109,9 +109,9 @@ class Policy:
     ) -> None:
         self.file = file
         self.version = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:16]
-        self.people = {name: _actor(name, person) for name, person in spec.people.items()}
         self.rules = tuple(rules)
         self.warnings = tuple(warnings)
+        self.default_ask = spec.default_ask
         self._default = _ask(spec.default_ask)
 
     def explain(self, facts: Facts) -> tuple[RuleVerdict, ...]:
@@ -175,7 +175,7 @@ def load(path: Path) -> Policy:
         names.setdefault(rule.spec.name, rule.line)
     if problems:
         raise PolicyError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    return Policy(document.name, spec, rules, list(_warnings(document, spec, rules)))
+    return Policy(document.name, spec, rules, list(_warnings(document, rules)))
 
 
 def _compile(document: YamlFile, number: int, spec: policy_schema.RuleSpec, problems: list[Problem]) -> Rule:
@@ -194,7 +194,7 @@ def _pattern(tools: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(tool).replace(r"\*", ".*") for tool in tools))
 
 
-def _warnings(document: YamlFile, spec: policy_schema.PolicyFile, rules: Sequence[Rule]) -> Iterator[Problem]:
+def _warnings(document: YamlFile, rules: Sequence[Rule]) -> Iterator[Problem]:
     for number, rule in enumerate(rules):
         one = rule.spec
         if one.allow and one.when is None and (not one.risk or _RISKY & set(one.risk)):
@@ -209,9 +209,6 @@ def _warnings(document: YamlFile, spec: policy_schema.PolicyFile, rules: Sequenc
                 )
                 yield document.problem(("rules", number, "name"), message, "move it up")
                 break
-        if one.ask is not None:
-            yield from _too_few(document, ("rules", number, "ask"), one.ask, spec)
-    yield from _too_few(document, ("default_ask",), spec.default_ask, spec)
 
 
 def _hides(earlier: Rule, rule: Rule) -> bool:
@@ -221,19 +218,6 @@ def _hides(earlier: Rule, rule: Rule) -> bool:
     tools = all(earlier.tools.fullmatch(tool) for tool in rule.spec.tools)
     risks = set(rule.spec.risk or _RISKS)
     return tools and (not earlier.spec.risk or risks <= set(earlier.spec.risk))
-
-
-def _too_few(
-    document: YamlFile,
-    path: tuple[str | int, ...],
-    ask: policy_schema.AskSpec,
-    spec: policy_schema.PolicyFile,
-) -> Iterator[Problem]:
-    groups = {ask.group, ask.escalate_to or ask.group}
-    able = sum(1 for person in spec.people.values() if groups & {*person.groups})
-    if able < ask.approvers:
-        message = f"{' and '.join(sorted(groups))}: {able} of `people`, but {ask.approvers} must approve"
-        yield document.problem((*path, "group"), message, "add them to a person's groups")
 
 
 def _context(facts: Facts) -> tuple[Any, str]:
@@ -257,12 +241,3 @@ def _counted(counts: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[st
 
 def _ask(spec: policy_schema.AskSpec) -> Ask:
     return Ask(**{**spec.model_dump(), "escalate_to": spec.escalate_to or ""})
-
-
-def _actor(name: str, person: policy_schema.PersonSpec) -> Actor:
-    return Actor(
-        name,
-        roles=frozenset({"approver"}),
-        groups=frozenset(person.groups),
-        numbers=frozenset(person.numbers),
-    )

@@ -5,11 +5,12 @@ decides: mistakes that only show with the tools at hand. Pure; called by the CLI
 together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bridge.approval import readback
 from bridge.approval.policy import Policy, Rule
+from bridge.approval.request import Actor
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 
@@ -22,6 +23,23 @@ def misfits(policy: Policy, tools: Mapping[str, Mapping[str, Any]]) -> tuple[Pro
         for rule in policy.rules
         for message, hint in _of(rule, known)
     )
+
+
+def too_few(policy: Policy, people: Iterable[Actor]) -> tuple[Problem, ...]:
+    """Rules that ask more people than there are: what they are about would always time out."""
+    able = [one for one in people if "approver" in one.roles]
+    asked = [(rule.line, rule.column, f"rule {rule.spec.name}", rule.spec.ask) for rule in policy.rules]
+    found = []
+    for line, column, key, ask in [(1, 1, "default_ask", policy.default_ask), *asked]:
+        if ask is None:
+            continue
+        groups = {ask.group, ask.escalate_to or ask.group}
+        count = sum(1 for one in able if groups & one.groups)
+        if count < ask.approvers:
+            message = f"{ask.approvers} of {' or '.join(sorted(groups))} must approve, but only {count} may"
+            hint = f"sipbridge users add NAME --role approver --group {ask.group}"
+            found.append(Problem(policy.file, line, column, key, message, hint))
+    return tuple(found)
 
 
 def _of(rule: Rule, known: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """The policy file as types: what a person may write.
 
     version: 1
-    people: {NAME: {groups: […]}}           who may decide
     default_ask: {group: supervisors}      for what no rule fits and for rules that cannot tell
     rules: [{name, tools, risk, when, allow | deny | ask | confirm [+ ask]}]
 
@@ -105,19 +104,9 @@ class RuleSpec(Part):
         return self
 
 
-class PersonSpec(Part):
-    """Someone who may decide. The name is their account on this machine."""
-
-    groups: list[Group] = Field(min_length=1, max_length=64)
-    numbers: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
-        default_factory=list, max_length=64, description="Their telephones: nobody approves their own call."
-    )
-
-
 class PolicyFile(Part):
     """The file. The first rule that fits decides."""
 
     version: Literal[1] = Field(description="Of this format.")
-    people: dict[str, PersonSpec] = Field(default_factory=dict, description="Approvers by account name.")
     default_ask: AskSpec = Field(description="For what no rule fits, and for conditions that cannot tell.")
     rules: list[RuleSpec] = Field(default_factory=list, max_length=1000)

@@ -5,13 +5,14 @@ what the policy said of it. Times are unix seconds, because they outlive the pro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Risk = Literal["read", "write", "money", "irreversible"]
 Effect = Literal["allow", "deny", "ask", "confirm"]
 OnHangup = Literal["cancel", "keep"]
 Verdict = Literal["approve", "deny"]
+ROLES = ("viewer", "operator", "approver", "admin")
 ActorKind = Literal["user", "token", "caller", "system"]
 
 
@@ -42,6 +43,11 @@ class ToolRequest:
     requested_at: float
     agent: str = ""
     caller: CallerFacts = field(default_factory=CallerFacts)
+    called: str = ""
+
+    def with_arguments(self, arguments: Mapping[str, Any]) -> "ToolRequest":
+        """The same request with other arguments, for asking the policy; its binding is not theirs."""
+        return replace(self, arguments=arguments, binding="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict on what was shown: `binding` names it. `arguments`: approved in this form instead."""
+    """A verdict on what was shown: `binding` names it. `arguments`: approved in this form instead.
+
+    `via`: how it came, such as cli or console.
+    """
 
     request_id: str
     binding: str
@@ -101,6 +110,7 @@ class Decision:
     reason: str = ""
     arguments: Mapping[str, Any] | None = None
     arguments_binding: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +119,14 @@ class Refused:
 
     code: str
     message: str
+
+
+MAY: Mapping[str, frozenset[str]] = {
+    "look": frozenset(ROLES),
+    "decide": frozenset({"approver"}),
+    "reconcile": frozenset({"approver", "admin"}),
+    "accept_tools": frozenset({"admin"}),
+    "administer": frozenset({"admin"}),
+    "audit": frozenset({"admin", "operator"}),
+}
+"""What each role may do, in the command line and in the console. The gate asks for the group as well."""

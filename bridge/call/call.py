@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from bridge.call.agentsession import session_config
+from bridge.call.commands import CommandDesk
 from bridge.call.conversation import Conversation
 from bridge.call.history import History
 from bridge.call.journal import Journal
@@ -41,7 +42,7 @@ from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionE
 from bridge.media.playout import ItemFinished
 from bridge.media.recorder import Recording
 from bridge.realtime.session import Session
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed
+from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed, TransferProgress
 from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,8 @@ class Call:
         self.tools = ToolDesk(
             deps.request, self._journal, tool_facts(self._facts), deps.config.deadlines.link_request_s
         )
+        link_s = deps.config.deadlines.link_request_s
+        self.commands = CommandDesk(leg, plan.transfers, self._journal, deps.request, link_s)
         self._spoke = False
         self._detail = ""
         self._came_s = time.monotonic()
@@ -105,6 +108,7 @@ class Call:
                 tasks.create_task(self._watch_playout())
                 tasks.create_task(self._watch_limits())
                 tasks.create_task(self.tools.run())
+                tasks.create_task(self.commands.run())
                 tasks.create_task(self._run_route(route))
         except* CallOver as group:
             end = first(group, CallOver).end
@@ -148,8 +152,10 @@ class Call:
                     self._journal.media_started(event)
                 case Dtmf(digit, method):
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
-                    if self._conversation is not None:
+                    if not self.commands.press(digit) and self._conversation is not None:
                         self._conversation.press(digit)
+                case TransferProgress():
+                    self.commands.transfer_progress(event)
 
     async def _watch_playout(self) -> None:
         while True:
@@ -380,6 +386,7 @@ class Call:
 
     async def _close(self, end: HungUp) -> None:
         self._leg.audio.stop()
+        await self.commands.call_over()
         if self._recording is not None:
             facts = await asyncio.to_thread(self._recording.close)
             self._journal.recording(facts, self._leg.audio.recording_dropped_ms)

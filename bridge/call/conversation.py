@@ -293,8 +293,7 @@ class Conversation:
 
     def _approval(self, event: rt.McpApprovalRequested, now: float) -> None:
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.item_id)
-        self._session.approve_mcp(event.approval_request_id, approve=False, reason="not allowed on this line")
-        self._await_answer(now)
+        self._tools.approval_requested(event, now)
 
     def _response_ended(self, event: rt.ResponseEnded, now: float) -> None:
         report = event.report
@@ -393,6 +392,7 @@ _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = MappingPr
         rt.TranscriptionUsage: Conversation._transcription_usage,  # noqa: SLF001
         rt.FunctionCall: Conversation._function_call,  # noqa: SLF001
         rt.McpApprovalRequested: Conversation._approval,  # noqa: SLF001
+        rt.McpToolsListed: lambda talk, event, _now: talk._tools.listed(event),  # noqa: SLF001
         rt.ResponseEnded: Conversation._response_ended,  # noqa: SLF001
         rt.SessionError: Conversation._error,  # noqa: SLF001
     }

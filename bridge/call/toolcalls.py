@@ -37,20 +37,26 @@ TOO_MANY = "Too many actions at once: wait for the results of the others."
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Have control judge and run this function call."""
+    """Have control judge and run this function call. `definition`: of a tool that the provider runs, as it saw it."""
 
     function_call_id: str
     name: str
     arguments: str
+    definition: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The function's output for the model. `late`: the session it was asked in may be gone."""
+    """The function's output for the model; the session it was asked in may be gone.
+
+    `approval`: it is the answer to a provider's approval request instead, and `done` says yes.
+    """
 
     function_call_id: str
     name: str
     text: str
+    approval: bool = False
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class _Open:
     request_id: str = ""
     line: str = RUNNING_LINE
     hold_due_s: float | None = None
+    approval: bool = False
 
 
 @dataclass(slots=True)
@@ -125,14 +132,16 @@ class ToolCalls:
             dues.append(self._question.consent.due_s)
         return min((due for due in dues if due is not None), default=None)
 
-    def called(self, function_call_id: str, name: str, arguments: str, now: float) -> list[ToolAction]:
+    def called(self, ask: Ask, now: float) -> list[ToolAction]:
         """The model wants a function run. A second call with the same id changes nothing."""
-        if function_call_id in self._open:
+        approval = ask.definition is not None
+        if ask.function_call_id in self._open:
             return []
         if len(self._open) >= MAX_OPEN:
-            return [Output(function_call_id, name, failure(TOO_MANY))]
-        self._open[function_call_id] = _Open(name, hold_due_s=now + HOLD_AFTER_S)
-        return [Ask(function_call_id, name, arguments)]
+            return [Output(ask.function_call_id, ask.name, failure(TOO_MANY), approval=approval)]
+        opened = _Open(ask.name, hold_due_s=now + HOLD_AFTER_S, approval=approval)
+        self._open[ask.function_call_id] = opened
+        return [ask]
 
     def unreachable(self, function_call_id: str, now: float) -> list[ToolAction]:
         """Control did not take the call: it was not executed."""
@@ -145,9 +154,9 @@ class ToolCalls:
             return []  # answered before: control says things again after a reconnect
         call.request_id = str(news.get("request_id") or call.request_id)
         output = news.get("output")
-        if isinstance(output, str) and output:
-            return self._finish(function_call_id, call, output)
         state = str(news.get("state"))
+        if isinstance(output, str) and output:
+            return self._finish(function_call_id, call, output, done=state == "succeeded")
         if state == call.phase:
             return []
         call.phase = state
@@ -239,10 +248,10 @@ class ToolCalls:
         if self._question is not None and self._question.function_call_id == function_call_id:
             self._question = None
 
-    def _finish(self, function_call_id: str, call: _Open, output: str) -> list[ToolAction]:
+    def _finish(self, function_call_id: str, call: _Open, output: str, *, done: bool) -> list[ToolAction]:
         del self._open[function_call_id]
         self._forget_question(function_call_id)
-        return [Output(function_call_id, call.name, output)]
+        return [Output(function_call_id, call.name, output, call.approval, done)]
 
 
 def failure(words: str) -> str:

@@ -14,7 +14,7 @@ import structlog
 from bridge.call.journal import Journal
 from bridge.call.toolcalls import Ask, Confirmed, Inform, Output, SayLine, ToolAction, ToolCalls, failure
 from bridge.errors import LinkError, LocalSessionError
-from bridge.realtime.events import FunctionCall
+from bridge.realtime.events import FunctionCall, McpApprovalRequested, McpToolsListed
 from bridge.realtime.session import Session
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,7 @@ ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it m
 CONFIRM_TRIES = 5
 SAY = 'Say exactly the following words, nothing else: "{text}"'
 NOT_OFFERED = "This function is not available on this line."
+LOST = "It was approved, but the connection in which it was asked for is gone, so it was not carried out."
 LATE = "The result of the action {name} that was asked for before the interruption: {text}"
 
 
@@ -46,6 +47,8 @@ class ToolDesk:
         self._alone = False
         self._late: list[Output] = []
         self._offered: frozenset[str] = frozenset()
+        self._servers: frozenset[str] = frozenset()
+        self._listed: dict[str, Mapping[str, Any]] = {}
         self._began_s: float | None = None
         self.agent = ""
 
@@ -56,7 +59,7 @@ class ToolDesk:
 
     async def offer(self, agent: str, names: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
         """The definitions of the tools this agent may call. None while control is away: it must not call any then."""
-        self.agent, self._offered = agent, frozenset()
+        self.agent, self._offered, self._servers = agent, frozenset(), frozenset()
         if not names:
             return ()
         try:
@@ -66,7 +69,8 @@ class ToolDesk:
             log.warning("tools.none", reason=str(error))
             return ()
         tools = tuple(answer.get("tools", ()))
-        self._offered = frozenset(str(definition["name"]) for definition in tools)
+        self._offered = frozenset(str(one["name"]) for one in tools if one.get("type") == "function")
+        self._servers = frozenset(str(one["server_label"]) for one in tools if one.get("type") == "mcp")
         return tools
 
     def bind(self, session: Session, wake: Callable[[], None]) -> None:
@@ -86,7 +90,21 @@ class ToolDesk:
         if event.name not in self._offered:
             self._do([Output(event.call_id, event.name, failure(NOT_OFFERED))])
             return
-        self._do(self._calls.called(event.call_id, event.name, event.arguments, now))
+        self._do(self._calls.called(Ask(event.call_id, event.name, event.arguments), now))
+
+    def listed(self, event: McpToolsListed) -> None:
+        """The provider has read the tools of a server that it calls itself."""
+        for one in event.definitions:
+            self._listed[f"{event.server_label}__{one.get('name')}"] = one
+
+    def approval_requested(self, event: McpApprovalRequested, now: float) -> None:
+        """The provider asks whether it may run a tool. What it has not shown the definition of, it may not."""
+        name, key = f"{event.server_label}__{event.name}", event.approval_request_id
+        definition = self._listed.get(name)
+        if event.server_label not in self._servers or definition is None:
+            self._do([Output(key, name, failure(NOT_OFFERED), approval=True)])
+            return
+        self._do(self._calls.called(Ask(key, name, event.arguments, definition), now))
 
     def update(self, function_call_id: str, news: Mapping[str, Any]) -> None:
         """Control's word on a call."""
@@ -163,6 +181,8 @@ class ToolDesk:
             "agent": self.agent,
             **self._facts,
         }
+        if ask.definition is not None:
+            question["definition"] = dict(ask.definition)
         try:
             answer = await self._request("tool.call", question, self._deadline_s)
         except LinkError as error:
@@ -213,9 +233,14 @@ class ToolDesk:
             "function_output", name=output.name, call_id=output.function_call_id, output=output.text
         )
         try:
-            session.function_output(output.function_call_id, output.text)
+            if output.approval:
+                reason = "" if output.done else output.text
+                session.approve_mcp(output.function_call_id, approve=output.done, reason=reason)
+            else:
+                session.function_output(output.function_call_id, output.text)
         except LocalSessionError:  # asked in a session that was lost
-            session.send_user_text(LATE.format(name=output.name, text=output.text), role="system")
+            told = failure(LOST) if output.approval and output.done else output.text
+            session.send_user_text(LATE.format(name=output.name, text=told), role="system")
             session.request_response()
 
     def _say(self, text: str, *, alone: bool) -> None:

@@ -1,28 +1,29 @@
-"""`sipbridge approvals list|show|approve|deny`: what waits for a person, and the decision.
+"""`sipbridge approvals list|show|watch|approve|deny|reconcile`: what waits for a person, and the decision.
 
-Reads the store and leaves the decision in it; control takes it up within a tenth of a second and answers, so what is
-printed is what happened. Who decides is the account that runs the command (root may name another with --as); the
-policy's `people` say whether they may. Not worker-safe.
+Reads the store and leaves the decision in it, sealed; control takes it up within a tenth of a second and answers, so
+what is printed is what happened. Who decides: identity.py. Not worker-safe.
 """
 
 import asyncio
 import json
-import os
-import pwd
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bridge.approval.signing import DECISION_KEY, seal, secret
+from bridge.cli.identity import with_store
 from bridge.errors import StoreError
-from bridge.settings import load
+from bridge.settings import Settings
 from bridge.store.gatestore import OPEN_STATES, GateStore, StoredRequest
 from bridge.store.store import Store
+from bridge.store.userstore import User
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,9 +36,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="Beginning of the request's id.")]
 As = Annotated[str, typer.Option("--as", help="Decide in this name (root only).")]
 Reason = Annotated[str, typer.Option("--reason", help="The caller may hear it.")]
-T = TypeVar("T")
 ANSWER_S = 5.0
 LOOK_S = 0.05
+WATCH_S = 0.5
 
 
 @app.command("list")
@@ -47,7 +48,8 @@ def list_(
     config: Config = None,
 ) -> None:
     """What waits, newest first."""
-    rows = _with_store(config, lambda gate: gate.requests(() if everything else OPEN_STATES))
+    states = () if everything else OPEN_STATES
+    rows = with_store(config, "look", lambda store, _settings, _me: GateStore(store).requests(states))
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows], indent=2))
     elif not rows:
@@ -59,41 +61,82 @@ def list_(
 @app.command()
 def show(which: Which, config: Config = None) -> None:
     """One request, whole."""
-    typer.echo(json.dumps(_with_store(config, lambda gate: _one(gate, which)).gate, indent=2))
+    row = with_store(config, "look", lambda store, _settings, _me: _one(GateStore(store), which))
+    typer.echo(json.dumps(row.gate, indent=2))
 
 
 @app.command()
-def approve(which: Which, name: As = "", reason: Reason = "", config: Config = None) -> None:
+def watch(
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="So long; 0: until Ctrl-C.")] = 0,
+    config: Config = None,
+) -> None:
+    """A table of what waits, kept up to date."""
+
+    async def work(store: Store, _settings: Settings, _me: User) -> None:
+        gates, until_s = GateStore(store), time.monotonic() + (seconds or 1e9)
+        with Live(console=Console(), auto_refresh=False, transient=False) as live:
+            while time.monotonic() < until_s:
+                rows = await gates.requests(OPEN_STATES)
+                live.update(_table(rows) if rows else Text("nothing waits"), refresh=True)
+                await asyncio.sleep(WATCH_S)
+
+    try:
+        with_store(config, "look", work)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@app.command()
+def approve(
+    which: Which,
+    name: As = "",
+    reason: Reason = "",
+    arguments: Annotated[
+        str, typer.Option("--arguments", help="Approve it in this form instead: JSON of all arguments.")
+    ] = "",
+    config: Config = None,
+) -> None:
     """Let it be done."""
-    _decide(config, which, "approve", name, reason)
+    edited = _object(arguments) if arguments else None
+    _decide(config, which, {"verdict": "approve", "reason": reason, "arguments": edited}, name)
 
 
 @app.command()
 def deny(which: Which, name: As = "", reason: Reason = "", config: Config = None) -> None:
     """Do not let it be done."""
-    _decide(config, which, "deny", name, reason)
+    _decide(config, which, {"verdict": "deny", "reason": reason}, name)
 
 
-def _decide(config: Path | None, which: str, verdict: str, name: str, reason: str) -> None:
-    account = pwd.getpwuid(os.geteuid()).pw_name
-    if name and name != account and os.geteuid() != 0:
-        raise StoreError("only root may decide in another's name")
+@app.command()
+def reconcile(
+    which: Which,
+    done: Annotated[bool, typer.Option("--done/--not-done", help="What you found out.")],
+    note: Annotated[str, typer.Option("--note", help="How you know.")],
+    name: As = "",
+    config: Config = None,
+) -> None:
+    """Say what became of a request whose outcome is unknown, after you looked."""
+    words = {"verdict": "succeeded" if done else "failed", "reason": note}
+    _decide(config, which, words, name, may="reconcile")
 
-    async def work(gate: GateStore) -> str | None:
-        row = await _one(gate, which)
-        decision = {
-            "by": name or account,
-            "verdict": verdict,
-            "reason": reason,
-            "binding": row.gate["binding"],
-        }
-        number = await gate.decide(row.request_id, decision)
+
+def _decide(
+    config: Path | None, which: str, words: dict[str, Any], name: str, *, may: str = "decide"
+) -> None:
+    async def work(store: Store, settings: Settings, me: User) -> str | None:
+        gates = GateStore(store)
+        row = await _one(gates, which)
+        decision = {key: value for key, value in words.items() if value is not None}
+        decision |= {"by": me.name, "via": "cli", "binding": row.gate["binding"]}
+        key = secret(settings.state_dir / "keys" / DECISION_KEY)
+        decision["seal"] = seal(key, row.request_id, decision)
+        number = await gates.decide(row.request_id, decision)
         until = time.monotonic() + ANSWER_S
-        while (answer := await gate.answered(number)) is None and time.monotonic() < until:  # noqa: ASYNC110  # a file
+        while (answer := await gates.answered(number)) is None and time.monotonic() < until:  # noqa: ASYNC110  # a file
             await asyncio.sleep(LOOK_S)
         return answer
 
-    answer = _with_store(config, work)
+    answer = with_store(config, may, work, name=name)
     if answer is None:
         raise StoreError("the bridge did not take the decision up: it is not running, or its store is busy")
     typer.echo(answer)
@@ -101,19 +144,21 @@ def _decide(config: Path | None, which: str, verdict: str, name: str, reason: st
         raise typer.Exit(1)
 
 
-async def _one(gate: GateStore, prefix: str) -> StoredRequest:
-    rows = await gate.find(prefix)
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--arguments is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("--arguments must be a JSON object")
+    return value
+
+
+async def _one(gates: GateStore, prefix: str) -> StoredRequest:
+    rows = await gates.find(prefix)
     if len(rows) != 1:
         raise StoreError(f"{len(rows) or 'no'} requests begin with {prefix!r}")
     return rows[0]
-
-
-def _with_store(config: Path | None, work: Callable[[GateStore], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with Store(str(load(config, os.environ).store), migrate=False) as store:
-            return await work(GateStore(store))
-
-    return asyncio.run(run())
 
 
 def _plain(row: StoredRequest) -> dict[str, object]:
@@ -128,26 +173,29 @@ def _plain(row: StoredRequest) -> dict[str, object]:
         "why": gate["ruling"]["why"],
         "reason": gate["reason"],
         "caller": gate["request"]["caller"]["number"],
+        "approved_by": gate["approved_by"],
         "created_at": row.created_at,
         "due_at": gate["due_at"],
     }
 
 
-def _table(rows: list[StoredRequest]) -> Table:
+def _table(rows: Sequence[StoredRequest]) -> Table:
     table = Table(box=None)
-    for column in ("request", "state", "tool", "arguments", "caller", "rule", "left"):
+    for column in ("request", "state", "tool", "arguments", "caller", "rule", "approved", "left"):
         table.add_column(column)
     now = time.time()
     for row in rows:
         plain = _plain(row)
-        due = row.gate["due_at"]
+        due, ask = row.gate["due_at"], row.gate["ruling"]["ask"]
         left = f"{max(due - now, 0):.0f} s" if due is not None else ""
-        cells = (
-            plain["request_id"],
-            plain["state"],
-            plain["tool"],
-            json.dumps(plain["arguments"]),
-            plain["caller"],
-        )
-        table.add_row(*(Text(str(cell)) for cell in (*cells, plain["rule"], left)))
+        wanted = ask["approvers"] if ask else 1
+        approved = f"{len(row.gate['approved_by'])} of {wanted}"
+        shown = (plain["request_id"], plain["state"], plain["tool"], json.dumps(plain["arguments"]))
+        cells = (*shown, plain["caller"], plain["rule"], approved, left)
+        table.add_row(*(Text(_visible(str(cell))) for cell in cells))
     return table
+
+
+def _visible(text: str) -> str:
+    """What a caller or a model wrote must not move the cursor of who decides about it."""
+    return "".join(char if char.isprintable() else "�" for char in text)

@@ -20,6 +20,8 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "calls": ("bridge.cli.calls", "app", "Look at calls, running and past."),
     "tools": ("bridge.cli.tools", "app", "Look at the function tools."),
     "policy": ("bridge.cli.policy", "app", "Check, explain and replay the policy for function tools."),
+    "audit": ("bridge.cli.audit", "app", "Prove what happened: verify, export, erase."),
+    "users": ("bridge.cli.users", "app", "Who may look, decide and administer."),
     "approvals": ("bridge.cli.approvals", "app", "Function calls that wait for a person."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }

@@ -18,13 +18,14 @@ import typer
 
 from bridge import settings
 from bridge.approval.policy import Facts, Policy, load
-from bridge.approval.policy_lint import misfits
-from bridge.approval.request import Ruling
+from bridge.approval.policy_lint import misfits, too_few
+from bridge.approval.request import Actor, Ruling
 from bridge.approval.tally import Past
 from bridge.approval.tally import counts as counts_of
-from bridge.errors import PolicyError
+from bridge.errors import PolicyError, StoreError
 from bridge.store.gatestore import GateStore, StoredRequest
 from bridge.store.store import Store
+from bridge.store.userstore import UserStore
 from bridge.toolbox.load import Toolbox
 from bridge.toolbox.load import load as load_toolbox
 from bridge.toolbox.run import validate
@@ -50,17 +51,28 @@ def check(policy: PolicyPath = None, config: Config = None) -> None:
     rules, toolbox = _load(policy, config)
     for problem in toolbox.problems:
         typer.echo(f"{problem} [tool]")
+    people = asyncio.run(_people(config))
     for warning in (
         *rules.warnings,
         *misfits(rules, {name: spec.schema for name, spec in toolbox.tools.items()}),
+        *(too_few(rules, people) if people is not None else ()),
     ):
         typer.echo(f"{warning} [warning]")
-    typer.echo(f"version {rules.version}: {len(rules.rules)} rules, {len(rules.people)} people")
+    typer.echo(f"version {rules.version}: {len(rules.rules)} rules")
     for rule in rules.rules:
         effect = " then ".join(
             key for key in ("allow", "deny", "confirm", "ask") if getattr(rule.spec, key) is not None
         )
         typer.echo(f"  {rule.spec.name}: {effect}")
+
+
+async def _people(config: Path | None) -> list[Actor] | None:
+    """Who there is; None where no bridge has run yet, as on the machine of who writes the policy."""
+    try:
+        async with Store(str(settings.load(config, os.environ).store), migrate=False) as store:
+            return [user.actor() for user in await UserStore(store).users() if not user.disabled]
+    except StoreError:
+        return None
 
 
 @app.command()

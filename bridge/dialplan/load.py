@@ -81,6 +81,7 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
             for source in sources
             for name, agent in source.spec.agents.items()
         ),
+        transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
     )
     return Inspected(compiled, tuple(check.warnings(sources)))
 

@@ -185,10 +185,14 @@ class Agent:
 
 @dataclass(frozen=True)
 class Plan:
-    """All routes in file order and all agents. `version` is 12 hex digits of the content's SHA-256."""
+    """All routes in file order and all agents. `version` is 12 hex digits of the content's SHA-256.
+
+    `transfers`: the SIP URIs that a call may be referred to, by name.
+    """
 
     routes: tuple[Route, ...]
     agents: tuple[Agent, ...]
+    transfers: Mapping[str, str] = field(default_factory=dict)
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
@@ -201,7 +205,8 @@ class Plan:
         object.__setattr__(self, "_agents", {agent.name: agent for agent in self.agents})
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
-        return {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
+        parts = {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
+        return {**parts, "transfers": dict(self.transfers)}
 
     def route(self, facts: CallFacts) -> Route:
         """The first route that fits the call; DialplanError (SIP 404) when none does."""
@@ -240,7 +245,7 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents)
+        plan = cls(wire.routes, wire.agents, wire.transfers)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -251,3 +256,4 @@ class _PlanWire:
     version: str
     routes: tuple[Route, ...]
     agents: tuple[Agent, ...]
+    transfers: Mapping[str, str]

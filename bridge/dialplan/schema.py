@@ -300,7 +300,12 @@ class Reasoning(Part):
     effort: Literal["minimal", "low", "medium", "high", "xhigh"] = Field(description="More is slower.")
 
 
-ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}[*]?$")]
+
+
+SipTarget = Annotated[
+    str, Field(pattern=r"^sips?:[A-Za-z0-9_.!~*'()+-]{1,64}@[A-Za-z0-9.-]{1,128}(:[0-9]{1,5})?$")
+]
 
 
 class AgentLimits(Part):
@@ -371,7 +376,8 @@ class Agent(Part):
     tools: list[ToolName] = Field(
         default_factory=list,
         max_length=64,
-        description="Tools it may ask for, by name (sipbridge tools list). Whether one runs, the policy says.",
+        description="Tools it may ask for, by name (sipbridge tools list); SERVER__* is all of an MCP server. Whether "
+        "one runs, the policy says.",
     )
 
 
@@ -381,4 +387,9 @@ class Dialplan(Part):
     version: Literal[1] = Field(description="Of this format.")
     language: Language = Field(default="en", description="Of prompts and agents that name none.")
     agents: dict[Name, Agent] = Field(default_factory=dict, max_length=1000, description="Agents by name.")
+    transfers: dict[Name, SipTarget] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description="Where a call may be transferred to, by the name that tools use: sip:USER@HOST[:PORT].",
+    )
     routes: list[Route] = Field(default_factory=list, max_length=20_000, description="First fit wins.")

@@ -29,6 +29,7 @@ from bridge.errors import LinkError
 from bridge.link.messages import (
     MAX_MESSAGE_BYTES,
     Ack,
+    CallCommand,
     Drain,
     Event,
     HangUp,
@@ -68,6 +69,7 @@ class LinkHandlers:
     drain: Callable[[], None]
     hang_up: Callable[[str, str], None]
     tool_update: Callable[[str, str, Mapping[str, Any]], None]
+    call_command: Callable[[CallCommand], None]
     facts: Callable[[], Mapping[str, Any]]
     """Now: `sip_port`, `plan_version`, `calls`, and any counters; the first three go into Hello, all into
     Status.
@@ -298,6 +300,8 @@ class LinkClient:
                 self._handlers.hang_up(call_id, reason)
             case ToolUpdate(call_id, function_call_id, data):
                 self._handlers.tool_update(call_id, function_call_id, data)
+            case CallCommand():
+                self._handlers.call_command(message)
 
     def _answer(self, reply: Reply, waiting: asyncio.Future[JsonObject] | None) -> None:
         if waiting is None or waiting.done():

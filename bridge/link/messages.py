@@ -1,7 +1,7 @@
 """The words worker and control say to each other: frozen dataclasses, one JSON object a message.
 
     worker  -> control   Hello, Event, Request, Status
-    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate
+    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand
 
 `{"message": "<name>", ...fields}`; a key we do not know is ignored, a missing or mistyped one is a LinkError.
 The text of an Event is also its line in the worker's spool, so what is on disk is what goes over the wire.
@@ -118,7 +118,23 @@ class ToolUpdate:
     data: JsonObject
 
 
-Message = Hello | Event | Request | Status | Ack | PlanPush | Reply | Drain | HangUp | ToolUpdate
+@dataclass(frozen=True, slots=True)
+class CallCommand:
+    """Have call `call_id` do something; its worker answers with the request "call.done".
+
+    `kind`: hang_up (`reason`), transfer (`target`: a name of the plan's transfers), collect (`digits`, `terminator`,
+    `timeout_s`). The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
+    """
+
+    call_id: str
+    command_id: str
+    kind: str
+    data: JsonObject
+
+
+Message = (
+    Hello | Event | Request | Status | Ack | PlanPush | Reply | Drain | HangUp | ToolUpdate | CallCommand
+)
 
 _NAMES: dict[type[Any], str] = {
     Hello: "hello",
@@ -131,6 +147,7 @@ _NAMES: dict[type[Any], str] = {
     Drain: "drain",
     HangUp: "hang_up",
     ToolUpdate: "tool_update",
+    CallCommand: "call_command",
 }
 _TYPES: dict[str, type[Any]] = {name: kind for kind, name in _NAMES.items()}
 _FITS: dict[Any, Callable[[Any], bool]] = {

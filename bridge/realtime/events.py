@@ -181,12 +181,16 @@ class McpCallFinished:
 
 @dataclass(frozen=True, slots=True)
 class McpToolsListed:
-    """The tools of one MCP server are known (`ok`), or could not be listed."""
+    """The tools of one MCP server are known (`ok`), or could not be listed.
+
+    `definitions`: each {name, description, input_schema} as the server gave it.
+    """
 
     item_id: str
     ok: bool
     server_label: str
     tools: tuple[str, ...]
+    definitions: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,12 @@ def tools_not_listed(event: Json) -> BoundaryEvent:
 
 def tools_listed(item: Json) -> BoundaryEvent:
     """An `mcp_list_tools` item."""
-    names = tuple(text(tool, "name") for tool in parts(item, "tools"))
-    return McpToolsListed(text(item, "id"), ok=True, server_label=text(item, "server_label"), tools=names)
+    tools = parts(item, "tools")
+    names = tuple(text(tool, "name") for tool in tools)
+    label = text(item, "server_label")
+    return McpToolsListed(
+        text(item, "id"), ok=True, server_label=label, tools=names, definitions=tuple(tools)
+    )
 
 
 def rate_limits(event: Json) -> BoundaryEvent:

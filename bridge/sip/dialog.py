@@ -35,6 +35,7 @@ class Command(Enum):
     REFUSE = "refuse"
     HANG_UP = "hang up"
     SEND_DTMF = "send dtmf"
+    TRANSFER = "transfer"
 
 
 _S = LegState
@@ -47,6 +48,8 @@ _AFTER_COMMAND: dict[tuple[LegState, Command], LegState] = {
     (_S.EARLY, Command.REFUSE): _S.ENDED,
     **{(state, Command.HANG_UP): _S.ENDED for state in _S if state is not _S.ENDED},
     (_S.CONFIRMED, Command.SEND_DTMF): _S.CONFIRMED,
+    (_S.CONFIRMED, Command.TRANSFER): _S.CONFIRMED,
+    (_S.HELD, Command.TRANSFER): _S.HELD,
 }
 _AFTER_EVENT: dict[tuple[LegState, type[LegEvent]], LegState] = {
     (_S.CALLING, Ringing): _S.EARLY,

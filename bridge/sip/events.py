@@ -139,6 +139,15 @@ class Dtmf:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """What became of our REFER so far (RFC 3515 section 2.4.4). `final`: nothing more will come."""
+
+    status: int
+    reason: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MediaStats:
     """Counters of one leg's RTP, both directions, from pjmedia's RTCP session and jitter buffer.
 
@@ -170,4 +179,6 @@ class HungUp:
     stats: MediaStats = MediaStats()
 
 
-LegEvent = Ringing | Confirmed | MediaStarted | MediaStopped | Held | Resumed | Dtmf | HungUp
+LegEvent = (
+    Ringing | Confirmed | MediaStarted | MediaStopped | Held | Resumed | Dtmf | TransferProgress | HungUp
+)

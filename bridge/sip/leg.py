@@ -95,6 +95,10 @@ class Leg:
         """Send keypad digits to the peer."""
         return await self._do(Command.SEND_DTMF, lambda call: call.send_digits(digits, method))
 
+    async def transfer(self, target: str) -> bool:
+        """REFER the peer to a SIP URI (RFC 3515); TransferProgress events tell what became of it."""
+        return await self._do(Command.TRANSFER, lambda call: call.refer(target))
+
     async def stats(self) -> MediaStats:
         """RTP counters so far."""
         return await self._sink.command(self.id, lambda call: call.read_stats(), MediaStats())

@@ -27,6 +27,7 @@ from bridge.sip.events import (
     MediaStopped,
     Resumed,
     Ringing,
+    TransferProgress,
 )
 from bridge.sip.headers import clean, reason_text, tag_of
 from bridge.sip.leg import Leg
@@ -173,6 +174,10 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         info = prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO
         self.emit(Dtmf(clean(prm.digit, 1), DtmfMethod.INFO if info else DtmfMethod.RFC4733))
 
+    @_guarded
+    def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
+        self.emit(TransferProgress(prm.statusCode, clean(prm.reason, 80), bool(prm.finalNotify)))
+
     # ---- commands, run by the agent on the pj thread ---------------------------------------------------------
 
     def respond(self, status: int) -> None:
@@ -210,6 +215,10 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         info = method is DtmfMethod.INFO
         prm.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if info else pj.PJSUA_DTMF_METHOD_RFC2833
         self.sendDtmf(prm)
+
+    def refer(self, target: str) -> None:
+        """REFER with Refer-To `target` and Referred-By us; the subscription it makes tells how it went."""
+        self.xfer(f"<{target}>", call_parameters())
 
     def hold(self, on: bool) -> None:
         """re-INVITE with sendonly, or back with sendrecv (RFC 3264 section 8.4)."""

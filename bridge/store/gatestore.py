@@ -1,22 +1,22 @@
 """What the gate keeps: requests, what people decided, and the audit chain. Part of the Store, on its one thread.
 
 A change of a request and its audit entries are one transaction, guarded by the request's version: two processes can
-never both carry a request on. `prev_hash` and `hash` (SHA-256) chain the audit entries; `broken`
-finds where the chain was edited.
+never both carry a request on. How the audit entries are chained, and what they hold: approval/chain.py.
 """
 
 import json
+import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from bridge.approval.chain import GENESIS, entry_hash, payload_hash
 from bridge.errors import StoreError
-from bridge.store.chain import GENESIS, entry_hash
 from bridge.store.store import Store
-from bridge.store.tables import audit_entries, calls, tool_decisions, tool_requests
+from bridge.store.tables import audit_entries, audit_payloads, calls, tool_decisions, tool_requests
 
 MAX_HISTORY = 5000
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
@@ -39,18 +39,32 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewAudit:
-    """An entry without its place in the chain."""
+    """An entry without its place in the chain. `personal` is kept apart."""
 
     type: str
     actor: str
     facts: Mapping[str, Any]
+    personal: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Signs(Protocol):
+    """The part of approval.signing.Signer that the chain needs."""
+
+    key_id: str
+
+    def sign(self, text: str) -> str:
+        """The signature as hex."""
 
 
 class GateStore:
-    """The gate's tables in `store`. Every method raises StoreError when the database does not do it."""
+    """The gate's tables in `store`. Every method raises StoreError when the database does not do it.
 
-    def __init__(self, store: Store) -> None:
+    `signer`: for control, which writes the chain; who only reads and decides needs none.
+    """
+
+    def __init__(self, store: Store, signer: Signs | None = None) -> None:
         self._store = store
+        self._signer = signer
 
     async def save(self, gate: Mapping[str, Any], version: int, audit: Sequence[NewAudit], at: float) -> int:
         """Keep a gate whose stored version is `version` (0: it is new); answers the new version.
@@ -71,7 +85,7 @@ class GateStore:
                 if done.rowcount != 1:
                     raise StoreError(f"request {request['request_id']} was changed by another process")
             for entry in audit:
-                _chain(connection, request["request_id"], request["call_id"], entry, at)
+                self._chain(connection, request, entry, at)
             return version + 1
 
         return await self._store.transaction("cannot keep a tool request", work)
@@ -129,32 +143,107 @@ class GateStore:
         rows = await self._rows(query)
         return rows[0].answer if rows else None
 
-    async def audit(self) -> list[dict[str, Any]]:
-        """The whole chain."""
-        rows = await self._rows(sa.select(audit_entries).order_by(audit_entries.c.seq))
+    async def audit(self, call_id: str = "") -> list[dict[str, Any]]:
+        """The whole chain, or the entries of one call."""
+        query = sa.select(audit_entries).order_by(audit_entries.c.seq)
+        if call_id:
+            query = query.where(audit_entries.c.call_id == call_id)
+        rows = await self._rows(query)
         return [{**row._mapping, "facts": json.loads(row.facts)} for row in rows]  # noqa: SLF001  # its public name
+
+    async def head(self) -> tuple[int, str]:
+        """The newest entry's seq and hash."""
+        rows = await self._rows(_newest())
+        return (rows[0].seq, rows[0].hash) if rows else (0, GENESIS)
+
+    async def payloads(self) -> dict[str, tuple[str, Mapping[str, Any] | None]]:
+        """By hash: the salt, and the content unless it was erased."""
+        rows = await self._rows(sa.select(audit_payloads))
+        return {
+            row.hash: (row.salt, None if row.payload is None else json.loads(row.payload)) for row in rows
+        }
+
+    async def states(self) -> dict[str, str]:
+        """Every request's state."""
+        columns = sa.select(tool_requests.c.request_id, tool_requests.c.state)
+        return {row.request_id: row.state for row in await self._rows(columns)}
+
+    async def note(self, entry: NewAudit, request_id: str, at: float) -> None:
+        """An entry that belongs to no request."""
+        owner = {"request_id": request_id, "call_id": ""}
+        await self._store.transaction(
+            "cannot keep an audit entry", lambda it: self._chain(it, owner, entry, at)
+        )
+
+    async def erase(self, call_id: str, at: float) -> int:
+        """Forget what is personal about a call's requests; answers how many payloads that were. The chain stays whole.
+
+        StoreError while one of them is not over.
+        """
+        payload = audit_payloads.c
+        mine = (payload.call_id == call_id) & payload.payload.is_not(None)
+
+        def work(connection: sa.Connection) -> int:
+            rows = connection.execute(
+                sa.select(tool_requests).where(tool_requests.c.call_id == call_id)
+            ).all()
+            still = [row.request_id for row in rows if row.state in OPEN_STATES]
+            if still:
+                raise StoreError(f"request {still[0]} is not over: it cannot be erased yet")
+            for row in rows:
+                gate = json.dumps(_without_person(json.loads(row.gate)))
+                this = tool_requests.c.request_id == row.request_id
+                connection.execute(sa.update(tool_requests).where(this).values(gate=gate))
+                decisions = tool_decisions.c.request_id == row.request_id
+                connection.execute(sa.delete(tool_decisions).where(decisions))
+            done = connection.execute(
+                sa.update(audit_payloads).where(mine).values(payload=None, erased_at=at)
+            )
+            return done.rowcount
+
+        return await self._store.transaction("cannot erase a call's payloads", work)
+
+    def _chain(
+        self, connection: sa.Connection, request: Mapping[str, Any], entry: NewAudit, at: float
+    ) -> None:
+        last = connection.execute(_newest()).first()
+        values: dict[str, Any] = {
+            "seq": last.seq + 1 if last else 1,
+            "at": at,
+            "request_id": request["request_id"],
+            "call_id": request["call_id"],
+            "type": entry.type,
+            "actor": entry.actor,
+            "facts": dict(entry.facts),
+            "prev_hash": last.hash if last else GENESIS,
+        }
+        if entry.personal:
+            payload = {"salt": secrets.token_hex(16), "payload": json.dumps(dict(entry.personal))}
+            digest = payload_hash(payload["salt"], json.loads(payload["payload"]))
+            values["payload_hash"] = digest
+            kept = {"hash": digest, "call_id": request["call_id"], **payload}
+            connection.execute(sa.insert(audit_payloads).values(kept))
+        if self._signer is not None:
+            values["key_id"] = self._signer.key_id
+        values["hash"] = entry_hash(values)
+        if self._signer is not None:
+            values["signature"] = self._signer.sign(values["hash"])
+        connection.execute(sa.insert(audit_entries).values({**values, "facts": json.dumps(values["facts"])}))
 
     async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         return await self._store.transaction("cannot read the gate", lambda it: list(it.execute(query).all()))
 
 
-def _chain(connection: sa.Connection, request_id: str, call_id: str, entry: NewAudit, at: float) -> None:
-    newest = (
-        sa.select(audit_entries.c.seq, audit_entries.c.hash).order_by(audit_entries.c.seq.desc()).limit(1)
-    )
-    last = connection.execute(newest).first()
-    values: dict[str, Any] = {
-        "seq": last.seq + 1 if last else 1,
-        "at": at,
-        "request_id": request_id,
-        "call_id": call_id,
-        "type": entry.type,
-        "actor": entry.actor,
-        "facts": dict(entry.facts),
-        "prev_hash": last.hash if last else GENESIS,
-    }
-    values["hash"] = entry_hash(values)
-    connection.execute(sa.insert(audit_entries).values({**values, "facts": json.dumps(values["facts"])}))
+def _newest() -> sa.Select[Any]:
+    newest = sa.select(audit_entries.c.seq, audit_entries.c.hash)
+    return newest.order_by(audit_entries.c.seq.desc()).limit(1)
+
+
+def _without_person(gate: dict[str, Any]) -> dict[str, Any]:
+    """A gate that is over, as it is kept once its call was erased."""
+    request = {**gate["request"], "arguments": {}, "caller": {**gate["request"]["caller"], "number": ""}}
+    ruling = {**gate["ruling"], "why": "", "confirm": None}
+    return {**gate, "request": request, "ruling": ruling, "arguments": {}, "outcome": {}, "reason": ""}
 
 
 def _stored(row: sa.Row[Any]) -> StoredRequest:

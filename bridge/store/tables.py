@@ -4,7 +4,10 @@ calls         one row a call: exactly the fields of CallRecord, folded from the 
 call_events   every event of every call, append-only; (boot, seq) is unique
 tool_requests  one row a function call that reached the gate; `gate` is the machine as JSON, `version` guards changes
 tool_decisions what people decided, until control has answered it
-audit_entries  everything the gate did, append-only, each with the hash of the one before
+audit_entries  everything the gate did, append-only, each with the hash of the one before and signed
+audit_payloads what of that is personal, under the hash that the entry names; `payload` is NULL once erased
+users         who may look, decide or administer; `password` is an argon2 hash
+api_tokens    what programs and commands prove a user by; `hash` is SHA-256 of 256 random bits
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
 """
 
@@ -126,4 +129,44 @@ audit_entries = Table(
     Column("facts", Text, nullable=False),
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("payload_hash", String(64)),
+    Column("key_id", String(16)),
+    Column("signature", String(128)),
+    Index("audit_entries_call", "call_id"),
+)
+
+audit_payloads = Table(
+    "audit_payloads",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("call_id", String(100), nullable=False),
+    Column("salt", String(32), nullable=False),
+    Column("payload", Text),
+    Column("erased_at", Float),
+    Index("audit_payloads_call", "call_id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("numbers", Text, nullable=False),
+    Column("password", Text),
+    Column("disabled", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", String(16), primary_key=True),
+    Column("user", String(64), nullable=False),
+    Column("label", String(100), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("used_at", Float),
+    Index("api_tokens_user", "user"),
 )

@@ -27,6 +27,7 @@ class Toolbox:
 
 def load(folder: Path) -> Toolbox:
     """The tools of a folder; a folder that is not there is an empty one."""
+    _forget_helpers(folder)
     tools: dict[str, ToolSpec] = {}
     problems: list[Problem] = []
     for path in sorted(folder.glob("*.py")):
@@ -46,6 +47,10 @@ def load(folder: Path) -> Toolbox:
             except ToolError as error:
                 problems.append(Problem(str(path), line, 0, function.__name__, str(error)))
                 continue
+            if "__" in spec.name:
+                message = f"{spec.name}: two underscores are for tools of MCP servers (SERVER__TOOL)"
+                problems.append(Problem(str(path), line, 0, spec.name, message, "rename it"))
+                continue
             if spec.name in tools:
                 message = f"there is a tool {spec.name} at {tools[spec.name].where} already"
                 problems.append(Problem(str(path), line, 0, spec.name, message, "rename one of them"))
@@ -59,6 +64,12 @@ def helper(file: str, name: str) -> ModuleType:
     path = Path(file).with_name(f"{name}.py")
     known = sys.modules.get(_name(path))
     return known if known is not None else _module(path)
+
+
+def _forget_helpers(folder: Path) -> None:
+    """A reload reads helpers anew too."""
+    for path in folder.glob("_*.py"):
+        sys.modules.pop(_name(path), None)
 
 
 def _name(path: Path) -> str:

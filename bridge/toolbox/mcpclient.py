@@ -249,9 +249,7 @@ class McpServers:
         self, servers: Mapping[str, McpServer], lock: Path, environ: Mapping[str, str], log_folder: Path
     ) -> None:
         self.connections = {
-            name: McpConnection(name, server, environ, log_folder)
-            for name, server in servers.items()
-            if server.run_by == "bridge"
+            name: McpConnection(name, server, environ, log_folder) for name, server in servers.items()
         }
         self.specs: dict[str, ToolSpec] = {}
         self.pending: dict[str, str] = {}
@@ -295,7 +293,11 @@ class McpServers:
 
     def _spec(self, connection: McpConnection, definition: McpDefinition) -> ToolSpec:
         known = self.specs.get(definition.name)
-        made = spec(definition, options(connection.server, definition), connection.call)
+        chosen = options(connection.server, definition)
+        if connection.server.run_by == "provider":
+            made = spec(definition, chosen, _released, "provider")
+        else:
+            made = spec(definition, chosen, connection.call)
         return known if known is not None and known.definition_hash == made.definition_hash else made
 
 
@@ -310,6 +312,14 @@ def options(server: McpServer, definition: McpDefinition) -> Options:
         max_result_bytes=server.max_result_bytes,
         while_running="One moment, please.",
     )
+
+
+async def _released(
+    definition: McpDefinition, arguments: Mapping[str, Any], context: ToolContext
+) -> dict[str, Any]:
+    """The Realtime provider runs it once its approval request is answered; here there is nothing to do."""
+    del definition, arguments, context
+    return {"released": "the provider of the model runs it now"}
 
 
 class _Tokens:

@@ -99,13 +99,27 @@ def spec(definition: McpDefinition, options: Options, send: Send, origin: Origin
         name=definition.name,
         options=options,
         schema=definition.schema,
-        definition_hash=digest({"definition": definition.hash, "risk": options.risk}),
+        definition_hash=_definition_hash(definition, options),
         check=check,
         invoke=lambda arguments, context: send(definition, arguments, context),
         blocking=False,
         where=f"MCP server {definition.server}",
         origin=origin,
     )
+
+
+def pinned(accepted: ToolSpec, seen: Any) -> bool:
+    """Whether the definition that a provider saw ({name, description, input_schema}) is the accepted one."""
+    server = accepted.name.partition(SEPARATOR)[0]
+    try:
+        found = read(server, seen["name"], seen.get("description") or "", seen["input_schema"])
+    except (ToolError, KeyError, TypeError, AttributeError):
+        return False
+    return accepted.definition_hash == _definition_hash(found, accepted.options)
+
+
+def _definition_hash(definition: McpDefinition, options: Options) -> str:
+    return digest({"definition": definition.hash, "risk": options.risk})
 
 
 def result(content: Sequence[Mapping[str, Any]], structured: Any, max_bytes: int) -> dict[str, Any]:

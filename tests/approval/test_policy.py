@@ -11,7 +11,7 @@ from bridge.approval.policy import Facts, load
 from bridge.errors import PolicyError
 
 ROOT = Path(__file__).parents[2]
-HEAD = "version: 1\npeople: {ann: {groups: [team, boss]}, bob: {groups: [team]}}\ndefault_ask: {group: boss}\nrules:\n"
+HEAD = "version: 1\n# rules\ndefault_ask: {group: boss}\nrules:\n"
 RULES = """\
 - name: reads
   risk: [read]
@@ -182,11 +182,6 @@ def test_a_thousand_rules_can_be_loaded(load_text):
     assert policy.rule(Facts("t999", {"amount": 1000}, "money")).rule == "r999"
 
 
-def test_people_may_approve_for_their_groups(policy):
-    assert policy.people["ann"].groups == {"team", "boss"}
-    assert policy.people["ann"].roles == {"approver"}
-
-
 @pytest.mark.parametrize(
     ("rule", "mistake"),
     [
@@ -250,8 +245,6 @@ def test_a_file_that_is_not_there_is_a_mistake_too(tmp_path):
             "rule a (line 5) takes all of it",
         ),
         ("- {name: a, risk: [read, write], deny: n}\n- {name: b, risk: [read], deny: n}", "never reached"),
-        ("- {name: a, ask: {group: nobody}}", "nobody: 0 of `people`, but 1 must approve"),
-        ("- {name: a, ask: {group: boss, approvers: 2}}", "boss: 1 of `people`, but 2 must approve"),
     ],
 )
 def test_what_is_odd_is_a_warning(load_text, rules, warning):

@@ -31,7 +31,9 @@ DONE = {"state": "succeeded", "request_id": "r1", "output": '{"status":"refunded
 def called(*ids):
     calls = ToolCalls()
     for function_call_id in ids or ("f1",):
-        assert calls.called(function_call_id, "refund", "{}", 0.0) == [Ask(function_call_id, "refund", "{}")]
+        assert calls.called(Ask(function_call_id, "refund", "{}"), 0.0) == [
+            Ask(function_call_id, "refund", "{}")
+        ]
     return calls
 
 
@@ -51,8 +53,8 @@ def heard_question(calls, now=5.0):
 
 def test_a_call_is_asked_once_and_answered_once():
     calls = called()
-    assert calls.called("f1", "refund", "{}", 0.1) == []
-    assert calls.update("f1", DONE, 1.0) == [Output("f1", "refund", DONE["output"])]
+    assert calls.called(Ask("f1", "refund", "{}"), 0.1) == []
+    assert calls.update("f1", DONE, 1.0) == [Output("f1", "refund", DONE["output"], done=True)]
     assert calls.update("f1", DONE, 1.1) == []
     assert calls.open_names == ()
     assert calls.due_s is None
@@ -60,13 +62,17 @@ def test_a_call_is_asked_once_and_answered_once():
 
 def test_parallel_calls_get_their_own_outputs_in_any_order():
     calls = called("f1", "f2")
-    assert calls.update("f2", {**DONE, "output": '"two"'}, 1.0) == [Output("f2", "refund", '"two"')]
-    assert calls.update("f1", {**DONE, "output": '"one"'}, 1.0) == [Output("f1", "refund", '"one"')]
+    assert calls.update("f2", {**DONE, "output": '"two"'}, 1.0) == [
+        Output("f2", "refund", '"two"', done=True)
+    ]
+    assert calls.update("f1", {**DONE, "output": '"one"'}, 1.0) == [
+        Output("f1", "refund", '"one"', done=True)
+    ]
 
 
 def test_too_many_calls_are_refused_at_once():
     calls = called(*(f"f{number}" for number in range(MAX_OPEN)))
-    (refused,) = calls.called("more", "refund", "{}", 0.0)
+    (refused,) = calls.called(Ask("more", "refund", "{}"), 0.0)
     assert json.loads(refused.text)["status"] == "failed"
 
 
@@ -154,7 +160,7 @@ def test_an_unclear_answer_is_asked_again_and_silence_ends_in_no():
 
 def test_a_second_question_is_not_asked_over_the_first():
     calls = asked()
-    calls.called("f2", "refund", "{}", 2.0)
+    calls.called(Ask("f2", "refund", "{}"), 2.0)
     (refused,) = calls.update("f2", {**CONFIRMING, "request_id": "r2"}, 2.0)
     assert (refused.request_id, refused.yes) == ("r2", False)
     assert heard_question(calls).heard("yes", None) == [Confirmed("r1", True, "voice")]

@@ -61,7 +61,7 @@ async def desk():
     desk = ToolDesk(control.request, Journal("c1", lambda *note: notes.append(note)), {"caller": "+491"}, 1.0)
     desk.control, desk.notes, desk.session = control, notes, FakeModelSession()
     desk.bind(desk.session, lambda: None)
-    control.answers["tool.offer"] = {"tools": [{"name": "refund"}]}
+    control.answers["tool.offer"] = {"tools": [{"type": "function", "name": "refund"}]}
     await desk.offer("front-desk", ("refund",))
     control.asked.clear()
     running = asyncio.create_task(desk.run())
@@ -97,7 +97,7 @@ async def test_control_being_away_is_an_output_that_says_nothing_was_done(desk):
 
 
 async def test_tools_are_offered_by_control_and_none_while_it_is_away(desk):
-    assert await desk.offer("a", ("refund",)) == ({"name": "refund"},)
+    assert await desk.offer("a", ("refund",)) == ({"type": "function", "name": "refund"},)
     assert desk.control.asked == [("tool.offer", {"names": ["refund"]})]
     del desk.control.answers["tool.offer"]
     assert await desk.offer("a", ("refund",)) == ()

@@ -9,11 +9,15 @@ from typer.testing import CliRunner
 
 from bridge.approval.gate import Gate
 from bridge.approval.request import Ask, CallerFacts, Ruling, ToolRequest
+from bridge.approval.signing import sealed, secret
 from bridge.cli import approvals
 from bridge.cli.approvals import app
 from bridge.errors import StoreError
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
+from bridge.store.userstore import User, UserStore
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
 
 
 @pytest.fixture
@@ -25,6 +29,7 @@ def config(tmp_path):
 
 async def keep(folder, *ids):
     async with Store(f"sqlite:///{folder}/store.db") as store:
+        await UserStore(store).put(User(ME, frozenset({"approver"}), frozenset({"boss"})))
         for request_id in ids:
             request = ToolRequest(
                 request_id, "c1", f"f{request_id}", "refund", "d", {"amount": 40}, "money", False, "bind", "p", 0.0,
@@ -86,8 +91,13 @@ def test_a_decision_carries_the_account_and_what_was_shown_and_prints_what_becam
     result = run(config, verdict, "abc", "--reason", "fine")
     thread.join()
     assert (result.exit_code, result.output.strip()) == (status, answer)
-    me = pwd.getpwuid(os.geteuid()).pw_name
-    assert seen == [("abc1", {"by": me, "verdict": verdict, "reason": "fine", "binding": "bind"})]
+    ((request_id, words),) = seen
+    assert sealed(secret(tmp_path / "var" / "keys" / "decisions.key"), request_id, words)
+    del words["seal"]
+    assert (request_id, words) == (
+        "abc1",
+        {"by": ME, "verdict": verdict, "reason": "fine", "binding": "bind", "via": "cli"},
+    )
 
 
 def test_an_id_that_fits_none_or_several_is_refused(config, tmp_path):

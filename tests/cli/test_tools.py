@@ -11,7 +11,7 @@ HERE = Path(__file__).parents[2]
 @pytest.fixture
 def config(tmp_path):
     (tmp_path / "tools").mkdir()
-    for name in ("shop.py", "policy.yaml"):
+    for name in ("shop.py", "_business.py", "policy.yaml"):
         (tmp_path / "tools" / name).write_text((HERE / "tools" / name).read_text())
     path = tmp_path / "bridge.yaml"
     path.write_text(f"tools: {tmp_path}/tools\ndialplans: {HERE}/dialplans\nstate_dir: {tmp_path}/var\n")

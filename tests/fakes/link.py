@@ -60,7 +60,7 @@ class Worker:
 
     def __init__(self):
         self.plans, self.drains, self.hang_ups = [], 0, []
-        self.tool_updates = []
+        self.tool_updates, self.commands = [], []
         self.told = asyncio.Event()
         self.calls = 0
 
@@ -70,6 +70,7 @@ class Worker:
             drain=self._drain,
             hang_up=self._hang_up,
             tool_update=self._tool_update,
+            call_command=self.commands.append,
             facts=self._facts,
         )
 

@@ -442,7 +442,9 @@ def test_the_tools_of_a_server_are_told_by_name_once():
         item={**item, "tools": [{"name": "find", "input_schema": {}}]},
         previous_item_id=None,
     )
-    assert call.feed(frame, frame) == [McpToolsListed("list_1", True, "crm", ("find",))]
+    assert call.feed(frame, frame) == [
+        McpToolsListed("list_1", True, "crm", ("find",), ({"name": "find", "input_schema": {}},))
+    ]
 
 
 def test_output_items_that_are_messages_say_nothing():

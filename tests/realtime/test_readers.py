@@ -109,5 +109,9 @@ def test_a_list_of_tools_gives_their_names():
         "tools": [{"name": "find"}, {"name": "add"}],
     }
     assert readers.tools_listed(item) == McpToolsListed(
-        "i", ok=True, server_label="crm", tools=("find", "add")
+        "i",
+        ok=True,
+        server_label="crm",
+        tools=("find", "add"),
+        definitions=({"name": "find"}, {"name": "add"}),
     )

@@ -1,7 +1,7 @@
 import pytest
 
+from bridge.approval.chain import broken
 from bridge.errors import StoreError
-from bridge.store.chain import broken
 from bridge.store.gatestore import GateStore, NewAudit
 from bridge.store.store import Store
 

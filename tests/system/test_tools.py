@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.approval.chain import broken
 from bridge.cli.demo import embedded_bridge, environment
 from bridge.settings import load
-from bridge.store.chain import broken
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 
@@ -43,13 +43,11 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
 
 
 def tools_of(folder):
-    """The delivered tools with this account as approver and little time to decide."""
+    """The delivered tools with little time to decide."""
     tools = folder / "my-tools"
     shutil.copytree(ROOT / "tools", tools, ignore=shutil.ignore_patterns("__pycache__"))
     policy = (ROOT / "tools" / "policy.yaml").read_text()
-    account = pwd.getpwuid(os.geteuid()).pw_name
-    policy = policy.replace("  root: {", f"  {account}: {{").replace("decide_s: 90", "decide_s: 8")
-    (tools / "policy.yaml").write_text(policy)
+    (tools / "policy.yaml").write_text(policy.replace("decide_s: 90", "decide_s: 8"))
     return tools
 
 
@@ -92,6 +90,9 @@ async def test_refunds_are_read_back_approved_denied_and_timed_out_and_each_call
         asyncio.timeout(120),
         asyncio.TaskGroup() as tasks,
     ):
+        account = pwd.getpwuid(os.geteuid()).pw_name
+        words = ("users", "add", account, "--role", "approver", "--group", "supervisors")
+        assert (await sipbridge(environ, *words))[0] == 0
         decided = tasks.create_task(approver(environ, {"approved": "approve", "denied": "deny"}))
         for caller in ANSWERS:
             tasks.create_task(phone(environ, tmp_path, address, caller))

@@ -1,0 +1,192 @@
+"""What a tool may have its call do: hang up, transfer, collect digits. The worker's side of control's CallCommand.
+
+    control ──CallCommand──► CommandDesk ─► leg (BYE, REFER) · keys ──"tool.command_done"──► control
+
+The agent finishes what it is saying first. A transfer is blind (RFC 3515, RFC 5589 section 6): REFER to a target that
+the dialplan names, never to one of the model's; the caller stays with the agent until the target has answered. Every
+command gets exactly one answer, also when the call ends in the middle of it. On the worker's loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from bridge.call.journal import Journal
+from bridge.call.tooldesk import Request
+from bridge.errors import LinkError, SipError
+from bridge.sip.events import HangUpBy, TransferProgress
+from bridge.sip.leg import Leg
+
+log = structlog.get_logger(__name__)
+
+MAX_OPEN = 8
+FINISH_SAYING_S = 15.0
+LOOK_S = 0.05
+SILENT_FOR_S = 0.3  # the agent's next words may be on their way
+TRANSFER_S = 40.0  # a target that rings longer has not answered
+COLLECT_MOST_S = 120.0
+
+
+class NotDoneError(Exception):
+    """The command was not carried out; the text is for the model."""
+
+
+class Word(Protocol):
+    """The part of link.messages.CallCommand that is used."""
+
+    @property
+    def command_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
+class CommandDesk:
+    """The commands of one call. `transfers`: target URI by name."""
+
+    def __init__(
+        self, leg: Leg, transfers: Mapping[str, str], journal: Journal, request: Request, deadline_s: float
+    ) -> None:
+        self._leg = leg
+        self._transfers = transfers
+        self._journal = journal
+        self._request = request
+        self._deadline_s = deadline_s
+        self._queue: asyncio.Queue[Word] = asyncio.Queue(MAX_OPEN)
+        self._keys: asyncio.Queue[str] | None = None
+        self._progress: asyncio.Queue[TransferProgress] = asyncio.Queue()
+        self._open: dict[str, str] = {}
+        self._referred = ""
+
+    def take(self, word: Word) -> None:
+        """A command of control. One too many is answered when there is room again; control has its own deadline."""
+        if not self._queue.full():
+            self._queue.put_nowait(word)
+
+    def press(self, digit: str) -> bool:
+        """A key; True when it was waited for."""
+        if self._keys is None:
+            return False
+        self._keys.put_nowait(digit)
+        return True
+
+    def transfer_progress(self, event: TransferProgress) -> None:
+        """What the caller's side says about the transfer (NOTIFY with message/sipfrag)."""
+        self._progress.put_nowait(event)
+
+    async def run(self) -> None:
+        """As long as the call."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._carry_out(await self._queue.get()))
+
+    async def call_over(self) -> None:
+        """Answer what is still open. A caller who went after accepting the REFER is on their way to the target."""
+        for command_id, kind in tuple(self._open.items()):
+            done = command_id == self._referred
+            answer = {"ok": True} if done else {"ok": False, "error": f"the call ended before the {kind}"}
+            await self._tell(command_id, answer)
+
+    async def _carry_out(self, word: Word) -> None:
+        self._open[word.command_id] = word.kind
+        handler = _HANDLERS.get(word.kind, CommandDesk._unknown)
+        try:
+            answer = {"ok": True, **await handler(self, word)}
+        except NotDoneError as error:
+            answer = {"ok": False, "error": str(error)}
+        except (SipError, TimeoutError) as error:
+            answer = {"ok": False, "error": str(error) or "the SIP side did not do it in time"}
+        self._journal.note("command", kind=word.kind, **{k: v for k, v in answer.items() if k != "digits"})
+        await self._tell(word.command_id, answer)
+        if answer["ok"] and word.kind in {"hang_up", "transfer"}:
+            reason = (
+                "transferred"
+                if word.kind == "transfer"
+                else str(word.data.get("reason") or "the agent ended it")
+            )
+            await self._leg.hang_up(HangUpBy.AGENT, 200, reason)
+
+    async def _unknown(self, word: Word) -> Mapping[str, Any]:
+        raise NotDoneError(f"there is no command {word.kind[:20]}")
+
+    async def _hang_up(self, word: Word) -> Mapping[str, Any]:
+        del word
+        await self._finish_saying()
+        return {}
+
+    async def _transfer(self, word: Word) -> Mapping[str, Any]:
+        name = str(word.data.get("target", ""))
+        target = self._transfers.get(name)
+        if target is None:
+            known = ", ".join(sorted(self._transfers)) or "none"
+            raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
+        await self._finish_saying()
+        self._journal.note("transfer.started", target=name)
+        if not await self._leg.transfer(target):
+            raise NotDoneError("the call cannot be transferred now")
+        try:
+            async with asyncio.timeout(TRANSFER_S):
+                while True:
+                    event = await self._progress.get()
+                    if event.status < 300:
+                        self._referred = word.command_id
+                    if event.final:
+                        break
+        except TimeoutError:
+            self._referred = ""
+            raise NotDoneError("the target did not answer in time") from None
+        if event.status >= 300:
+            self._referred = ""
+            raise NotDoneError(f"the target could not be reached: {event.status} {event.reason}")
+        return {}
+
+    async def _collect(self, word: Word) -> Mapping[str, Any]:
+        wanted, terminator = int(word.data["digits"]), str(word.data.get("terminator", ""))
+        until_s = time.monotonic() + min(float(word.data["timeout_s"]), COLLECT_MOST_S)
+        if self._keys is not None:
+            raise NotDoneError("digits are being collected already")
+        keys = self._keys = asyncio.Queue(64)
+        typed = ""
+        try:
+            while len(typed) < wanted:
+                async with asyncio.timeout(max(until_s - time.monotonic(), 0)):
+                    key = await keys.get()
+                if terminator and key == terminator:
+                    break
+                typed += key
+        except TimeoutError:
+            if not typed:
+                raise NotDoneError("the caller typed nothing") from None
+        finally:
+            self._keys = None
+        return {"digits": typed}
+
+    async def _finish_saying(self) -> None:
+        """Wait until the agent has been silent for a moment, but not for ever."""
+        until_s = time.monotonic() + FINISH_SAYING_S
+        silent_since_s: float | None = None
+        while (now := time.monotonic()) < until_s:
+            silent_since_s = (silent_since_s or now) if self._leg.audio.silent else None
+            if silent_since_s is not None and now - silent_since_s >= SILENT_FOR_S:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _tell(self, command_id: str, answer: Mapping[str, Any]) -> None:
+        if self._open.pop(command_id, None) is None:
+            return
+        words = {"call_id": self._journal.call_id, "command_id": command_id, **answer}
+        try:
+            await self._request("tool.command_done", words, self._deadline_s)
+        except LinkError as error:
+            log.warning("command.not_told", reason=str(error))
+
+
+_HANDLERS: Mapping[str, Any] = {
+    "hang_up": CommandDesk._hang_up,  # noqa: SLF001  # the class's own table
+    "transfer": CommandDesk._transfer,  # noqa: SLF001
+    "collect": CommandDesk._collect,  # noqa: SLF001
+}

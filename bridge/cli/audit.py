@@ -1,0 +1,128 @@
+"""`sipbridge audit verify|export|erase`: prove what happened, hand it on, forget who it was.
+
+verify finds an entry that was edited, removed, moved or cut off, a payload that was changed, a signature that is not
+ours and a request whose state the chain does not know; and says which. Not worker-safe.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bridge.approval.chain import broken, contradicted, cut_off, payloads_changed
+from bridge.approval.signing import AUDIT_PUBLIC, Verifier
+from bridge.cli.identity import with_store
+from bridge.errors import StoreError
+from bridge.settings import Settings
+from bridge.store.gatestore import GateStore
+from bridge.store.store import Store
+from bridge.store.userstore import User
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Prove what happened.",
+)
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key", help="Public keys; state_dir/keys/audit.pub when left out.")
+]
+Payloads = Mapping[str, tuple[str, Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What there is to look at. `states` is None for an export: the requests' table is not in it."""
+
+    entries: list[dict[str, Any]]
+    payloads: Payloads
+    states: Mapping[str, str] | None
+
+
+@app.command()
+def verify(
+    key: KeyFile = None,
+    heads: Annotated[
+        Path | None,
+        typer.Option("--heads", help="Heads kept elsewhere; settings' audit.heads when left out."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="An export instead of the store.")] = None,
+    config: Config = None,
+) -> None:
+    """Look at every entry. Exit status 1, and a line for each thing that is wrong."""
+
+    async def work(store: Store, settings: Settings, _me: User) -> tuple[Evidence, Settings]:
+        gates = GateStore(store)
+        evidence = Evidence(await gates.audit(), await gates.payloads(), await gates.states())
+        return (evidence if file is None else _export_of(file)), settings
+
+    evidence, settings = with_store(config, "audit", work)
+    verifier = Verifier(key or settings.state_dir / "keys" / AUDIT_PUBLIC)
+    kept = list(_heads(heads or settings.audit.heads or settings.state_dir / "audit-heads.jsonl"))
+    found = [
+        *broken(evidence.entries, verifier.verify),
+        *cut_off(evidence.entries, kept, verifier.verify),
+        *payloads_changed(evidence.entries, evidence.payloads),
+        *(contradicted(evidence.entries, evidence.states) if evidence.states is not None else ()),
+    ]
+    for problem in found:
+        typer.echo(problem)
+    erased = sum(1 for _, payload in evidence.payloads.values() if payload is None)
+    typer.echo(
+        f"{len(evidence.entries)} entries, {len(evidence.payloads)} payloads ({erased} erased), {len(kept)} heads: "
+        + (f"{len(found)} things are wrong" if found else "all of it holds")
+    )
+    raise typer.Exit(bool(found))
+
+
+@app.command()
+def export(
+    call: Annotated[str, typer.Option("--call", help="Only this call; such a part cannot be verified.")] = "",
+    config: Config = None,
+) -> None:
+    """Entries with their payloads, one JSON object a line, on standard output."""
+
+    async def work(store: Store, _settings: Settings, _me: User) -> Evidence:
+        gates = GateStore(store)
+        return Evidence(await gates.audit(call), await gates.payloads(), None)
+
+    evidence = with_store(config, "audit", work)
+    for entry in evidence.entries:
+        salt, payload = evidence.payloads.get(entry.get("payload_hash") or "", ("", None))
+        typer.echo(json.dumps({**entry, "salt": salt, "payload": payload}))
+
+
+@app.command()
+def erase(call: Annotated[str, typer.Argument(help="Id of the call.")], config: Config = None) -> None:
+    """Forget arguments, numbers and words of a call's requests. The chain stays whole."""
+
+    async def work(store: Store, _settings: Settings, _me: User) -> int:
+        return await GateStore(store).erase(call, time.time())
+
+    typer.echo(f"{with_store(config, 'administer', work)} payloads erased")
+
+
+def _export_of(path: Path) -> Evidence:
+    entries, payloads = [], {}
+    for line in _lines(path):
+        salt, payload = line.pop("salt"), line.pop("payload")
+        entries.append(line)
+        if line.get("payload_hash") and (salt or payload is not None):
+            payloads[line["payload_hash"]] = (salt, payload)
+    return Evidence(entries, payloads, None)
+
+
+def _heads(path: Path) -> Iterable[Mapping[str, Any]]:
+    return _lines(path) if path.exists() else ()
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error

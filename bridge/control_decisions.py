@@ -1,0 +1,94 @@
+"""What people decided, made into the gate's words: who it was, whether it is really theirs, what they changed.
+
+    tool_decisions row ─► seal right? ─► user? ─► edited arguments fit schema and rule? ─► Gate.decide / reconciled
+
+A decision reaches control through the database; its seal (approval/signing.py) says that it came from a command or a
+console that had checked who decides. The role and group are looked up here again, at the moment it counts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.approval.canonical import binding
+from bridge.approval.gate import Action, Gate
+from bridge.approval.request import Decision, Refused
+from bridge.approval.signing import sealed
+from bridge.control_facts import facts_of
+from bridge.control_toolbox import ToolSource
+from bridge.errors import ToolArgumentsError
+from bridge.store.gatestore import GateStore
+from bridge.store.userstore import User, UserStore
+
+MAX_WORDS = 300
+RECONCILED = {"succeeded": True, "failed": False}
+
+
+class Decisions:
+    """Judges decisions. `key` seals them."""
+
+    def __init__(self, store: GateStore, users: UserStore, source: ToolSource, key: bytes) -> None:
+        self._store = store
+        self._users = users
+        self._source = source
+        self._key = key
+
+    async def judge(
+        self, gate: Gate | None, request_id: str, words: Mapping[str, Any], now: float
+    ) -> list[Action] | Refused:
+        """The gate's actions, or why the decision does not count. Raises StoreError: look at it again."""
+        if not sealed(self._key, request_id, words):
+            return Refused("forged", "the decision does not carry the bridge's seal")
+        if gate is None:
+            return Refused("already_decided", "the request is not open any more")
+        user = await self._users.user(str(words.get("by")))
+        if user is None:
+            return Refused("unknown_user", f"there is no user {words.get('by')}: sipbridge users add")
+        verdict, reason = str(words.get("verdict")), str(words.get("reason", ""))[:MAX_WORDS]
+        if verdict in RECONCILED:
+            return gate.reconciled(user.actor(), reason, ok=RECONCILED[verdict])
+        if verdict not in {"approve", "deny"}:
+            return Refused("no_verdict", f"there is no verdict {verdict[:20]}")
+        decision = await self._decision(gate, user, words, now)
+        return decision if isinstance(decision, Refused) else gate.decide(decision, now)
+
+    async def _decision(
+        self, gate: Gate, user: User, words: Mapping[str, Any], now: float
+    ) -> Decision | Refused:
+        arguments: Mapping[str, Any] | None = None
+        new_binding = ""
+        if words.get("arguments") is not None and words["verdict"] == "approve":
+            fitted = await self._edited(gate, words["arguments"], now)
+            if isinstance(fitted, Refused):
+                return fitted
+            arguments, new_binding = fitted
+        return Decision(
+            request_id=gate.request.request_id,
+            binding=str(words.get("binding")),
+            by=user.actor(),
+            verdict="approve" if words["verdict"] == "approve" else "deny",
+            reason=str(words.get("reason", ""))[:MAX_WORDS],
+            arguments=arguments,
+            arguments_binding=new_binding,
+            via=str(words.get("via", ""))[:MAX_WORDS],
+        )
+
+    async def _edited(self, gate: Gate, wanted: Any, now: float) -> tuple[Mapping[str, Any], str] | Refused:
+        """Edited arguments must fit the schema, and fall under the same rule: an edit is no way round the policy."""
+        request = gate.request
+        spec, policy = self._source.tools.get(request.tool), self._source.policy
+        if spec is None or policy is None:
+            return Refused("no_such_tool", f"there is no function {request.tool} any more")
+        try:
+            fitted = spec.check(wanted if isinstance(wanted, Mapping) else {})
+            made = binding(
+                request.tool, request.definition_hash, fitted, request.call_id, request.policy_version
+            )
+        except ToolArgumentsError as error:
+            return Refused("bad_arguments", str(error))
+        ruling = policy.rule(await facts_of(self._store, request.with_arguments(fitted), now))
+        if ruling.effect == "deny" or ruling.rule != gate.ruling.rule:
+            rule = ruling.rule or "the default"
+            return Refused(
+                "other_rule", f"with these arguments {rule} decides ({ruling.effect}): not by an edit"
+            )
+        return fitted, made

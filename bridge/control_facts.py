@@ -1,0 +1,76 @@
+"""What the policy looks at when a function is called: the request, the clock, and what was asked before."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.approval.canonical import binding
+from bridge.approval.gate import Gate
+from bridge.approval.policy import Facts, Policy
+from bridge.approval.request import CallerFacts, Ruling, ToolRequest
+from bridge.approval.tally import CALLER_S, Past, counts
+from bridge.store.gatestore import GateStore
+from bridge.toolbox.spec import ToolSpec
+
+NO_RULING = Ruling("ask", "", "")
+
+
+async def facts_of(store: GateStore, request: ToolRequest, now: float) -> Facts:
+    """The facts of a request at unix second `now`. Raises StoreError."""
+    local = time.localtime(now)
+    midnight = time.mktime((*local[:3], 0, 0, 0, 0, 0, -1))
+    rows = await store.history(request.tool, now - CALLER_S)
+    past = [_past(Gate.from_json(row.gate)) for row in rows if row.request_id != request.request_id]
+    caller = request.caller
+    return Facts(
+        tool=request.tool,
+        arguments=request.arguments,
+        risk=request.risk,
+        caller={"number": caller.number, "verified": caller.verified, "verstat": caller.verstat},
+        agent=request.agent,
+        hour=local.tm_hour,
+        weekday=local.tm_wday + 1,
+        call={"id": request.call_id, "called": request.called},
+        counts=counts(past, _past(Gate(request, NO_RULING)), midnight),
+    )
+
+
+def request_of(
+    spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any], now: float
+) -> ToolRequest:
+    """A worker's `tool.call` as a request, its arguments checked already."""
+    call_id = str(data["call_id"])
+    return ToolRequest(
+        request_id=uuid.uuid4().hex[:16],
+        call_id=call_id,
+        function_call_id=str(data["function_call_id"]),
+        tool=spec.name,
+        definition_hash=spec.definition_hash,
+        arguments=arguments,
+        risk=spec.options.risk,
+        idempotent=spec.options.idempotent,
+        binding=binding(spec.name, spec.definition_hash, arguments, call_id, policy.version),
+        policy_version=policy.version,
+        requested_at=now,
+        agent=str(data.get("agent", "")),
+        caller=CallerFacts(number=str(data.get("caller", "")), verstat=str(data.get("verstat", ""))),
+        called=str(data.get("called", "")),
+    )
+
+
+def shown(spec: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as a log may have them."""
+    return {name: "…" if name in spec.options.redact else value for name, value in arguments.items()}
+
+
+def _past(gate: Gate) -> Past:
+    request = gate.request
+    return Past(
+        request.tool,
+        request.call_id,
+        request.caller.number,
+        gate.state.value,
+        gate.arguments,
+        request.requested_at,
+    )

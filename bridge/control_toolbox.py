@@ -1,0 +1,128 @@
+"""The tools that there are, and the policy over them: functions of the tools folder and MCP servers, as one.
+
+    tools/*.py ──► functions ┐
+    settings.mcp ► servers ──┴► tools (live view)      tools/policy.yaml ──► policy
+
+Loaded at start and again at a reload: a file that is broken then keeps the tools it gave before, and a broken policy
+leaves the one in force. Without any policy nothing is offered. Runs in control.
+"""
+
+import asyncio
+import fnmatch
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bridge.approval.policy import Policy
+from bridge.approval.policy import load as load_policy
+from bridge.approval.policy_lint import misfits
+from bridge.errors import PolicyError
+from bridge.settings import Settings
+from bridge.settings_tools import McpServer
+from bridge.toolbox.load import load as load_functions
+from bridge.toolbox.mcplock import LOCK
+from bridge.toolbox.mcptools import SEPARATOR
+from bridge.toolbox.spec import ToolSpec
+
+log = structlog.get_logger(__name__)
+
+POLICY = "policy.yaml"
+
+
+class ToolSource:
+    """`tools`: what may be offered and run now, by name; it changes in place. `policy`: None until one was good."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.policy: Policy | None = None
+        self._folder = settings.tools
+        self._functions: dict[str, ToolSpec] = {}
+        self._provider_run = {name: one for name, one in settings.mcp.items() if one.run_by == "provider"}
+        self.tools: Mapping[str, ToolSpec] = self._functions
+        self.mcp = None
+        if settings.mcp:
+            # Only who uses MCP pays for its SDK: 60 MB and a second of start.
+            from bridge.toolbox.mcpclient import McpServers  # noqa: PLC0415
+
+            self.mcp = McpServers(settings.mcp, self._folder / LOCK, environ, settings.state_dir / "log")
+            self.tools = ChainMap(self._functions, self.mcp.specs)
+
+    @classmethod
+    def of(cls, tools: Mapping[str, ToolSpec], policy: Policy, settings: Settings) -> "ToolSource":
+        """A source of tools that are there already."""
+        source = cls(settings, {})
+        source.tools, source.policy = tools, policy
+        return source
+
+    def load(self) -> None:
+        """Read functions and policy; says in the log what is wrong with them. Blocks."""
+        loaded = load_functions(self._folder)
+        broken = {problem.file for problem in loaded.problems}
+        for problem in loaded.problems:
+            log.error("tools.refused", problem=str(problem))
+        kept = {
+            name: spec for name, spec in self._functions.items() if spec.where.rpartition(":")[0] in broken
+        }
+        self._functions.clear()
+        self._functions.update({**kept, **loaded.tools})
+        try:
+            self.policy = load_policy(self._folder / POLICY)
+        except PolicyError as error:
+            if self._functions or self.mcp is not None:
+                for problem in error.problems:
+                    log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
+            return
+        known = {name: spec.schema for name, spec in self._functions.items()}
+        for warning in (*self.policy.warnings, *(misfits(self.policy, known) if self.mcp is None else ())):
+            log.warning("policy.odd", problem=str(warning))
+        log.info("tools.in_force", tools=sorted(self._functions), policy=self.policy.version)
+
+    async def run(self) -> None:
+        """Keep the MCP servers connected, until cancelled."""
+        if self.mcp is not None:
+            await self.mcp.run()
+        await asyncio.Event().wait()
+
+    def offer(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """The `tools` of a Realtime session for an agent that may use these names; `SERVER__*` stands for all of it."""
+        if self.policy is None:
+            return []
+        wanted = list(names)
+        entries = [self._provider_entry(name, one, wanted) for name, one in self._provider_run.items()]
+        offered = [entry for entry in entries if entry]
+        missing = []
+        for name in wanted:
+            found = [
+                spec
+                for known, spec in self.tools.items()
+                if fnmatch.fnmatchcase(known, name) and spec.origin != "provider"
+            ]
+            offered += [spec.definition() for spec in found if spec.definition() not in offered]
+            if not found and name.partition(SEPARATOR)[0] not in self._provider_run:
+                missing.append(name)
+        if missing:
+            log.warning("tools.missing", names=missing)
+        return offered
+
+    def _provider_entry(self, label: str, server: McpServer, wanted: Iterable[str]) -> dict[str, Any] | None:
+        """A server whose tools the Realtime provider calls: never without asking us (require_approval)."""
+        prefix = label + SEPARATOR
+        patterns = [name.removeprefix(prefix) for name in wanted if name.startswith(prefix)]
+        accepted = [name.removeprefix(prefix) for name, spec in self.tools.items() if name.startswith(prefix)]
+        allowed = [tool for tool in accepted if any(fnmatch.fnmatchcase(tool, one) for one in patterns)]
+        if not allowed:
+            return None
+        return {
+            "type": "mcp",
+            "server_label": label,
+            "server_url": server.url,
+            "allowed_tools": sorted(allowed),
+            "require_approval": "always",
+        }
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where tools keep their own files."""
+    return settings.state_dir / "tools"

@@ -1,0 +1,80 @@
+import contextlib
+
+import pytest
+
+from bridge.errors import StoreError
+from bridge.store.store import Store
+from bridge.store.userstore import User, UserStore
+
+ANNA = User("anna", frozenset({"approver"}), frozenset({"boss"}), frozenset({"+491"}))
+
+
+@contextlib.asynccontextmanager
+async def opened(folder):
+    async with Store(f"sqlite:///{folder}/store.db") as store:
+        users = UserStore(store)
+        await users.put(ANNA)
+        yield users
+
+
+async def test_a_user_is_kept_changed_and_removed(tmp_path):
+    async with opened(tmp_path) as users:
+        kept = await users.user("anna")
+        assert (kept.roles, kept.groups, kept.numbers) == (ANNA.roles, ANNA.groups, ANNA.numbers)
+        await users.put(User("anna", frozenset({"viewer"}), frozenset()))
+        assert [user.roles for user in await users.users()] == [{"viewer"}]
+        assert await users.remove("anna")
+        assert not await users.remove("anna")
+        assert await users.user("anna") is None
+
+
+async def test_a_role_that_does_not_exist_is_refused(tmp_path):
+    async with opened(tmp_path) as users:
+        with pytest.raises(StoreError, match="no role king"):
+            await users.put(User("eve", frozenset({"king"}), frozenset()))
+
+
+async def test_a_disabled_user_is_nobody(tmp_path):
+    async with opened(tmp_path) as users:
+        token = await users.give_token("anna", "", None)
+        await users.set_password("anna", "a long password")
+        await users.put(User("anna", ANNA.roles, ANNA.groups, disabled=True))
+        assert await users.user("anna") is None
+        assert await users.by_token(token, 1.0) is None
+        assert await users.by_password("anna", "a long password") is None
+
+
+async def test_only_the_right_password_opens(tmp_path):
+    async with opened(tmp_path) as users:
+        assert await users.by_password("anna", "") is None
+        with pytest.raises(StoreError, match="12"):
+            await users.set_password("anna", "short")
+        with pytest.raises(StoreError, match="no user"):
+            await users.set_password("eve", "a long password")
+        await users.set_password("anna", "a long password")
+        assert (await users.by_password("anna", "a long password")).name == "anna"
+        assert await users.by_password("anna", "a long Password") is None
+        assert await users.by_password("eve", "a long password") is None
+
+
+async def test_a_token_proves_its_user_until_it_expires_or_is_revoked(tmp_path):
+    async with opened(tmp_path) as users:
+        token = await users.give_token("anna", "script", 100.0)
+        assert (await users.by_token(token, 99.0)).name == "anna"
+        assert await users.by_token(token, 100.0) is None
+        for wrong in (
+            token[:-1],
+            token + "x",
+            "sbt__",
+            "",
+            "sbt_" + "0" * 8 + "_x",
+            token.replace("sbt", "abc"),
+        ):
+            assert await users.by_token(wrong, 1.0) is None
+        (one,) = await users.tokens()
+        assert (one.user, one.label, one.used_at) == ("anna", "script", 99.0)
+        assert await users.revoke(one.token_id)
+        assert not await users.revoke(one.token_id)
+        assert await users.by_token(token, 1.0) is None
+        with pytest.raises(StoreError, match="no user"):
+            await users.give_token("eve", "", None)
