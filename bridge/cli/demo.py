@@ -2,6 +2,7 @@
 
     bridge (sipbridge serve, own state folder, free port) ◄── SIP, RTP ── phone (sipbridge call)
         └── store, recording ──► sipbridge calls show ──► claims, one line each
+    then three callers who want money back: demorefunds.py
 
 Both are processes of their own; this one only starts them, waits and judges. Exit status 0 only when every claim holds.
 The state folder stays, so that the call can be looked at afterwards. Bounded in time by the deadlines below.
@@ -15,7 +16,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ import typer
 
 import bridge
 from bridge import settings
-from bridge.cli.democlaims import Evidence, claims, listen
+from bridge.cli import demorefunds
+from bridge.cli.democlaims import Claim, Evidence, claims, listen
 from bridge.errors import BridgeError
 from bridge.records.cdr import CallRecord
 from bridge.sim.phonefile import load
@@ -43,13 +45,12 @@ _ADDRESS = re.compile(r"^sipbridge: SIP on ([0-9.]+):(\d+)/udp", re.MULTILINE)
 def demo() -> None:
     """A whole call against the embedded default, start to end."""
     folder = Path(tempfile.mkdtemp(prefix="sipbridge-demo-"))
+    ok = False
     try:
         ok = asyncio.run(_demo(folder))
-    except (BridgeError, TimeoutError) as problem:
-        say(
-            f"\nThe demo failed: {str(problem) or 'a deadline passed'}\nWhat the bridge said is in {folder}/serve.log"
-        )
-        raise typer.Exit(1) from None
+    except* (BridgeError, TimeoutError) as group:
+        why = "; ".join(str(problem) or "a deadline passed" for problem in group.exceptions)
+        say(f"\nThe demo failed: {why}\nWhat the bridge said is in {folder}/serve.log")
     raise typer.Exit(0 if ok else 1)
 
 
@@ -67,6 +68,7 @@ def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 async def _demo(folder: Path) -> bool:
     environ = environment(folder, os.environ)
+    environ["SIPBRIDGE_TOOLS"] = str(demorefunds.own_tools(_home() / "tools", folder))
     say("Starting the bridge with the local engine …")
     async with embedded_bridge(folder, environ) as address:
         uri = f"sip:{NUMBER}@{address}"
@@ -74,9 +76,17 @@ async def _demo(folder: Path) -> bool:
             f"The bridge listens on {address}. A phone in another process dials {uri} and talks for half a minute …"
         )
         report = await _call(uri, folder, environ)
-        record, events = await _record(environ)
-    status = await _show(record.call_id, environ)
-    return status == 0 and _judge(folder, report, record, events)
+        record, events = (await _records(environ, 1))[0]
+        status = await _show(record.call_id, environ)
+        first = status == 0 and _judge(report, record, events)
+        decided = await demorefunds.run(uri, environ, say)
+        calls = await _records(environ, 1 + len(demorefunds.VERDICTS))
+        said = {one.from_uri or "": found for one, found in calls if one.from_uri in demorefunds.VERDICTS}
+        seen = await demorefunds.outcome(decided, said, environ, folder)
+    say("")
+    second = _told(demorefunds.claims(seen))
+    say(f"\nLook again: SIPBRIDGE_STATE_DIR={folder} {_command()} calls list   (or: approvals list --all)")
+    return first and second
 
 
 @asynccontextmanager
@@ -145,14 +155,14 @@ async def _call(uri: str, folder: Path, environ: Mapping[str, str]) -> Mapping[s
     return report
 
 
-async def _record(environ: Mapping[str, str]) -> tuple[CallRecord, list[StoredEvent]]:
-    """The call's record, as soon as it is complete."""
+async def _records(environ: Mapping[str, str], count: int) -> list[tuple[CallRecord, list[StoredEvent]]]:
+    """The records of so many calls with their events, newest first, as soon as all are complete."""
     url = settings.load(None, environ).store
     async with asyncio.timeout(RECORD_S), Store(str(url), migrate=False) as store:
         while True:
-            newest = await store.recent(1)
-            if newest and newest[0].state == "ended":
-                return newest[0], await store.events(newest[0].call_id)
+            newest = await store.recent(count)
+            if len(newest) == count and all(one.state == "ended" for one in newest):
+                return [(one, await store.events(one.call_id)) for one in newest]
             await asyncio.sleep(POLL_S)
 
 
@@ -164,18 +174,23 @@ async def _show(call_id: str, environ: Mapping[str, str]) -> int:
     return await process.wait()
 
 
-def _judge(folder: Path, report: Mapping[str, Any], record: CallRecord, events: list[StoredEvent]) -> bool:
+def _judge(report: Mapping[str, Any], record: CallRecord, events: list[StoredEvent]) -> bool:
     steps = load(SCRIPT).steps
     spoken = [step.say for step in steps if step.say]
     keys = "".join(step.dtmf for step in steps if step.dtmf)
     audio = listen(Path(record.recording_path or ""))
-    found = list(claims(Evidence(spoken, keys, record, events, audio, report)))
     say("")
+    holds = _told(claims(Evidence(spoken, keys, record, events, audio, report)))
+    say(f"\nRecordings: {record.recording_path} (bridge), {report['recording']} (phone)")
+    return holds
+
+
+def _told(found: Iterable[Claim]) -> bool:
+    holds = True
     for claim in found:
         say(f"{'✓' if claim.holds else '✗'} {claim.text}: {claim.seen}")
-    say(f"\nRecordings: {record.recording_path} (bridge), {report['recording']} (phone)")
-    say(f"Look again: SIPBRIDGE_STATE_DIR={folder} {_command()} calls show last")
-    return all(claim.holds for claim in found)
+        holds = holds and claim.holds
+    return holds
 
 
 def _home() -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from bridge.approval.canonical import canonical
 from bridge.errors import ToolArgumentsError, ToolError, ToolLostError
 from bridge.toolbox.spec import ToolContext, ToolSpec
 
@@ -46,7 +47,9 @@ def validate(spec: ToolSpec, text: str) -> dict[str, Any]:
         raise ToolArgumentsError(f"the arguments are not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise ToolArgumentsError("the arguments must be a JSON object")
-    return spec.check(given)
+    checked = spec.check(given)
+    canonical(checked)  # what has no exact form could not be bound to an approval
+    return checked
 
 
 class ToolRunner:
