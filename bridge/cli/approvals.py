@@ -39,6 +39,8 @@ Reason = Annotated[str, typer.Option("--reason", help="The caller may hear it.")
 ANSWER_S = 5.0
 LOOK_S = 0.05
 WATCH_S = 0.5
+WIDE = 140  # columns where the output is no terminal
+SHOWN_ID = 8  # enough to name a request by
 
 
 @app.command("list")
@@ -55,7 +57,7 @@ def list_(
     elif not rows:
         typer.echo("nothing waits")
     else:
-        Console().print(_table(rows))
+        _console().print(_table(rows))
 
 
 @app.command()
@@ -74,7 +76,7 @@ def watch(
 
     async def work(store: Store, _settings: Settings, _me: User) -> None:
         gates, until_s = GateStore(store), time.monotonic() + (seconds or 1e9)
-        with Live(console=Console(), auto_refresh=False, transient=False) as live:
+        with Live(console=_console(), auto_refresh=False, transient=False) as live:
             while time.monotonic() < until_s:
                 rows = await gates.requests(OPEN_STATES)
                 live.update(_table(rows) if rows else Text("nothing waits"), refresh=True)
@@ -179,10 +181,16 @@ def _plain(row: StoredRequest) -> dict[str, object]:
     }
 
 
+def _console() -> Console:
+    """The terminal; wide enough for a line each when there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
+
 def _table(rows: Sequence[StoredRequest]) -> Table:
     table = Table(box=None)
     for column in ("request", "state", "tool", "arguments", "caller", "rule", "approved", "left"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in {"request", "state", "caller", "left"})
     now = time.time()
     for row in rows:
         plain = _plain(row)
@@ -190,7 +198,8 @@ def _table(rows: Sequence[StoredRequest]) -> Table:
         left = f"{max(due - now, 0):.0f} s" if due is not None else ""
         wanted = ask["approvers"] if ask else 1
         approved = f"{len(row.gate['approved_by'])} of {wanted}"
-        shown = (plain["request_id"], plain["state"], plain["tool"], json.dumps(plain["arguments"]))
+        arguments = " ".join(f"{name}={value}" for name, value in row.gate["arguments"].items())
+        shown = (row.request_id[:SHOWN_ID], plain["state"], plain["tool"], arguments)
         cells = (*shown, plain["caller"], plain["rule"], approved, left)
         table.add_row(*(Text(_visible(str(cell))) for cell in cells))
     return table

@@ -32,7 +32,7 @@ WAIT_S = 30.0
 LOOK_S = 0.2
 READ_BACK = "You want a refund of 40 dollars. Is that right?"
 HEARD = {
-    "approve": "Done. I have refunded 40 dollars",
+    "approve": "Done. I have refunded forty dollars",
     "deny": "was not approved",
     "": "could not be approved in time",
 }
