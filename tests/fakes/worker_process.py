@@ -21,7 +21,7 @@ from bridge.config import (
 )
 from bridge.dialplan.plan import Agent, AgentStep, Plan, Route
 from bridge.errors import LinkError
-from bridge.link.messages import Event, decode
+from bridge.link.messages import CallCommand, Event, decode
 from bridge.link.server import LinkServer
 from bridge.records.cdr import fold
 from tests.fakes.realtime_server import FakeRealtime, tone
@@ -45,10 +45,10 @@ def free_udp_port():
 
 
 class Control:
-    """What control does for a worker, in memory: keeps events, answers nothing."""
+    """What control does for a worker, in memory: keeps events and what commands came to, answers nothing else."""
 
     def __init__(self):
-        self.events = []
+        self.events, self.done = [], []
         self.changed = asyncio.Condition()
 
     async def store(self, worker, events):
@@ -58,6 +58,11 @@ class Control:
             self.changed.notify_all()
 
     async def answer(self, kind, data):
+        if kind == "tool.command_done":
+            self.done.append(data)
+            async with self.changed:
+                self.changed.notify_all()
+            return {}
         raise LinkError(f"no such request {kind!r}")
 
     def gone(self, hello):
@@ -105,6 +110,17 @@ class WorkerProcess:
         await self.event("call.ended", count, guard_s)
         order = [event.call_id for event in self.control.events if event.type == "call.ended"]
         return [fold([e for e in self.control.events if e.call_id == call_id]) for call_id in order]
+
+    def command(self, kind, command_id="1", **data):
+        """Have the only call there is do something, as a tool would."""
+        call_id = self.control.events[-1].call_id
+        self.link.broadcast(CallCommand(call_id, command_id, kind, data))
+
+    async def done(self, count=1):
+        """What the last of `count` commands came to."""
+        async with asyncio.timeout(GUARD_S), self.control.changed:
+            await self.control.changed.wait_for(lambda: len(self.control.done) >= count)
+        return self.control.done[-1]
 
     def spooled(self):
         """Events on disk, whole lines only."""
@@ -175,7 +191,10 @@ async def running_worker(
             async with _process(worker, folder, ready=not plan_text):
                 yield worker
             return
-        async with LinkServer(folder / "s", keeper), _process(worker, folder, ready=not plan_text):
+        async with (
+            LinkServer(folder / "s", keeper) as worker.link,
+            _process(worker, folder, ready=not plan_text),
+        ):
             yield worker
 
 
