@@ -9,6 +9,7 @@ on where it was; one that was being executed is `unknown` unless its tool is ide
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -38,9 +39,10 @@ from bridge.toolbox.spec import ToolContext, ToolSpec
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S = 0.1  # for decisions and clocks while something waits: a caller is on the line
+LOOK_EVERY_S = 0.05  # for decisions and clocks while something waits: a caller is on the line
 IDLE_LOOK_S = 1.0
 STORE_AGAIN_S = (0.2, 5.0)  # an outcome that the store did not take is tried again, less and less often
+SETTLED = FINAL | {State.UNKNOWN}
 FORGET_S = 24 * 3600.0  # longer than any call
 MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the model is told to give up
 BAD_ARGUMENTS = (
@@ -84,7 +86,7 @@ class ToolOffice:
         self._repairs: Counter[tuple[str, str]] = Counter()
         self._runner = ToolRunner()
         self._opening = asyncio.Lock()
-        self._ready = asyncio.Event()
+        self._ready, self._opened = asyncio.Event(), asyncio.Event()
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
 
@@ -96,13 +98,19 @@ class ToolOffice:
                 self._ready.set()
                 await self._warn()
                 while True:
-                    await asyncio.sleep(LOOK_EVERY_S if self._gates else IDLE_LOOK_S)
+                    await self._pause()
                     try:
                         await self._look(time.time())
                     except StoreError as error:
                         log.warning("tools.store", reason=str(error))
         finally:
             self._runner.close()
+
+    async def _pause(self) -> None:
+        waits = any(gate.state not in SETTLED for gate in self._gates.values())
+        self._opened.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._opened.wait(), LOOK_EVERY_S if waits else IDLE_LOOK_S)
 
     # ---- what workers ask ------------------------------------------------------------------------------------
 
@@ -162,6 +170,7 @@ class ToolOffice:
         self._gates[request.request_id] = gate
         self._by_call[request.call_id, request.function_call_id] = request.request_id
         await self._do(gate, actions, tell=False)
+        self._opened.set()
         return gate
 
     async def _confirm(self, data: Mapping[str, Any]) -> dict[str, Any]:

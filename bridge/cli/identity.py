@@ -20,6 +20,7 @@ from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
 TOKEN = "SIPBRIDGE_TOKEN"  # noqa: S105  # the variable's name
+FIRST_STEPS = {"administer", "accept_tools"}  # may be done before the bridge has ever run
 T = TypeVar("T")
 
 
@@ -29,8 +30,12 @@ def with_store(
     """Run `work` as somebody who may do it. `name`: decide as another user (root only). Raises StoreError."""
     settings = load(config, os.environ)
 
+    first = may in FIRST_STEPS
+    if first:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+
     async def run() -> T:
-        async with Store(str(settings.store), migrate=may == "administer") as store:
+        async with Store(str(settings.store), migrate=first) as store:
             user = await whoever(UserStore(store), settings, os.environ, name)
             if not MAY[may] & user.roles:
                 roles = ", ".join(sorted(user.roles)) or "no role"

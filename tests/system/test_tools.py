@@ -59,6 +59,13 @@ async def sipbridge(environ, *words):
     return process.returncode, output.decode()
 
 
+async def me_approver(environ):
+    """Makes this account one that may decide."""
+    account = pwd.getpwuid(os.geteuid()).pw_name
+    words = ("users", "add", account, "--role", "approver", "--group", "supervisors")
+    assert (await sipbridge(environ, *words))[0] == 0
+
+
 async def phone(environ, folder, address, caller):
     script = folder / f"{caller}.yaml"
     script.write_text(SCRIPT.replace("{answer}", ANSWERS[caller]))
@@ -90,9 +97,7 @@ async def test_refunds_are_read_back_approved_denied_and_timed_out_and_each_call
         asyncio.timeout(120),
         asyncio.TaskGroup() as tasks,
     ):
-        account = pwd.getpwuid(os.geteuid()).pw_name
-        words = ("users", "add", account, "--role", "approver", "--group", "supervisors")
-        assert (await sipbridge(environ, *words))[0] == 0
+        await me_approver(environ)
         decided = tasks.create_task(approver(environ, {"approved": "approve", "denied": "deny"}))
         for caller in ANSWERS:
             tasks.create_task(phone(environ, tmp_path, address, caller))
