@@ -32,6 +32,7 @@ class SipConfig:
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     user_agent: str = "sipbridge"
     max_calls: int = 4
+    verstat_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from bridge.approval.canonical import binding
@@ -27,7 +28,7 @@ async def facts_of(store: GateStore, request: ToolRequest, now: float) -> Facts:
         tool=request.tool,
         arguments=request.arguments,
         risk=request.risk,
-        caller={"number": caller.number, "verified": caller.verified, "verstat": caller.verstat},
+        caller=asdict(caller),
         agent=request.agent,
         hour=local.tm_hour,
         weekday=local.tm_wday + 1,
@@ -40,7 +41,7 @@ def request_of(
     spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any], now: float
 ) -> ToolRequest:
     """A worker's `tool.call` as a request, its arguments checked already."""
-    call_id = str(data["call_id"])
+    call_id, verified_by = str(data["call_id"]), str(data.get("verified_by", ""))
     return ToolRequest(
         request_id=uuid.uuid4().hex[:16],
         call_id=call_id,
@@ -54,7 +55,12 @@ def request_of(
         policy_version=policy.version,
         requested_at=now,
         agent=str(data.get("agent", "")),
-        caller=CallerFacts(number=str(data.get("caller", "")), verstat=str(data.get("verstat", ""))),
+        caller=CallerFacts(
+            number=str(data.get("caller", "")),
+            verified=bool(verified_by),
+            verified_by=verified_by,
+            verstat=str(data.get("verstat", "")),
+        ),
         called=str(data.get("called", "")),
     )
 

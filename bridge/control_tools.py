@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from bridge.approval.gate import FINAL, Action, Audit, Execute, Gate, Notify, State, Store, Tell
-from bridge.approval.outcome import function_output
+from bridge.approval.outcome import BAD_ARGUMENTS, GIVE_UP, NO_FUNCTION, NOT_PINNED, function_output, refusal
 from bridge.approval.policy import Policy
 from bridge.approval.policy_lint import too_few
 from bridge.approval.request import Refused
@@ -45,12 +45,6 @@ STORE_AGAIN_S = (0.2, 5.0)  # an outcome that the store did not take is tried ag
 SETTLED = FINAL | {State.UNKNOWN}
 FORGET_S = 24 * 3600.0  # longer than any call
 MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the model is told to give up
-BAD_ARGUMENTS = (
-    "The arguments do not fit: {problem}. Nothing was done. Correct them and call the function again."
-)
-GIVE_UP = "The arguments still do not fit. Nothing was done. Tell the caller that it is not possible now."
-NO_FUNCTION = "There is no such function. Nothing was done."
-NOT_PINNED = "The definition of this function was not accepted. Nothing was done."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,7 @@ class ToolOffice:
         self._by_call: dict[tuple[str, str], str] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._repairs: Counter[tuple[str, str]] = Counter()
+        self._verified: dict[str, str] = {}
         self._runner = ToolRunner()
         self._opening = asyncio.Lock()
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
@@ -110,7 +105,8 @@ class ToolOffice:
         waits = any(gate.state not in SETTLED for gate in self._gates.values())
         self._opened.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._opened.wait(), LOOK_EVERY_S if waits else IDLE_LOOK_S)
+            async with asyncio.timeout(LOOK_EVERY_S if waits else IDLE_LOOK_S):
+                await self._opened.wait()
 
     # ---- what workers ask ------------------------------------------------------------------------------------
 
@@ -134,17 +130,17 @@ class ToolOffice:
         spec, policy = self._source.tools.get(str(data["tool"])), self._source.policy
         by_provider = data.get("definition") is not None
         if spec is None or policy is None or by_provider != (spec.origin == "provider"):
-            return _refusal(NO_FUNCTION)
+            return refusal(NO_FUNCTION)
         if by_provider and not pinned(spec, data["definition"]):
             log.warning("mcp.definition_not_accepted", call_id=call_id, tool=spec.name)
-            return _refusal(NOT_PINNED)
+            return refusal(NOT_PINNED)
         try:
             arguments = validate(spec, str(data.get("arguments", "")))
         except ToolArgumentsError as error:
             self._repairs[call_id, spec.name] += 1
             given_up = self._repairs[call_id, spec.name] > MAX_REPAIRS
             log.info("tool.bad_arguments", call_id=call_id, tool=spec.name, pii_reason=str(error)[:200])
-            return _refusal(GIVE_UP if given_up else BAD_ARGUMENTS.format(problem=error))
+            return refusal(GIVE_UP if given_up else BAD_ARGUMENTS.format(problem=error))
         self._repairs.pop((call_id, spec.name), None)
         async with self._opening:  # two half amounts asked for at once must see each other
             known = self._by_call.get((call_id, function_call_id))
@@ -157,7 +153,8 @@ class ToolOffice:
         self, spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any]
     ) -> Gate:
         now = time.time()
-        request = request_of(spec, policy, arguments, data, now)
+        proof = {"verified_by": self._verified.get(str(data["call_id"]), "")}  # a worker cannot say so
+        request = request_of(spec, policy, arguments, {**data, **proof}, now)
         ruling = policy.rule(await facts_of(self._store, request, now))
         gate, actions = Gate.open(request, ruling, now)
         facts = {
@@ -210,6 +207,7 @@ class ToolOffice:
                     if gate.state not in OPEN_STATES:
                         self._forget(gate)
             self._ended.discard(call_id)
+            self._verified.pop(call_id, None)
 
     async def _take_over(self) -> None:
         """What an earlier control left open. A store that is locked is waited for."""
@@ -336,10 +334,13 @@ class ToolOffice:
             request.caller.verified,
             ToolCall(self._commands, request.call_id),
         )
-        result = await self._runner.run(self._source.tools[request.tool], arguments, context)
+        spec = self._source.tools[request.tool]
+        result, options = await self._runner.run(spec, arguments, context), spec.options
         log.info(
             "tool.ran", request_id=request.request_id, tool=request.tool, ok=result.ok, unknown=result.unknown
         )
+        if options.verifies and result.ok and result.output.get("verified") is True:
+            self._verified[request.call_id] = request.tool
         if result.unknown:
             await self._settle(gate, lambda it: it.crashed(time.time(), "its outcome was not told"))
         else:
@@ -394,7 +395,3 @@ _ANSWERS: Mapping[str, Any] = {
     "tool.state": ToolOffice._state,  # noqa: SLF001
     "tool.command_done": ToolOffice._command_done,  # noqa: SLF001
 }
-
-
-def _refusal(words: str) -> dict[str, Any]:
-    return {"state": "denied", "output": json.dumps({"status": "refused", "message": words})}

@@ -74,6 +74,7 @@ def worker_config(
             codecs=tuple(sip.codecs),
             user_agent=sip.user_agent,
             max_calls=settings.calls_per_worker,
+            verstat_from=tuple(sip.verstat_from),
         ),
         media=config.MediaConfig(**settings.media.model_dump()),
         recording=config.RecordingConfig(settings.recording.enabled, str(settings.recording.folder)),

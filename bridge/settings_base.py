@@ -33,6 +33,13 @@ def _inside_address(value: str) -> str:
     raise ValueError(f"{address} is {what}; {why} | {EDGE_HINT}")
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("an IP address or network is needed | for example 10.0.0.0/24") from None
+
+
 def _env_name(value: str) -> str:
     if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", value):
         return value
@@ -114,6 +121,7 @@ def _path(value: Any, info: ValidationInfo) -> Path:
 
 SipAddress = Annotated[str, AfterValidator(_inside_address)]
 HostAddress = Annotated[str, AfterValidator(_address)]
+Network = Annotated[str, AfterValidator(_network)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 RtpPorts = Annotated[str, AfterValidator(_rtp_ports)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]

@@ -20,6 +20,7 @@ from bridge.settings_base import (
     FilePath,
     HostAddress,
     Name,
+    Network,
     Port,
     RtpPorts,
     Seconds,
@@ -58,6 +59,12 @@ class Sip(Section):
         min_length=1,
         max_length=2,
         description="Codecs offered and accepted, best first.",
+    )
+    verstat_from: list[Network] = Field(
+        default_factory=list,
+        max_length=256,
+        description="Addresses or networks of trunks that check the caller's number (STIR/SHAKEN): their verstat "
+        "counts as a fact in policies (caller.verstat). Anybody else's is ignored.",
     )
     user_agent: str = Field(
         default="sipbridge", pattern=r"^[\x20-\x7e]{1,64}$", description="Text of the User-Agent header."

@@ -17,7 +17,7 @@ async def test_what_is_allowed_runs_and_its_outcome_is_told(tmp_path):
     async with running(tmp_path) as office:
         answer = await office.call("look")
         assert answer["state"] in {"executing", "succeeded"}
-        assert json.loads((await office.until("succeeded"))["output"]) == {"status": "paid"}
+        assert json.loads((await office.until("succeeded"))["output"])["status"] == "paid"
         assert [(name, amount) for name, amount, _ in office.done] == [("look", 40)]
         assert broken(await office.gates.audit()) == []
 
@@ -326,3 +326,27 @@ async def test_a_store_that_is_locked_for_a_while_neither_loses_nor_doubles_an_e
         lock.close()
         await office.until("succeeded")
         assert len(office.done) == 1
+
+
+async def test_a_caller_whom_a_tool_verified_is_verified_for_the_rest_of_that_call_only(tmp_path):
+    async with running(tmp_path) as office:
+        first = await office.call("pay", verified_by="me", verified=True)
+        await office.call("check", '{"amount": 1}', "f2")
+        await office.until("succeeded")
+        second = await office.call("pay", function_call_id="f3")
+        other = await office.call("pay", function_call_id="f4", call_id="c2")
+        facts = {}
+        for answer in (first, second, other):
+            (row,) = await office.gates.find(answer["request_id"])
+            caller = row.gate["request"]["caller"]
+            facts[answer["request_id"]] = caller["verified"], caller["verified_by"]
+        assert list(facts.values()) == [(False, ""), (True, "check"), (False, "")]
+
+
+async def test_a_tool_that_is_not_meant_to_verify_does_not(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call("look")
+        await office.until("succeeded")
+        answer = await office.call("pay", function_call_id="f2")
+        (row,) = await office.gates.find(answer["request_id"])
+        assert not row.gate["request"]["caller"]["verified"]

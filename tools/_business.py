@@ -21,6 +21,9 @@ CREATE TABLE IF NOT EXISTS messages (
     key TEXT PRIMARY KEY, call_id TEXT NOT NULL, caller TEXT NOT NULL, name TEXT NOT NULL, callback TEXT NOT NULL,
     text TEXT NOT NULL, taken_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
+CREATE TABLE IF NOT EXISTS customers (number TEXT PRIMARY KEY, pin TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS pin_tries (call_id TEXT NOT NULL, customer TEXT NOT NULL);
+INSERT OR IGNORE INTO customers VALUES ('100001', '4711'), ('100002', '0815');
 INSERT OR IGNORE INTO orders VALUES ('1234', 'left the warehouse'), ('5678', 'waits for payment');
 """
 

@@ -21,6 +21,12 @@ _WORDS = {
     ),
 }
 MAX_REASON_CHARS = 300
+BAD_ARGUMENTS = (
+    "The arguments do not fit: {problem}. Nothing was done. Correct them and call the function again."
+)
+GIVE_UP = "The arguments still do not fit. Nothing was done. Tell the caller that it is not possible now."
+NO_FUNCTION = "There is no such function. Nothing was done."
+NOT_PINNED = "The definition of this function was not accepted. Nothing was done."
 
 
 def function_output(gate: Gate) -> str:
@@ -38,6 +44,11 @@ def function_output(gate: Gate) -> str:
     if gate.state is State.FAILED and gate.outcome:
         told["error"] = str(gate.outcome.get("error", ""))[:MAX_REASON_CHARS]
     return _text(told)
+
+
+def refusal(words: str) -> dict[str, str]:
+    """What a call gets that never became a request."""
+    return {"state": "denied", "output": _text({"status": "refused", "message": words})}
 
 
 def _edited(gate: Gate) -> dict[str, Any]:

@@ -42,7 +42,8 @@ from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionE
 from bridge.media.playout import ItemFinished
 from bridge.media.recorder import Recording
 from bridge.realtime.session import Session
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed, TransferProgress
+from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Invite, MediaStarted, Resumed, TransferProgress
+from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
@@ -78,10 +79,9 @@ class Call:
         self._recording: Recording | None = None
         self._prompts: dict[str, asyncio.Event] = {}
         self._history = History()
-        self.tools = ToolDesk(
-            deps.request, self._journal, tool_facts(self._facts), deps.config.deadlines.link_request_s
-        )
         link_s = deps.config.deadlines.link_request_s
+        who = tool_facts(self._facts, leg.invite, deps.config.sip.verstat_from)
+        self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(leg, plan.transfers, self._journal, deps.request, link_s)
         self._spoke = False
         self._detail = ""
@@ -406,9 +406,9 @@ async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None
         raise RemoteSessionError(FailureKind.RETRY, code, words) from None
 
 
-def tool_facts(facts: CallFacts) -> dict[str, str]:
-    """Who is calling, as the gate wants to know it. The network's word: it verifies nobody."""
-    return {"caller": facts.from_number, "called": facts.to_number}
+def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:
+    """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
+    return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
 
 
 def call_facts(leg: Leg) -> CallFacts:

@@ -9,8 +9,10 @@ Sources: RFC 3261 section 7.3 (header form), 20 (headers), RFC 3325 (P-Asserted-
 RFC 4566 and 3264 (SDP).
 """
 
+import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from bridge.sip.events import Invite, Party, SdpFacts
@@ -50,6 +52,24 @@ def clean(value: str, max_chars: int = MAX_VALUE_CHARS) -> str:
     """`value` without control, format and surrogate characters, stripped, at most `max_chars` long."""
     kept = "".join(char for char in value if unicodedata.category(char)[0] != "C")
     return kept.strip()[:max_chars].rstrip()
+
+
+def verstat(invite: Invite, trusted: Iterable[str]) -> str:
+    """What a trusted trunk says of the caller's number (ATIS-1000074 section 5.3.2.3), such as TN-Validation-Passed.
+
+    "" for everybody else: the parameter is only text, and whoever sends the INVITE can write it.
+    """
+    try:
+        address = ipaddress.ip_address(invite.source.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return ""
+    if not any(address in ipaddress.ip_network(network) for network in trusted):
+        return ""
+    for name in ("P-Asserted-Identity", "From"):
+        found = re.search(r";verstat=([A-Za-z-]{1,40})", invite.headers.get(name, ""))
+        if found:
+            return found[1]
+    return ""
 
 
 def canonical_name(name: str) -> str:

@@ -60,7 +60,10 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the decorator was told. `redact`: arguments that no log and no notification shows."""
+    """What the decorator was told. `redact`: arguments that no log and no notification shows.
+
+    `verifies`: a result {"verified": true} makes the caller a verified one for the rest of the call.
+    """
 
     description: str
     risk: Risk
@@ -69,6 +72,7 @@ class Options:
     max_result_bytes: int
     while_running: str
     redact: tuple[str, ...] = ()
+    verifies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +112,21 @@ def tool(  # noqa: PLR0913  # a decorator's keywords
     max_result_bytes: int = 8000,
     while_running: str = "One moment, please.",
     redact: tuple[str, ...] = (),
+    verifies: bool = False,
 ) -> Callable[[F], F]:
     """Make a function a tool. `risk` is what the policy looks at; a tool that only reads is idempotent anyway.
 
     A function that raises ToolError says: not done, and why. After any other exception nobody knows (`unknown`).
     """
     options = Options(
-        description, risk, idempotent or risk == "read", timeout_s, max_result_bytes, while_running, redact
+        description=description,
+        risk=risk,
+        idempotent=idempotent or risk == "read",
+        timeout_s=timeout_s,
+        max_result_bytes=max_result_bytes,
+        while_running=while_running,
+        redact=redact,
+        verifies=verifies,
     )
 
     def mark(function: F) -> F:

@@ -52,6 +52,10 @@ def lost(amount: int) -> dict:
     raise RuntimeError(f"the line to the bank broke after {amount}")
 
 
+def check(amount: int) -> dict:
+    return {"verified": amount == 1}
+
+
 async def hang(amount: int, context: ToolContext) -> dict:
     await context.call.transfer("sales")
     return {"amount": amount}
@@ -71,7 +75,10 @@ class Office:
         specs += [self._spec("look", "read"), self._spec("quick", "money"), self._spec("kept", "money")]
         specs += [self._spec("two", "money"), self._spec("both", "money")]
         specs += [self._spec("big", "money"), spec_of(tool("x", risk="money")(lost))]
-        specs += [spec_of(tool("x", risk="read")(hang))]
+        specs += [
+            spec_of(tool("x", risk="read")(hang)),
+            spec_of(tool("x", risk="read", verifies=True)(check)),
+        ]
         self.tools = {spec.name: spec for spec in specs}
         settings = load_settings(None, {"SIPBRIDGE_STATE_DIR": str(folder)})
         self.source = ToolSource.of(self.tools, load_policy(folder / "policy.yaml"), settings)
@@ -83,7 +90,7 @@ class Office:
         def run(amount: int, context: ToolContext) -> dict:
             self.release.wait(GUARD_S)
             self.done.append((name, amount, context.idempotency_key))
-            return {"status": "paid"}
+            return {"status": "paid", "verified": True}
 
         run.__name__ = name
         return spec_of(tool(description, risk=risk)(run))

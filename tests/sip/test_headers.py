@@ -15,6 +15,7 @@ from bridge.sip.headers import (
     parse_sdp,
     reason_text,
     tag_of,
+    verstat,
 )
 
 SDP = (
@@ -308,3 +309,31 @@ def test_the_called_number_is_the_request_uris_when_it_names_one_else_tos(reques
     assert (
         parse_invite(INVITE.replace("sip:100@bridge.example SIP", f"{request_uri} SIP")).called.user == called
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "found"),
+    [
+        (
+            "10.0.0.5:5060",
+            "P-Asserted-Identity: <sip:+491@t;verstat=TN-Validation-Passed>",
+            "TN-Validation-Passed",
+        ),
+        ("10.0.0.5:5060", "X: y", "TN-Validation-Failed"),
+        (
+            "[fd00::5]:5060",
+            "P-Asserted-Identity: <tel:+491;verstat=TN-Validation-Passed>",
+            "TN-Validation-Passed",
+        ),
+        ("10.0.1.5:5060", "P-Asserted-Identity: <sip:+491@t;verstat=TN-Validation-Passed>", ""),
+        ("", "P-Asserted-Identity: <sip:+491@t;verstat=TN-Validation-Passed>", ""),
+        ("nonsense", "P-Asserted-Identity: <sip:+491@t;verstat=TN-Validation-Passed>", ""),
+    ],
+)
+def test_verstat_counts_only_from_a_trusted_trunk(source, line, found):
+    message = (
+        "INVITE sip:100@b SIP/2.0\r\nFrom: <sip:+491@a;verstat=TN-Validation-Failed>;tag=1\r\nTo: <sip:100@b>\r\n"
+        f"Call-ID: c\r\n{line}\r\n\r\n"
+    )
+    assert verstat(parse_invite(message, source), ("10.0.0.0/24", "fd00::/8")) == found
+    assert verstat(parse_invite(message, source), ()) == ""

@@ -121,3 +121,12 @@ async def test_without_a_webhook_nothing_is_sent_and_that_is_said(run, monkeypat
 )
 async def test_where_there_is_no_call_its_tools_say_so(run, name, arguments):
     assert (await run(name, **arguments)).output == {"error": "there is no call"}
+
+
+async def test_a_caller_is_verified_by_the_right_pin_and_not_by_trying(run):
+    assert (await run("verify_caller", customer="100001", pin="0000")).output == {"verified": False}
+    assert (await run("verify_caller", customer="999999", pin="0000")).output == {"verified": False}
+    assert (await run("verify_caller", customer="100001", pin="4711")).output == {"verified": True}
+    for _ in range(3):
+        await run("verify_caller", customer="100002", pin="0000")
+    assert "too many" in (await run("verify_caller", customer="100002", pin="0815")).output["error"]

@@ -55,6 +55,14 @@ def test_the_delivered_tools_load():
     assert set(toolbox.tools) == {
         *("opening_hours", "order_status", "refund"),
         *("free_appointments", "book_appointment", "find_appointment", "cancel_appointment"),
-        *("take_message", "send_text", "send_email", "hang_up", "transfer", "collect_digits"),
+        *(
+            "take_message",
+            "send_text",
+            "send_email",
+            "hang_up",
+            "transfer",
+            "collect_digits",
+            "verify_caller",
+        ),
     }
     assert toolbox.problems == ()
