@@ -47,14 +47,26 @@ def reference() -> str:
         if model is not None:
             prefix = f"{name}.NAME." if get_origin(info.annotation) is dict else f"{name}."
             parts += [f"\n## {prefix.removesuffix('.')}\n", f"{info.description}\n", *_table(model, prefix)]
+            parts += _nested(model, prefix)
     return "\n".join(parts) + "\n"
+
+
+def _nested(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Sections within a section."""
+    for name, info in model.model_fields.items():
+        inner = _model(info.annotation)
+        if inner is not None:
+            below = f"{prefix}{name}.NAME." if get_origin(info.annotation) is dict else f"{prefix}{name}."
+            yield f"\n### {below.removesuffix('.')}\n"
+            yield f"{info.description}\n"
+            yield from _table(inner, below)
 
 
 def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for name, info in model.model_fields.items():
-        if not prefix and _model(info.annotation) is not None:
+        if _model(info.annotation) is not None:
             continue
         cells = (f"`{prefix}{name}`", _allowed(info), _default(info), str(info.description))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -64,6 +76,8 @@ def _model(hint: Any) -> type[BaseModel] | None:
     """The section a field holds, or the section of a mapping's values."""
     if get_origin(hint) is dict:
         return _model(get_args(hint)[1])
+    if get_origin(hint) in {Union, UnionType}:
+        return next((found for part in get_args(hint) if (found := _model(part)) is not None), None)
     return hint if isinstance(hint, type) and issubclass(hint, BaseModel) else None
 
 
