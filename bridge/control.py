@@ -107,7 +107,7 @@ class Control:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
         self._source = ToolSource(settings, environ)
-        self._notifier = Notifier(settings.notify, environ)
+        self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._plan: Plan | None = None
@@ -196,7 +196,7 @@ class Control:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await asyncio.to_thread(self._source.load)
+            await self._source.reload()
             in_force = self._plan.version if self._plan else ""
             plan = await asyncio.to_thread(self._files.load, in_force)
             self._facts.plans_refused += plan is None

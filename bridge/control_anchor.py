@@ -36,7 +36,7 @@ class Anchor:
         self._file = settings.heads or state_dir / HEADS
         self._url = settings.webhook
         self._secret = secret
-        self._kept = 0
+        self._kept = self._written = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -55,12 +55,14 @@ class Anchor:
         at = round(time.time(), 3)
         head = {"seq": seq, "hash": digest, "at": at, "key_id": self._signer.key_id}
         head["signature"] = self._signer.sign(head_text(seq, digest, at))
-        await asyncio.to_thread(_append, self._file, json.dumps(head) + "\n")
-        self._kept = seq
+        if seq != self._written:
+            await asyncio.to_thread(_append, self._file, json.dumps(head) + "\n")
+            self._written = seq
         if self._url is not None:
             await webhook.post(
                 self._url, self._secret, f"audit-head-{seq}", {"type": "audit.head", "data": head}
             )
+        self._kept = seq
 
 
 def _append(path: Path, line: str) -> None:

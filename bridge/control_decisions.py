@@ -51,6 +51,27 @@ class Decisions:
         decision = await self._decision(gate, user, words, now)
         return decision if isinstance(decision, Refused) else gate.decide(decision, now)
 
+    async def misfit(self, gate: Gate, now: float) -> str:
+        """Why an approved request is not to be run after all; "" when it is. Raises StoreError: ask again."""
+        request = gate.request
+        spec, policy = self._source.tools.get(request.tool), self._source.policy
+        if spec is None or policy is None or spec.definition_hash != request.definition_hash:
+            return "the function has changed since"
+        asked = (
+            request.tool,
+            request.definition_hash,
+            gate.arguments,
+            request.call_id,
+            request.policy_version,
+        )
+        if binding(*asked) != gate.binding:
+            return "the request has changed since"
+        if policy.version != request.policy_version:
+            ruling = policy.rule(await facts_of(self._store, request.with_arguments(gate.arguments), now))
+            if (ruling.rule, ruling.effect) != (gate.ruling.rule, gate.ruling.effect):
+                return "the policy has changed since"
+        return ""
+
     async def _decision(
         self, gate: Gate, user: User, words: Mapping[str, Any], now: float
     ) -> Decision | Refused:
@@ -78,6 +99,8 @@ class Decisions:
         spec, policy = self._source.tools.get(request.tool), self._source.policy
         if spec is None or policy is None:
             return Refused("no_such_tool", f"there is no function {request.tool} any more")
+        if spec.origin == "provider":  # it runs the arguments it asked with, whatever we write down
+            return Refused("not_editable", "the provider runs this one: approve it as it is, or deny it")
         try:
             fitted = spec.check(wanted if isinstance(wanted, Mapping) else {})
             made = binding(

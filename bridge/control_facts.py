@@ -7,22 +7,27 @@ from dataclasses import asdict
 from typing import Any
 
 from bridge.approval.canonical import binding
-from bridge.approval.gate import Gate
 from bridge.approval.policy import Facts, Policy
-from bridge.approval.request import CallerFacts, Ruling, ToolRequest
-from bridge.approval.tally import CALLER_S, Past, counts
+from bridge.approval.request import CallerFacts, ToolRequest
+from bridge.approval.tally import Past, counts
 from bridge.store.gatestore import GateStore
 from bridge.toolbox.spec import ToolSpec
-
-NO_RULING = Ruling("ask", "", "")
 
 
 async def facts_of(store: GateStore, request: ToolRequest, now: float) -> Facts:
     """The facts of a request at unix second `now`. Raises StoreError."""
     local = time.localtime(now)
     midnight = time.mktime((*local[:3], 0, 0, 0, 0, 0, -1))
-    rows = await store.history(request.tool, now - CALLER_S)
-    past = [_past(Gate.from_json(row.gate)) for row in rows if row.request_id != request.request_id]
+    mine = Past(
+        request.tool,
+        request.call_id,
+        request.caller.number,
+        "requested",
+        request.arguments,
+        request.requested_at,
+    )
+    before, cut = await store.past(mine, midnight, request.request_id)
+    whole = {scope: found for scope, found in counts(before, mine, midnight).items() if scope not in cut}
     caller = request.caller
     return Facts(
         tool=request.tool,
@@ -33,7 +38,7 @@ async def facts_of(store: GateStore, request: ToolRequest, now: float) -> Facts:
         hour=local.tm_hour,
         weekday=local.tm_wday + 1,
         call={"id": request.call_id, "called": request.called},
-        counts=counts(past, _past(Gate(request, NO_RULING)), midnight),
+        counts=whole,
     )
 
 
@@ -68,15 +73,3 @@ def request_of(
 def shown(spec: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as a log may have them."""
     return {name: "…" if name in spec.options.redact else value for name, value in arguments.items()}
-
-
-def _past(gate: Gate) -> Past:
-    request = gate.request
-    return Past(
-        request.tool,
-        request.call_id,
-        request.caller.number,
-        gate.state.value,
-        gate.arguments,
-        request.requested_at,
-    )

@@ -9,7 +9,8 @@ link and nothing about the caller. One task, on control's loop.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 MAX_QUEUED = 1000
 TRIES = 3
+THREADS = 2
 RETRY_S = 2.0
 SEND_S = 20.0
 TITLES = {
@@ -36,12 +38,21 @@ Send = Callable[[str, str, str], Any]
 
 
 class Notifier:
-    """Tells people. `send` is apprise."""
+    """Tells people. `send` is apprise; `hidden` names the arguments of a tool that no message shows."""
 
-    def __init__(self, settings: Notify, environ: Mapping[str, str], send: Send | None = None) -> None:
+    def __init__(
+        self,
+        settings: Notify,
+        environ: Mapping[str, str],
+        send: Send | None = None,
+        hidden: Callable[[str], Iterable[str]] = lambda _tool: (),
+    ) -> None:
         self._settings = settings
         self._environ = environ
-        self._send = send or _apprise
+        self._hidden = hidden
+        # Of its own: a channel that hangs must not hold up what else uses threads, such as names looked up for a call.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="notify")
+        self._send = send or self._apprise
         self._queue: asyncio.Queue[tuple[str, str, Gate, int]] = asyncio.Queue(MAX_QUEUED)
         self._tasks: asyncio.TaskGroup
 
@@ -57,6 +68,12 @@ class Notifier:
 
     async def run(self) -> None:
         """Until cancelled."""
+        try:
+            await self._run()
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             while True:
                 kind, group, gate, count = await self._queue.get()
@@ -116,16 +133,18 @@ class Notifier:
         if self._settings.link:
             facts["link"] = self._settings.link.replace("{request_id}", request.request_id)
         if self._settings.arguments:
-            facts |= {"arguments": dict(gate.arguments), "caller": request.caller.number}
+            hidden = {*self._hidden(request.tool)}
+            shown = {name: "…" if name in hidden else value for name, value in gate.arguments.items()}
+            facts |= {"arguments": shown, "caller": request.caller.number}
         return facts
+
+    async def _apprise(self, url: str, title: str, body: str) -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _apprise_now, url, title, body)
 
 
 def _body(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in facts.items() if name != "kind")
-
-
-async def _apprise(url: str, title: str, body: str) -> bool:
-    return await asyncio.to_thread(_apprise_now, url, title, body)
 
 
 def _apprise_now(url: str, title: str, body: str) -> bool:

@@ -22,6 +22,7 @@ from bridge.approval.policy_lint import misfits
 from bridge.errors import PolicyError
 from bridge.settings import Settings
 from bridge.settings_tools import McpServer
+from bridge.toolbox.load import Toolbox
 from bridge.toolbox.load import load as load_functions
 from bridge.toolbox.mcplock import LOCK
 from bridge.toolbox.mcptools import SEPARATOR
@@ -57,27 +58,45 @@ class ToolSource:
         return source
 
     def load(self) -> None:
-        """Read functions and policy; says in the log what is wrong with them. Blocks."""
+        """Read functions and policy and put them in force. Blocks; for a running control see `reload`."""
+        self._take(*self._read())
+
+    async def reload(self) -> None:
+        """The same under running calls: read on a thread, put in force in one step."""
+        self._take(*await asyncio.to_thread(self._read))
+
+    def _read(self) -> tuple[Toolbox, Policy | None]:
         loaded = load_functions(self._folder)
-        broken = {problem.file for problem in loaded.problems}
         for problem in loaded.problems:
             log.error("tools.refused", problem=str(problem))
+        try:
+            policy = load_policy(self._folder / POLICY)
+        except PolicyError as error:
+            if loaded.tools or self.mcp is not None:
+                for problem in error.problems:
+                    log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
+            return loaded, None
+        return loaded, policy
+
+    def _take(self, loaded: Toolbox, policy: Policy | None) -> None:
+        broken = {problem.file for problem in loaded.problems}
         kept = {
             name: spec for name, spec in self._functions.items() if spec.where.rpartition(":")[0] in broken
         }
         self._functions.clear()
         self._functions.update({**kept, **loaded.tools})
-        try:
-            self.policy = load_policy(self._folder / POLICY)
-        except PolicyError as error:
-            if self._functions or self.mcp is not None:
-                for problem in error.problems:
-                    log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
+        if policy is None:
             return
+        self.policy = policy
         known = {name: spec.schema for name, spec in self._functions.items()}
-        for warning in (*self.policy.warnings, *(misfits(self.policy, known) if self.mcp is None else ())):
+        for warning in (*policy.warnings, *(misfits(policy, known) if self.mcp is None else ())):
             log.warning("policy.odd", problem=str(warning))
-        log.info("tools.in_force", tools=sorted(self._functions), policy=self.policy.version)
+        log.info("tools.in_force", tools=sorted(self._functions), policy=policy.version)
+
+    def hidden(self, tool: str) -> tuple[str, ...]:
+        """Arguments of a tool that no log and no message shows."""
+        spec = self.tools.get(tool)
+        return spec.options.redact if spec is not None else ()
 
     async def run(self) -> None:
         """Keep the MCP servers connected, until cancelled."""

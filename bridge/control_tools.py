@@ -10,28 +10,37 @@ on where it was; one that was being executed is `unknown` unless its tool is ide
 
 import asyncio
 import contextlib
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from bridge.approval.gate import FINAL, Action, Audit, Execute, Gate, Notify, State, Store, Tell
-from bridge.approval.outcome import BAD_ARGUMENTS, GIVE_UP, NO_FUNCTION, NOT_PINNED, function_output, refusal
+from bridge.approval.gate import FINAL, Action, Execute, Gate, Notify, State, Store, Tell
+from bridge.approval.outcome import (
+    BAD_ARGUMENTS,
+    CALL_OVER,
+    GIVE_UP,
+    NO_FUNCTION,
+    NOT_PINNED,
+    OTHER_CALL,
+    function_output,
+    refusal,
+)
 from bridge.approval.policy import Policy
 from bridge.approval.policy_lint import too_few
 from bridge.approval.request import Refused
 from bridge.control_commands import Commands, ToolCall
 from bridge.control_decisions import Decisions
 from bridge.control_facts import facts_of, request_of, shown
+from bridge.control_gates import Gates
 from bridge.control_toolbox import ToolSource
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
 from bridge.link.messages import Message, ToolUpdate
-from bridge.store.gatestore import OPEN_STATES, GateStore, NewAudit
+from bridge.store.gatestore import OPEN_STATES, GateStore
 from bridge.store.userstore import UserStore
 from bridge.toolbox.mcptools import pinned
 from bridge.toolbox.run import ToolRunner, validate
@@ -44,6 +53,7 @@ IDLE_LOOK_S = 1.0
 STORE_AGAIN_S = (0.2, 5.0)  # an outcome that the store did not take is tried again, less and less often
 SETTLED = FINAL | {State.UNKNOWN}
 FORGET_S = 24 * 3600.0  # longer than any call
+MAX_OVER = 10_000  # ended calls that are remembered, for what they still ask
 MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the model is told to give up
 
 
@@ -72,16 +82,13 @@ class ToolOffice:
         self._source = deps.source
         self._decisions = Decisions(deps.store, deps.users, deps.source, deps.decision_key)
         self._commands = Commands(deps.tell)
-        self._gates: dict[str, Gate] = {}
-        self._versions: dict[str, int] = {}
-        self._kept: dict[str, Mapping[str, Any]] = {}
-        self._by_call: dict[tuple[str, str], str] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._gates = Gates(deps.store, deps.decision_key)
         self._repairs: Counter[tuple[str, str]] = Counter()
         self._verified: dict[str, str] = {}
         self._runner = ToolRunner()
         self._opening = asyncio.Lock()
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
+        self._over: dict[str, None] = {}
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
 
@@ -102,7 +109,8 @@ class ToolOffice:
             self._runner.close()
 
     async def _pause(self) -> None:
-        waits = any(gate.state not in SETTLED for gate in self._gates.values())
+        """Until there may be something to look at."""
+        waits = any(gate.state not in SETTLED for gate in self._gates)
         self._opened.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY_S if waits else IDLE_LOOK_S):
@@ -111,22 +119,23 @@ class ToolOffice:
     # ---- what workers ask ------------------------------------------------------------------------------------
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """A worker's `tool.*` request. Raises LinkError for one that is none, StoreError: nothing was done."""
+        """A worker's `tool.*` request. Raises LinkError for one that is none, StoreError: nothing was done.
+
+        It is done to its end even when the worker that asked goes away: half a step is no state to be in.
+        """
         handler = _ANSWERS.get(kind)
         if handler is None:
             raise LinkError(f"control knows no request {kind[:40]!r}")
         await self._ready.wait()  # what an earlier control left open comes first; the worker has a deadline
-        answer: dict[str, Any] = await handler(self, data)
-        return answer
+        answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._tasks.create_task(_fulfil(answered, handler(self, data)))
+        return await answered
 
     async def _offer(self, data: Mapping[str, Any]) -> dict[str, Any]:
         return {"tools": self._source.offer(str(name) for name in data.get("names", ()))}
 
     async def _call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         call_id, function_call_id = str(data["call_id"]), str(data["function_call_id"])
-        known = self._by_call.get((call_id, function_call_id))
-        if known is not None:
-            return self._news(self._gates[known])
         spec, policy = self._source.tools.get(str(data["tool"])), self._source.policy
         by_provider = data.get("definition") is not None
         if spec is None or policy is None or by_provider != (spec.origin == "provider"):
@@ -143,19 +152,21 @@ class ToolOffice:
             return refusal(GIVE_UP if given_up else BAD_ARGUMENTS.format(problem=error))
         self._repairs.pop((call_id, spec.name), None)
         async with self._opening:  # two half amounts asked for at once must see each other
-            known = self._by_call.get((call_id, function_call_id))
-            if known is not None:  # the same call came twice, and the first was not known yet
-                return self._news(self._gates[known])
-            gate = await self._open(spec, policy, arguments, data)
-        return self._news(gate)
+            known = await self._gates.known(call_id, function_call_id)
+            if known is None:
+                return await self._open(spec, policy, arguments, data)
+        same = known.request.tool == spec.name and dict(known.request.arguments) == arguments
+        return self._news(known) if same else refusal(OTHER_CALL)
 
     async def _open(
         self, spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any]
-    ) -> Gate:
+    ) -> dict[str, Any]:
         now = time.time()
         proof = {"verified_by": self._verified.get(str(data["call_id"]), "")}  # a worker cannot say so
         request = request_of(spec, policy, arguments, {**data, **proof}, now)
         ruling = policy.rule(await facts_of(self._store, request, now))
+        if request.call_id in self._over:
+            return refusal(CALL_OVER)
         gate, actions = Gate.open(request, ruling, now)
         facts = {
             "tool": spec.name,
@@ -164,25 +175,28 @@ class ToolOffice:
             "rule": ruling.rule,
         }
         log.info("tool.requested", call_id=request.call_id, **facts, pii_arguments=shown(spec, arguments))
-        self._gates[request.request_id] = gate
-        self._by_call[request.call_id, request.function_call_id] = request.request_id
-        await self._do(gate, actions, tell=False)
+        self._gates.add(gate)
+        async with self._gates.lock(gate):
+            await self._do(gate, actions, tell=False)
         self._opened.set()
-        return gate
+        return self._news(gate)
 
     async def _confirm(self, data: Mapping[str, Any]) -> dict[str, Any]:
         gate = self._gates.get(str(data["request_id"]))
         if gate is None or gate.request.call_id != data.get("call_id"):
             return {"taken": False}
         how = str(data.get("how", ""))[:200]
-        async with self._lock(gate):
+        async with self._gates.lock(gate):
             yes = data.get("yes") is True
             actions = gate.confirmed(time.time(), how) if yes else gate.refused_by_caller(how)
             return {"taken": await self._take(gate, actions)}
 
     async def _state(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        mine = [gate for gate in self._gates.values() if gate.request.call_id == data.get("call_id")]
-        return {"calls": {gate.request.function_call_id: self._news(gate) for gate in mine}}
+        """Of a call; from the store too, where what an earlier control brought to its end still waits to be told."""
+        call_id = str(data.get("call_id"))
+        gates = {gate.request.request_id: gate for gate in await self._gates.stored(call_id)}
+        gates |= {gate.request.request_id: gate for gate in self._gates.of_call(call_id)}
+        return {"calls": {gate.request.function_call_id: self._news(gate) for gate in gates.values()}}
 
     async def _command_done(self, data: Mapping[str, Any]) -> dict[str, Any]:
         self._commands.done(data)
@@ -193,6 +207,9 @@ class ToolOffice:
     async def calls_ended(self, call_ids: Iterable[str]) -> None:
         """These calls are over, whatever the reason. What the store does not take now is tried again."""
         self._ended.update(call_ids)
+        self._over |= dict.fromkeys(self._ended)
+        while len(self._over) > MAX_OVER:
+            del self._over[next(iter(self._over))]
         self._commands.calls_ended(self._ended)
         try:
             await self._cancel_ended()
@@ -201,11 +218,11 @@ class ToolOffice:
 
     async def _cancel_ended(self) -> None:
         for call_id in tuple(self._ended):
-            for gate in [gate for gate in self._gates.values() if gate.request.call_id == call_id]:
-                async with self._lock(gate):
+            for gate in self._gates.of_call(call_id):
+                async with self._gates.lock(gate):
                     await self._do(gate, gate.hung_up())
                     if gate.state not in OPEN_STATES:
-                        self._forget(gate)
+                        self._gates.forget(gate)
             self._ended.discard(call_id)
             self._verified.pop(call_id, None)
 
@@ -219,17 +236,14 @@ class ToolOffice:
             except StoreError as error:
                 log.warning("tools.store", reason=str(error))
                 await asyncio.sleep(IDLE_LOOK_S)
-        for row in rows:
-            key = row.request_id
-            self._gates[key], self._versions[key] = Gate.from_json(row.gate), row.version
-            self._kept[key] = row.gate
-            self._by_call[row.call_id, row.function_call_id] = key
+        for gate, proved in [found for row in rows if (found := self._gates.adopt(row)) is not None]:
+            if not proved:
+                self._settle_soon(gate, lambda it: it.distrusted("what the store gave back was changed"))
+            elif gate.state is State.EXECUTING:
+                self._settle_soon(gate, lambda it: it.crashed(time.time(), "control died while it ran"))
+            elif gate.state is State.PENDING:
+                self._deps.notify("asked", gate.reminded_group, gate)
         await self.calls_ended(ended)
-        for gate in list(self._gates.values()):
-            if gate.state is State.EXECUTING:
-                self._tasks.create_task(
-                    self._settle(gate, lambda it: it.crashed(time.time(), "control died while it ran"))
-                )
 
     async def _warn(self) -> None:
         """What the policy asks of people who are not there shows at the start, not at the first call."""
@@ -247,19 +261,19 @@ class ToolOffice:
         for number, request_id, words in await self._store.open_decisions():
             await self._store.answer(number, await self._decide(request_id, words, now))
         await self._cancel_ended()
-        for gate in list(self._gates.values()):
+        for gate in self._gates:
             if gate.due_at is not None and now >= gate.due_at:
-                async with self._lock(gate):
+                async with self._gates.lock(gate):
                     await self._do(gate, gate.tick(now))
             elif gate.state is State.APPROVED:  # its start was not stored, or control died before it
-                async with self._lock(gate):
+                async with self._gates.lock(gate):
                     await self._start(gate)
             elif gate.state in FINAL and now - gate.request.requested_at > FORGET_S:
-                self._forget(gate)
+                self._gates.forget(gate)
 
     async def _decide(self, request_id: str, words: Mapping[str, Any], now: float) -> str:
         gate = self._gates.get(request_id)
-        async with self._lock(gate) if gate is not None else asyncio.Lock():
+        async with self._gates.lock(gate) if gate is not None else asyncio.Lock():
             taken = await self._decisions.judge(gate, request_id, words, now)
             by = str(words.get("by"))[:64]
             if isinstance(taken, Refused) or gate is None:
@@ -274,84 +288,71 @@ class ToolOffice:
 
     # ---- the gate's actions ----------------------------------------------------------------------------------
 
-    async def _take(self, gate: Gate, actions: list[Action] | Refused) -> bool:
+    async def _take(self, gate: Gate, actions: list[Action] | Refused, spec: ToolSpec | None = None) -> bool:
         if isinstance(actions, Refused):
             log.warning("tool.refused", request_id=gate.request.request_id, code=actions.code)
             return False
-        await self._do(gate, actions)
+        await self._do(gate, actions, spec)
         return True
 
-    async def _do(self, gate: Gate, actions: Sequence[Action], *, tell: bool = True) -> None:
-        """In the order given; what belongs together is stored together, first. Raises StoreError: nothing was done."""
+    async def _do(
+        self, gate: Gate, actions: Sequence[Action], spec: ToolSpec | None = None, *, tell: bool = True
+    ) -> None:
+        """In the order given; what belongs together is stored together, first. Raises StoreError: nothing was done.
+
+        `spec`: what an Execute runs, as it was when its definition was looked at.
+        """
         if any(isinstance(action, Store) for action in actions):
-            await self._keep(gate, [action for action in actions if isinstance(action, Audit)])
+            await self._gates.keep(gate, actions)
         for action in actions:
             match action:
-                case Execute(key, arguments):
-                    self._tasks.create_task(self._execute(gate, key, arguments))
+                case Execute(key, arguments) if spec is not None:
+                    self._tasks.create_task(self._execute(gate, spec, key, arguments))
                 case Tell() if tell:
                     self._push(gate)
                 case Notify(kind, group):
                     self._deps.notify(kind, group, gate)
         if gate.state is State.APPROVED:
-            await self._start(gate)
-
-    async def _keep(self, gate: Gate, audit: Sequence[Audit]) -> None:
-        key, state = gate.request.request_id, {"state": gate.state.value}
-        entries = [NewAudit(a.type, a.actor, {**a.facts, **state}, a.personal) for a in audit]
-        now_kept = json.loads(json.dumps(gate.to_json()))
-        try:
-            self._versions[key] = await self._store.save(
-                now_kept, self._versions.get(key, 0), entries, time.time()
-            )
-        except StoreError:
-            before = self._kept.get(key)
-            if before is None:
-                self._forget(gate)
-            else:
-                vars(gate).update(vars(Gate.from_json(before)))
-            raise
-        self._kept[key] = now_kept
+            try:
+                await self._start(gate)
+            except StoreError as error:  # that it is approved is stored: `_look` starts it
+                log.warning("tool.start_waits", request_id=gate.request.request_id, reason=str(error))
 
     async def _start(self, gate: Gate) -> None:
-        """Claim the execution. A tool whose definition changed since it was approved is not run."""
+        """Claim the execution of what is still as it was asked for."""
         if gate.state is not State.APPROVED:
             return
         spec = self._source.tools.get(gate.request.tool)
-        if spec is None or spec.definition_hash != gate.request.definition_hash:
-            log.warning("tool.changed", tool=gate.request.tool, request_id=gate.request.request_id)
-            await self._do(gate, gate.withdraw("the function has changed since"))
+        misfit = await self._decisions.misfit(gate, time.time())
+        if misfit or spec is None or spec is not self._source.tools.get(gate.request.tool):
+            log.warning("tool.withdrawn", request_id=gate.request.request_id, reason=misfit)
+            await self._do(gate, gate.withdraw(misfit or "the function has changed since"))
             return
-        await self._take(gate, gate.claim(time.time()))
+        await self._take(gate, gate.claim(time.time()), spec)
 
-    async def _execute(self, gate: Gate, key: str, arguments: Mapping[str, Any]) -> None:
-        request = gate.request
-        context = ToolContext(
-            request.call_id,
-            request.caller.number,
-            key,
-            self._deps.folder,
-            request.caller.verified,
-            ToolCall(self._commands, request.call_id),
-        )
-        spec = self._source.tools[request.tool]
-        result, options = await self._runner.run(spec, arguments, context), spec.options
-        log.info(
-            "tool.ran", request_id=request.request_id, tool=request.tool, ok=result.ok, unknown=result.unknown
-        )
-        if options.verifies and result.ok and result.output.get("verified") is True:
+    async def _execute(self, gate: Gate, spec: ToolSpec, key: str, arguments: Mapping[str, Any]) -> None:
+        request, caller = gate.request, gate.request.caller
+        call = ToolCall(self._commands, request.call_id)
+        context = ToolContext(request.call_id, caller.number, key, self._deps.folder, caller.verified, call)
+        result = await self._runner.run(spec, arguments, context)
+        facts = {"request_id": request.request_id, "tool": request.tool}
+        log.info("tool.ran", **facts, ok=result.ok, unknown=result.unknown)
+        if spec.options.verifies and result.ok and result.output.get("verified") is True:
             self._verified[request.call_id] = request.tool
         if result.unknown:
             await self._settle(gate, lambda it: it.crashed(time.time(), "its outcome was not told"))
         else:
             await self._settle(gate, lambda it: it.finished(result.output, ok=result.ok))
 
+    def _settle_soon(self, gate: Gate, settle: Callable[[Gate], list[Action] | Refused]) -> None:
+        self._tasks.create_task(self._settle(gate, settle))
+
     async def _settle(self, gate: Gate, settle: Callable[[Gate], list[Action] | Refused]) -> None:
         """What came of an execution, until the store has taken it: it cannot be found out again."""
         pause_s, most_s = STORE_AGAIN_S
         while True:
             try:
-                async with self._lock(gate):
+                async with self._gates.lock(gate):
                     await self._take(gate, settle(gate))
             except StoreError as error:
                 log.error("tool.outcome_not_stored", request_id=gate.request.request_id, reason=str(error))  # noqa: TRY400
@@ -378,14 +379,16 @@ class ToolOffice:
             news["line"] = spec.options.while_running
         return news
 
-    def _lock(self, gate: Gate) -> asyncio.Lock:
-        return self._locks.setdefault(gate.request.request_id, asyncio.Lock())
 
-    def _forget(self, gate: Gate) -> None:
-        key = gate.request.request_id
-        self._by_call.pop((gate.request.call_id, gate.request.function_call_id), None)
-        for known in (self._gates, self._versions, self._locks, self._kept):
-            known.pop(key, None)
+async def _fulfil(answered: asyncio.Future[dict[str, Any]], work: Awaitable[dict[str, Any]]) -> None:
+    try:
+        answer = await work
+    except Exception as error:  # noqa: BLE001  # it is the one's who asked
+        if not answered.done():
+            answered.set_exception(error)
+    else:
+        if not answered.done():
+            answered.set_result(answer)
 
 
 _ANSWERS: Mapping[str, Any] = {

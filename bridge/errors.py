@@ -126,12 +126,13 @@ class RemoteSessionError(SessionError):
 class LinkError(BridgeError):
     """Worker and control cannot understand or reach each other, or control refuses a request.
 
-    `fatal`: the same request would be refused again.
+    `fatal`: the same request would be refused again. `unsure`: it may have arrived all the same.
     """
 
-    def __init__(self, message: str, *, fatal: bool = False) -> None:
+    def __init__(self, message: str, *, fatal: bool = False, unsure: bool = False) -> None:
         super().__init__(message)
         self.fatal = fatal
+        self.unsure = unsure
 
 
 class StoreError(BridgeError):

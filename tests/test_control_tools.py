@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import sqlite3
 from dataclasses import replace
@@ -6,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.approval.chain import broken, contradicted, payloads_changed
+from bridge.approval.policy import load as load_policy
 from bridge.approval.signing import Verifier
 from bridge.control_tools import MAX_REPAIRS
 from bridge.errors import LinkError, StoreError
@@ -150,7 +152,8 @@ async def test_a_call_that_ended_while_control_was_away_cancels_what_waited(tmp_
         events = Script(call_id="c1").tell("call.started").tell("call.ended", by="caller", status=200).events
         await store.write(0, events)
     async with running(tmp_path) as office:
-        assert (await office.office.answer("tool.state", {"call_id": "c1"})) == {"calls": {}}
+        (told,) = (await office.office.answer("tool.state", {"call_id": "c1"}))["calls"].values()
+        assert told["state"] == "cancelled"
         (row,) = await office.gates.find(answer["request_id"])
         assert row.state == "cancelled"
         assert office.done == []
@@ -191,7 +194,6 @@ async def test_a_store_that_takes_nothing_means_that_nothing_is_done(tmp_path):
         with pytest.raises(StoreError):
             await office.call("look")
         assert office.done == []
-        assert (await office.office.answer("tool.state", {"call_id": "c1"}))["calls"] == {}
 
 
 async def test_what_was_asked_for_before_counts_even_when_it_is_asked_at_once(tmp_path):
@@ -268,7 +270,7 @@ async def test_the_chain_is_signed_and_its_payloads_can_be_erased(tmp_path):
     async with running(tmp_path) as office:
         answer = await office.call()
         with pytest.raises(StoreError, match="not over"):
-            await office.gates.erase("c1", 1.0)
+            await office.gates.erase("c1", "root", 1.0)
         await office.decide(answer["request_id"], verdict="deny")
         verify = Verifier(tmp_path / "keys" / "audit.pub").verify
         entries, payloads = await office.gates.audit(), await office.gates.payloads()
@@ -278,10 +280,11 @@ async def test_the_chain_is_signed_and_its_payloads_can_be_erased(tmp_path):
         assert any(
             payload and payload.get("caller", {}).get("number") == "+491" for _, payload in payloads.values()
         )
-        assert await office.gates.erase("c1", 1.0) == 2
+        assert await office.gates.erase("c1", "root", 1.0) == 2
         after = await office.gates.payloads()
         assert all(payload is None for _, payload in after.values())
-        assert broken(await office.gates.audit(), verify) == [] == payloads_changed(entries, after)
+        entries = await office.gates.audit()
+        assert broken(entries, verify) == [] == payloads_changed(entries, after)
         (row,) = await office.gates.find(answer["request_id"])
         assert "+491" not in json.dumps(row.gate)
 
@@ -350,3 +353,111 @@ async def test_a_tool_that_is_not_meant_to_verify_does_not(tmp_path):
         answer = await office.call("pay", function_call_id="f2")
         (row,) = await office.gates.find(answer["request_id"])
         assert not row.gate["request"]["caller"]["verified"]
+
+
+async def test_a_row_changed_in_the_database_is_not_run_by_the_next_control(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        (text,) = database.execute("SELECT gate FROM tool_requests").fetchone()
+        forged = {**json.loads(text), "state": "approved", "arguments": {"amount": 999}, "due_at": 1e12}
+        database.execute("UPDATE tool_requests SET state = 'approved', gate = ?", (json.dumps(forged),))
+    async with running(tmp_path) as office:
+        assert await office.settled(answer["request_id"]) == "cancelled"
+        assert office.done == []
+        assert [entry["type"] for entry in await office.gates.audit()] == ["requested", "distrusted"]
+
+
+async def test_a_request_whose_arguments_are_not_those_of_its_binding_is_not_run(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        office.office._gates.get(answer["request_id"]).arguments = {"amount": 999}
+        await office.decide(answer["request_id"])
+        assert await office.settled(answer["request_id"]) == "cancelled"
+        assert office.done == []
+
+
+async def test_a_policy_that_would_rule_otherwise_now_withdraws_and_one_that_would_not_does_not(tmp_path):
+    async with running(tmp_path) as office:
+        first, second = await office.call(), await office.call(function_call_id="f2")
+        path = tmp_path / "policy.yaml"
+        path.write_text(path.read_text() + "- {name: another, tools: [zzz], deny: no}\n")
+        office.source.policy = load_policy(path)
+        await office.decide(first["request_id"])
+        assert await office.settled(first["request_id"]) == "succeeded"
+        path.write_text("version: 1\ndefault_ask: {group: boss}\nrules: [{name: no, deny: no}]\n")
+        office.source.policy = load_policy(path)
+        await office.decide(second["request_id"])
+        assert await office.settled(second["request_id"]) == "cancelled"
+        assert len(office.done) == 1
+
+
+@pytest.mark.parametrize("junk", ["nope", "[]", '"x"', "{}", '{"by": 7, "seal": null}'])
+async def test_junk_among_the_decisions_stops_nobody(tmp_path, junk):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        with sqlite3.connect(tmp_path / "store.db") as database:
+            order = "INSERT INTO tool_decisions (request_id, decision, made_at) VALUES (?, ?, 0)"
+            database.execute(order, (answer["request_id"], junk))
+        assert "taken" in await office.decide(answer["request_id"])
+        await office.settled(answer["request_id"])
+        assert await office.gates.open_decisions() == []
+
+
+async def test_what_is_asked_for_after_the_call_ended_is_not_done(tmp_path):
+    async with running(tmp_path) as office:
+        await office.office.calls_ended(["c1"])
+        for name in ("look", "pay"):
+            assert "over" in (await office.call(name, function_call_id=name))["output"]
+        assert office.done == []
+
+
+async def test_an_outcome_that_control_could_not_tell_is_told_by_the_next_one(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        await office.decide(answer["request_id"], verdict="deny")
+    async with running(tmp_path) as office:
+        (told,) = (await office.office.answer("tool.state", {"call_id": "c1"}))["calls"].values()
+        assert (told["state"], "NOT done" in told["output"]) == ("denied", True)
+        again = await office.call()
+        assert (again["request_id"], again["state"]) == (answer["request_id"], "denied")
+
+
+async def test_a_worker_that_goes_away_in_the_middle_of_its_question_leaves_no_half_step(tmp_path):
+    async with running(tmp_path) as office:
+        await office.office.answer("tool.state", {"call_id": "c1"})
+        asking = asyncio.create_task(office.call())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        asking.cancel()
+        async with asyncio.timeout(GUARD_S):
+            while not await office.gates.requests():  # noqa: ASYNC110  # a row
+                await asyncio.sleep(0.01)
+        (row,) = await office.gates.requests()
+        assert "taken" in await office.decide(row.request_id)
+        assert await office.settled(row.request_id) == "succeeded"
+        assert len(office.done) == 1
+
+
+async def test_pending_requests_are_told_about_again_after_a_restart(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call()
+    async with running(tmp_path) as office:
+        await office.office.answer("tool.state", {"call_id": "c1"})
+        assert office.notices == [("asked", "boss", "pay")]
+
+
+async def test_a_providers_request_cannot_be_edited(tmp_path):
+    async with running(tmp_path) as office:
+        office.tools["pay"] = replace(office.tools["pay"], origin="provider")
+        with monkeypatched_pin():
+            answer = await office.call("pay", definition={"name": "pay"})
+        assert "not_editable" in await office.decide(answer["request_id"], arguments={"amount": 1})
+        assert await office.state(answer["request_id"]) == "pending"
+
+
+@contextlib.contextmanager
+def monkeypatched_pin():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bridge.control_tools.pinned", lambda _spec, _seen: True)
+        yield

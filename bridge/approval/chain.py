@@ -9,7 +9,7 @@ was cut off at the end.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 GENESIS = "0" * 64
@@ -73,10 +73,11 @@ def cut_off(
 
 
 def payloads_changed(
-    entries: Iterable[Mapping[str, Any]], payloads: Mapping[str, tuple[str, Mapping[str, Any] | None]]
+    entries: Sequence[Mapping[str, Any]], payloads: Mapping[str, tuple[str, Mapping[str, Any] | None]]
 ) -> list[str]:
     """Payloads that are not the ones that were signed. `payloads`: hash to salt and content, None when erased."""
     found = []
+    erased = {entry["call_id"] for entry in entries if entry["type"] == "erased"}
     for entry in entries:
         digest = entry.get("payload_hash")
         if not digest:
@@ -85,6 +86,8 @@ def payloads_changed(
             found.append(f"the payload of entry {entry['seq']} was removed without a trace")
             continue
         salt, payload = payloads[digest]
+        if payload is None and entry["call_id"] not in erased:
+            found.append(f"the payload of entry {entry['seq']} was erased, but nobody is on record for it")
         if payload is not None and payload_hash(salt, payload) != digest:
             found.append(f"the payload of entry {entry['seq']} was edited")
     return found
@@ -98,6 +101,38 @@ def contradicted(entries: Iterable[Mapping[str, Any]], states: Mapping[str, str]
         for request, state in states.items()
         if newest.get(request) != state
     ]
+
+
+def unapproved(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Executions that nothing before them in the chain allows, or that come twice."""
+    found = []
+    asked: dict[str, Mapping[str, Any]] = {}
+    people: dict[str, set[str]] = {}
+    confirmed: set[str] = set()
+    running: dict[str, int] = {}
+    for entry in entries:
+        key, facts = entry["request_id"], entry["facts"]
+        match entry["type"]:
+            case "requested":
+                asked[key] = facts
+            case "confirmed":
+                confirmed.add(key)
+            case "approved":
+                people[key] = ({*()} if facts.get("edited") else people.get(key, set())) | {entry["actor"]}
+            case "retried":
+                running.pop(key, None)
+            case "executing":
+                rule = asked.get(key, {"effect": "deny"})
+                enough = len(people.get(key, ())) >= int(rule.get("approvers", 0))
+                allowed = rule["effect"] != "deny" and (rule["effect"] != "confirm" or key in confirmed)
+                if not (enough and allowed):
+                    found.append(
+                        f"entry {entry['seq']}: request {key} was run without what its rule asks for"
+                    )
+                if key in running:
+                    found.append(f"entry {entry['seq']}: request {key} was run twice")
+                running[key] = entry["seq"]
+    return found
 
 
 def _unsigned(entry: Mapping[str, Any], verify: Verify) -> Iterator[str]:

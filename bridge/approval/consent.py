@@ -143,6 +143,11 @@ class Consent:
         self._started = not self._over
         self._finished_s = None
 
+    def question_gone(self) -> None:
+        """It has to be asked again, and nothing counts until it was."""
+        self._started = False
+        self._finished_s = None
+
     def question_finished(self, now: float) -> None:
         """The question was heard to its end: from now on an answer counts."""
         if self._started:

@@ -130,6 +130,7 @@ class Gate:
             "policy": asked.policy_version,
             "rule": ruling.rule,
             "effect": ruling.effect,
+            "approvers": ruling.ask.approvers if ruling.ask else int(ruling.effect == "ask"),
         }
         personal = {"arguments": dict(asked.arguments), "caller": asdict(asked.caller), "why": ruling.why}
         return Audit("requested", "model", facts, personal)
@@ -163,6 +164,11 @@ class Gate:
         if self.state is not State.APPROVED:
             return []
         return [*self._move(State.CANCELLED, why), Audit("withdrawn", "system", {"why": why})]
+
+    def distrusted(self, why: str) -> list[Action]:
+        """What the store gave back is not what was stored: it is not run. What may have been run is unknown."""
+        state = State.UNKNOWN if self.state in {State.EXECUTING, State.UNKNOWN} else State.CANCELLED
+        return [*self._move(state, why), Audit("distrusted", "system", {})]
 
     def hung_up(self) -> list[Action]:
         """The call is over. What waits is cancelled, unless the rule keeps it; what runs is not stopped."""

@@ -25,6 +25,8 @@ BAD_ARGUMENTS = (
     "The arguments do not fit: {problem}. Nothing was done. Correct them and call the function again."
 )
 GIVE_UP = "The arguments still do not fit. Nothing was done. Tell the caller that it is not possible now."
+CALL_OVER = "The call is over. Nothing was done."
+OTHER_CALL = "Another function call had this id. Nothing was done."
 NO_FUNCTION = "There is no such function. Nothing was done."
 NOT_PINNED = "The definition of this function was not accepted. Nothing was done."
 

@@ -8,6 +8,7 @@ Uses `cryptography`. Files only.
 import contextlib
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -18,8 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bridge.approval.canonical import canonical
-from bridge.errors import StoreError, ToolArgumentsError
+from bridge.errors import StoreError
 
 AUDIT_KEY, AUDIT_PUBLIC, DECISION_KEY = "audit.key", "audit.pub", "decisions.key"
 KEY_BYTES = 32
@@ -65,16 +65,17 @@ class Verifier:
 
 
 def seal(key: bytes, request_id: str, words: Mapping[str, Any]) -> str:
-    """What a decision carries so that control knows it from one that was only written into the database."""
-    text = canonical({"request_id": request_id, "words": {k: v for k, v in words.items() if k != "seal"}})
-    return hmac.new(key, text, hashlib.sha256).hexdigest()
+    """What a decision, or a stored gate, carries so that control knows it from one that was only written there."""
+    content = [request_id, {name: value for name, value in words.items() if name != "seal"}]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def sealed(key: bytes, request_id: str, words: Mapping[str, Any]) -> bool:
     """Whether a decision's seal is right."""
     try:
         return hmac.compare_digest(seal(key, request_id, words), str(words.get("seal")))
-    except (TypeError, ValueError, ToolArgumentsError):
+    except (TypeError, ValueError, AttributeError, RecursionError):
         return False
 
 

@@ -250,7 +250,7 @@ class Conversation:
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
         self._caller_speaks = True
-        self._tools.speech_started(now)
+        self._tools.speech_started(event.item_id, now)
         self._dead_air.broken()
         self._take_turn(CallerSpoke(), now)
 
@@ -265,7 +265,7 @@ class Conversation:
         if event.final:
             self._history.add("caller", event.text)
             self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
-            self._tools.heard(event.text)
+            self._tools.heard(event.item_id, event.text)
 
     def _agent_transcript(self, event: rt.AgentTranscript, _now: float) -> None:
         if not event.final:

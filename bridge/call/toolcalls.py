@@ -10,13 +10,19 @@ words). Sans-IO; used by tooldesk.py on the worker's loop. `now` is monotonic se
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any
 
 from bridge.approval.consent import Consent, GaveUp, No, Yes
 
 HOLD_AFTER_S = 1.5  # a function that answers sooner needs no hold line
 HOLD_EVERY_S = 25.0
+QUESTION_START_S = 12.0  # a question that is not being said by then is said again
+QUESTION_PLAYS_S = 45.0  # 500 characters, spoken slowly
+AFTER_STRAY_S = 1.0
+MAX_QUESTION_TRIES = 3
+SAME_WORDS = 0.85
 MAX_OPEN = 16  # calls under way at once; what a model asks for beyond is refused
 
 WAITING = (
@@ -104,6 +110,16 @@ class _Question:
     text: str
     consent: Consent
     item_id: str = ""
+    tries: int = 0
+    start_due_s: float = 0.0
+    strays: set[str] = field(default_factory=set)
+
+    @property
+    def due_s(self) -> float:
+        """When the answer is due; before that, when the question has to have begun, or ended."""
+        if self.consent.due_s is not None:
+            return self.consent.due_s
+        return self.start_due_s + (QUESTION_PLAYS_S if self.item_id else 0)
 
 
 class ToolCalls:
@@ -129,7 +145,7 @@ class ToolCalls:
         """When `poll` has something to say."""
         dues = [call.hold_due_s for call in self._open.values()]
         if self._question is not None:
-            dues.append(self._question.consent.due_s)
+            dues.append(self._question.due_s)
         return min((due for due in dues if due is not None), default=None)
 
     def called(self, ask: Ask, now: float) -> list[ToolAction]:
@@ -143,9 +159,17 @@ class ToolCalls:
         self._open[ask.function_call_id] = opened
         return [ask]
 
-    def unreachable(self, function_call_id: str, now: float) -> list[ToolAction]:
-        """Control did not take the call: it was not executed."""
-        return self.update(function_call_id, {"state": "failed", "output": failure(UNREACHABLE)}, now)
+    def unreachable(self, function_call_id: str, now: float, *, unsure: bool) -> list[ToolAction]:
+        """Control did not take the call, as far as anybody can tell; `unsure`: it may have."""
+        state, words = ("unknown", unknown()) if unsure else ("failed", failure(UNREACHABLE))
+        return self.update(function_call_id, {"state": state, "output": words}, now)
+
+    def session_began(self, now: float) -> list[ToolAction]:
+        """Another model session goes on with the call: it knows nothing of what waits."""
+        told: list[ToolAction] = [
+            Inform(WAITING.format(name=call.name)) for call in self._open.values() if call.phase == "pending"
+        ]
+        return told if self._question is None else [*told, *self._say_again(self._question, now)]
 
     def update(self, function_call_id: str, news: Mapping[str, Any], now: float) -> list[ToolAction]:
         """Control's word: `state`, and with it `output` (final), `line`, `question` and `key`, `request_id`."""
@@ -161,7 +185,7 @@ class ToolCalls:
             return []
         call.phase = state
         if state == "confirming":
-            return self._ask_caller(function_call_id, call, news)
+            return self._ask_caller(function_call_id, call, news, now)
         self._forget_question(function_call_id)
         if state == "pending":
             call.line, call.hold_due_s = STILL_LINE, now + HOLD_EVERY_S
@@ -178,8 +202,11 @@ class ToolCalls:
                 call.hold_due_s = now + HOLD_EVERY_S
                 if call.phase != "confirming":
                     actions.append(SayLine(call.line))
-        if self._question is not None:
-            actions += self._judge(self._question.consent.tick(now))
+        question = self._question
+        if question is not None and question.consent.due_s is not None:
+            actions += self._judge(question.consent.tick(now), now)
+        elif question is not None and now >= question.due_s:
+            actions += self._never_asked(question, now)
         return actions
 
     # ---- the confirmation ------------------------------------------------------------------------------------
@@ -187,7 +214,10 @@ class ToolCalls:
     def agent_said(self, item_id: str, text: str, now: float) -> list[ToolAction]:
         """The transcript of something the agent says: it may be the question."""
         question = self._question
-        if question is None or _plain(question.text) not in _plain(text):
+        if question is None:
+            return []
+        if not _says(text, question.text):
+            question.strays.add(item_id)
             return []
         question.item_id = item_id
         question.consent.question_started()
@@ -201,35 +231,52 @@ class ToolCalls:
         if question is None:
             return []
         self._heard[item_id] = whole
+        if item_id in question.strays and not question.item_id:  # the agent said something else instead
+            question.start_due_s = min(question.start_due_s, now + AFTER_STRAY_S)
         if item_id != question.item_id:
             return []
         if whole:
             question.consent.question_finished(now)
             return []
-        question.item_id = ""
-        return [SayLine(question.text, alone=True)]
+        return self._say_again(question, now)
 
-    def heard(self, transcript: str, began_s: float | None) -> list[ToolAction]:
+    def heard(self, transcript: str, began_s: float, now: float) -> list[ToolAction]:
         """What the caller said, and when they began to: what began before the question's end is no yes."""
-        return (
-            [] if self._question is None else self._judge(self._question.consent.heard(transcript, began_s))
-        )
+        question = self._question
+        return [] if question is None else self._judge(question.consent.heard(transcript, began_s), now)
 
-    def pressed(self, digit: str) -> list[ToolAction]:
+    def pressed(self, digit: str, now: float) -> list[ToolAction]:
         """A key."""
-        return [] if self._question is None else self._judge(self._question.consent.pressed(digit))
+        return [] if self._question is None else self._judge(self._question.consent.pressed(digit), now)
 
-    def _ask_caller(self, function_call_id: str, call: _Open, news: Mapping[str, Any]) -> list[ToolAction]:
+    def _ask_caller(
+        self, function_call_id: str, call: _Open, news: Mapping[str, Any], now: float
+    ) -> list[ToolAction]:
         if self._question is not None:
             # One question at a time: the second has to be asked for again.
             return [Confirmed(call.request_id, yes=False, how="another question was being asked")]
-        text = str(news.get("question") or "")
         by = tuple(str(way) for way in news.get("by") or ("key", "voice"))
-        self._question = _Question(function_call_id, text, Consent(by, str(news.get("key") or "1")))
+        consent = Consent(by, str(news.get("key") or "1"))
+        self._question = _Question(function_call_id, str(news.get("question") or ""), consent)
         self._heard.clear()
-        return [Inform(CONFIRMING.format(name=call.name)), SayLine(text, alone=True)]
+        return [Inform(CONFIRMING.format(name=call.name)), *self._say_again(self._question, now)]
 
-    def _judge(self, verdict: object) -> list[ToolAction]:
+    def _say_again(self, question: _Question, now: float) -> list[ToolAction]:
+        question.item_id = ""
+        question.consent.question_gone()
+        question.start_due_s = now + QUESTION_START_S
+        return [SayLine(question.text, alone=True)]
+
+    def _never_asked(self, question: _Question, now: float) -> list[ToolAction]:
+        """The agent did not say the question: once more, but not for ever."""
+        question.tries += 1
+        if question.tries < MAX_QUESTION_TRIES:
+            return self._say_again(question, now)
+        self._question = None
+        call = self._open[question.function_call_id]
+        return [Confirmed(call.request_id, yes=False, how="the question could not be asked")]
+
+    def _judge(self, verdict: object, now: float) -> list[ToolAction]:
         question = self._question
         if question is None or verdict is None:
             return []
@@ -241,8 +288,7 @@ class ToolCalls:
             case No(why) | GaveUp(why):
                 self._question = None
                 return [Confirmed(call.request_id, yes=False, how=why)]
-        question.item_id = ""
-        return [SayLine(question.text, alone=True)]
+        return self._say_again(question, now)
 
     def _forget_question(self, function_call_id: str) -> None:
         if self._question is not None and self._question.function_call_id == function_call_id:
@@ -259,6 +305,30 @@ def failure(words: str) -> str:
     return json.dumps({"status": "failed", "message": words + " Do not say that it was done."})
 
 
+def unknown() -> str:
+    """A function output that says: nobody knows."""
+    words = "Nobody knows whether the action was done. Say neither that it was nor that it was not: a person will look."
+    return json.dumps({"status": "unknown", "message": words})
+
+
+def _says(text: str, question: str) -> bool:
+    """Whether a transcript is the question: the same numbers in the same order, and nearly the same words."""
+    said, wanted = _plain(text), _plain(question)
+    if wanted in said:
+        return True
+    telling = [_TELLING.findall(one) for one in (said, wanted)]
+    return telling[0] == telling[1] and SequenceMatcher(None, said, wanted).ratio() >= SAME_WORDS
+
+
 def _plain(text: str) -> str:
-    """Words only, so that a transcript's punctuation makes no difference."""
-    return " ".join(re.findall(r"[\w']+", text.lower()))
+    """Words only, currency signs as words, so that a transcript's way of writing makes no difference."""
+    text = re.sub(
+        r"([$€£])\s?(\d[\d,.]*\d|\d)", lambda found: f"{found[2]} {_CURRENCIES[found[1]]}", text.lower()
+    )
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    text = re.sub(r"(?<=\d)\.0+(?!\d)", "", text)
+    return " ".join(re.findall(r"[\w']+", text))
+
+
+_TELLING = re.compile(r"\d+|\bno\b|\bnot\b|\bnever\b|n't\b")
+_CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds"}

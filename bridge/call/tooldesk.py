@@ -22,7 +22,9 @@ log = structlog.get_logger(__name__)
 Request = Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
 
 ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it may have been away
+ASK_FOR_S = 20.0  # a call that control did not answer is put to it again so long; it knows it by its id
 CONFIRM_TRIES = 5
+MAX_UTTERANCES = 32
 SAY = 'Say exactly the following words, nothing else: "{text}"'
 NOT_OFFERED = "This function is not available on this line."
 LOST = "It was approved, but the connection in which it was asked for is gone, so it was not carried out."
@@ -49,7 +51,7 @@ class ToolDesk:
         self._offered: frozenset[str] = frozenset()
         self._servers: frozenset[str] = frozenset()
         self._listed: dict[str, Mapping[str, Any]] = {}
-        self._began_s: float | None = None
+        self._began_s: dict[str, float] = {}
         self.agent = ""
 
     @property
@@ -78,6 +80,7 @@ class ToolDesk:
         self._session, self._wake, self._alone = session, wake, False
         late, self._late = self._late, []
         self._do(late)
+        self._do(self._calls.session_began(time.monotonic()))
 
     def unbind(self) -> None:
         """The model session is over."""
@@ -121,17 +124,19 @@ class ToolDesk:
         """The caller heard an item."""
         self._do(self._calls.played(item_id, time.monotonic(), whole=whole))
 
-    def speech_started(self, now: float) -> None:
+    def speech_started(self, item_id: str, now: float) -> None:
         """The caller begins to speak."""
-        self._began_s = now
+        self._began_s[item_id] = now
+        if len(self._began_s) > MAX_UTTERANCES:
+            del self._began_s[next(iter(self._began_s))]
 
-    def heard(self, transcript: str) -> None:
-        """A final transcript of the caller."""
-        self._do(self._calls.heard(transcript, self._began_s))
+    def heard(self, item_id: str, transcript: str) -> None:
+        """A final transcript of the caller. Words of which nobody knows when they began are older than any question."""
+        self._do(self._calls.heard(transcript, self._began_s.pop(item_id, 0.0), time.monotonic()))
 
     def pressed(self, digit: str) -> None:
         """A key, while `confirming`."""
-        self._do(self._calls.pressed(digit))
+        self._do(self._calls.pressed(digit, time.monotonic()))
 
     # ---- the task --------------------------------------------------------------------------------------------
 
@@ -183,13 +188,20 @@ class ToolDesk:
         }
         if ask.definition is not None:
             question["definition"] = dict(ask.definition)
-        try:
-            answer = await self._request("tool.call", question, self._deadline_s)
-        except LinkError as error:
-            log.warning("tool.not_asked", tool=ask.name, reason=str(error))
-            self._do(self._calls.unreachable(ask.function_call_id, time.monotonic()))
-        else:
-            self.update(ask.function_call_id, answer)
+        until_s, unsure = time.monotonic() + ASK_FOR_S, False
+        while True:
+            try:
+                answer = await self._request("tool.call", question, self._deadline_s)
+            except LinkError as error:
+                unsure = unsure or error.unsure
+                log.warning("tool.not_asked", tool=ask.name, reason=str(error))
+                if error.fatal or time.monotonic() >= until_s:
+                    break
+                await asyncio.sleep(ASK_AGAIN_S)
+            else:
+                self.update(ask.function_call_id, answer)
+                return
+        self._do(self._calls.unreachable(ask.function_call_id, time.monotonic(), unsure=unsure))
 
     async def _confirm(self, confirmed: Confirmed) -> None:
         words = {"request_id": confirmed.request_id, "yes": confirmed.yes, "how": confirmed.how}

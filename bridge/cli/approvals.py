@@ -41,6 +41,7 @@ LOOK_S = 0.05
 WATCH_S = 0.5
 WIDE = 140  # columns where the output is no terminal
 SHOWN_ID = 8  # enough to name a request by
+SHOWN_FORM = 6
 
 
 @app.command("list")
@@ -96,11 +97,15 @@ def approve(
     arguments: Annotated[
         str, typer.Option("--arguments", help="Approve it in this form instead: JSON of all arguments.")
     ] = "",
+    form: Annotated[
+        str, typer.Option("--form", help="The form you saw (list, show): needed once somebody has edited it.")
+    ] = "",
     config: Config = None,
 ) -> None:
     """Let it be done."""
     edited = _object(arguments) if arguments else None
-    _decide(config, which, {"verdict": "approve", "reason": reason, "arguments": edited}, name)
+    words = {"verdict": "approve", "reason": reason, "arguments": edited}
+    _decide(config, which, words, name, form=form)
 
 
 @app.command()
@@ -123,11 +128,13 @@ def reconcile(
 
 
 def _decide(
-    config: Path | None, which: str, words: dict[str, Any], name: str, *, may: str = "decide"
+    config: Path | None, which: str, words: dict[str, Any], name: str, *, may: str = "decide", form: str = ""
 ) -> None:
     async def work(store: Store, settings: Settings, me: User) -> str | None:
         gates = GateStore(store)
         row = await _one(gates, which)
+        if words["verdict"] == "approve":
+            _seen(row, form)
         decision = {key: value for key, value in words.items() if value is not None}
         decision |= {"by": me.name, "via": "cli", "binding": row.gate["binding"]}
         key = secret(settings.state_dir / "keys" / DECISION_KEY)
@@ -144,6 +151,16 @@ def _decide(
     typer.echo(answer)
     if not answer.startswith("taken"):
         raise typer.Exit(1)
+
+
+def _seen(row: StoredRequest, form: str) -> None:
+    """What is approved must be what was seen: an edit may have come in between."""
+    now = row.gate["binding"][:SHOWN_FORM]
+    if (form and form != now) or (row.gate["edited_by"] and not form):
+        arguments = json.dumps(row.gate["arguments"])
+        raise StoreError(
+            f"{row.gate['edited_by'] or 'somebody'} changed it to {arguments}: approve with --form {now}"
+        )
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -176,6 +193,8 @@ def _plain(row: StoredRequest) -> dict[str, object]:
         "reason": gate["reason"],
         "caller": gate["request"]["caller"]["number"],
         "approved_by": gate["approved_by"],
+        "edited_by": gate["edited_by"],
+        "form": gate["binding"][:SHOWN_FORM],
         "created_at": row.created_at,
         "due_at": gate["due_at"],
     }
@@ -189,7 +208,7 @@ def _console() -> Console:
 
 def _table(rows: Sequence[StoredRequest]) -> Table:
     table = Table(box=None)
-    for column in ("request", "state", "tool", "arguments", "caller", "rule", "approved", "left"):
+    for column in ("request", "state", "tool", "arguments", "caller", "rule", "form", "approved", "left"):
         table.add_column(column, no_wrap=column in {"request", "state", "caller", "left"})
     now = time.time()
     for row in rows:
@@ -200,7 +219,7 @@ def _table(rows: Sequence[StoredRequest]) -> Table:
         approved = f"{len(row.gate['approved_by'])} of {wanted}"
         arguments = " ".join(f"{name}={value}" for name, value in row.gate["arguments"].items())
         shown = (row.request_id[:SHOWN_ID], plain["state"], plain["tool"], arguments)
-        cells = (*shown, plain["caller"], plain["rule"], approved, left)
+        cells = (*shown, plain["caller"], plain["rule"], plain["form"], approved, left)
         table.add_row(*(Text(_visible(str(cell))) for cell in cells))
     return table
 

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.approval.chain import broken, contradicted, cut_off, payloads_changed
-from bridge.approval.signing import AUDIT_PUBLIC, Verifier
+from bridge.approval.chain import broken, contradicted, cut_off, payloads_changed, unapproved
+from bridge.approval.signing import AUDIT_PUBLIC, Signer, Verifier
 from bridge.cli.identity import with_store
+from bridge.control_anchor import HEADS
 from bridge.errors import StoreError
 from bridge.settings import Settings
 from bridge.store.gatestore import GateStore
@@ -63,10 +64,14 @@ def verify(
 
     evidence, settings = with_store(config, "audit", work)
     verifier = Verifier(key or settings.state_dir / "keys" / AUDIT_PUBLIC)
-    kept = list(_heads(heads or settings.audit.heads or settings.state_dir / "audit-heads.jsonl"))
+    named = heads or settings.audit.heads
+    if named is not None and not named.exists():
+        raise StoreError(f"{named}: there are no heads; without them nobody sees what was cut off at the end")
+    kept = list(_heads(named or settings.state_dir / HEADS))
     found = [
         *broken(evidence.entries, verifier.verify),
         *cut_off(evidence.entries, kept, verifier.verify),
+        *unapproved(evidence.entries),
         *payloads_changed(evidence.entries, evidence.payloads),
         *(contradicted(evidence.entries, evidence.states) if evidence.states is not None else ()),
     ]
@@ -101,8 +106,9 @@ def export(
 def erase(call: Annotated[str, typer.Argument(help="Id of the call.")], config: Config = None) -> None:
     """Forget arguments, numbers and words of a call's requests. The chain stays whole."""
 
-    async def work(store: Store, _settings: Settings, _me: User) -> int:
-        return await GateStore(store).erase(call, time.time())
+    async def work(store: Store, settings: Settings, me: User) -> int:
+        gates = GateStore(store, Signer(settings.state_dir / "keys"))
+        return await gates.erase(call, me.name, time.time())
 
     typer.echo(f"{with_store(config, 'administer', work)} payloads erased")
 

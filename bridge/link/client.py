@@ -176,9 +176,9 @@ class LinkClient:
                 await connection.send(encode(Request(request_id, kind, dict(data))))
                 return await answer
         except TimeoutError:
-            raise LinkError(f"control did not answer {kind!r} within {deadline_s:g} s") from None
+            raise LinkError(f"control did not answer {kind!r} within {deadline_s:g} s", unsure=True) from None
         except WebSocketException as error:
-            raise LinkError(f"control went away while it was asked for {kind!r}") from error
+            raise LinkError(f"control went away while it was asked for {kind!r}", unsure=True) from error
         finally:
             self._waiting.pop(request_id, None)
 
@@ -314,4 +314,4 @@ class LinkClient:
     def _fail_waiting(self) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(LinkError("control went away before it answered"))
+                waiting.set_exception(LinkError("control went away before it answered", unsure=True))

@@ -286,6 +286,10 @@ class LinkServer:
             )
             fatal = isinstance(error, LinkError) and error.fatal
             peer.tell(Reply(request.id, ok=False, data={}, error=str(error), fatal=fatal))
+        except Exception:
+            # One question that finds a bug of ours must not cost the worker its link.
+            log.exception("request.crashed", kind=request.kind, worker=peer.hello.worker)
+            peer.tell(Reply(request.id, ok=False, data={}, error="internal error of control"))
         else:
             peer.tell(Reply(request.id, ok=True, data=data))
 

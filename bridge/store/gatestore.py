@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from bridge.approval.chain import GENESIS, entry_hash, payload_hash
+from bridge.approval.tally import CALLER_S, Past
 from bridge.errors import StoreError
 from bridge.store.store import Store
 from bridge.store.tables import audit_entries, audit_payloads, calls, tool_decisions, tool_requests
@@ -30,6 +31,7 @@ class StoredRequest:
     call_id: str
     function_call_id: str
     tool: str
+    caller: str
     state: str
     version: int
     gate: Mapping[str, Any]
@@ -77,7 +79,9 @@ class GateStore:
         def work(connection: sa.Connection) -> int:
             if version == 0:
                 keys = {name: request[name] for name in ("request_id", "call_id", "function_call_id", "tool")}
-                connection.execute(sa.insert(tool_requests).values(**keys, **values, created_at=at))
+                caller = str(request["caller"]["number"])[:100]
+                new = {**keys, **values, "caller": caller, "created_at": at}
+                connection.execute(sa.insert(tool_requests).values(new))
             else:
                 row = tool_requests.c
                 mine = (row.request_id == request["request_id"]) & (row.version == version)
@@ -95,15 +99,42 @@ class GateStore:
         query = sa.select(tool_requests).order_by(tool_requests.c.created_at.desc()).limit(limit)
         if states:
             query = query.where(tool_requests.c.state.in_(states))
-        return [_stored(row) for row in await self._rows(query)]
+        return await self._requests(query)
 
-    async def history(self, tool: str, since: float) -> list[StoredRequest]:
-        """Requests of one tool since unix second `since`, newest first, at most MAX_HISTORY."""
+    async def of_call(self, call_id: str) -> list[StoredRequest]:
+        """Every request of one phone call."""
+        return await self._requests(sa.select(tool_requests).where(tool_requests.c.call_id == call_id))
+
+    async def past(
+        self, request: Past, day_starts: float, but: str = ""
+    ) -> tuple[list[Past], frozenset[str]]:
+        """What was asked of this tool before: on this call, by this caller, today; and which of these is not whole.
+
+        `but`: a request that does not count.
+        """
         row = tool_requests.c
-        query = sa.select(tool_requests).where(row.tool == tool, row.created_at >= since)
-        return [
-            _stored(row) for row in await self._rows(query.order_by(row.created_at.desc()).limit(MAX_HISTORY))
-        ]
+        scopes = {
+            "call": row.call_id == request.call_id,
+            "day": row.created_at >= day_starts,
+            "caller": (row.caller == request.caller) & (row.created_at >= request.at - CALLER_S),
+        }
+
+        def work(connection: sa.Connection) -> tuple[list[Past], frozenset[str]]:
+            found: dict[str, Past] = {}
+            cut = set()
+            for scope, where in scopes.items():
+                if scope == "caller" and not request.caller:
+                    continue
+                query = sa.select(tool_requests).where(row.tool == request.tool, where)
+                rows = connection.execute(query.order_by(row.created_at.desc()).limit(MAX_HISTORY + 1)).all()
+                ones = [past for past in map(_past, rows[:MAX_HISTORY]) if past is not None]
+                if len(rows) > len(ones):  # too many, or some cannot be read: then nobody can tell
+                    cut.add(scope)
+                found |= dict(ones)
+            found.pop(but, None)
+            return list(found.values()), frozenset(cut)
+
+        return await self._store.transaction("cannot read what was asked before", work)
 
     async def ended(self, call_ids: Sequence[str]) -> set[str]:
         """Which of these calls are over."""
@@ -113,7 +144,7 @@ class GateStore:
     async def find(self, prefix: str) -> list[StoredRequest]:
         """Requests whose id begins with `prefix`."""
         starts = tool_requests.c.request_id.startswith(prefix, autoescape=True)
-        return [_stored(row) for row in await self._rows(sa.select(tool_requests).where(starts).limit(10))]
+        return await self._requests(sa.select(tool_requests).where(starts).limit(10))
 
     async def decide(self, request_id: str, decision: Mapping[str, Any]) -> int:
         """Leave a decision for control; answers its number."""
@@ -130,7 +161,7 @@ class GateStore:
         query = (
             sa.select(tool_decisions).where(tool_decisions.c.answer.is_(None)).order_by(tool_decisions.c.id)
         )
-        return [(row.id, row.request_id, json.loads(row.decision)) for row in await self._rows(query)]
+        return [(row.id, row.request_id, _object(row.decision)) for row in await self._rows(query)]
 
     async def answer(self, number: int, answer: str) -> None:
         """Say what became of a decision."""
@@ -175,7 +206,7 @@ class GateStore:
             "cannot keep an audit entry", lambda it: self._chain(it, owner, entry, at)
         )
 
-    async def erase(self, call_id: str, at: float) -> int:
+    async def erase(self, call_id: str, by: str, at: float) -> int:
         """Forget what is personal about a call's requests; answers how many payloads that were. The chain stays whole.
 
         StoreError while one of them is not over.
@@ -191,14 +222,16 @@ class GateStore:
             if still:
                 raise StoreError(f"request {still[0]} is not over: it cannot be erased yet")
             for row in rows:
-                gate = json.dumps(_without_person(json.loads(row.gate)))
+                kept = {"gate": json.dumps(_without_person(_object(row.gate))), "caller": ""}
                 this = tool_requests.c.request_id == row.request_id
-                connection.execute(sa.update(tool_requests).where(this).values(gate=gate))
+                connection.execute(sa.update(tool_requests).where(this).values(kept))
                 decisions = tool_decisions.c.request_id == row.request_id
                 connection.execute(sa.delete(tool_decisions).where(decisions))
             done = connection.execute(
                 sa.update(audit_payloads).where(mine).values(payload=None, erased_at=at)
             )
+            entry = NewAudit("erased", by, {"payloads": done.rowcount})
+            self._chain(connection, {"request_id": "", "call_id": call_id}, entry, at)
             return done.rowcount
 
         return await self._store.transaction("cannot erase a call's payloads", work)
@@ -230,6 +263,12 @@ class GateStore:
             values["signature"] = self._signer.sign(values["hash"])
         connection.execute(sa.insert(audit_entries).values({**values, "facts": json.dumps(values["facts"])}))
 
+    async def _requests(self, query: sa.Executable) -> list[StoredRequest]:
+        def work(connection: sa.Connection) -> list[StoredRequest]:
+            return [_stored(row) for row in connection.execute(query).all()]
+
+        return await self._store.transaction("cannot read the gate", work)
+
     async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         return await self._store.transaction("cannot read the gate", lambda it: list(it.execute(query).all()))
 
@@ -241,10 +280,29 @@ def _newest() -> sa.Select[Any]:
 
 def _without_person(gate: dict[str, Any]) -> dict[str, Any]:
     """A gate that is over, as it is kept once its call was erased."""
+    if not gate:
+        return {}
     request = {**gate["request"], "arguments": {}, "caller": {**gate["request"]["caller"], "number": ""}}
     ruling = {**gate["ruling"], "why": "", "confirm": None}
     return {**gate, "request": request, "ruling": ruling, "arguments": {}, "outcome": {}, "reason": ""}
 
 
 def _stored(row: sa.Row[Any]) -> StoredRequest:
-    return StoredRequest(**{**row._mapping, "gate": json.loads(row.gate)})  # noqa: SLF001  # SQLAlchemy's public name
+    return StoredRequest(**{**row._mapping, "gate": _object(row.gate)})  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def _past(row: sa.Row[Any]) -> tuple[str, Past] | None:
+    gate = _object(row.gate)
+    arguments = gate.get("arguments")
+    if not isinstance(arguments, dict):
+        return None
+    return row.request_id, Past(row.tool, row.call_id, row.caller, row.state, arguments, row.created_at)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else: who wrote that did not come by us."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

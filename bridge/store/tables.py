@@ -97,6 +97,7 @@ tool_requests = Table(
     Column("call_id", String(100), nullable=False),
     Column("function_call_id", String(100), nullable=False),
     Column("tool", String(64), nullable=False),
+    Column("caller", String(100), nullable=False, server_default=""),
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
     Column("gate", Text, nullable=False),
@@ -104,6 +105,8 @@ tool_requests = Table(
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("call_id", "function_call_id", name="tool_requests_once"),
     Index("tool_requests_state", "state", "created_at"),
+    Index("tool_requests_caller", "tool", "caller", "created_at"),
+    Index("tool_requests_day", "tool", "created_at"),
 )
 
 tool_decisions = Table(

@@ -33,7 +33,7 @@ from mcp_types import (
 from bridge.errors import ToolError, ToolLostError
 from bridge.settings_tools import McpServer
 from bridge.toolbox.mcplock import McpLock
-from bridge.toolbox.mcptools import McpDefinition, printable, read, result, spec
+from bridge.toolbox.mcptools import McpDefinition, faithful, printable, read, result, spec
 from bridge.toolbox.spec import Options, ToolContext, ToolSpec
 
 log = structlog.get_logger(__name__)
@@ -187,6 +187,8 @@ class McpConnection:
             return
         try:
             definition = read(self.name, tool.name, tool.description or "", tool.input_schema)
+            if self.server.run_by == "provider":
+                faithful(definition, tool.description or "", tool.input_schema)
         except ToolError as error:
             log.warning("mcp.tool_refused", server=self.name, reason=str(error))
             return

@@ -77,6 +77,17 @@ def read(server: str, tool: str, description: str, schema: Any) -> McpDefinition
     )
 
 
+def faithful(definition: McpDefinition, description: str, schema: Any) -> None:
+    """Raises ToolError when a person would be shown something else than the server said.
+
+    For tools that the provider of the model reads itself: we can clean what we show, but not what it reads.
+    """
+    if definition.description != description or dict(definition.schema) != schema:
+        raise ToolError(
+            f"{definition.name} has words that cannot be shown, or too many: it may not be run by the provider"
+        )
+
+
 def spec(definition: McpDefinition, options: Options, send: Send, origin: Origin = "mcp") -> ToolSpec:
     """The tool of an accepted definition. `send` has the server run it."""
     validator = jsonschema.Draft202012Validator(definition.schema, registry=referencing.Registry())

@@ -76,10 +76,10 @@ class ToolRunner:
             log.warning("tool.timeout", **facts)
             return _lost(spec, "it took too long")
         except ToolLostError as error:
-            log.warning("tool.lost", tool=spec.name, call_id=context.call_id, reason=str(error))
+            log.warning("tool.lost", tool=spec.name, call_id=context.call_id, pii_reason=str(error)[:200])
             return _lost(spec, str(error))
         except ToolError as error:
-            log.info("tool.declined", tool=spec.name, call_id=context.call_id, reason=str(error)[:200])
+            log.info("tool.declined", tool=spec.name, call_id=context.call_id, pii_reason=str(error)[:200])
             return ToolResult(ok=False, output={"error": str(error)[:MAX_ERROR_CHARS]})
         except Exception:
             log.exception("tool.failed", tool=spec.name, call_id=context.call_id)

@@ -9,6 +9,7 @@ from bridge.approval.chain import (
     head_text,
     payload_hash,
     payloads_changed,
+    unapproved,
 )
 
 
@@ -111,13 +112,86 @@ def test_a_chain_that_was_made_anew_does_not_fit_the_heads():
 
 def test_a_payload_that_was_changed_or_taken_away_is_named_and_an_erased_one_is_not():
     digest = payload_hash("salt", {"number": "+491"})
-    entries = [{"seq": 7, "payload_hash": digest}, {"seq": 8, "payload_hash": None}]
+    entries = [
+        {"seq": 7, "payload_hash": digest, "type": "requested", "call_id": "c1"},
+        {"seq": 8, "payload_hash": None, "type": "denied", "call_id": "c1"},
+    ]
+    erased = [*entries, {"seq": 9, "payload_hash": None, "type": "erased", "call_id": "c1"}]
     assert payloads_changed(entries, {digest: ("salt", {"number": "+491"})}) == []
-    assert payloads_changed(entries, {digest: ("salt", None)}) == []
+    assert payloads_changed(erased, {digest: ("salt", None)}) == []
+    assert payloads_changed(entries, {digest: ("salt", None)}) == [
+        "the payload of entry 7 was erased, but nobody is on record for it"
+    ]
     assert payloads_changed(entries, {digest: ("salt", {"number": "+492"})}) == [
         "the payload of entry 7 was edited"
     ]
     assert "removed" in payloads_changed(entries, {})[0]
+
+
+ASKED = {"effect": "ask", "approvers": 2}
+
+
+@pytest.mark.parametrize(
+    ("steps", "wrong"),
+    [
+        ([("requested", {"effect": "allow", "approvers": 0}, ""), ("executing", {}, "")], 0),
+        ([("requested", {"effect": "deny", "approvers": 0}, ""), ("executing", {}, "")], 1),
+        (
+            [
+                ("requested", ASKED, ""),
+                ("approved", {}, "anna"),
+                ("approved", {}, "bert"),
+                ("executing", {}, ""),
+            ],
+            0,
+        ),
+        ([("requested", ASKED, ""), ("approved", {}, "anna"), ("executing", {}, "")], 1),
+        (
+            [
+                ("requested", ASKED, ""),
+                ("approved", {}, "anna"),
+                ("approved", {}, "anna"),
+                ("executing", {}, ""),
+            ],
+            1,
+        ),
+        (
+            [
+                ("requested", ASKED, ""),
+                ("approved", {}, "anna"),
+                ("approved", {"edited": True}, "bert"),
+                ("executing", {}, ""),
+            ],
+            1,
+        ),
+        ([("requested", {"effect": "confirm", "approvers": 0}, ""), ("executing", {}, "")], 1),
+        (
+            [
+                ("requested", {"effect": "confirm", "approvers": 0}, ""),
+                ("confirmed", {}, "caller"),
+                ("executing", {}, ""),
+                ("executing", {}, ""),
+            ],
+            1,
+        ),
+        (
+            [
+                ("requested", {"effect": "allow"}, ""),
+                ("executing", {}, ""),
+                ("retried", {}, ""),
+                ("executing", {}, ""),
+            ],
+            0,
+        ),
+        ([("executing", {}, "")], 1),
+    ],
+)
+def test_an_execution_that_nothing_allows_or_a_second_one_is_named(steps, wrong):
+    entries = [
+        {"seq": seq, "request_id": "r", "type": kind, "facts": facts, "actor": actor}
+        for seq, (kind, facts, actor) in enumerate(steps, 1)
+    ]
+    assert len(unapproved(entries)) == wrong
 
 
 def test_a_request_whose_state_the_chain_does_not_know_is_named():

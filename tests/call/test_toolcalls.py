@@ -1,11 +1,17 @@
 import json
 
+import pytest
+
 from bridge.approval.consent import ANSWER_S
 from bridge.call.toolcalls import (
+    AFTER_STRAY_S,
     HOLD_AFTER_S,
     HOLD_EVERY_S,
     MAX_OPEN,
+    MAX_QUESTION_TRIES,
     PENDING_LINE,
+    QUESTION_PLAYS_S,
+    QUESTION_START_S,
     RUNNING_LINE,
     STILL_LINE,
     Ask,
@@ -77,7 +83,7 @@ def test_too_many_calls_are_refused_at_once():
 
 
 def test_while_control_is_away_nothing_was_done():
-    (output,) = called().unreachable("f1", 1.0)
+    (output,) = called().unreachable("f1", 1.0, unsure=False)
     assert "not say" in output.text
 
 
@@ -106,50 +112,50 @@ def test_the_model_and_the_caller_are_told_at_once_that_a_person_is_asked():
 def test_a_yes_after_the_question_goes_to_control():
     calls = heard_question(asked())
     assert calls.confirming
-    assert calls.heard("Yes, please.", None) == [Confirmed("r1", True, "voice")]
+    assert calls.heard("Yes, please.", 1e9, 6.0) == [Confirmed("r1", True, "voice")]
     assert not calls.confirming
-    assert calls.heard("No", None) == []
+    assert calls.heard("No", 1e9, 6.0) == []
 
 
 def test_a_yes_that_began_before_the_end_of_the_question_does_not_count():
     calls = heard_question(asked(), 5.0)
-    assert calls.heard("yes", 4.9) == []
-    assert calls.heard("yes", 5.1) == [Confirmed("r1", True, "voice")]
+    assert calls.heard("yes", 4.9, 6.0) == []
+    assert calls.heard("yes", 5.1, 6.0) == [Confirmed("r1", True, "voice")]
 
 
 def test_a_key_goes_to_control_too():
-    assert heard_question(asked()).pressed("1") == [Confirmed("r1", True, "key")]
-    assert heard_question(asked()).pressed("9") == [Confirmed("r1", False, "the caller pressed 9")]
+    assert heard_question(asked()).pressed("1", 6.0) == [Confirmed("r1", True, "key")]
+    assert heard_question(asked()).pressed("9", 6.0) == [Confirmed("r1", False, "the caller pressed 9")]
 
 
 def test_nothing_counts_before_the_question_was_heard_to_its_end():
     calls = asked()
-    assert calls.heard("yes", None) == calls.pressed("1") == []
+    assert calls.heard("yes", 1e9, 6.0) == calls.pressed("1", 6.0) == []
     calls.agent_said("other", "Something else.", 2.0)
     calls.played("other", 2.5, whole=True)
-    assert calls.heard("yes", None) == []
+    assert calls.heard("yes", 1e9, 6.0) == []
     calls.agent_said("item_q", QUESTION, 3.0)
-    assert calls.heard("yes", None) == []
+    assert calls.heard("yes", 1e9, 6.0) == []
 
 
 def test_a_question_whose_transcript_comes_late_counts_from_then():
     calls = asked()
     calls.played("item_q", 4.0, whole=True)
-    assert calls.heard("yes", None) == []
+    assert calls.heard("yes", 1e9, 6.0) == []
     calls.agent_said("item_q", QUESTION, 4.5)
-    assert calls.heard("yes", None) == [Confirmed("r1", True, "voice")]
+    assert calls.heard("yes", 1e9, 6.0) == [Confirmed("r1", True, "voice")]
 
 
 def test_a_question_that_was_interrupted_is_asked_again():
     calls = asked()
     calls.agent_said("item_q", QUESTION, 2.0)
     assert calls.played("item_q", 3.0, whole=False) == [SayLine(QUESTION, alone=True)]
-    assert calls.heard("yes", None) == []
+    assert calls.heard("yes", 1e9, 6.0) == []
 
 
 def test_an_unclear_answer_is_asked_again_and_silence_ends_in_no():
     calls = heard_question(asked())
-    assert calls.heard("Sure, but what does that do?", None) == [SayLine(QUESTION, alone=True)]
+    assert calls.heard("Sure, but what does that do?", 1e9, 6.0) == [SayLine(QUESTION, alone=True)]
     heard_question(calls, 20.0)
     assert calls.due_s is not None
     assert calls.poll(20.0 + ANSWER_S) == [SayLine(QUESTION, alone=True)]
@@ -163,7 +169,7 @@ def test_a_second_question_is_not_asked_over_the_first():
     calls.called(Ask("f2", "refund", "{}"), 2.0)
     (refused,) = calls.update("f2", {**CONFIRMING, "request_id": "r2"}, 2.0)
     assert (refused.request_id, refused.yes) == ("r2", False)
-    assert heard_question(calls).heard("yes", None) == [Confirmed("r1", True, "voice")]
+    assert heard_question(calls).heard("yes", 1e9, 6.0) == [Confirmed("r1", True, "voice")]
 
 
 def test_an_end_of_the_request_ends_the_question():
@@ -176,3 +182,72 @@ def test_an_end_of_the_request_ends_the_question():
 def test_hold_lines_do_not_talk_over_a_question():
     calls = asked()
     assert calls.poll(HOLD_AFTER_S) == []
+
+
+def test_a_question_that_is_not_said_is_said_again_and_given_up_in_the_end():
+    calls = asked()
+    now = 1.0
+    for _ in range(MAX_QUESTION_TRIES - 1):
+        assert SayLine(QUESTION, alone=True) not in calls.poll(now + QUESTION_START_S - 0.1)
+        now += QUESTION_START_S
+        assert SayLine(QUESTION, alone=True) in calls.poll(now)
+    (given_up,) = [action for action in calls.poll(now + QUESTION_START_S) if isinstance(action, Confirmed)]
+    assert (given_up.yes, given_up.how) == (False, "the question could not be asked")
+    assert not calls.confirming
+
+
+def test_something_else_said_instead_of_the_question_is_noticed_sooner():
+    calls = asked()
+    calls.agent_said("item_x", "Shall I do it?", 2.0)
+    calls.played("item_x", 4.0, whole=True)
+    assert SayLine(QUESTION, alone=True) in calls.poll(4.0 + AFTER_STRAY_S)
+
+
+def test_a_question_whose_end_is_never_played_is_asked_again():
+    calls = asked()
+    calls.agent_said("item_q", QUESTION, 2.0)
+    assert SayLine(QUESTION, alone=True) not in calls.poll(1.0 + QUESTION_START_S)
+    assert SayLine(QUESTION, alone=True) in calls.poll(1.0 + QUESTION_START_S + QUESTION_PLAYS_S)
+
+
+def test_another_session_asks_an_open_question_again_and_is_told_what_waits():
+    calls = asked()
+    heard_question(calls)
+    assert calls.session_began(7.0) == [SayLine(QUESTION, alone=True)]
+    assert calls.heard("yes", 1e9, 8.0) == []
+    waiting = called("f1")
+    waiting.update("f1", PENDING, 1.0)
+    (told,) = waiting.session_began(2.0)
+    assert "NOT been done" in told.text
+    assert called().session_began(1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "same"),
+    [
+        ("You want a refund of $40. Is that right? Please say yes or press one.", True),
+        ("You want a refund of 40.00 dollars. Is that right? Please say yes, or press one.", True),
+        ("So, you want a refund of 40 dollars. Is that right? Please say yes, or press one.", True),
+        ("You want a refund of 400 dollars. Is that right? Please say yes, or press one.", False),
+        ("You want a refund of $400. Is that right? Please say yes, or press one.", False),
+        ("You do not want a refund of 40 dollars. Is that right? Please say yes, or press one.", False),
+        ("Shall I do it now?", False),
+        ("40", False),
+    ],
+)
+def test_a_question_is_known_by_its_numbers_and_words(said, same):
+    calls = called()
+    asked = {
+        **CONFIRMING,
+        "question": "You want a refund of 40 dollars. Is that right? Please say yes, or press one.",
+    }
+    calls.update("f1", asked, 1.0)
+    calls.agent_said("q", said, 2.0)
+    calls.played("q", 3.0, whole=True)
+    assert bool(calls.pressed("1", 4.0)) is same
+
+
+def test_a_call_whose_fate_nobody_knows_says_neither():
+    (output,) = called().unreachable("f1", 1.0, unsure=True)
+    assert "neither" in output.text
+    assert not output.done

@@ -46,12 +46,13 @@ class Control:
     def __init__(self):
         self.asked = []
         self.answers = {}
+        self.error = LinkError("control is away")
 
     async def request(self, kind, data, deadline_s):
         self.asked.append((kind, dict(data)))
         answer = self.answers.get(kind)
         if answer is None:
-            raise LinkError("control is away")
+            raise self.error
         return answer
 
 
@@ -90,10 +91,44 @@ async def test_a_call_is_put_to_control_with_who_is_calling(desk):
     assert desk.session.told == [("output", '"done"')]
 
 
-async def test_control_being_away_is_an_output_that_says_nothing_was_done(desk):
+@pytest.mark.parametrize(("unsure", "words"), [(False, "Do not say that it was done"), (True, "neither")])
+async def test_control_being_away_is_told_as_far_as_it_is_known(desk, monkeypatch, unsure, words):
+    monkeypatch.setattr("bridge.call.tooldesk.ASK_FOR_S", 0.0)
+    desk.control.error = LinkError("no answer", unsure=unsure)
     desk.called(call(), 0.0)
     await settle()
-    assert "Do not say" in desk.session.told[0][1]
+    assert words in desk.session.told[0][1]
+
+
+async def test_a_call_that_control_did_not_answer_is_put_to_it_again_under_its_id(desk, monkeypatch):
+    monkeypatch.setattr("bridge.call.tooldesk.ASK_AGAIN_S", 0.01)
+    desk.control.error = LinkError("it went away", unsure=True)
+    desk.called(call(), 0.0)
+    await asyncio.sleep(0.05)
+    desk.control.answers["tool.call"] = {"state": "succeeded", "output": '"done"', "request_id": "r1"}
+    await asyncio.sleep(0.1)
+    assert [text for kind, text in desk.session.told if kind == "output"] == ['"done"']
+    asked = [data["function_call_id"] for kind, data in desk.control.asked if kind == "tool.call"]
+    assert len(asked) >= 2
+    assert set(asked) == {"f1"}
+
+
+async def test_a_yes_belongs_to_the_words_it_was_said_in(desk):
+    desk.control.answers["tool.call"] = {"state": "confirming", "request_id": "r1", "question": QUESTION}
+    desk.control.answers["tool.confirm"] = {"taken": True}
+    desk.called(call(), 0.0)
+    await settle()
+    desk.agent_said("item", QUESTION)
+    desk.speech_started("early", 0.0)
+    desk.played("item", whole=True)
+    desk.speech_started("late", 1e12)
+    desk.heard("early", "yes")
+    desk.heard("unknown", "yes")
+    await settle()
+    assert desk.confirming
+    desk.heard("late", "yes")
+    await settle()
+    assert desk.control.asked[-1][1]["yes"] is True
 
 
 async def test_tools_are_offered_by_control_and_none_while_it_is_away(desk):
@@ -125,7 +160,8 @@ async def test_while_the_caller_is_asked_the_model_does_not_answer_by_itself(des
     assert desk.session.kinds() == ["system", "create_response", "say"]
     desk.agent_said("item", QUESTION)
     desk.played("item", whole=True)
-    desk.heard("yes")
+    desk.speech_started("u1", 1e12)
+    desk.heard("u1", "yes")
     await settle()
     assert desk.session.told[-1] == ("create_response", True)
     assert desk.control.asked[-1] == (

@@ -12,6 +12,7 @@ from bridge.approval.request import Ask, CallerFacts, Ruling, ToolRequest
 from bridge.approval.signing import Signer
 from bridge.cli.audit import app
 from bridge.control_anchor import Anchor
+from bridge.errors import StoreError
 from bridge.settings_tools import AuditHeads
 from bridge.store.gatestore import GateStore, NewAudit
 from bridge.store.store import Store
@@ -120,4 +121,18 @@ def test_an_erased_call_leaves_the_chain_whole(run):
     result = run("verify")
     assert (result.exit_code, "1 erased" in result.output) == (0, True)
     exported = [json.loads(line) for line in run("export", "--call", "c1").output.splitlines()]
-    assert [one["payload"] for one in exported] == [None, None]
+    assert [(one["type"], one["payload"]) for one in exported] == [
+        ("requested", None),
+        ("expired", None),
+        ("erased", None),
+    ]
+
+
+def test_payloads_that_nobody_is_on_record_for_erasing_are_named(run):
+    sql(run, "UPDATE audit_payloads SET payload = NULL WHERE call_id = 'c1'")
+    result = run("verify")
+    assert (result.exit_code, "nobody is on record" in result.output) == (1, True)
+
+
+def test_heads_that_are_not_there_are_no_heads_that_hold(run):
+    assert isinstance(run("verify", "--heads", str(run.folder / "none.jsonl")).exception, StoreError)

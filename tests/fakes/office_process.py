@@ -39,7 +39,7 @@ class Dying:
 
 async def main(folder, moment):
     async with fakes.running(folder) as office:
-        office.office._store = Dying(office.gates, moment)
+        office.office._gates._store = Dying(office.gates, moment)
 
         @tool("x", risk="money")
         def both(amount: int, context: ToolContext) -> dict:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.approval.chain import broken, contradicted
+from bridge.approval.chain import broken, contradicted, unapproved
 from bridge.approval.signing import Verifier, seal
 from bridge.call.conversation import KEYPAD_WORDS
 from bridge.call.journal import Journal
@@ -54,23 +54,8 @@ async def proven(office, folder):
     entries = await office.gates.audit()
     assert broken(entries, Verifier(folder / "keys" / "audit.pub").verify) == []
     assert contradicted(entries, await office.gates.states()) == []
-    asked, approved, confirmed, runs = {}, Counter(), set(), Counter()
-    for entry in entries:
-        key, facts = entry["request_id"], entry["facts"]
-        match entry["type"]:
-            case "requested":
-                asked[key] = facts["effect"], facts["rule"]
-            case "approved":
-                approved[key] = 1 if facts.get("edited") else approved[key] + 1
-            case "confirmed":
-                confirmed.add(key)
-            case "executing":
-                effect, rule = asked[key]
-                runs[key] += 1
-                people = {"two": 2}.get(rule, 1) if effect == "ask" or rule == "both" else 0
-                assert approved[key] >= people, entry
-                assert effect != "confirm" or key in confirmed, entry
-                assert effect != "deny", entry
+    assert unapproved(entries) == []
+    runs = Counter(entry["request_id"] for entry in entries if entry["type"] == "executing")
     assert max(runs.values(), default=0) <= 1
     assert max(Counter(key for *_, key in office.done).values(), default=0) <= 1
     return sum(runs.values())
@@ -374,11 +359,11 @@ async def _(office):
     assert len(await office.gates.requests()) == 1
 
 
-@case("race: the same call id with other arguments is the first request", may=1)
+@case("race: the same call id with other arguments, or another function", may=1)
 async def _(office):
     first = await office.call()
-    second = await office.call(arguments='{"amount": 4000}')
-    assert second["request_id"] == first["request_id"]
+    assert "Another function call" in (await office.call(arguments='{"amount": 4000}'))["output"]
+    assert "Another function call" in (await office.call("look"))["output"]
     await office.decide(first["request_id"])
     await office.settled(first["request_id"])
     assert office.done[0][1] == 40
@@ -458,8 +443,8 @@ async def _(office):
 @case("hang-up: told before the call that it ends")
 async def _(office):
     await office.office.calls_ended(["c1"])
-    answer = await office.call("quick")
-    assert await office.settled(answer["request_id"]) in {"expired", "cancelled"}
+    answer = await office.call("look")
+    assert "over" in answer["output"]
 
 
 # ---- confirmation ------------------------------------------------------------------------------------------------
@@ -571,8 +556,8 @@ for phrase in HARDEST:
         async with line_of(office) as line:
             await line.asked()
             line.desk.played("q1", whole=True)
-            line.desk.speech_started(1e12)
-            line.desk.heard(phrase)
+            line.desk.speech_started("u1", 1e12)
+            line.desk.heard("u1", phrase)
             await settle()
 
 
@@ -581,8 +566,8 @@ async def _(office):
     async with line_of(office) as line:
         await line.asked()
         line.desk.played("q1", whole=True)
-        line.desk.speech_started(1e12)
-        line.desk.heard("Yes, please.")
+        line.desk.speech_started("u1", 1e12)
+        line.desk.heard("u1", "Yes, please.")
         await line.until(line.outputs)
 
 
@@ -590,8 +575,8 @@ async def _(office):
 async def _(office):
     async with line_of(office) as line:
         await line.asked()
-        line.desk.speech_started(1.0)
-        line.desk.heard("Yes, please.")
+        line.desk.speech_started("u1", 1.0)
+        line.desk.heard("u1", "Yes, please.")
         line.desk.played("q1", whole=True)
         await settle()
 
@@ -601,8 +586,8 @@ async def _(office):
     async with line_of(office) as line:
         await line.asked()
         line.desk.played("q1", whole=False)
-        line.desk.speech_started(1e12)
-        line.desk.heard("Yes, please.")
+        line.desk.speech_started("u1", 1e12)
+        line.desk.heard("u1", "Yes, please.")
         await settle()
 
 

@@ -1,6 +1,8 @@
 import pytest
+import sqlalchemy as sa
 
 from bridge.approval.chain import broken
+from bridge.approval.tally import Past
 from bridge.errors import StoreError
 from bridge.store.gatestore import GateStore, NewAudit
 from bridge.store.store import Store
@@ -18,6 +20,7 @@ def gate(request_id="r1", state="pending", function_call_id="f1"):
         "call_id": "c1",
         "function_call_id": function_call_id,
         "tool": "refund",
+        "caller": {"number": "+491"},
     }
     return {"request": request, "state": state, "binding": "b"}
 
@@ -70,3 +73,49 @@ async def test_a_decision_waits_until_it_is_answered(gates):
     assert await gates.open_decisions() == []
     assert await gates.answered(number) == "taken"
     assert await gates.answered(99) is None
+
+
+def past(call_id="c1", caller="+491", at=100.0):
+    return Past("refund", call_id, caller, "requested", {}, at)
+
+
+def asked(request_id, call_id="c1", caller="+491", amount=1):
+    made = gate(request_id, "pending", f"f{request_id}")
+    made["request"] |= {"call_id": call_id, "caller": {"number": caller}}
+    return {**made, "arguments": {"amount": amount}}
+
+
+async def test_what_was_asked_before_is_found_by_call_caller_and_day(gates):
+    await gates.save(asked("r1"), 0, [], 10.0)
+    await gates.save(asked("r2", "c2"), 0, [], 60.0)
+    await gates.save(asked("r3", "c3", "+492"), 0, [], 70.0)
+    found, cut = await gates.past(past(), 50.0)
+    assert sorted((one.call_id, one.at) for one in found) == [("c1", 10.0), ("c2", 60.0), ("c3", 70.0)]
+    assert cut == frozenset()
+    found, _ = await gates.past(past("c9", ""), 65.0)
+    assert [one.call_id for one in found] == ["c3"]
+    found, _ = await gates.past(past(), 50.0, "r1")
+    assert "c1" not in [one.call_id for one in found]
+
+
+async def test_more_than_can_be_counted_is_said_and_a_call_of_its_own_is_still_whole(gates, monkeypatch):
+    monkeypatch.setattr("bridge.store.gatestore.MAX_HISTORY", 3)
+    await gates.save(asked("r0", "mine", amount=90), 0, [], 10.0)
+    for number in range(1, 6):
+        await gates.save(asked(f"r{number}", f"c{number}"), 0, [], 50.0 + number)
+    found, cut = await gates.past(past("mine"), 50.0)
+    assert cut == {"day", "caller"}
+    assert [one.arguments for one in found if one.call_id == "mine"] == [{"amount": 90}]
+
+
+@pytest.mark.parametrize("junk", ["nope", "[]", '"x"', '{"a":', "7"])
+async def test_a_row_that_is_no_json_object_stops_nobody(gates, junk):
+    await gates.save(asked("r1"), 0, [], 10.0)
+    await gates.decide("r1", {"by": "anna"})
+    for table, column in (("tool_requests", "gate"), ("tool_decisions", "decision")):
+        order = sa.text(f"UPDATE {table} SET {column} = :junk")
+        await gates._store.transaction("", lambda it, order=order: it.execute(order, {"junk": junk}))
+    ((_, request_id, words),) = await gates.open_decisions()
+    assert (request_id, words) == ("r1", {})
+    assert [row.gate for row in await gates.requests()] == [{}]
+    assert await gates.past(past(), 0.0) == ([], {"call", "day", "caller"})

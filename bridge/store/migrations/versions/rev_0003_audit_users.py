@@ -8,7 +8,11 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Three columns, three tables."""
+    """Four columns, three tables."""
+    caller = sa.Column("caller", sa.String(100), nullable=False, server_default="")
+    op.add_column("tool_requests", caller)
+    op.create_index("tool_requests_caller", "tool_requests", ["tool", "caller", "created_at"])
+    op.create_index("tool_requests_day", "tool_requests", ["tool", "created_at"])
     for column in (
         sa.Column("payload_hash", sa.String(64)),
         sa.Column("key_id", sa.String(16)),

@@ -1,0 +1,126 @@
+"""The open requests in memory, and their twins in the store: never ahead of it, never taken from it unproved.
+
+    keep(gate) ─► sealed JSON + version ─► store        adopt(row) ─► seal right? ─► Gate
+
+A stored gate carries a seal of the decision key: who can write the database but not read the key can change a row, but
+not make it count. What the store does not take is taken back in memory. Runs on control's loop.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from bridge.approval.gate import Action, Audit, Gate
+from bridge.approval.signing import seal, sealed
+from bridge.errors import StoreError
+from bridge.store.gatestore import GateStore, NewAudit, StoredRequest
+
+log = structlog.get_logger(__name__)
+
+
+class Gates:
+    """Gates by request id and by function call. `key` seals them."""
+
+    def __init__(self, store: GateStore, key: bytes) -> None:
+        self._store = store
+        self._key = key
+        self._gates: dict[str, Gate] = {}
+        self._by_call: dict[tuple[str, str], str] = {}
+        self._versions: dict[str, int] = {}
+        self._kept: dict[str, Mapping[str, Any]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def __iter__(self) -> Iterator[Gate]:
+        """As they are now; the gates may change while somebody goes through them."""
+        return iter(tuple(self._gates.values()))
+
+    def get(self, request_id: str) -> Gate | None:
+        """The gate, if it is open or its call goes on."""
+        return self._gates.get(request_id)
+
+    def of_call(self, call_id: str) -> list[Gate]:
+        """Those of one phone call."""
+        return [gate for gate in self if gate.request.call_id == call_id]
+
+    async def known(self, call_id: str, function_call_id: str) -> Gate | None:
+        """The gate of a function call, from memory or from the store."""
+        key = self._by_call.get((call_id, function_call_id))
+        if key is not None:
+            return self._gates[key]
+        return next(
+            (
+                gate
+                for gate in await self.stored(call_id)
+                if gate.request.function_call_id == function_call_id
+            ),
+            None,
+        )
+
+    async def stored(self, call_id: str) -> list[Gate]:
+        """What the store has of a call; a row that is not ours does not count."""
+        rows = await self._store.of_call(call_id)
+        return [gate for gate in map(self._proved, rows) if gate is not None]
+
+    def add(self, gate: Gate) -> None:
+        """A new one, before it is kept."""
+        request = gate.request
+        self._gates[request.request_id] = gate
+        self._by_call[request.call_id, request.function_call_id] = request.request_id
+
+    def adopt(self, row: StoredRequest) -> tuple[Gate, bool] | None:
+        """What an earlier control left open, and whether it is proved ours; None: it cannot even be read."""
+        gate = self._proved(row)
+        proved = gate is not None
+        if gate is None:
+            try:
+                gate = Gate.from_json(row.gate)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                log.error("gate.unreadable", request_id=row.request_id, reason=str(error)[:200])  # noqa: TRY400
+                return None
+            log.error("gate.not_ours", request_id=row.request_id, state=row.state)
+        self.add(gate)
+        self._versions[gate.request.request_id] = row.version
+        self._kept[gate.request.request_id] = row.gate
+        return gate, proved
+
+    def forget(self, gate: Gate) -> None:
+        """It is over, and so is its call."""
+        key = gate.request.request_id
+        self._by_call.pop((gate.request.call_id, gate.request.function_call_id), None)
+        for known in (self._gates, self._versions, self._locks, self._kept):
+            known.pop(key, None)
+
+    def lock(self, gate: Gate) -> asyncio.Lock:
+        """Whoever changes a gate holds it."""
+        return self._locks.setdefault(gate.request.request_id, asyncio.Lock())
+
+    async def keep(self, gate: Gate, actions: Sequence[Action]) -> None:
+        """Store the gate with the audit entries among `actions`. Raises StoreError: it is as it was before."""
+        key, state = gate.request.request_id, {"state": gate.state.value}
+        version = self._versions.get(key, 0)
+        entries = [
+            NewAudit(one.type, one.actor, {**one.facts, **state}, one.personal)
+            for one in actions
+            if isinstance(one, Audit)
+        ]
+        content: dict[str, Any] = json.loads(json.dumps(gate.to_json()))
+        content["seal"] = seal(self._key, f"gate {key} {version + 1}", content)
+        try:
+            self._versions[key] = await self._store.save(content, version, entries, time.time())
+        except StoreError:
+            before = self._kept.get(key)
+            if before is None:
+                self.forget(gate)
+            else:
+                vars(gate).update(vars(Gate.from_json(before)))
+            raise
+        self._kept[key] = content
+
+    def _proved(self, row: StoredRequest) -> Gate | None:
+        if not sealed(self._key, f"gate {row.request_id} {row.version}", row.gate):
+            return None
+        return Gate.from_json(row.gate)
