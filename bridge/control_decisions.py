@@ -9,15 +9,20 @@ console that had checked who decides. The role and group are looked up here agai
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from bridge.approval.canonical import binding
 from bridge.approval.gate import Action, Gate
+from bridge.approval.policy_lint import too_few
 from bridge.approval.request import Decision, Refused
 from bridge.approval.signing import sealed
 from bridge.control_facts import facts_of
 from bridge.control_toolbox import ToolSource
-from bridge.errors import ToolArgumentsError
+from bridge.errors import StoreError, ToolArgumentsError
 from bridge.store.gatestore import GateStore
 from bridge.store.userstore import User, UserStore
+
+log = structlog.get_logger(__name__)
 
 MAX_WORDS = 300
 RECONCILED = {"succeeded": True, "failed": False}
@@ -31,6 +36,18 @@ class Decisions:
         self._users = users
         self._source = source
         self._key = key
+
+    async def warn(self) -> None:
+        """What the policy asks of people who are not there shows at the start, not at the first call."""
+        if self._source.policy is None:
+            return
+        try:
+            people = [user.actor() for user in await self._users.users() if not user.disabled]
+        except StoreError as error:
+            log.warning("tools.store", reason=str(error))
+            return
+        for problem in too_few(self._source.policy, people):
+            log.warning("policy.odd", problem=str(problem))
 
     async def judge(
         self, gate: Gate | None, request_id: str, words: Mapping[str, Any], now: float

@@ -31,7 +31,6 @@ from bridge.approval.outcome import (
     refusal,
 )
 from bridge.approval.policy import Policy
-from bridge.approval.policy_lint import too_few
 from bridge.approval.request import Refused
 from bridge.control_commands import Commands, ToolCall
 from bridge.control_decisions import Decisions
@@ -98,13 +97,15 @@ class ToolOffice:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._take_over()
                 self._ready.set()
-                await self._warn()
+                await self._decisions.warn()
                 while True:
                     await self._pause()
                     try:
                         await self._look(time.time())
                     except StoreError as error:
                         log.warning("tools.store", reason=str(error))
+                    except Exception:  # a bug over one request must not be the end of all the others
+                        log.exception("tools.look_failed")
         finally:
             self._runner.close()
 
@@ -132,7 +133,9 @@ class ToolOffice:
         return await answered
 
     async def _offer(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        return {"tools": self._source.offer(str(name) for name in data.get("names", ()))}
+        tools = self._source.offer(str(name) for name in data.get("names", ()))
+        hidden = {name: list(self._source.hidden(name)) for name in (one.get("name", "") for one in tools)}
+        return {"tools": tools, "hidden": {name: names for name, names in hidden.items() if names}}
 
     async def _call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         call_id, function_call_id = str(data["call_id"]), str(data["function_call_id"])
@@ -244,18 +247,6 @@ class ToolOffice:
             elif gate.state is State.PENDING:
                 self._deps.notify("asked", gate.reminded_group, gate)
         await self.calls_ended(ended)
-
-    async def _warn(self) -> None:
-        """What the policy asks of people who are not there shows at the start, not at the first call."""
-        if self._source.policy is None:
-            return
-        try:
-            people = [user.actor() for user in await self._deps.users.users() if not user.disabled]
-        except StoreError as error:
-            log.warning("tools.store", reason=str(error))
-            return
-        for problem in too_few(self._source.policy, people):
-            log.warning("policy.odd", problem=str(problem))
 
     async def _look(self, now: float) -> None:
         for number, request_id, words in await self._store.open_decisions():

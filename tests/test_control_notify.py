@@ -125,3 +125,13 @@ async def test_real_apprise_delivers_to_a_real_receiver():
                 while not receiver.got:  # noqa: ASYNC110  # a socket
                     await asyncio.sleep(0.01)
     assert "Approval needed: refund" in receiver.got[0][1]
+
+
+async def test_an_argument_that_its_tool_hides_is_in_no_message():
+    apprise = Apprise()
+    notifier = Notifier(settings(arguments=True), {}, apprise, hidden=lambda _tool: ("iban",))
+    async with running(notifier):
+        notifier.tell("asked", "boss", waiting())
+        await apprise.count(1)
+    assert "DE1" not in apprise.sent[0][2]
+    assert "40" in apprise.sent[0][2]

@@ -288,7 +288,8 @@ class Conversation:
         self._journal.note("transcription", item_id=event.item_id, cost_usd=cost)
 
     def _function_call(self, event: rt.FunctionCall, now: float) -> None:
-        self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.call_id)
+        arguments = self._tools.shown(event.name, event.arguments)
+        self._journal.note("function_call", name=event.name, arguments=arguments, call_id=event.call_id)
         self._tools.called(event, now)
 
     def _approval(self, event: rt.McpApprovalRequested, now: float) -> None:

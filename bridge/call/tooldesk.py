@@ -5,6 +5,7 @@ mended reaches the next one, as a fact instead of a function's output. Everythin
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ Request = Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]
 ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it may have been away
 ASK_FOR_S = 20.0  # a call that control did not answer is put to it again so long; it knows it by its id
 CONFIRM_TRIES = 5
+HIDDEN = "…"
 MAX_UTTERANCES = 32
 SAY = 'Say exactly the following words, nothing else: "{text}"'
 NOT_OFFERED = "This function is not available on this line."
@@ -50,6 +52,7 @@ class ToolDesk:
         self._late: list[Output] = []
         self._offered: frozenset[str] = frozenset()
         self._servers: frozenset[str] = frozenset()
+        self._hidden: Mapping[str, Any] = {}
         self._listed: dict[str, Mapping[str, Any]] = {}
         self._began_s: dict[str, float] = {}
         self.agent = ""
@@ -71,6 +74,7 @@ class ToolDesk:
             log.warning("tools.none", reason=str(error))
             return ()
         tools = tuple(answer.get("tools", ()))
+        self._hidden = answer.get("hidden", {})
         self._offered = frozenset(str(one["name"]) for one in tools if one.get("type") == "function")
         self._servers = frozenset(str(one["server_label"]) for one in tools if one.get("type") == "mcp")
         return tools
@@ -94,6 +98,19 @@ class ToolDesk:
             self._do([Output(event.call_id, event.name, failure(NOT_OFFERED))])
             return
         self._do(self._calls.called(Ask(event.call_id, event.name, event.arguments), now))
+
+    def shown(self, name: str, arguments: str) -> str:
+        """A call's arguments as the record may have them: without those that its tool says to hide."""
+        hidden = self._hidden.get(name, ())
+        if not hidden:
+            return arguments
+        try:
+            given = json.loads(arguments)
+        except ValueError:
+            return HIDDEN
+        if not isinstance(given, dict):
+            return HIDDEN
+        return json.dumps({key: HIDDEN if key in hidden else value for key, value in given.items()})
 
     def listed(self, event: McpToolsListed) -> None:
         """The provider has read the tools of a server that it calls itself."""

@@ -211,3 +211,12 @@ async def test_a_session_without_turn_detection_is_left_as_it_is(desk):
     desk.called(call(), 0.0)
     await settle()
     assert desk.session.kinds() == ["system", "say"]
+
+
+async def test_arguments_that_a_tool_hides_are_not_in_the_record(desk):
+    desk.control.answers["tool.offer"] |= {"hidden": {"refund": ["pin"]}}
+    await desk.offer("a", ("refund",))
+    assert desk.shown("refund", '{"pin": "4711", "amount": 4}') == '{"pin": "\\u2026", "amount": 4}'
+    assert "4711" not in desk.shown("refund", '{"pin": "4711')
+    assert "4711" not in desk.shown("refund", '["4711"]')
+    assert desk.shown("other", '{"pin": 1}') == '{"pin": 1}'

@@ -112,3 +112,48 @@ def test_a_bridge_that_does_not_answer_is_said_so(config, tmp_path, monkeypatch)
     result = run(config, "approve", "abc1")
     assert isinstance(result.exception, StoreError)
     assert "not running" in str(result.exception)
+
+
+async def edit(folder, request_id):
+    async with Store(f"sqlite:///{folder}/store.db") as store:
+        gates = GateStore(store)
+        (row,) = await gates.find(request_id)
+        changed = {**row.gate, "arguments": {"amount": 9000}, "binding": "newbinding", "edited_by": "bert"}
+        await gates.save(changed, row.version, [], 2.0)
+
+
+def test_what_somebody_edited_is_approved_only_in_the_form_that_was_seen(config, tmp_path):
+    asyncio.run(keep(tmp_path, "abc1"))
+    asyncio.run(edit(tmp_path, "abc1"))
+    assert "9000" in str(run(config, "approve", "abc1").exception)
+    assert "--form newbin" in str(run(config, "approve", "abc1", "--form", "bind").exception)
+    seen = []
+    thread = control(tmp_path, "taken: x", seen)
+    assert run(config, "approve", "abc1", "--form", "newbin").exit_code == 0
+    thread.join()
+    assert seen[0][1]["binding"] == "newbinding"
+
+
+def test_an_unknown_outcome_is_settled_with_a_note(config, tmp_path):
+    asyncio.run(keep(tmp_path, "abc1"))
+    seen = []
+    thread = control(tmp_path, "taken: x", seen)
+    assert run(config, "reconcile", "abc1", "--done", "--note", "seen at the bank").exit_code == 0
+    thread.join()
+    assert (seen[0][1]["verdict"], seen[0][1]["reason"]) == ("succeeded", "seen at the bank")
+
+
+def test_an_edited_approval_carries_all_arguments(config, tmp_path):
+    asyncio.run(keep(tmp_path, "abc1"))
+    seen = []
+    thread = control(tmp_path, "taken: x", seen)
+    assert run(config, "approve", "abc1", "--arguments", '{"amount": 30}').exit_code == 0
+    thread.join()
+    assert seen[0][1]["arguments"] == {"amount": 30}
+    assert run(config, "approve", "abc1", "--arguments", "[1]").exit_code == 2
+
+
+def test_watching_shows_what_waits_for_as_long_as_wanted(config, tmp_path):
+    asyncio.run(keep(tmp_path, "abc1"))
+    result = run(config, "watch", "--seconds", "0.1")
+    assert (result.exit_code, "refund" in result.output) == (0, True)

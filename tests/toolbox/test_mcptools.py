@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ToolArgumentsError, ToolError
-from bridge.toolbox.mcptools import pinned, printable, read, result, spec
+from bridge.toolbox.mcptools import faithful, pinned, printable, read, result, spec
 from bridge.toolbox.run import validate
 from bridge.toolbox.spec import Options
 
@@ -98,6 +98,13 @@ def test_what_nobody_can_see_is_not_shown_to_the_model():
     shown = read("till", "pay", hidden, {**SCHEMA, "title": "a\u200bb"})
     assert shown.description == "Pay. now"
     assert shown.schema["title"] == "ab"
+
+
+@pytest.mark.parametrize("description", ["Pay.\u200b", "Pay." + "x" * 3000, "Pay.\U000e0041"])
+def test_what_cannot_be_shown_whole_may_not_be_run_by_the_provider(description):
+    faithful(read("till", "pay", "Pay.", SCHEMA), "Pay.", SCHEMA)
+    with pytest.raises(ToolError, match="cannot be shown"):
+        faithful(read("till", "pay", description, SCHEMA), description, SCHEMA)
 
 
 def test_what_a_provider_saw_must_be_what_was_accepted():
