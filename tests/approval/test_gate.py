@@ -245,6 +245,7 @@ APPLY = {
     "done": lambda gate, _now: gate.finished({}, ok=True),
     "crash": lambda gate, now: gate.crashed(now, "died"),
     "withdraw": lambda gate, _now: gate.withdraw("changed"),
+    "distrust": lambda gate, _now: [] if gate.state in FINAL else gate.distrusted("changed"),
     "tick": lambda gate, now: gate.tick(now),
 }
 EVENTS = st.sampled_from(["save", *APPLY])

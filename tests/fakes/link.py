@@ -37,6 +37,8 @@ class MemoryStore:
     async def answer(self, kind, data):
         if kind == "echo":
             return dict(data)
+        if kind == "crash":
+            raise KeyError(kind)
         if kind == "never":
             await asyncio.Event().wait()
         raise LinkError(f"no such request {kind!r}", fatal=kind == "refused")

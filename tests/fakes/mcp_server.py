@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -29,12 +30,14 @@ def build(folder):
         with Path(folder, "calls.txt").open("a") as file:
             file.write(line + "\n")
 
+    bus = InMemorySubscriptionBus()
+
     def description():
         path = Path(folder, "pay.txt")
         return path.read_text() if path.exists() else "Pay."
 
     async def list_tools(_context, _params):
-        names = ("pay", "slow", "wrong", "huge", "inject", "die", "bad name")
+        names = ("pay", "slow", "wrong", "huge", "inject", "die", "announce", "bad name")
         return ListToolsResult(
             tools=[
                 Tool(name=name, description=description() if name == "pay" else name, input_schema=AMOUNT)
@@ -45,6 +48,8 @@ def build(folder):
     async def call_tool(_context, params: CallToolRequestParams):
         key = (params.meta or {}).get("sipbridge/idempotency-key")
         note(json.dumps([params.name, params.arguments, key]))
+        if params.name == "announce":
+            await bus.publish(ToolsListChanged())
         if params.name == "slow":
             await asyncio.sleep(30)
         if params.name == "die":
@@ -56,7 +61,8 @@ def build(folder):
         }.get(params.name, "paid")
         return CallToolResult(content=[TextContent(text=text)], is_error=params.name == "wrong")
 
-    return Server("till", on_list_tools=list_tools, on_call_tool=call_tool)
+    listen = ListenHandler(bus)
+    return Server("till", on_list_tools=list_tools, on_call_tool=call_tool, on_subscriptions_listen=listen)
 
 
 async def main(folder):

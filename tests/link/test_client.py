@@ -96,8 +96,9 @@ async def test_a_refusal_says_whether_asking_again_is_of_use_and_the_log_names_t
 
 async def test_without_control_a_request_fails_at_once(tmp_path):
     async with client(tmp_path) as link:
-        with pytest.raises(LinkError, match="control is away"):
+        with pytest.raises(LinkError, match="control is away") as caught:
             await link.request("echo", {}, GUARD_S)
+        assert not caught.value.unsure
 
 
 async def test_control_that_dies_before_it_answered_fails_the_request(tmp_path):
@@ -106,8 +107,17 @@ async def test_control_that_dies_before_it_answered_fails_the_request(tmp_path):
             await until(lambda: link.connected)
             asking = asyncio.ensure_future(link.request("never", {}, GUARD_S))
             await until(lambda: link_server.counters.requests == 1)
-        with pytest.raises(LinkError, match="control went away"):
+        with pytest.raises(LinkError, match="control went away") as caught:
             await asking
+        assert caught.value.unsure
+
+
+async def test_a_request_that_finds_a_bug_of_control_is_refused_and_the_link_stays(tmp_path):
+    async with server(tmp_path, MemoryStore()), client(tmp_path) as link:
+        await until(lambda: link.connected)
+        with pytest.raises(LinkError, match="internal error"):
+            await link.request("crash", {}, GUARD_S)
+        assert await link.request("echo", {"a": 1}, GUARD_S) == {"a": 1}
 
 
 async def test_plan_drain_and_hang_up_reach_the_worker(tmp_path):
