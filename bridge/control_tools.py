@@ -374,6 +374,9 @@ class ToolOffice:
 async def _fulfil(answered: asyncio.Future[dict[str, Any]], work: Awaitable[dict[str, Any]]) -> None:
     try:
         answer = await work
+    except asyncio.CancelledError:
+        answered.cancel()
+        raise
     except Exception as error:  # noqa: BLE001  # it is the one's who asked
         if not answered.done():
             answered.set_exception(error)
