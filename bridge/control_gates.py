@@ -119,6 +119,8 @@ class Gates:
                 vars(gate).update(vars(Gate.from_json(before)))
             raise
         self._kept[key] = content
+        request = gate.request
+        log.info("tool.state", call_id=request.call_id, request_id=key, tool=request.tool, **state)
 
     def _proved(self, row: StoredRequest) -> Gate | None:
         if not sealed(self._key, f"gate {row.request_id} {row.version}", row.gate):

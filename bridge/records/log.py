@@ -60,8 +60,8 @@ def redact_pii(_logger: Any, _method: str, fields: Fields) -> Fields:
 
 
 def mask(value: object) -> str:
-    """The value with all but its last two characters hidden; a short one is hidden completely."""
-    text = str(value)
+    """The value with all but its last two characters hidden; a short one, or an object, is hidden completely."""
+    text = str(value) if isinstance(value, str | int) else ""
     return "***" + text[-2:] if len(text) > 4 else "***"
 
 
