@@ -212,8 +212,7 @@ class Gate:
 
     def _unfit(self, decision: Decision, now: float) -> Refused | None:
         """Why this decision does not count, from the most telling reason down."""
-        ask, by = self.ruling.ask or Ask(""), decision.by
-        groups = {ask.group, ask.escalate_to if self.escalated else ask.group}
+        by, groups = decision.by, self._groups()
         over = "late" if self.state is State.EXPIRED else "already_decided"
         rules = (
             (
@@ -235,6 +234,11 @@ class Gate:
             ),
         )
         return next((Refused(code, words) for unfit, code, words in rules if unfit), None)
+
+    def _groups(self) -> set[str]:
+        """Who is asked now; nobody in particular for what was allowed."""
+        ask = self.ruling.ask or Ask("")
+        return {ask.group, ask.escalate_to if self.escalated else ask.group} - {""}
 
     def _their_own(self, by: Actor) -> bool:
         return by.kind in {"caller", "system"} or self.request.caller.number in by.numbers - {""}
@@ -280,6 +284,9 @@ class Gate:
             return Refused("not_unknown", f"the request is {self.state}")
         if "approver" not in by.roles and "admin" not in by.roles:
             return Refused("not_an_approver", f"{by.name} is no approver")
+        asked = self._groups()
+        if asked and "admin" not in by.roles and not asked & by.groups:
+            return Refused("wrong_group", f"{by.name} is not in {' or '.join(sorted(asked))}")
         state = State.SUCCEEDED if ok else State.FAILED
         return [*self._move(state, note), Audit("reconciled", by.name, {"ok": ok}, {"note": note})]
 

@@ -344,10 +344,29 @@ class _Tokens:
         self._client = client_info
 
 
+class _Limited(httpx2.AsyncByteStream):
+    """An answer's body that ends in an error when it is too long."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._inner:
+            seen += len(chunk)
+            if seen > MAX_HTTP_BYTES:
+                raise httpx2.ReadError(f"an answer of more than {MAX_HTTP_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 async def _refuse_huge(response: httpx2.Response) -> None:
-    if int(response.headers.get("content-length") or 0) > MAX_HTTP_BYTES:
-        await response.aclose()
-        raise httpx2.ReadError(f"an answer of more than {MAX_HTTP_BYTES} bytes")
+    """Of whole answers; events of a stream have a limit each (the SDK's)."""
+    streams = response.headers.get("content-type", "").startswith("text/event-stream")
+    if not streams and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Limited(response.stream)
 
 
 def _words(error: BaseException) -> str:

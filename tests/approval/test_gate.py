@@ -304,3 +304,22 @@ def test_every_step_can_be_proven_later():
     for step in (gate.decide(decision(), 1.0), gate.claim(2.0), gate.finished({}, ok=False)):
         types += [action.type for action in step if isinstance(action, Audit)]
     assert types == ["requested", "approved", "executing", "failed"]
+
+
+def test_an_unknown_outcome_is_settled_by_who_was_asked_or_an_admin():
+    for who, code in (
+        (Actor("s", frozenset({"approver"}), frozenset({"sales"})), "wrong_group"),
+        (ANNA, None),
+    ):
+        gate, _ = opened()
+        gate.decide(decision(), 1.0)
+        gate.claim(2.0)
+        gate.crashed(3.0, "died")
+        settled = gate.reconciled(who, "looked", ok=False)
+        assert getattr(settled, "code", None) == code
+    gate, _ = opened()
+    gate.decide(decision(), 1.0)
+    gate.claim(2.0)
+    gate.crashed(3.0, "died")
+    gate.reconciled(Actor("chief", frozenset({"admin"})), "looked", ok=True)
+    assert gate.state is State.SUCCEEDED

@@ -274,3 +274,25 @@ async def test_oauth_client_credentials_get_a_token(tmp_path):
             ] == "paid"
     assert len(asked) == 1
     assert "grant_type=client_credentials" in asked[0]
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(tmp_path):
+    async def flood(scope, receive, send):
+        if scope["type"] != "http":
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                await send({"type": "http.response.body", "body": b" " * 100_000, "more_body": True})
+
+    with serving(flood) as port:
+        server = McpServer(url=f"http://127.0.0.1:{port}/mcp", timeout_s=5)
+        async with running(tmp_path, accept=False, till=server) as servers:
+            await until(lambda: servers.connections["till"].problem != "not connected yet")
+            assert "more than 4000000 bytes" in servers.connections["till"].problem
