@@ -14,7 +14,7 @@ import structlog
 from bridge.approval.canonical import binding
 from bridge.approval.gate import Action, Gate
 from bridge.approval.policy_lint import too_few
-from bridge.approval.request import Decision, Refused
+from bridge.approval.request import Decision, Refused, Ruling
 from bridge.approval.signing import sealed
 from bridge.control_facts import facts_of
 from bridge.control_toolbox import ToolSource
@@ -60,7 +60,7 @@ class Decisions:
         user = await self._users.user(str(words.get("by")))
         if user is None:
             return Refused("unknown_user", f"there is no user {words.get('by')}: sipbridge users add")
-        verdict, reason = str(words.get("verdict")), str(words.get("reason", ""))[:MAX_WORDS]
+        verdict, reason = str(words.get("verdict")), _text(words.get("reason"))
         if verdict in RECONCILED:
             return gate.reconciled(user.actor(), reason, ok=RECONCILED[verdict])
         if verdict not in {"approve", "deny"}:
@@ -85,7 +85,7 @@ class Decisions:
             return "the request has changed since"
         if policy.version != request.policy_version:
             ruling = policy.rule(await facts_of(self._store, request.with_arguments(gate.arguments), now))
-            if (ruling.rule, ruling.effect) != (gate.ruling.rule, gate.ruling.effect):
+            if _asks(ruling) != _asks(gate.ruling):
                 return "the policy has changed since"
         return ""
 
@@ -104,10 +104,10 @@ class Decisions:
             binding=str(words.get("binding")),
             by=user.actor(),
             verdict="approve" if words["verdict"] == "approve" else "deny",
-            reason=str(words.get("reason", ""))[:MAX_WORDS],
+            reason=_text(words.get("reason")),
             arguments=arguments,
             arguments_binding=new_binding,
-            via=str(words.get("via", ""))[:MAX_WORDS],
+            via=_text(words.get("via")),
         )
 
     async def _edited(self, gate: Gate, wanted: Any, now: float) -> tuple[Mapping[str, Any], str] | Refused:
@@ -126,9 +126,20 @@ class Decisions:
         except ToolArgumentsError as error:
             return Refused("bad_arguments", str(error))
         ruling = policy.rule(await facts_of(self._store, request.with_arguments(fitted), now))
-        if ruling.effect == "deny" or ruling.rule != gate.ruling.rule:
+        if ruling.effect == "deny" or _asks(ruling) != _asks(gate.ruling):
             rule = ruling.rule or "the default"
             return Refused(
                 "other_rule", f"with these arguments {rule} decides ({ruling.effect}): not by an edit"
             )
         return fitted, made
+
+
+def _asks(ruling: Ruling) -> tuple[object, ...]:
+    """What a ruling asks for, whatever the arguments read back."""
+    confirm = (ruling.confirm.by, ruling.confirm.key) if ruling.confirm else None
+    return ruling.rule, ruling.effect, ruling.ask, confirm
+
+
+def _text(words: Any) -> str:
+    """Text that can be stored: a command line may hold bytes that are none."""
+    return str(words or "").encode("utf-8", "ignore").decode()[:MAX_WORDS]

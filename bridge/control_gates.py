@@ -71,10 +71,13 @@ class Gates:
         self._gates[request.request_id] = gate
         self._by_call[request.call_id, request.function_call_id] = request.request_id
 
-    def adopt(self, row: StoredRequest) -> tuple[Gate, bool] | None:
-        """What an earlier control left open, and whether it is proved ours; None: it cannot even be read."""
+    def adopt(self, row: StoredRequest, state: str | None) -> tuple[Gate, bool] | None:
+        """What an earlier control left open, and whether it is proved ours; None: it cannot even be read.
+
+        `state`: where the signed chain leaves the request. An old row, put back, is sealed too, but stands elsewhere.
+        """
         gate = self._proved(row)
-        proved = gate is not None
+        proved = gate is not None and gate.state.value == state
         if gate is None:
             try:
                 gate = Gate.from_json(row.gate)
@@ -86,6 +89,19 @@ class Gates:
         self._versions[gate.request.request_id] = row.version
         self._kept[gate.request.request_id] = row.gate
         return gate, proved
+
+    async def refresh(self, gate: Gate) -> None:
+        """Take what the store has, when that is newer: a change whose success was not told."""
+        key = gate.request.request_id
+        for row in await self._store.find(key):
+            newer = (
+                self._proved(row)
+                if row.request_id == key and row.version > self._versions.get(key, 0)
+                else None
+            )
+            if newer is not None:
+                vars(gate).update(vars(newer))
+                self._versions[key], self._kept[key] = row.version, row.gate
 
     def forget(self, gate: Gate) -> None:
         """It is over, and so is its call."""

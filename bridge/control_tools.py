@@ -19,37 +19,28 @@ from typing import Any
 
 import structlog
 
+from bridge.approval import outcome
 from bridge.approval.gate import FINAL, Action, Execute, Gate, Notify, State, Store, Tell
-from bridge.approval.outcome import (
-    BAD_ARGUMENTS,
-    CALL_OVER,
-    GIVE_UP,
-    NO_FUNCTION,
-    NOT_PINNED,
-    OTHER_CALL,
-    function_output,
-    refusal,
-)
 from bridge.approval.policy import Policy
 from bridge.approval.request import Refused
-from bridge.control_commands import Commands, ToolCall
+from bridge.control_commands import Commands
 from bridge.control_decisions import Decisions
 from bridge.control_facts import facts_of, request_of, shown
 from bridge.control_gates import Gates
+from bridge.control_runs import Runs, fulfil
 from bridge.control_toolbox import ToolSource
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
 from bridge.link.messages import Message, ToolUpdate
-from bridge.store.gatestore import OPEN_STATES, GateStore
+from bridge.store.gatestore import OPEN_STATES, GateStore, StoredRequest
 from bridge.store.userstore import UserStore
 from bridge.toolbox.mcptools import pinned
-from bridge.toolbox.run import ToolRunner, validate
-from bridge.toolbox.spec import ToolContext, ToolSpec
+from bridge.toolbox.run import validate
+from bridge.toolbox.spec import ToolSpec
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.05  # for decisions and clocks while something waits: a caller is on the line
 IDLE_LOOK_S = 1.0
-STORE_AGAIN_S = (0.2, 5.0)  # an outcome that the store did not take is tried again, less and less often
 SETTLED = FINAL | {State.UNKNOWN}
 FORGET_S = 24 * 3600.0  # longer than any call
 MAX_OVER = 10_000  # ended calls that are remembered, for what they still ask
@@ -83,11 +74,11 @@ class ToolOffice:
         self._commands = Commands(deps.tell)
         self._gates = Gates(deps.store, deps.decision_key)
         self._repairs: Counter[tuple[str, str]] = Counter()
-        self._verified: dict[str, str] = {}
-        self._runner = ToolRunner()
         self._opening = asyncio.Lock()
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
         self._over: dict[str, None] = {}
+        self._runs = Runs(self._gates, self._commands, deps.folder, self._take, self._over)
+        self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
 
@@ -100,14 +91,9 @@ class ToolOffice:
                 await self._decisions.warn()
                 while True:
                     await self._pause()
-                    try:
-                        await self._look(time.time())
-                    except StoreError as error:
-                        log.warning("tools.store", reason=str(error))
-                    except Exception:  # a bug over one request must not be the end of all the others
-                        log.exception("tools.look_failed")
+                    await self._look(time.time())
         finally:
-            self._runner.close()
+            self._runs.close()
 
     async def _pause(self) -> None:
         """Until there may be something to look at."""
@@ -129,7 +115,7 @@ class ToolOffice:
             raise LinkError(f"control knows no request {kind[:40]!r}")
         await self._ready.wait()  # what an earlier control left open comes first; the worker has a deadline
         answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._tasks.create_task(_fulfil(answered, handler(self, data)))
+        self._tasks.create_task(fulfil(answered, handler(self, data)))
         return await answered
 
     async def _offer(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,37 +125,48 @@ class ToolOffice:
 
     async def _call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         call_id, function_call_id = str(data["call_id"]), str(data["function_call_id"])
-        spec, policy = self._source.tools.get(str(data["tool"])), self._source.policy
-        by_provider = data.get("definition") is not None
-        if spec is None or policy is None or by_provider != (spec.origin == "provider"):
-            return refusal(NO_FUNCTION)
-        if by_provider and not pinned(spec, data["definition"]):
-            log.warning("mcp.definition_not_accepted", call_id=call_id, tool=spec.name)
-            return refusal(NOT_PINNED)
-        try:
-            arguments = validate(spec, str(data.get("arguments", "")))
-        except ToolArgumentsError as error:
-            self._repairs[call_id, spec.name] += 1
-            given_up = self._repairs[call_id, spec.name] > MAX_REPAIRS
-            log.info("tool.bad_arguments", call_id=call_id, tool=spec.name, pii_reason=str(error)[:200])
-            return refusal(GIVE_UP if given_up else BAD_ARGUMENTS.format(problem=error))
-        self._repairs.pop((call_id, spec.name), None)
         async with self._opening:  # two half amounts asked for at once must see each other
             known = await self._gates.known(call_id, function_call_id)
-            if known is None:
-                return await self._open(spec, policy, arguments, data)
-        same = known.request.tool == spec.name and dict(known.request.arguments) == arguments
-        return self._news(known) if same else refusal(OTHER_CALL)
+            if known is not None:
+                return self._again(known, data)
+            spec, policy = self._source.tools.get(str(data["tool"])), self._source.policy
+            by_provider = data.get("definition") is not None
+            if spec is None or policy is None or by_provider != (spec.origin == "provider"):
+                return outcome.refusal(outcome.NO_FUNCTION)
+            if by_provider and not pinned(spec, data["definition"]):
+                log.warning("mcp.definition_not_accepted", call_id=call_id, tool=spec.name)
+                return outcome.refusal(outcome.NOT_PINNED)
+            try:
+                arguments = validate(spec, str(data.get("arguments", "")))
+            except ToolArgumentsError as error:
+                self._repairs[call_id, spec.name] += 1
+                given_up = self._repairs[call_id, spec.name] > MAX_REPAIRS
+                log.info("tool.bad_arguments", call_id=call_id, tool=spec.name, pii_reason=str(error)[:200])
+                return outcome.refusal(
+                    outcome.GIVE_UP if given_up else outcome.BAD_ARGUMENTS.format(problem=error)
+                )
+            self._repairs.pop((call_id, spec.name), None)
+            return await self._open(spec, policy, arguments, data)
+
+    def _again(self, known: Gate, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same function call once more: its answer was lost on the way. Another one under its id is refused."""
+        spec = self._source.tools.get(known.request.tool)
+        try:
+            given = validate(spec, str(data.get("arguments", ""))) if spec else known.request.arguments
+        except ToolArgumentsError:
+            given = {}
+        same = known.request.tool == data["tool"] and dict(known.request.arguments) == dict(given)
+        return self._news(known) if same else outcome.refusal(outcome.OTHER_CALL)
 
     async def _open(
         self, spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any]
     ) -> dict[str, Any]:
         now = time.time()
-        proof = {"verified_by": self._verified.get(str(data["call_id"]), "")}  # a worker cannot say so
+        proof = {"verified_by": self._runs.verified.get(str(data["call_id"]), "")}  # a worker cannot say so
         request = request_of(spec, policy, arguments, {**data, **proof}, now)
         ruling = policy.rule(await facts_of(self._store, request, now))
         if request.call_id in self._over:
-            return refusal(CALL_OVER)
+            return outcome.refusal(outcome.CALL_OVER)
         gate, actions = Gate.open(request, ruling, now)
         facts = {
             "tool": spec.name,
@@ -221,61 +218,109 @@ class ToolOffice:
 
     async def _cancel_ended(self) -> None:
         for call_id in tuple(self._ended):
-            for gate in self._gates.of_call(call_id):
-                async with self._gates.lock(gate):
-                    await self._do(gate, gate.hung_up())
-                    if gate.state not in OPEN_STATES:
-                        self._gates.forget(gate)
-            self._ended.discard(call_id)
-            self._verified.pop(call_id, None)
+            mine = self._gates.of_call(call_id)
+            done = [await self._alone(gate, lambda it: self._do(it, it.hung_up())) for gate in mine]
+            for gate in mine:
+                if gate.state not in OPEN_STATES:
+                    self._gates.forget(gate)
+            if all(done):
+                self._ended.discard(call_id)
+            self._runs.verified.pop(call_id, None)
+            for key in [key for key in self._repairs if key[0] == call_id]:
+                del self._repairs[key]
+
+    async def _alone(self, gate: Gate, step: Callable[[Gate], Awaitable[None]]) -> bool:
+        """A step of one request; what goes wrong with it stops no other. False: it is to be tried again."""
+        try:
+            async with self._gates.lock(gate):
+                await step(gate)
+        except StoreError as error:
+            log.warning("tools.store", request_id=gate.request.request_id, reason=str(error))
+            with contextlib.suppress(StoreError):
+                await self._gates.refresh(gate)
+            return False
+        except Exception:
+            log.exception("tool.step_failed", request_id=gate.request.request_id)
+            return False
+        return True
 
     async def _take_over(self) -> None:
         """What an earlier control left open. A store that is locked is waited for."""
         while True:
             try:
                 rows = await self._store.requests(OPEN_STATES, limit=100_000)
+                states = await self._store.proved_states([row.request_id for row in rows])
                 ended = await self._store.ended([row.call_id for row in rows])
+                for row in rows:
+                    await self._adopt(row, states.get(row.request_id))
                 break
             except StoreError as error:
                 log.warning("tools.store", reason=str(error))
                 await asyncio.sleep(IDLE_LOOK_S)
-        for gate, proved in [found for row in rows if (found := self._gates.adopt(row)) is not None]:
-            if not proved:
-                self._settle_soon(gate, lambda it: it.distrusted("what the store gave back was changed"))
-            elif gate.state is State.EXECUTING:
-                self._settle_soon(gate, lambda it: it.crashed(time.time(), "control died while it ran"))
-            elif gate.state is State.PENDING:
-                self._deps.notify("asked", gate.reminded_group, gate)
         await self.calls_ended(ended)
 
+    async def _adopt(self, row: StoredRequest, state: str | None) -> None:
+        found = self._gates.adopt(row, state)
+        if found is None:
+            await self._store.bury(row, time.time())
+            return
+        gate, proved = found
+        if not proved:
+            await self._do(gate, gate.distrusted("what the store gave back was changed"))
+        elif gate.state is State.PENDING:
+            self._deps.notify("asked", gate.reminded_group, gate)
+
     async def _look(self, now: float) -> None:
-        for number, request_id, words in await self._store.open_decisions():
-            await self._store.answer(number, await self._decide(request_id, words, now))
+        try:
+            for number, request_id, words in await self._store.open_decisions():
+                if number not in self._answers:
+                    self._answers[number] = await self._decide(request_id, words, now)
+                await self._store.answer(number, self._answers[number])
+                del self._answers[number]
+        except StoreError as error:
+            log.warning("tools.store", reason=str(error))
         await self._cancel_ended()
         for gate in self._gates:
             if gate.due_at is not None and now >= gate.due_at:
-                async with self._gates.lock(gate):
-                    await self._do(gate, gate.tick(now))
+                await self._alone(gate, lambda it: self._do(it, it.tick(now)))
             elif gate.state is State.APPROVED:  # its start was not stored, or control died before it
-                async with self._gates.lock(gate):
-                    await self._start(gate)
-            elif gate.state in FINAL and now - gate.request.requested_at > FORGET_S:
+                await self._alone(gate, self._start)
+            elif gate.state is State.EXECUTING and gate not in self._runs:
+                await self._alone(gate, self._lost)
+            elif gate.state in FINAL and (
+                gate.request.call_id in self._over or now - gate.request.requested_at > FORGET_S
+            ):
                 self._gates.forget(gate)
 
+    async def _lost(self, gate: Gate) -> None:
+        """It is being executed, but not by this process: an earlier control died, or did not learn that it began."""
+        if gate.state is State.EXECUTING and gate not in self._runs:
+            await self._take(gate, gate.crashed(time.time(), "control died while it ran"))
+
     async def _decide(self, request_id: str, words: Mapping[str, Any], now: float) -> str:
+        """What became of a decision. Raises StoreError: look at it again."""
+        by = str(words.get("by"))[:64].encode("utf-8", "ignore").decode()
+        try:
+            taken = await self._judged(request_id, words, now)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("tool.decision_failed", request_id=request_id)
+            taken = Refused("internal", "it could not be looked at; the log says why")
+        if isinstance(taken, Refused):
+            log.warning("tool.decision_refused", request_id=request_id, by=by, code=taken.code)
+            return f"refused: {taken.code}: {taken.message}"
+        log.info("tool.decided", request_id=request_id, by=by, state=taken.value)
+        return f"taken: the request is {taken}"
+
+    async def _judged(self, request_id: str, words: Mapping[str, Any], now: float) -> State | Refused:
         gate = self._gates.get(request_id)
         async with self._gates.lock(gate) if gate is not None else asyncio.Lock():
             taken = await self._decisions.judge(gate, request_id, words, now)
-            by = str(words.get("by"))[:64]
             if isinstance(taken, Refused) or gate is None:
-                refused = (
-                    taken if isinstance(taken, Refused) else Refused("already_decided", "it is not open")
-                )
-                log.warning("tool.decision_refused", request_id=request_id, by=by, code=refused.code)
-                return f"refused: {refused.code}: {refused.message}"
+                return taken if isinstance(taken, Refused) else Refused("already_decided", "it is not open")
             await self._do(gate, taken)
-        log.info("tool.decided", request_id=request_id, by=by, state=gate.state.value)
-        return f"taken: the request is {gate.state}"
+            return gate.state
 
     # ---- the gate's actions ----------------------------------------------------------------------------------
 
@@ -298,7 +343,8 @@ class ToolOffice:
         for action in actions:
             match action:
                 case Execute(key, arguments) if spec is not None:
-                    self._tasks.create_task(self._execute(gate, spec, key, arguments))
+                    self._runs.begun(gate)
+                    self._tasks.create_task(self._runs.execute(gate, spec, key, arguments))
                 case Tell() if tell:
                     self._push(gate)
                 case Notify(kind, group):
@@ -321,37 +367,6 @@ class ToolOffice:
             return
         await self._take(gate, gate.claim(time.time()), spec)
 
-    async def _execute(self, gate: Gate, spec: ToolSpec, key: str, arguments: Mapping[str, Any]) -> None:
-        request, caller = gate.request, gate.request.caller
-        call = ToolCall(self._commands, request.call_id)
-        context = ToolContext(request.call_id, caller.number, key, self._deps.folder, caller.verified, call)
-        result = await self._runner.run(spec, arguments, context)
-        facts = {"request_id": request.request_id, "tool": request.tool}
-        log.info("tool.ran", **facts, ok=result.ok, unknown=result.unknown)
-        if spec.options.verifies and result.ok and result.output.get("verified") is True:
-            self._verified[request.call_id] = request.tool
-        if result.unknown:
-            await self._settle(gate, lambda it: it.crashed(time.time(), "its outcome was not told"))
-        else:
-            await self._settle(gate, lambda it: it.finished(result.output, ok=result.ok))
-
-    def _settle_soon(self, gate: Gate, settle: Callable[[Gate], list[Action] | Refused]) -> None:
-        self._tasks.create_task(self._settle(gate, settle))
-
-    async def _settle(self, gate: Gate, settle: Callable[[Gate], list[Action] | Refused]) -> None:
-        """What came of an execution, until the store has taken it: it cannot be found out again."""
-        pause_s, most_s = STORE_AGAIN_S
-        while True:
-            try:
-                async with self._gates.lock(gate):
-                    await self._take(gate, settle(gate))
-            except StoreError as error:
-                log.error("tool.outcome_not_stored", request_id=gate.request.request_id, reason=str(error))  # noqa: TRY400
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, most_s)
-            else:
-                return
-
     def _push(self, gate: Gate) -> None:
         request = gate.request
         self._deps.tell(ToolUpdate(request.call_id, request.function_call_id, self._news(gate)))
@@ -359,9 +374,9 @@ class ToolOffice:
     def _news(self, gate: Gate) -> dict[str, Any]:
         """What the worker has to know."""
         news: dict[str, Any] = {"request_id": gate.request.request_id, "state": gate.state.value}
-        output = function_output(gate)
-        if output:
-            return news | {"output": output}
+        told = outcome.function_output(gate)
+        if told:
+            return news | {"output": told}
         if gate.state is State.CONFIRMING and gate.ruling.confirm is not None:
             asked = gate.ruling.confirm
             return news | {"question": asked.question, "key": asked.key, "by": list(asked.by)}
@@ -369,20 +384,6 @@ class ToolOffice:
         if gate.state is State.EXECUTING and spec is not None:
             news["line"] = spec.options.while_running
         return news
-
-
-async def _fulfil(answered: asyncio.Future[dict[str, Any]], work: Awaitable[dict[str, Any]]) -> None:
-    try:
-        answer = await work
-    except asyncio.CancelledError:
-        answered.cancel()
-        raise
-    except Exception as error:  # noqa: BLE001  # it is the one's who asked
-        if not answered.done():
-            answered.set_exception(error)
-    else:
-        if not answered.done():
-            answered.set_result(answer)
 
 
 _ANSWERS: Mapping[str, Any] = {

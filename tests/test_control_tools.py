@@ -10,7 +10,8 @@ from bridge.approval.chain import broken, contradicted, payloads_changed
 from bridge.approval.policy import load as load_policy
 from bridge.approval.signing import Verifier
 from bridge.control_tools import MAX_REPAIRS
-from bridge.errors import LinkError, StoreError
+from bridge.errors import LinkError, StoreError, ToolError, ToolLostError
+from bridge.toolbox.spec import spec_of, tool
 from tests.fakes.events import Script
 from tests.fakes.office import GUARD_S, PEOPLE, running
 
@@ -461,3 +462,167 @@ def monkeypatched_pin():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bridge.control_tools.pinned", lambda _spec, _seen: True)
         yield
+
+
+def twice(*outcomes):
+    """A tool that does as told: raises what is an exception, each time it is tried."""
+    tries = iter(outcomes)
+
+    @tool("x", risk="money", idempotent=True)
+    def again(amount: int) -> dict:
+        told = next(tries)
+        if isinstance(told, Exception):
+            raise told
+        return {"status": "paid", "amount": amount}
+
+    return spec_of(again)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state"),
+    [
+        ((ToolLostError("gone"), {}), "succeeded"),
+        ((ToolLostError("gone"), ToolError("away")), "unknown"),
+        ((ToolLostError("gone"), ToolLostError("gone")), "unknown"),
+        ((ToolError("no"),), "failed"),
+    ],
+)
+async def test_a_second_try_that_fails_says_nothing_of_the_first(tmp_path, outcomes, state):
+    async with running(tmp_path) as office:
+        office.tools["again"] = twice(*outcomes)
+        answer = await office.call("again")
+        await office.decide(answer["request_id"])
+        assert await office.settled(answer["request_id"]) == state
+        assert contradicted(await office.gates.audit(), await office.gates.states()) == []
+
+
+async def test_a_tool_that_goes_between_two_tries_leaves_its_outcome_unknown(tmp_path):
+    async with running(tmp_path) as office:
+        spec = twice(ToolLostError("gone"))
+
+        def vanish(arguments, context):
+            del office.tools["again"]
+            return spec.invoke(arguments, context)
+
+        office.tools["again"] = replace(spec, invoke=vanish)
+        answer = await office.call("again")
+        await office.decide(answer["request_id"])
+        assert await office.settled(answer["request_id"]) == "unknown"
+
+
+async def test_a_decision_with_bytes_that_are_no_text_is_taken_and_stops_nobody(tmp_path):
+    async with running(tmp_path) as office:
+        first, second = await office.call(), await office.call(function_call_id="f2")
+        assert "taken" in await office.decide(first["request_id"], verdict="deny", reason="no \udcfc")
+        assert "already_decided" in await office.decide(first["request_id"])
+        assert "taken" in await office.decide(second["request_id"])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "default_ask: {group: boss, approvers: 2}\nrules: []\n",
+        "default_ask: {group: others}\nrules: []\n",
+        'default_ask: {group: boss}\nrules: [{name: c, confirm: {question: "Pay {amount}, yes or no now?"}}]\n',
+    ],
+)
+async def test_a_policy_that_asks_for_more_now_is_heard(tmp_path, policy):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        (tmp_path / "policy.yaml").write_text("version: 1\n" + policy)
+        office.source.policy = load_policy(tmp_path / "policy.yaml")
+        await office.decide(answer["request_id"])
+        assert await office.settled(answer["request_id"]) == "cancelled"
+        assert office.done == []
+
+
+async def test_an_old_row_put_back_is_not_run_again(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        with sqlite3.connect(tmp_path / "store.db") as database:
+            old = database.execute("SELECT state, version, gate FROM tool_requests").fetchone()
+        await office.decide(answer["request_id"])
+        await office.settled(answer["request_id"])
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        database.execute("UPDATE tool_requests SET state = ?, version = ?, gate = ?", old)
+        database.execute("UPDATE tool_decisions SET answer = NULL")
+    async with running(tmp_path) as office:
+        assert await office.settled(answer["request_id"]) == "cancelled"
+        await asyncio.sleep(0.2)
+        assert office.done == []
+        assert "distrusted" in [entry["type"] for entry in await office.gates.audit()]
+
+
+@pytest.mark.parametrize("depth", [20, 980, 5000])
+async def test_a_result_nested_without_end_is_done_and_not_shown(tmp_path, depth):
+    def deep(amount: int) -> dict:
+        value = amount
+        for _ in range(depth):
+            value = [value]
+        return {"value": value}
+
+    async with running(tmp_path) as office:
+        office.tools["deep"] = spec_of(tool("x", risk="read")(deep))
+        await office.call("deep")
+        told = (await office.until("succeeded"))["output"]
+        assert ("cannot be shown" in told) is (depth > 32)
+        assert (await office.call("look", function_call_id="f2"))["request_id"]
+
+
+async def test_a_row_that_cannot_be_read_is_ended_and_stops_nobody(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        database.execute("UPDATE tool_requests SET gate = 'junk'")
+    async with running(tmp_path) as office:
+        assert (await office.call("look", call_id="c2"))["request_id"]
+        assert await office.state(answer["request_id"]) == "cancelled"
+        assert await office.gates.erase("c1", "root", 1.0) >= 1
+
+
+async def test_a_row_that_is_not_ours_of_a_call_that_is_over_is_ended_once(tmp_path):
+    async with running(tmp_path) as office:
+        answer = await office.call()
+        events = Script(call_id="c1").tell("call.started").tell("call.ended", by="caller", status=200).events
+        await office.gates._store.write(0, events)
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        (text,) = database.execute("SELECT gate FROM tool_requests").fetchone()
+        changed = json.dumps({**json.loads(text), "reason": "changed"})
+        database.execute("UPDATE tool_requests SET gate = ?", (changed,))
+    async with running(tmp_path) as office:
+        assert await office.settled(answer["request_id"]) == "cancelled"
+        await asyncio.sleep(0.3)
+        types = [entry["type"] for entry in await office.gates.audit()]
+        assert types == ["requested", "distrusted"]
+
+
+async def test_a_call_that_is_put_again_while_its_tool_is_away_hears_what_it_is(tmp_path):
+    async with running(tmp_path) as office:
+        office.release.clear()
+        answer = await office.call()
+        await office.decide(answer["request_id"])
+        spec = office.tools.pop("pay")
+        assert (await office.call())["state"] == "executing"
+        office.tools["pay"] = spec
+        office.release.set()
+        assert await office.settled(answer["request_id"]) == "succeeded"
+        assert len(office.done) == 1
+
+
+async def test_a_change_whose_success_was_not_told_is_found_out(tmp_path):
+    async with running(tmp_path) as office:
+        first, second = await office.call(), await office.call("quick", function_call_id="f2")
+        gates, save = office.office._gates, office.gates.save
+
+        async def cut(content, version, entries, at):
+            saved = await save(content, version, entries, at)
+            if content["state"] == "executing":
+                gates._store.save = save
+                raise StoreError("the connection was lost after the commit")
+            return saved
+
+        gates._store.save = cut
+        assert "taken" in await office.decide(first["request_id"])
+        assert await office.settled(first["request_id"]) == "unknown"
+        assert await office.settled(second["request_id"]) == "expired"
+        assert office.done == []

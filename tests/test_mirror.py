@@ -23,6 +23,7 @@ ELSEWHERE = {
     "bridge/settings_base.py": "its types are checked through the settings: tests/test_settings_model.py",
     "bridge/control_decisions.py": "its rules need gates and a store: tests/test_control_tools.py",
     "bridge/control_gates.py": "its rules need gates and a store: tests/test_control_tools.py",
+    "bridge/control_runs.py": "its rules need gates and a store: tests/test_control_tools.py",
     "bridge/control_facts.py": "its rules need gates and a store: tests/test_control_tools.py",
 }
 """Modules without a test file of their own, and why."""

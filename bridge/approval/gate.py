@@ -163,11 +163,14 @@ class Gate:
         """What was approved is not what would be run: it is not run."""
         if self.state is not State.APPROVED:
             return []
-        return [*self._move(State.CANCELLED, why), Audit("withdrawn", "system", {"why": why})]
+        return self._stopped(State.CANCELLED, why, Audit("withdrawn", "system", {"why": why}))
 
     def distrusted(self, why: str) -> list[Action]:
         """What the store gave back is not what was stored: it is not run. What may have been run is unknown."""
-        state = State.UNKNOWN if self.state in {State.EXECUTING, State.UNKNOWN} else State.CANCELLED
+        if self.state in FINAL:
+            return []
+        tried = self.attempts or self.state in {State.EXECUTING, State.UNKNOWN}
+        state = State.UNKNOWN if tried else State.CANCELLED
         return [*self._move(state, why), Audit("distrusted", "system", {})]
 
     def hung_up(self) -> list[Action]:
@@ -181,7 +184,7 @@ class Gate:
         )
         if kept or self.state not in WAITING | {State.APPROVED}:
             return []
-        return [*self._move(State.CANCELLED, "the caller hung up"), Audit("cancelled", "system", {})]
+        return self._stopped(State.CANCELLED, "the caller hung up", Audit("cancelled", "system", {}))
 
     # ---- people ----------------------------------------------------------------------------------------------
 
@@ -261,6 +264,8 @@ class Gate:
         """The tool returned."""
         if self.state is not State.EXECUTING:
             return Refused("not_executing", f"the request is {self.state}")
+        if not ok and self.attempts > 1 and self.request.risk != "read":
+            return self._unknown("the second try failed; what came of the first one, nobody knows")
         self.outcome = dict(outcome)
         state = State.SUCCEEDED if ok else State.FAILED
         return [*self._move(state, ""), Audit(state.value, "system", {}, {"outcome": self.outcome})]
@@ -272,11 +277,7 @@ class Gate:
         if self.request.idempotent and self.attempts == 1:
             self._due_at = now + ALLOW_EXECUTE_S
             return [*self._move(State.APPROVED, why, tell=False), Audit("retried", "system", {"why": why})]
-        return [
-            *self._move(State.UNKNOWN, why),
-            Audit("unknown", "system", {"why": why}),
-            Notify("reconcile", self.reminded_group),
-        ]
+        return self._unknown(why)
 
     def reconciled(self, by: Actor, note: str, *, ok: bool) -> list[Action] | Refused:
         """A person found out what really happened."""
@@ -300,7 +301,7 @@ class Gate:
                     *self._move(State.CANCELLED, "the caller did not answer"),
                     Audit("expired", "system", {}),
                 ]
-            return [*self._move(State.EXPIRED, _TOO_LATE[self.state]), Audit("expired", "system", {})]
+            return self._stopped(State.EXPIRED, _TOO_LATE[self.state], Audit("expired", "system", {}))
         if self._escalate_at is not None and now >= self._escalate_at and self.ruling.ask is not None:
             self._escalate_at, self.escalated = None, True
             group = self.ruling.ask.escalate_to
@@ -319,6 +320,19 @@ class Gate:
         if ask.escalate_s is not None and ask.escalate_to:
             self._escalate_at = now + ask.escalate_s
         return [*self._move(State.PENDING, self.ruling.why), Notify("asked", ask.group)]
+
+    def _stopped(self, state: State, why: str, audit: Audit) -> list[Action]:
+        """It is not run; but whether an earlier try did it, nobody may know."""
+        if self.attempts and self.request.risk != "read":
+            return self._unknown(why)
+        return [*self._move(state, why), audit]
+
+    def _unknown(self, why: str) -> list[Action]:
+        return [
+            *self._move(State.UNKNOWN, why),
+            Audit("unknown", "system", {"why": why}),
+            Notify("reconcile", self.reminded_group),
+        ]
 
     def _move(self, state: State, reason: str, *, tell: bool = True) -> list[Action]:
         self.state, self.reason = state, reason

@@ -141,6 +141,11 @@ class ToolCalls:
         return tuple(call.name for call in self._open.values())
 
     @property
+    def told_ids(self) -> tuple[str, ...]:
+        """Ids of the calls that control has said something of."""
+        return tuple(key for key, call in self._open.items() if call.request_id)
+
+    @property
     def due_s(self) -> float | None:
         """When `poll` has something to say."""
         dues = [call.hold_due_s for call in self._open.values()]

@@ -7,7 +7,7 @@ mended reaches the next one, as a fact instead of a function's output. Everythin
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -27,10 +27,23 @@ ASK_FOR_S = 20.0  # a call that control did not answer is put to it again so lon
 CONFIRM_TRIES = 5
 HIDDEN = "…"
 MAX_UTTERANCES = 32
+MAX_MISSED = 5
 SAY = 'Say exactly the following words, nothing else: "{text}"'
 NOT_OFFERED = "This function is not available on this line."
 LOST = "It was approved, but the connection in which it was asked for is gone, so it was not carried out."
 LATE = "The result of the action {name} that was asked for before the interruption: {text}"
+
+
+class Missed:
+    """Calls that control said something of and now knows nothing of: after a few times they are lost."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def update(self, told: Iterable[str], known: Container[str]) -> list[str]:
+        """Those that were missed MAX_MISSED times in a row."""
+        self._counts = {one: self._counts.get(one, 0) + 1 for one in told if one not in known}
+        return [one for one, count in self._counts.items() if count >= MAX_MISSED]
 
 
 class ToolDesk:
@@ -53,6 +66,7 @@ class ToolDesk:
         self._offered: frozenset[str] = frozenset()
         self._servers: frozenset[str] = frozenset()
         self._hidden: Mapping[str, Any] = {}
+        self._missed = Missed()
         self._listed: dict[str, Mapping[str, Any]] = {}
         self._began_s: dict[str, float] = {}
         self.agent = ""
@@ -191,8 +205,11 @@ class ToolDesk:
                 )
             except LinkError:
                 continue
-            for function_call_id, news in answer.get("calls", {}).items():
-                self._do(self._calls.update(function_call_id, news, time.monotonic()))
+            now, known = time.monotonic(), answer.get("calls", {})
+            for function_call_id, news in known.items():
+                self._do(self._calls.update(function_call_id, news, now))
+            for lost in self._missed.update(self._calls.told_ids, known):
+                self._do(self._calls.unreachable(lost, now, unsure=True))
 
     async def _ask(self, ask: Ask) -> None:
         question = {

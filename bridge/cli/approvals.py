@@ -52,7 +52,8 @@ def list_(
 ) -> None:
     """What waits, newest first."""
     states = () if everything else OPEN_STATES
-    rows = with_store(config, "look", lambda store, _settings, _me: GateStore(store).requests(states))
+    found = with_store(config, "look", lambda store, _settings, _me: GateStore(store).requests(states))
+    rows = [row for row in found if row.gate]
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows], indent=2))
     elif not rows:
@@ -79,7 +80,7 @@ def watch(
         gates, until_s = GateStore(store), time.monotonic() + (seconds or 1e9)
         with Live(console=_console(), auto_refresh=False, transient=False) as live:
             while time.monotonic() < until_s:
-                rows = await gates.requests(OPEN_STATES)
+                rows = [row for row in await gates.requests(OPEN_STATES) if row.gate]
                 live.update(_table(rows) if rows else Text("nothing waits"), refresh=True)
                 await asyncio.sleep(WATCH_S)
 

@@ -58,9 +58,9 @@ def verify(
     """Look at every entry. Exit status 1, and a line for each thing that is wrong."""
 
     async def work(store: Store, settings: Settings, _me: User) -> tuple[Evidence, Settings]:
-        gates = GateStore(store)
-        evidence = Evidence(await gates.audit(), await gates.payloads(), await gates.states())
-        return (evidence if file is None else _export_of(file)), settings
+        if file is not None:
+            return _export_of(file), settings
+        return Evidence(*await GateStore(store).evidence()), settings
 
     evidence, settings = with_store(config, "audit", work)
     verifier = Verifier(key or settings.state_dir / "keys" / AUDIT_PUBLIC)

@@ -39,6 +39,10 @@ class StoredRequest:
     updated_at: float
 
 
+Payloads = dict[str, tuple[str, Mapping[str, Any] | None]]
+"""By hash: the salt, and the content unless it was erased."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewAudit:
     """An entry without its place in the chain. `personal` is kept apart."""
@@ -180,7 +184,39 @@ class GateStore:
         if call_id:
             query = query.where(audit_entries.c.call_id == call_id)
         rows = await self._rows(query)
-        return [{**row._mapping, "facts": json.loads(row.facts)} for row in rows]  # noqa: SLF001  # its public name
+        return [{**row._mapping, "facts": _object(row.facts)} for row in rows]  # noqa: SLF001  # its public name
+
+    async def evidence(self) -> tuple[list[dict[str, Any]], Payloads, dict[str, str]]:
+        """Chain, payloads and the requests' states, all of one moment."""
+
+        def work(connection: sa.Connection) -> tuple[list[dict[str, Any]], Payloads, dict[str, str]]:
+            chain = connection.execute(sa.select(audit_entries).order_by(audit_entries.c.seq)).all()
+            kept = connection.execute(sa.select(audit_payloads)).all()
+            states = connection.execute(sa.select(tool_requests.c.request_id, tool_requests.c.state)).all()
+            entries: list[dict[str, Any]] = [{**row._mapping, "facts": _object(row.facts)} for row in chain]  # noqa: SLF001  # its public name
+            payloads: Payloads = {
+                row.hash: (row.salt, None if row.payload is None else _object(row.payload)) for row in kept
+            }
+            return entries, payloads, {row.request_id: row.state for row in states}
+
+        return await self._store.transaction("cannot read the audit", work)
+
+    async def proved_states(self, request_ids: Sequence[str]) -> dict[str, str]:
+        """The state each request is in by the chain's newest entry about it."""
+        row = audit_entries.c
+        mine = sa.select(row.request_id, row.facts).where(row.request_id.in_(request_ids)).order_by(row.seq)
+        return {found.request_id: str(_object(found.facts).get("state")) for found in await self._rows(mine)}
+
+    async def bury(self, row: StoredRequest, at: float) -> None:
+        """End a request that cannot even be read: it is not run."""
+        mine = tool_requests.c.request_id == row.request_id
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.update(tool_requests).where(mine).values(state="cancelled", updated_at=at))
+            owner = {"request_id": row.request_id, "call_id": row.call_id}
+            self._chain(connection, owner, NewAudit("unreadable", "system", {"state": "cancelled"}), at)
+
+        await self._store.transaction("cannot end a request", work)
 
     async def head(self) -> tuple[int, str]:
         """The newest entry's seq and hash."""
@@ -190,9 +226,7 @@ class GateStore:
     async def payloads(self) -> dict[str, tuple[str, Mapping[str, Any] | None]]:
         """By hash: the salt, and the content unless it was erased."""
         rows = await self._rows(sa.select(audit_payloads))
-        return {
-            row.hash: (row.salt, None if row.payload is None else json.loads(row.payload)) for row in rows
-        }
+        return {row.hash: (row.salt, None if row.payload is None else _object(row.payload)) for row in rows}
 
     async def states(self) -> dict[str, str]:
         """Every request's state."""

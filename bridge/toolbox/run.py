@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 MAX_ARGUMENTS_CHARS = 16_000
 MAX_ERROR_CHARS = 500
+MAX_DEPTH = 32
 THREADS = 8
 
 
@@ -95,13 +96,25 @@ def _lost(spec: ToolSpec, words: str) -> ToolResult:
 def _sized(spec: ToolSpec, value: Any) -> ToolResult:
     output = value if isinstance(value, Mapping) else {"result": value}
     try:
-        size = len(json.dumps(output, allow_nan=False).encode())
-    except (TypeError, ValueError):
+        size = len(json.dumps(output, allow_nan=False).encode()) if _depth(output) <= MAX_DEPTH else -1
+    except (TypeError, ValueError, RecursionError):
+        size = -1
+    if size < 0:
         return ToolResult(ok=True, output={"result": "done, but its result cannot be shown"})
     if size > spec.options.max_result_bytes:
         words = f"done, but its result is too long ({size} bytes)"
         return ToolResult(ok=True, output={"result": words})
     return ToolResult(ok=True, output=dict(output))
+
+
+def _depth(value: Any) -> int:
+    """How deep a value is nested; without recursion, since it may be any depth."""
+    level, depth = [value], 0
+    while level and depth <= MAX_DEPTH:
+        inner = [list(one.values()) if isinstance(one, Mapping) else one for one in level]
+        level = [part for one in inner if isinstance(one, list | tuple) for part in one]
+        depth += bool(level)
+    return depth
 
 
 def _no_constant(name: str) -> float:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from bridge.call.journal import Journal
-from bridge.call.tooldesk import ToolDesk
+from bridge.call.tooldesk import MAX_MISSED, Missed, ToolDesk
 from bridge.errors import LinkError, LocalSessionError
 from bridge.realtime.events import FunctionCall
 from tests.fakes.line import settle
@@ -220,3 +220,13 @@ async def test_arguments_that_a_tool_hides_are_not_in_the_record(desk):
     assert "4711" not in desk.shown("refund", '{"pin": "4711')
     assert "4711" not in desk.shown("refund", '["4711"]')
     assert desk.shown("other", '{"pin": 1}') == '{"pin": 1}'
+
+
+def test_a_call_that_control_knows_nothing_of_any_more_is_lost_after_a_while():
+    missed = Missed()
+    for _ in range(MAX_MISSED - 1):
+        assert missed.update(["f1", "f2"], {"f2": {}}) == []
+    assert missed.update(["f1", "f2"], {"f1": {}, "f2": {}}) == []
+    for _ in range(MAX_MISSED - 1):
+        assert missed.update(["f1"], {}) == []
+    assert missed.update(["f1"], {}) == ["f1"]
