@@ -73,7 +73,7 @@ class Call:
         self._deps = deps
         self._config = deps.config
         self._journal = Journal(leg.id, deps.emit)
-        self._facts = call_facts(leg)
+        self._facts = call_facts(leg, plan)
         self._conversation: Conversation | None = None
         self._limits: CallLimits | None = None
         self._recording: Recording | None = None
@@ -411,8 +411,8 @@ def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> di
     return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
 
 
-def call_facts(leg: Leg) -> CallFacts:
-    """What the dialplan may look at."""
+def call_facts(leg: Leg, plan: Plan) -> CallFacts:
+    """What the dialplan may look at. The clock is read once: a call does not change its mind at closing time."""
     invite = leg.invite
     return CallFacts(
         to_number=invite.called.user,
@@ -421,4 +421,5 @@ def call_facts(leg: Leg) -> CallFacts:
         headers={name.lower(): value for name, value in invite.headers.items()},
         to_host=invite.called.host,
         from_host=invite.from_party.host,
+        open_hours=plan.open_at(datetime.now().astimezone()),
     )

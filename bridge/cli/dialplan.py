@@ -7,6 +7,7 @@ the providers, the settings; changes nothing. Not worker-safe.
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,7 @@ def explain(
     to: Annotated[str, typer.Option("--to", help="Called number.")],
     from_: Annotated[str, typer.Option("--from", help="Caller's number.")] = "",
     header: Headers = None,
+    at: Annotated[str, typer.Option("--at", help="When: 2026-12-24T20:00, local; now when left out.")] = "",
     path: PlanPath = None,
     config: Config = None,
 ) -> None:
@@ -62,12 +64,22 @@ def explain(
         if not colon:
             raise typer.BadParameter(f'"{line}" is not "Name: value"')
         headers[name.strip().lower()] = value.strip()
-    found = list(verdicts(plan, CallFacts(to, from_, headers=headers)))
+    open_hours = plan.open_at(_instant(at))
+    if plan.hours:
+        typer.echo(f"open then: {', '.join(sorted(open_hours)) or 'nothing'}")
+    found = list(verdicts(plan, CallFacts(to, from_, headers=headers, open_hours=open_hours)))
     for verdict in found:
         typer.echo(f"{'->' if verdict.misfit is None else ' x'} {verdict}")
     if not found or found[-1].misfit is not None:
         typer.echo("no route fits: the call gets 404")
         raise typer.Exit(1)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return (datetime.fromisoformat(text) if text else datetime.now(UTC)).astimezone()
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no time: write it as 2026-12-24T20:00") from None
 
 
 @app.command()

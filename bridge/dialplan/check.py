@@ -8,10 +8,11 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 import wave
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from bridge.dialplan.match import is_regex
-from bridge.dialplan.schema import LAST_VERBS, VERBS, Agent, Dialplan, Route, Step, When
+from bridge.dialplan.schema import LAST_VERBS, VERBS, Agent, Dialplan, Hours, Route, Step, When
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath, YamlFile
@@ -51,13 +52,17 @@ def problems(
     `whole`: every agent and route has at least a name here; else nothing is said to be missing.
     """
     agents = {name for source in sources for name in source.spec.agents} if whole else None
+    hours = {name for source in sources for name in source.spec.hours} if whole else None
     yield from _twice(sources)
     for source in sources:
+        for name, opening in source.spec.hours.items():
+            yield from _hours_problems(source.document, ("hours", name), opening)
         for name, agent in source.agents():
             yield from _agent_problems(source, name, agent, providers)
         for number, route in source.routes():
             path: KeyPath = ("routes", number)
             yield from _when_problems(source.document, (*path, "when"), route.when)
+            yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
             walk = _StepWalk(source, agents)
             yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
     yield from _unreachable(sources)
@@ -110,14 +115,20 @@ def _walk(steps: Sequence[Step], path: KeyPath) -> Iterator[tuple[KeyPath, Step]
 
 
 def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
-    agents: dict[str, str] = {}
     routes: dict[str, str] = {}
+    for kind, word in (
+        ("agents", "this agent is"),
+        ("hours", "these hours are"),
+        ("transfers", "this target is"),
+    ):
+        seen: dict[str, str] = {}
+        for source in sources:
+            for name in getattr(source.spec, kind):
+                if name in seen:
+                    yield source.document.problem((kind, name), f"{word} also in {seen[name]}", at_key=True)
+                seen.setdefault(name, source.document.name)
     for source in sources:
         document = source.document
-        for name in source.spec.agents:
-            if name in agents:
-                yield document.problem(("agents", name), f"this agent is also in {agents[name]}", at_key=True)
-            agents.setdefault(name, document.name)
         for number, route in source.routes():
             here = document.problem(("routes", number, "name"), f"the name {route.name} is used twice")
             if route.name in routes:
@@ -146,7 +157,7 @@ def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
 def _when_problems(document: YamlFile, path: KeyPath, when: When | None) -> Iterator[Problem]:
     if when is None:
         return
-    if not (when.to or when.from_ or when.headers):
+    if not (when.to or when.from_ or when.headers or when.hours or when.outside):
         hint = "leave `when` out for a route that fits every call"
         yield document.problem(path, "no condition in it", hint, at_key=True)
     seen: dict[str, str] = {}
@@ -162,6 +173,30 @@ def _when_problems(document: YamlFile, path: KeyPath, when: When | None) -> Iter
             if not is_regex(pattern) and any(char in pattern for char in " ()/"):
                 hint = "write it as the network sends it: digits, + in front, no spaces"
                 yield document.problem((*path, field, number), f"{pattern} is not how numbers arrive", hint)
+
+
+def _hours_problems(document: YamlFile, path: KeyPath, hours: Hours) -> Iterator[Problem]:
+    for day, windows in hours.week.items():
+        ordered = sorted(windows)
+        for earlier, later in pairwise(ordered):
+            if later.partition("-")[0] < earlier.partition("-")[2]:
+                message = f"{earlier} and {later} overlap"
+                yield document.problem((*path, "week", day), message, "make one window of them")
+    if not any(hours.week.values()):
+        yield document.problem((*path, "week"), "it is never open", "name a day with a window")
+
+
+def _unknown_hours(
+    document: YamlFile, path: KeyPath, when: When | None, known: Collection[str] | None
+) -> Iterator[Problem]:
+    if when is None or known is None:
+        return
+    for key, names in (("hours", when.hours), ("outside", when.outside)):
+        for name in names or ():
+            if name not in known:
+                yield document.problem(
+                    (*path, key), f"there are no opening hours {name}", nearest(name, known)
+                )
 
 
 def _agent_problems(

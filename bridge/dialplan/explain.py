@@ -6,7 +6,7 @@ Worker-safe: standard library only. Pure: no I/O, any thread. Called by `sipbrid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bridge.dialplan.plan import HEADER, CallFacts, Condition, Plan, Route
+from bridge.dialplan.plan import BY_CLOCK, HEADER, CallFacts, Condition, Plan, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class Verdict:
             return f"{where}: fits"
         field = self.misfit.field
         name = f"header {field.removeprefix(HEADER)}" if field.startswith(HEADER) else field
+        if field in BY_CLOCK:
+            now = f"open now: {self.value}" if self.value else "nothing is open now"
+            return f"{where}: {now}, needed {'' if field == 'hours' else 'not '}{' or '.join(self.misfit.patterns)}"
         given = f'is "{self.value}"' if self.value else "is missing"
         return f"{where}: {name} {given}, needed {' or '.join(self.misfit.patterns)}"
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from bridge import yamlfile
 from bridge.dialplan import check, plan, schema
 from bridge.dialplan.check import Source
+from bridge.dialplan.hours import Hours
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath
 
@@ -81,6 +82,7 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
             for source in sources
             for name, agent in source.spec.agents.items()
         ),
+        hours=tuple(_hours(name, one) for source in sources for name, one in source.spec.hours.items()),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
     )
     return Inspected(compiled, tuple(check.warnings(sources)))
@@ -172,6 +174,20 @@ def _conditions(when: schema.When | None) -> Iterator[plan.Condition]:
         yield plan.Condition("from", tuple(when.from_))
     for name, patterns in (when.headers or {}).items():
         yield plan.Condition(plan.HEADER + name.lower(), tuple(patterns))
+    if when.hours:
+        yield plan.Condition("hours", tuple(when.hours))
+    if when.outside:
+        yield plan.Condition("outside", tuple(when.outside))
+
+
+def _hours(name: str, spec: schema.Hours) -> Hours:
+    week = {str(day): tuple(_minutes(window) for window in windows) for day, windows in spec.week.items()}
+    return Hours(name, spec.timezone, week, tuple(sorted(spec.holidays)))
+
+
+def _minutes(window: str) -> tuple[int, int]:
+    start, end = (60 * int(text[:2]) + int(text[3:]) for text in window.split("-"))
+    return start, end
 
 
 def _step(source: Source, step: schema.Step) -> plan.Step:

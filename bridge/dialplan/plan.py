@@ -15,9 +15,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 from bridge.config import AudioFormat
+from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex, fits
 from bridge.errors import DialplanError, LinkError, Problem
 from bridge.strictjson import decode, encode
@@ -25,6 +27,9 @@ from bridge.strictjson import decode, encode
 HEADER = "header:"
 """Prefix of a condition's field that names a SIP header, in lower case: `header:x-customer`."""
 
+
+BY_CLOCK = frozenset({"hours", "outside"})
+"""Fields of conditions that look at the time of the call: within, or outside of, opening hours by name."""
 
 _WHERE = frozenset({"file", "line", "path"})
 """Fields that say where something is written: moving a plan, or a comment in it, makes no new version."""
@@ -43,9 +48,12 @@ class CallFacts:
     headers: Mapping[str, str] = field(default_factory=dict)
     to_host: str = ""
     from_host: str = ""
+    open_hours: frozenset[str] = frozenset()
 
     def value(self, name: str) -> str:
         """The value a condition on `name` ("to", "from", "header:x-foo") looks at; a missing header is ""."""
+        if name in BY_CLOCK:
+            return ", ".join(sorted(self.open_hours))
         if name == "to":
             return self.to_number
         if name == "from":
@@ -121,13 +129,15 @@ Step = RingStep | SayStep | PlayStep | HangUpStep | RejectStep | AgentStep
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`field` ("to", "from", "header:x-foo") must fit one of `patterns`."""
+    """`field` ("to", "from", "header:x-foo") must fit one of `patterns`; "hours", "outside": names of opening hours."""
 
     field: str
     patterns: tuple[str, ...]
 
     def fits(self, facts: CallFacts) -> bool:
         """Whether any pattern fits the call; a header that is not there fits none."""
+        if self.field in BY_CLOCK:
+            return bool(facts.open_hours & {*self.patterns}) is (self.field == "hours")
         if self.field.startswith(HEADER) and self.field.removeprefix(HEADER) not in facts.headers:
             return False
         value = facts.value(self.field)
@@ -193,20 +203,28 @@ class Plan:
     routes: tuple[Route, ...]
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str] = field(default_factory=dict)
+    hours: tuple[Hours, ...] = ()
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         canonical = json.dumps(self._content(_WHERE), sort_keys=True, separators=(",", ":"))
-        by_field = [{c.field: c.patterns for c in route.conditions} for route in self.routes]
+        by_field = [
+            {c.field: c.patterns for c in route.conditions if c.field not in BY_CLOCK}
+            for route in self.routes
+        ]
         object.__setattr__(self, "version", hashlib.sha256(canonical.encode()).hexdigest()[:12])
         object.__setattr__(self, "_index", RouteIndex(by_field))
         object.__setattr__(self, "_agents", {agent.name: agent for agent in self.agents})
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         parts = {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
-        return {**parts, "transfers": dict(self.transfers)}
+        return {**parts, "transfers": dict(self.transfers), "hours": encode(self.hours, without)}
+
+    def open_at(self, at: datetime) -> frozenset[str]:
+        """Names of the opening hours that an aware instant falls into."""
+        return frozenset(hours.name for hours in self.hours if hours.open_at(at))
 
     def route(self, facts: CallFacts) -> Route:
         """The first route that fits the call; DialplanError (SIP 404) when none does."""
@@ -245,7 +263,7 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers)
+        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -257,3 +275,4 @@ class _PlanWire:
     routes: tuple[Route, ...]
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str]
+    hours: tuple[Hours, ...]

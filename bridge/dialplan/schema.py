@@ -14,7 +14,9 @@ Not worker-safe (pydantic). Pure: no I/O, any thread. Called by bridge/dialplan/
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -193,6 +195,57 @@ LAST_VERBS = frozenset({"agent", "hang_up", "reject"})
 """After these nothing else happens, so nothing may follow; and a list of steps must end with one."""
 
 
+def _window(text: str) -> str:
+    start, _, end = text.partition("-")
+    if start >= end:
+        raise ValueError(
+            f"{text} ends before it begins | over midnight: 22:00-24:00, and 00:00-06:00 on the next day"
+        )
+    return text
+
+
+def _timezone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(f"there is no time zone {text} | {nearest(text, available_timezones())}")
+    return text
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text} is no date | for example 2026-12-25, in quotes") from None
+
+
+Window = Annotated[
+    str,
+    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    AfterValidator(_window),
+]
+Names = Annotated[
+    list[Name],
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=20),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+    ),
+]
+
+
+class Hours(Part):
+    """When somebody is there: local time windows by day of the week, but for holidays."""
+
+    timezone: Annotated[str, Field(max_length=64), AfterValidator(_timezone)] = Field(
+        description="Such as Europe/Berlin."
+    )
+    week: dict[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], list[Window]] = Field(
+        min_length=1, description='By day: windows such as "09:00-12:30"; a day that is not named is closed.'
+    )
+    holidays: list[Annotated[str, AfterValidator(_day)]] = Field(
+        default_factory=list, max_length=1000, description='Days on which it is closed, such as "2026-12-25".'
+    )
+
+
 class When(Part):
     """Conditions on a call; all of them must fit. Each is a pattern or a list of which one must fit."""
 
@@ -206,6 +259,8 @@ class When(Part):
         max_length=20,
         description="SIP headers by name. A missing header never fits.",
     )
+    hours: Names | None = Field(default=None, description="Within one of these opening hours.")
+    outside: Names | None = Field(default=None, description="Outside of all of these opening hours.")
 
 
 class Route(Part):
@@ -387,6 +442,9 @@ class Dialplan(Part):
     version: Literal[1] = Field(description="Of this format.")
     language: Language = Field(default="en", description="Of prompts and agents that name none.")
     agents: dict[Name, Agent] = Field(default_factory=dict, max_length=1000, description="Agents by name.")
+    hours: dict[Name, Hours] = Field(
+        default_factory=dict, max_length=100, description="Opening hours by name, for conditions."
+    )
     transfers: dict[Name, SipTarget] = Field(
         default_factory=dict,
         max_length=1000,

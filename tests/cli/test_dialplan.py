@@ -101,3 +101,21 @@ def test_the_schema_for_editors_is_current(run):
 def test_every_shipped_dialplan_loads_and_names_its_schema(path):
     assert path.read_text().startswith("# yaml-language-server: $schema=")
     assert loading.load(path).routes
+
+
+HOURS = """version: 1
+hours: {office: {timezone: Europe/Berlin, week: {mon: ["09:00-18:00"]}}}
+routes:
+- {name: day, when: {hours: office}, do: [{hang_up: {}}]}
+- {name: night, do: [{reject: {status: 480}}]}
+"""
+
+
+def test_explain_says_what_happens_at_another_time(run, tmp_path):
+    (tmp_path / "p.yaml").write_text(HOURS)
+    code, output = run("explain", "p.yaml", "--to", "1", "--at", "2026-11-23T10:00+01:00")
+    assert (code, "open then: office" in output, "-> day" in output) == (0, True, True)
+    code, output = run("explain", "p.yaml", "--to", "1", "--at", "2026-11-23T20:00+01:00")
+    assert " x day" in output
+    assert "nothing is open now, needed office" in output
+    assert run("explain", "p.yaml", "--to", "1", "--at", "noon")[0] == 2
