@@ -12,6 +12,8 @@ ELSEWHERE = {
     "bridge/approval/policy_schema.py": "refusals have file and line only through load: tests/approval/test_policy.py",
     "bridge/cli/serve.py": "two lines over bridge/serve.py; tests/test_serve.py and the system tests",
     "bridge/dialplan/check.py": "its findings have file and line only through load: tests/dialplan/test_load.py",
+    "bridge/dialplan/schema_base.py": "its types are checked through the files: tests/dialplan/test_load.py",
+    "bridge/dialplan/schema_hours.py": "its refusals have a place only through load: tests/dialplan/test_hours.py",
     "bridge/dialplan/schema.py": "what it refuses has file and line only through load: tests/dialplan/test_load.py",
     "bridge/sim/actions.py": "values without behaviour",
     "bridge/store/migrate.py": "tests/store/test_store.py opens new and old databases",

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from bridge.call.agentsession import session_config
-from bridge.call.commands import CommandDesk
+from bridge.call.commands import CommandDesk, NotDoneError
 from bridge.call.conversation import Conversation
 from bridge.call.history import History
 from bridge.call.journal import Journal
@@ -37,6 +37,7 @@ from bridge.dialplan.plan import (
     RingStep,
     SayStep,
     Step,
+    TransferStep,
 )
 from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionError, SipError
 from bridge.media.playout import ItemFinished
@@ -52,6 +53,7 @@ LIMIT_CHECK_S = 0.5
 BYE_WAIT_S = 1.0  # a peer that does not answer our BYE keeps no record open
 PROMPT_PREFIX = "prompt:"
 PROMPT_FEED_S = 1.0
+NO_TARGET = (HangUpStep(status=503, reason="the target cannot be reached"),)
 NO_FALLBACK = (HangUpStep(status=503, reason="the agent is not available"),)
 
 
@@ -222,6 +224,20 @@ class Call:
                     await self._end(self._ending(status, reason))
                 case AgentStep():
                     await self._run_agent(step)
+                case TransferStep():
+                    await self._transfer(step)
+
+    async def _transfer(self, step: TransferStep) -> None:
+        await self._answer()
+        try:
+            await self.commands.transfer(step.target)
+        except (NotDoneError, SipError) as error:
+            self._detail = str(error)
+            self._journal.note("error", where="transfer", code="not_transferred", message=str(error))
+            log.warning("transfer.failed", target=step.target, reason=str(error))
+            await self._run_steps(step.or_else or NO_TARGET)
+        else:
+            await self._end(Ending(200, "transferred", ""))
 
     async def _ring(self) -> None:
         if await self._leg.ring():

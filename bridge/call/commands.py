@@ -119,7 +119,11 @@ class CommandDesk:
         return {}
 
     async def _transfer(self, word: Word) -> Mapping[str, Any]:
-        name = str(word.data.get("target", ""))
+        await self.transfer(str(word.data.get("target", "")), word.command_id)
+        return {}
+
+    async def transfer(self, name: str, command_id: str = "") -> None:
+        """Hand the caller on. Returns when the target has answered. Raises NotDoneError, SipError."""
         target = self._transfers.get(name)
         if target is None:
             known = ", ".join(sorted(self._transfers)) or "none"
@@ -133,7 +137,7 @@ class CommandDesk:
                 while True:
                     event = await self._progress.get()
                     if event.status < 300:
-                        self._referred = word.command_id
+                        self._referred = command_id
                     if event.final:
                         break
         except TimeoutError:
@@ -142,7 +146,6 @@ class CommandDesk:
         if event.status >= 300:
             self._referred = ""
             raise NotDoneError(f"the target could not be reached: {event.status} {event.reason}")
-        return {}
 
     async def _collect(self, word: Word) -> Mapping[str, Any]:
         wanted, terminator = int(word.data["digits"]), str(word.data.get("terminator", ""))

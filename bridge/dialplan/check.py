@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from bridge.dialplan.match import is_regex
-from bridge.dialplan.schema import LAST_VERBS, VERBS, Agent, Dialplan, Hours, Route, Step, When
+from bridge.dialplan.schema import LAST_VERBS, VERBS, Agent, Dialplan, Route, Step, When
+from bridge.dialplan.schema_hours import Hours
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath, YamlFile
@@ -53,6 +54,7 @@ def problems(
     """
     agents = {name for source in sources for name in source.spec.agents} if whole else None
     hours = {name for source in sources for name in source.spec.hours} if whole else None
+    targets = {name for source in sources for name in source.spec.transfers} if whole else None
     yield from _twice(sources)
     for source in sources:
         for name, opening in source.spec.hours.items():
@@ -63,7 +65,7 @@ def problems(
             path: KeyPath = ("routes", number)
             yield from _when_problems(source.document, (*path, "when"), route.when)
             yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
-            walk = _StepWalk(source, agents)
+            walk = _StepWalk(source, agents, targets)
             yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
     yield from _unreachable(sources)
     if whole and not any(source.spec.routes for source in sources):
@@ -218,10 +220,13 @@ def _agent_problems(
 class _StepWalk:
     """Checks the steps of one route. `answered`: the call is surely up; `fallback`: inside an or_else."""
 
-    def __init__(self, source: Source, agents: Collection[str] | None) -> None:
+    def __init__(
+        self, source: Source, agents: Collection[str] | None, targets: Collection[str] | None
+    ) -> None:
         self._source = source
         self._document = source.document
         self._agents = agents
+        self._targets = targets
 
     def steps(
         self, steps: Sequence[Step], path: KeyPath, *, answered: bool, fallback: bool
@@ -230,7 +235,7 @@ class _StepWalk:
         for number, step in enumerate(steps):
             here = (*path, number)
             if verb in LAST_VERBS:
-                hint = "put a fallback into or_else" if verb == "agent" else "remove it"
+                hint = "put a fallback into or_else" if verb in {"agent", "transfer"} else "remove it"
                 yield self._document.problem(here, f"nothing happens after {verb}", hint)
                 return
             given = [name for name in VERBS if getattr(step, name) is not None]
@@ -250,7 +255,7 @@ class _StepWalk:
     def _one(
         self, verb: str, step: Step, here: KeyPath, *, answered: bool, fallback: bool
     ) -> Iterator[Problem]:
-        if step.or_else is not None and verb != "agent":
+        if step.or_else is not None and verb not in {"agent", "transfer"}:
             hint = "put it beside agent"
             yield self._document.problem((*here, "or_else"), "or_else belongs to an agent", hint, at_key=True)
         if verb == "ring" and (answered or fallback):
@@ -265,13 +270,16 @@ class _StepWalk:
             yield self._document.problem((*here, verb), "a prompt is spoken once, without variables", hint)
         if step.play is not None:
             yield from self._play(step.play, here)
-        if step.agent is not None:
-            yield from self._agent(step, step.agent, here)
+        if step.agent is not None and self._agents is not None and step.agent not in self._agents:
+            hint = nearest(step.agent, self._agents)
+            yield self._document.problem((*here, "agent"), f"no agent is called {step.agent}", hint)
+        if step.transfer is not None and self._targets is not None and step.transfer not in self._targets:
+            hint = nearest(step.transfer, self._targets) or "name it in transfers"
+            yield self._document.problem((*here, "transfer"), f"transfers has no {step.transfer}", hint)
+        if verb in {"agent", "transfer"}:
+            yield from self._or_else(step, here)
 
-    def _agent(self, step: Step, name: str, here: KeyPath) -> Iterator[Problem]:
-        if self._agents is not None and name not in self._agents:
-            hint = nearest(name, self._agents)
-            yield self._document.problem((*here, "agent"), f"no agent is called {name}", hint)
+    def _or_else(self, step: Step, here: KeyPath) -> Iterator[Problem]:
         if step.or_else is not None:
             yield from self.steps(step.or_else, (*here, "or_else"), answered=False, fallback=True)
 

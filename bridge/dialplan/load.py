@@ -19,6 +19,8 @@ from bridge import yamlfile
 from bridge.dialplan import check, plan, schema
 from bridge.dialplan.check import Source
 from bridge.dialplan.hours import Hours
+from bridge.dialplan.schema_base import Part
+from bridge.dialplan.schema_hours import Hours as HoursSpec
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath
 
@@ -180,7 +182,7 @@ def _conditions(when: schema.When | None) -> Iterator[plan.Condition]:
         yield plan.Condition("outside", tuple(when.outside))
 
 
-def _hours(name: str, spec: schema.Hours) -> Hours:
+def _hours(name: str, spec: HoursSpec) -> Hours:
     week = {str(day): tuple(_minutes(window) for window in windows) for day, windows in spec.week.items()}
     return Hours(name, spec.timezone, week, tuple(sorted(spec.holidays)))
 
@@ -190,7 +192,7 @@ def _minutes(window: str) -> tuple[int, int]:
     return start, end
 
 
-def _step(source: Source, step: schema.Step) -> plan.Step:
+def _step(source: Source, step: schema.Step) -> plan.Step:  # noqa: PLR0911  # a case an action
     """The compiled step; the checks made sure that exactly one action is set."""
     match step:
         case schema.Step(ring=schema.Ring() as ring):
@@ -206,7 +208,10 @@ def _step(source: Source, step: schema.Step) -> plan.Step:
         case schema.Step(reject=schema.Reject() as end):
             return plan.RejectStep(end.status, end.reason or _STATUS_WORDS.get(end.status, "Refused"))
         case _:
-            return plan.AgentStep(str(step.agent), tuple(_step(source, one) for one in step.or_else or ()))
+            or_else = tuple(_step(source, one) for one in step.or_else or ())
+            if step.transfer is not None:
+                return plan.TransferStep(step.transfer, or_else)
+            return plan.AgentStep(str(step.agent), or_else)
 
 
 def prompt_id(text: str, language: str) -> str:
@@ -241,4 +246,4 @@ def _agent(name: str, spec: schema.Agent, language: str) -> plan.Agent:
 
 def _sent(value: Any) -> Any:
     """What goes over the wire: only what was given."""
-    return value.model_dump(exclude_none=True) if isinstance(value, schema.Part) else value
+    return value.model_dump(exclude_none=True) if isinstance(value, Part) else value

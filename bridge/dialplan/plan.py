@@ -124,7 +124,19 @@ class AgentStep:
     or_else: tuple["Step", ...] = ()
 
 
-Step = RingStep | SayStep | PlayStep | HangUpStep | RejectStep | AgentStep
+@dataclass(frozen=True, slots=True)
+class TransferStep:
+    """Answer if that has not happened, REFER the caller to a target of the plan's `transfers`, and hang up.
+
+    `or_else` runs when the target cannot be reached; empty: end the call with 503 and say why.
+    """
+
+    TAG: ClassVar = "transfer"
+    target: str
+    or_else: tuple["Step", ...] = ()
+
+
+Step = RingStep | SayStep | PlayStep | HangUpStep | RejectStep | AgentStep | TransferStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +257,7 @@ class Plan:
         while waiting:
             step = waiting.pop()
             yield step
-            if isinstance(step, AgentStep):
+            if isinstance(step, AgentStep | TransferStep):
                 waiting.extend(reversed(step.or_else))
 
     def to_json(self) -> str:

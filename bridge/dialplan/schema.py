@@ -14,15 +14,12 @@ Not worker-safe (pydantic). Pure: no I/O, any thread. Called by bridge/dialplan/
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     GetJsonSchemaHandler,
@@ -35,6 +32,8 @@ from bridge.config import AudioFormat
 from bridge.dialplan import variables
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.regex import why_slow
+from bridge.dialplan.schema_base import ONE_OR_MORE, Name, Names, Part, listed
+from bridge.dialplan.schema_hours import Hours
 from bridge.fieldhelp import nearest
 
 HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
@@ -62,10 +61,6 @@ def _template(text: str) -> str:
     for name, wrong in variables.mistakes(text):
         raise ValueError(f"{wrong}: {name[:40]} | {nearest(name, variables.NAMES)}")
     return text
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
 
 
 def _as_text(value: Any) -> Any:
@@ -105,16 +100,10 @@ class _OrWord:
         return {"anyOf": [word, handler(core)]}
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 Line = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 Pattern = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_pattern)]
 Patterns = Annotated[
-    list[Pattern],
-    BeforeValidator(_listed),
-    Field(min_length=1, max_length=1000),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-    ),
+    list[Pattern], BeforeValidator(listed), Field(min_length=1, max_length=1000), ONE_OR_MORE
 ]
 HeaderName = Annotated[str, Field(pattern=rf"^[{HEADER_CHARS}]{{1,64}}$")]
 Template = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(_template)]
@@ -125,12 +114,6 @@ Tokens = Annotated[
     BeforeValidator(_tokens),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 4096}, {"const": "inf"}]}),
 ]
-
-
-class Part(BaseModel):
-    """Base of everything in a dialplan: strict types, unknown keys are mistakes, immutable."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Ring(Part):
@@ -167,7 +150,7 @@ class Reject(Part):
 
 
 class Step(Part):
-    """One action. Exactly one of the keys, but for or_else, which goes with agent."""
+    """One action. Exactly one of the keys, but for or_else, which goes with agent and transfer."""
 
     ring: Ring | None = Field(default=None, description="Ring for a while before the next step.")
     say: Annotated[Say, BeforeValidator(_as_text), _OrWord()] | None = Field(
@@ -184,66 +167,20 @@ class Step(Part):
         default=None,
         min_length=1,
         max_length=20,
-        description="With agent: what happens when its model does not come up in time, or dies during the call.",
+        description="With agent: what happens when its model does not come up in time, or dies during the call. With "
+        "transfer: when the target cannot be reached.",
+    )
+    transfer: Name | None = Field(
+        default=None,
+        description="Answer, hand the caller to this target of `transfers` (REFER), and hang up.",
     )
     hang_up: HangUp | None = Field(default=None, description="End the call.")
     reject: Reject | None = Field(default=None, description="Refuse the call.")
 
 
-VERBS = ("ring", "say", "play", "agent", "hang_up", "reject")
-LAST_VERBS = frozenset({"agent", "hang_up", "reject"})
+VERBS = ("ring", "say", "play", "agent", "transfer", "hang_up", "reject")
+LAST_VERBS = frozenset({"agent", "transfer", "hang_up", "reject"})
 """After these nothing else happens, so nothing may follow; and a list of steps must end with one."""
-
-
-def _window(text: str) -> str:
-    start, _, end = text.partition("-")
-    if start >= end:
-        raise ValueError(
-            f"{text} ends before it begins | over midnight: 22:00-24:00, and 00:00-06:00 on the next day"
-        )
-    return text
-
-
-def _timezone(text: str) -> str:
-    if text not in available_timezones():
-        raise ValueError(f"there is no time zone {text} | {nearest(text, available_timezones())}")
-    return text
-
-
-def _day(text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise ValueError(f"{text} is no date | for example 2026-12-25, in quotes") from None
-
-
-Window = Annotated[
-    str,
-    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
-    AfterValidator(_window),
-]
-Names = Annotated[
-    list[Name],
-    BeforeValidator(_listed),
-    Field(min_length=1, max_length=20),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-    ),
-]
-
-
-class Hours(Part):
-    """When somebody is there: local time windows by day of the week, but for holidays."""
-
-    timezone: Annotated[str, Field(max_length=64), AfterValidator(_timezone)] = Field(
-        description="Such as Europe/Berlin."
-    )
-    week: dict[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], list[Window]] = Field(
-        min_length=1, description='By day: windows such as "09:00-12:30"; a day that is not named is closed.'
-    )
-    holidays: list[Annotated[str, AfterValidator(_day)]] = Field(
-        default_factory=list, max_length=1000, description='Days on which it is closed, such as "2026-12-25".'
-    )
 
 
 class When(Part):

@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 from bridge.call.call import call_facts
+from bridge.dialplan.plan import Plan
 from bridge.sip.headers import parse_invite
 from tests.fakes.line import FakeLine
 
 
 async def test_the_dialplan_sees_numbers_names_hosts_and_headers_in_lower_case():
-    facts = call_facts(FakeLine(to="100", caller="200", headers={"X-Customer": "7"}).leg)
+    facts = call_facts(FakeLine(to="100", caller="200", headers={"X-Customer": "7"}).leg, Plan((), ()))
     assert (facts.to_number, facts.from_number, facts.from_name) == ("100", "200", "Ann")
     assert (facts.to_host, facts.from_host) == ("bridge", "phone")
     assert facts.value("header:x-customer") == "7"
@@ -19,5 +20,5 @@ def test_the_called_number_is_the_request_uris_a_diversion_leaves_to_as_it_was()
         "INVITE sip:150@bridge SIP/2.0\nFrom: <sip:200@phone>;tag=1\nTo: <sip:100@carrier>\nCall-ID: x\n\n"
     )
     leg = SimpleNamespace(invite=parse_invite(message))
-    facts = call_facts(leg)
+    facts = call_facts(leg, Plan((), ()))
     assert (facts.to_number, facts.to_host) == ("150", "bridge")

@@ -485,3 +485,43 @@ def test_no_mutated_plan_raises_anything_but_dialplan_errors(folder, seed, chang
     except DialplanError:
         return
     assert Plan.from_json(plan.to_json()) == plan
+
+
+TRANSFER = """version: 1
+transfers: {sales: "sip:42@pbx.example"}
+routes:
+- name: r
+  do:
+  - transfer: sales
+    or_else: [{say: Nobody is there.}, {hang_up: {}}]
+"""
+
+
+def test_a_transfer_names_its_target_and_what_happens_else(tmp_path):
+    (tmp_path / "p.yaml").write_text(TRANSFER)
+    plan = loading.load(tmp_path / "p.yaml")
+    (step,) = plan.routes[0].steps
+    assert (step.target, plan.transfers[step.target]) == ("sales", "sip:42@pbx.example")
+    assert [type(one).__name__ for one in plan.steps()] == ["TransferStep", "SayStep", "HangUpStep"]
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("transfer: sales", "transfer: slaes", "transfers has no slaes (did you mean sales?)"),
+        ("sip:42@pbx.example", "sip:42@pbx.example;user=phone?Replaces=x", "transfers.sales"),
+        ("sip:42@pbx.example", "+4930123", "transfers.sales"),
+        ("sip:42@pbx.example", "sip:42@pbx.example>,<sip:evil@x", "transfers.sales"),
+        (
+            "    or_else: [{say: Nobody is there.}, {hang_up: {}}]",
+            "  - {hang_up: {}}",
+            "nothing happens after transfer",
+        ),
+    ],
+)
+def test_a_mistake_in_a_transfer_is_named(tmp_path, old, new, words):
+    (tmp_path / "p.yaml").write_text(TRANSFER.replace(old, new))
+    with pytest.raises(DialplanError) as caught:
+        loading.load(tmp_path / "p.yaml")
+    assert words in str(caught.value)

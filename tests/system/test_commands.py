@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.dialplan.plan import HangUpStep, TransferStep
 from tests.fakes.baresip import MODULES, baresip
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realtime_server import tone
@@ -132,6 +133,33 @@ async def test_digits_go_to_the_tool_that_asked_for_them_and_not_to_the_model(tm
         await session.wait("conversation.item.create")
         assert "pressed 7" in str(session.of("conversation.item.create")[-1])
         await phone.bye()
+
+
+async def test_a_dialplan_hands_a_caller_on_by_itself(tmp_path):
+    plan = replace(plan_of(TransferStep("sales")), transfers={"sales": "sip:42@pbx.example"})
+    async with running_worker(tmp_path, plan) as worker, raw_phone(worker.port) as phone:
+        assert (await phone.invite()).status == 200
+        refer = await phone.request("REFER")
+        assert refer.headers["refer-to"] == "<sip:42@pbx.example>"
+        phone.reply(refer, 202, "Accepted")
+        await phone.response(notify(phone, "200 OK", final=True), "NOTIFY")
+        phone.reply(await phone.request("BYE"))
+        (record,) = await worker.ended()
+        assert (record.end_status, record.end_reason) == (200, "transferred")
+
+
+async def test_a_dialplan_goes_on_when_the_target_cannot_be_reached(tmp_path):
+    steps = (TransferStep("sales", (HangUpStep(486, "all busy"),)),)
+    plan = replace(plan_of(*steps), transfers={"sales": "sip:42@pbx.example"})
+    async with running_worker(tmp_path, plan) as worker, raw_phone(worker.port) as phone:
+        assert (await phone.invite()).status == 200
+        phone.reply(await phone.request("REFER"), 202, "Accepted")
+        await phone.response(notify(phone, "486 Busy Here", final=True), "NOTIFY")
+        bye = await phone.request("BYE")
+        phone.reply(bye)
+        assert "all busy" in bye.headers["reason"]
+        (record,) = await worker.ended()
+        assert "486" in record.end_detail
 
 
 @pytest.mark.skipif(
