@@ -28,8 +28,8 @@ def encode(value: Any, without: frozenset[str] = frozenset()) -> Any:
     A class with a `TAG` gets it under "kind". Dataclass fields named in `without` are left out.
     """
     if dataclasses.is_dataclass(value):
-        names = (f.name for f in dataclasses.fields(value) if f.init and f.name not in without)
-        fields = {name: encode(getattr(value, name), without) for name in names}
+        kind: Any = type(value)
+        fields = {name: encode(getattr(value, name), without) for name in _names(kind, without)}
         tag = getattr(value, "TAG", None)
         return {"kind": tag, **fields} if tag else fields
     if isinstance(value, Mapping):
@@ -37,6 +37,11 @@ def encode(value: Any, without: frozenset[str] = frozenset()) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode(item, without) for item in value]
     return value
+
+
+@cache
+def _names(kind: Any, without: frozenset[str]) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind) if f.init and f.name not in without)
 
 
 def decode(kind: type[T], data: Any, path: str = "") -> T:

@@ -34,7 +34,7 @@ def process_of(folder, role):
     return pid
 
 
-async def phone(environ, folder, address, caller):
+async def phone(environ, folder, address, caller, seconds):
     script = folder / f"{caller}.yaml"
     script.write_text(SCRIPT.replace("{answer}", "say: Yes please."))
     words = (
@@ -44,9 +44,7 @@ async def phone(environ, folder, address, caller):
         str(script),
         "--from",
         caller,
-        "--json",
-        "--max-seconds",
-        "40",
+        *("--json", "--max-seconds", str(seconds)),
     )
     return await sipbridge(environ, *words)
 
@@ -73,7 +71,7 @@ async def test_control_and_worker_may_be_killed_while_an_approval_is_waited_for(
     async with embedded_bridge(tmp_path, environ) as address, asyncio.timeout(130):
         await me_approver(environ)
 
-        call = asyncio.create_task(phone(environ, tmp_path, address, "first"))
+        call = asyncio.create_task(phone(environ, tmp_path, address, "first", 40))
         row = await waiting(environ, "first")
         os.kill(process_of(tmp_path, "control"), signal.SIGKILL)
         decided = await approver(environ, {"first": "approve"})
@@ -82,7 +80,7 @@ async def test_control_and_worker_may_be_killed_while_an_approval_is_waited_for(
         assert status == 0, output
         assert refunds(tmp_path) == ["first"]
 
-        call = asyncio.create_task(phone(environ, tmp_path, address, "second"))
+        call = asyncio.create_task(phone(environ, tmp_path, address, "second", 20))
         row = await waiting(environ, "second")
         os.kill(process_of(tmp_path, "worker"), signal.SIGKILL)
         while True:
