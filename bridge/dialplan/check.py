@@ -5,44 +5,20 @@ Types and ranges are in bridge/dialplan/schema.py. Reads WAV headers of `play` f
 thread. Called by bridge/dialplan/load.py. Not worker-safe.
 """
 
-import wave
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
+from bridge.dialplan.check_steps import StepWalk
 from bridge.dialplan.match import is_regex
-from bridge.dialplan.schema import LAST_VERBS, VERBS, Agent, Dialplan, Route, Step, When
+from bridge.dialplan.schema import Route
+from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_hours import Hours
+from bridge.dialplan.schema_steps import Step
+from bridge.dialplan.schema_when import When
+from bridge.dialplan.source import Source
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath, YamlFile
-
-MAX_PLAY_BYTES = 16_000 * 600
-"""Ten minutes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One dialplan file, read and typed. `folder`: what its paths are relative to.
-
-    `broken`: paths of agents and routes that could not be typed (told already); in `spec` something empty stands
-    for them, so that names and numbers stay.
-    """
-
-    document: YamlFile
-    spec: Dialplan
-    folder: Path
-    broken: frozenset[KeyPath] = frozenset()
-
-    def agents(self) -> Iterator[tuple[str, Agent]]:
-        """Those that could be typed."""
-        return ((name, one) for name, one in self.spec.agents.items() if ("agents", name) not in self.broken)
-
-    def routes(self) -> Iterator[tuple[int, Route]]:
-        """Those that could be typed, with their number."""
-        numbered = enumerate(self.spec.routes)
-        return ((number, one) for number, one in numbered if ("routes", number) not in self.broken)
 
 
 def problems(
@@ -65,7 +41,7 @@ def problems(
             path: KeyPath = ("routes", number)
             yield from _when_problems(source.document, (*path, "when"), route.when)
             yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
-            walk = _StepWalk(source, agents, targets)
+            walk = StepWalk(source, agents, targets)
             yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
     yield from _unreachable(sources)
     if whole and not any(source.spec.routes for source in sources):
@@ -98,11 +74,6 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
         yield source.document.problem(
             ("routes", len(routes) - 1), "the last route does not fit every call", hint
         )
-
-
-def play_path(source: Source, text: str) -> Path:
-    """The absolute path of a `play` file."""
-    return Path(source.folder, text).absolute()
 
 
 def _fits_all(route: Route) -> bool:
@@ -215,95 +186,3 @@ def _agent_problems(
             yield document.problem(
                 (*path, "tool_choice", needed), f"needed for type {choice.type}", at_key=True
             )
-
-
-class _StepWalk:
-    """Checks the steps of one route. `answered`: the call is surely up; `fallback`: inside an or_else."""
-
-    def __init__(
-        self, source: Source, agents: Collection[str] | None, targets: Collection[str] | None
-    ) -> None:
-        self._source = source
-        self._document = source.document
-        self._agents = agents
-        self._targets = targets
-
-    def steps(
-        self, steps: Sequence[Step], path: KeyPath, *, answered: bool, fallback: bool
-    ) -> Iterator[Problem]:
-        verb = ""
-        for number, step in enumerate(steps):
-            here = (*path, number)
-            if verb in LAST_VERBS:
-                hint = "put a fallback into or_else" if verb in {"agent", "transfer"} else "remove it"
-                yield self._document.problem(here, f"nothing happens after {verb}", hint)
-                return
-            given = [name for name in VERBS if getattr(step, name) is not None]
-            if len(given) != 1:
-                message = f"{len(given)} actions in one step: {', '.join(given) or 'none'}"
-                yield self._document.problem(
-                    here, message, f"exactly one of {', '.join(VERBS)}; steps begin with -"
-                )
-                return
-            verb = given[0]
-            yield from self._one(verb, step, here, answered=answered, fallback=fallback)
-            answered = answered or verb in {"say", "play"}
-        if verb not in LAST_VERBS:
-            hint = f"end with one of {', '.join(sorted(LAST_VERBS))}"
-            yield self._document.problem((*path, len(steps) - 1), "what happens then?", hint)
-
-    def _one(
-        self, verb: str, step: Step, here: KeyPath, *, answered: bool, fallback: bool
-    ) -> Iterator[Problem]:
-        if step.or_else is not None and verb not in {"agent", "transfer"}:
-            hint = "put it beside agent"
-            yield self._document.problem((*here, "or_else"), "or_else belongs to an agent", hint, at_key=True)
-        if verb == "ring" and (answered or fallback):
-            yield self._document.problem(
-                (*here, verb), "the call is answered already", "ring first", at_key=True
-            )
-        if verb == "reject" and (answered or fallback):
-            hint = "use hang_up, it has a status too"
-            yield self._document.problem((*here, verb), "the call may be answered already", hint, at_key=True)
-        if step.say is not None and "{{" in step.say.text:
-            hint = "only an agent's greeting can have them"
-            yield self._document.problem((*here, verb), "a prompt is spoken once, without variables", hint)
-        if step.play is not None:
-            yield from self._play(step.play, here)
-        if step.agent is not None and self._agents is not None and step.agent not in self._agents:
-            hint = nearest(step.agent, self._agents)
-            yield self._document.problem((*here, "agent"), f"no agent is called {step.agent}", hint)
-        if step.transfer is not None and self._targets is not None and step.transfer not in self._targets:
-            hint = nearest(step.transfer, self._targets) or "name it in transfers"
-            yield self._document.problem((*here, "transfer"), f"transfers has no {step.transfer}", hint)
-        if verb in {"agent", "transfer"}:
-            yield from self._or_else(step, here)
-
-    def _or_else(self, step: Step, here: KeyPath) -> Iterator[Problem]:
-        if step.or_else is not None:
-            yield from self.steps(step.or_else, (*here, "or_else"), answered=False, fallback=True)
-
-    def _play(self, text: str, here: KeyPath) -> Iterator[Problem]:
-        path = play_path(self._source, text)
-        wrong = _wav_mistake(path)
-        if wrong:
-            hint = (
-                f"ffmpeg -i {path.name} -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav" if path.exists() else str(path)
-            )
-            yield self._document.problem((*here, "play"), wrong, hint)
-
-
-def _wav_mistake(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_PLAY_BYTES:
-            return "the file is longer than ten minutes"
-        with wave.open(str(path), "rb") as file:
-            found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    except (wave.Error, EOFError) as error:
-        return f"not a WAV file: {error}"
-    rate_hz, channels, width = found
-    if found != (8000, 1, 2):
-        return f"8000 Hz, mono, 16 bit is needed; this has {rate_hz} Hz, {channels} channels, {8 * width} bit"
-    return ""

@@ -7,8 +7,7 @@ Every mistake of every file is told at once (DialplanError). A `play` file's con
 version. Called by control (load, reload) and the CLI; any thread. Reads files, writes none. Not worker-safe.
 """
 
-import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,30 +15,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bridge import yamlfile
-from bridge.dialplan import check, plan, schema
-from bridge.dialplan.check import Source
-from bridge.dialplan.hours import Hours
-from bridge.dialplan.schema_base import Part
-from bridge.dialplan.schema_hours import Hours as HoursSpec
+from bridge.dialplan import check, plan, schema, schema_agent
+from bridge.dialplan.compile_agent import compile_agent
+from bridge.dialplan.compile_steps import compile_step
+from bridge.dialplan.compile_when import conditions, opening_hours
+from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath
 
 M = TypeVar("M", bound=BaseModel)
-
-_STATUS_WORDS = {
-    403: "Forbidden",
-    404: "Not Found",
-    480: "Temporarily Unavailable",
-    486: "Busy Here",
-    488: "Not Acceptable Here",
-    500: "Server Internal Error",
-    503: "Service Unavailable",
-    600: "Busy Everywhere",
-    603: "Decline",
-    607: "Unwanted",
-    608: "Rejected",
-}
-"""Reason phrases of the statuses people use (RFC 3261 section 21, RFC 8197, RFC 8688)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +64,13 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
             _route(source, number) for source in sources for number in range(len(source.spec.routes))
         ),
         agents=tuple(
-            _agent(name, agent, source.spec.language)
+            compile_agent(name, agent, source.spec.language)
             for source in sources
             for name, agent in source.spec.agents.items()
         ),
-        hours=tuple(_hours(name, one) for source in sources for name, one in source.spec.hours.items()),
+        hours=tuple(
+            opening_hours(name, one) for source in sources for name, one in source.spec.hours.items()
+        ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
     )
     return Inspected(compiled, tuple(check.warnings(sources)))
@@ -143,7 +129,7 @@ def _salvaged(document: yamlfile.YamlFile, folder: Path) -> Source | None:
         return None
     broken: set[KeyPath] = set()
     typed_agents = {
-        name: _typed(schema.Agent, value, ("agents", name), broken) for name, value in agents.items()
+        name: _typed(schema_agent.Agent, value, ("agents", name), broken) for name, value in agents.items()
     }
     typed_routes = [
         _typed(schema.Route, value, ("routes", number), broken) for number, value in enumerate(routes)
@@ -163,87 +149,5 @@ def _typed(model: type[M], value: Any, path: KeyPath, broken: set[KeyPath]) -> M
 def _route(source: Source, number: int) -> plan.Route:
     spec = source.spec.routes[number]
     place, _ = source.document.find(("routes", number))
-    steps = tuple(_step(source, step) for step in spec.do)
-    return plan.Route(spec.name, tuple(_conditions(spec.when)), steps, source.document.name, place.line)
-
-
-def _conditions(when: schema.When | None) -> Iterator[plan.Condition]:
-    if when is None:
-        return
-    if when.to:
-        yield plan.Condition("to", tuple(when.to))
-    if when.from_:
-        yield plan.Condition("from", tuple(when.from_))
-    for name, patterns in (when.headers or {}).items():
-        yield plan.Condition(plan.HEADER + name.lower(), tuple(patterns))
-    if when.hours:
-        yield plan.Condition("hours", tuple(when.hours))
-    if when.outside:
-        yield plan.Condition("outside", tuple(when.outside))
-
-
-def _hours(name: str, spec: HoursSpec) -> Hours:
-    week = {str(day): tuple(_minutes(window) for window in windows) for day, windows in spec.week.items()}
-    return Hours(name, spec.timezone, week, tuple(sorted(spec.holidays)))
-
-
-def _minutes(window: str) -> tuple[int, int]:
-    start, end = (60 * int(text[:2]) + int(text[3:]) for text in window.split("-"))
-    return start, end
-
-
-def _step(source: Source, step: schema.Step) -> plan.Step:  # noqa: PLR0911  # a case an action
-    """The compiled step; the checks made sure that exactly one action is set."""
-    match step:
-        case schema.Step(ring=schema.Ring() as ring):
-            return plan.RingStep(ring.ms)
-        case schema.Step(say=schema.Say() as say):
-            language = say.language or source.spec.language
-            return plan.SayStep(say.text, language, prompt_id(say.text, language))
-        case schema.Step(play=str() as file):
-            path = check.play_path(source, file)
-            return plan.PlayStep(str(path), hashlib.sha256(path.read_bytes()).hexdigest()[:16])
-        case schema.Step(hang_up=schema.HangUp() as end):
-            return plan.HangUpStep(end.status, end.reason or _STATUS_WORDS.get(end.status or 0, ""))
-        case schema.Step(reject=schema.Reject() as end):
-            return plan.RejectStep(end.status, end.reason or _STATUS_WORDS.get(end.status, "Refused"))
-        case _:
-            or_else = tuple(_step(source, one) for one in step.or_else or ())
-            if step.transfer is not None:
-                return plan.TransferStep(step.transfer, or_else)
-            return plan.AgentStep(str(step.agent), or_else)
-
-
-def prompt_id(text: str, language: str) -> str:
-    """16 hex digits that name a spoken text: the same text in the same language is spoken once."""
-    return hashlib.sha256(f"{language}\n{text}".encode()).hexdigest()[:16]
-
-
-def _agent(name: str, spec: schema.Agent, language: str) -> plan.Agent:
-    return plan.Agent(
-        name=name,
-        instructions=spec.instructions,
-        greeting=spec.greeting,
-        language=spec.language or language,
-        provider=spec.provider,
-        model=spec.model,
-        voice=spec.voice,
-        speed=spec.speed,
-        audio_format=spec.audio.format if spec.audio else None,
-        turn_detection=_sent(spec.turn_detection),
-        noise_reduction=_sent(spec.noise_reduction),
-        transcription=_sent(spec.transcription),
-        max_output_tokens=spec.max_output_tokens,
-        truncation=_sent(spec.truncation),
-        tool_choice=_sent(spec.tool_choice),
-        reasoning_effort=spec.reasoning.effort if spec.reasoning else None,
-        barge_in=spec.barge_in,
-        recording=spec.recording,
-        max_call_s=spec.limits.max_call_s if spec.limits else None,
-        tools=tuple(spec.tools),
-    )
-
-
-def _sent(value: Any) -> Any:
-    """What goes over the wire: only what was given."""
-    return value.model_dump(exclude_none=True) if isinstance(value, Part) else value
+    steps = tuple(compile_step(source, step) for step in spec.do)
+    return plan.Route(spec.name, tuple(conditions(spec.when)), steps, source.document.name, place.line)

@@ -3,10 +3,15 @@
 Not worker-safe (pydantic). Pure.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.json_schema import WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
+from pydantic_core import CoreSchema
+
+from bridge.dialplan import variables
+from bridge.fieldhelp import nearest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 
@@ -26,3 +31,53 @@ class Part(BaseModel):
     """Base of everything in a dialplan: strict types, unknown keys are mistakes, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def as_text(value: Any) -> Any:
+    """A text alone stands for the mapping with that text."""
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, dict):
+        return value
+    raise ValueError("text is needed | write it in quotes")
+
+
+def as_type(value: Any) -> Any:
+    """A word alone stands for the mapping with that type."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+def word_or_object(value: Any) -> str:
+    """Which of the two forms a value has."""
+    return "object" if isinstance(value, (dict, BaseModel)) else "word"
+
+
+@dataclass(frozen=True, slots=True)
+class OrWord:
+    """In the JSON Schema: the mapping, or a word that stands for it. `words` empty: any text."""
+
+    words: tuple[str, ...] = ()
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        word: JsonSchemaValue = (
+            {"enum": list(self.words)} if self.words else {"type": "string", "minLength": 1}
+        )
+        return {"anyOf": [word, handler(core)]}
+
+
+def _template(text: str) -> str:
+    for name, wrong in variables.mistakes(text):
+        raise ValueError(f"{wrong}: {name[:40]} | {nearest(name, variables.NAMES)}")
+    return text
+
+
+Line = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
+Template = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(_template)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+FinalStatus = Annotated[int, Field(ge=300, le=699)]
+
+SipTarget = Annotated[
+    str, Field(pattern=r"^sips?:[A-Za-z0-9_.!~*'()+-]{1,64}@[A-Za-z0-9.-]{1,128}(:[0-9]{1,5})?$")
+]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.dialplan import load as loading
+from bridge.dialplan.compile_steps import prompt_id
 from bridge.dialplan.plan import (
     AgentStep,
     CallFacts,
@@ -148,7 +149,7 @@ def test_each_text_is_spoken_once_a_language(load):
     plan = load(GOOD)
     prompts = loading.prompts(plan)
     assert [(prompt.text, prompt.language) for prompt in prompts] == [("Guten Tag", "de"), ("Good day", "en")]
-    assert prompts[0].prompt_id == loading.prompt_id("Guten Tag", "de")
+    assert prompts[0].prompt_id == prompt_id("Guten Tag", "de")
     assert {step.prompt_id for step in plan.steps() if isinstance(step, SayStep)} == {
         p.prompt_id for p in prompts
     }

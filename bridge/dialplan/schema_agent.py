@@ -1,0 +1,185 @@
+"""A voice agent as a person writes it, in the Realtime API's words (reference/realtime.md section 1.4).
+
+Not worker-safe (pydantic). Pure.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic.json_schema import WithJsonSchema
+
+from bridge.config import AudioFormat
+from bridge.dialplan.schema_base import Language, OrWord, Part, Template, as_type, word_or_object
+
+
+def _tokens(value: Any) -> Any:
+    if value == "inf" or (type(value) is int and 1 <= value <= 4096):
+        return value
+    raise ValueError("1 to 4096, or inf")
+
+
+Tokens = Annotated[
+    int | str,
+    BeforeValidator(_tokens),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 4096}, {"const": "inf"}]}),
+]
+
+
+class ServerVad(Part):
+    """Turns by silence."""
+
+    type: Literal["server_vad"]
+    threshold: float | None = Field(default=None, ge=0, le=1, description="Loudness; server default 0.5.")
+    prefix_padding_ms: int | None = Field(default=None, ge=0, le=5000, description="Server default 300.")
+    silence_duration_ms: int | None = Field(default=None, ge=50, le=10_000, description="Server default 500.")
+    interrupt_response: bool | None = Field(default=None, description="Server default true.")
+    idle_timeout_ms: int | None = Field(
+        default=None,
+        ge=5000,
+        le=30_000,
+        description="The model speaks up after so much silence of the caller.",
+    )
+
+
+class SemanticVad(Part):
+    """Turns by what is said."""
+
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"] | None = Field(
+        default=None, description="How soon it answers: waits at most 8, 4 or 2 s; auto is medium."
+    )
+    interrupt_response: bool | None = Field(default=None, description="Server default true.")
+
+
+class NoiseReduction(Part):
+    """Filter before turn detection and model."""
+
+    type: Literal["near_field", "far_field"] = Field(description="Handset or headset; speakerphone.")
+    strength: float | None = Field(default=None, ge=0, le=1, description="Server default 1.")
+
+
+class Transcription(Part):
+    """Text of what the caller says."""
+
+    model: str = Field(min_length=1, max_length=128, description="For example gpt-transcribe.")
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
+        default=None, description="ISO 639-1; the agent's language is not sent by itself."
+    )
+    languages: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] | None = Field(
+        default=None, max_length=20
+    )
+    keywords: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(
+        default=None, max_length=200
+    )
+    prompt: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class TokenLimits(Part):
+    """Limits of a truncated conversation."""
+
+    post_instructions: int = Field(ge=1, le=1_000_000)
+
+
+class Truncation(Part):
+    """What is kept when the conversation outgrows the model."""
+
+    type: Literal["retention_ratio"]
+    retention_ratio: float = Field(ge=0, le=1)
+    token_limits: TokenLimits | None = None
+
+
+class ToolChoice(Part):
+    """One tool the model must use."""
+
+    type: Literal["function", "mcp"]
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    server_label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+class Audio(Part):
+    """Audio between bridge and model."""
+
+    format: AudioFormat = Field(description="pcm24 (PCM, 24 kHz), or pcmu, pcma: G.711 passed through.")
+
+
+class Reasoning(Part):
+    """Thinking before speaking, for models that do."""
+
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] = Field(description="More is slower.")
+
+
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}[*]?$")]
+
+
+class AgentLimits(Part):
+    """Bounds of one agent's calls."""
+
+    max_call_s: int = Field(ge=10, le=86_400, description="Longest call; the settings' limit holds too.")
+
+
+Detection = Annotated[ServerVad | SemanticVad, Discriminator("type")]
+
+
+class Agent(Part):
+    """A voice agent: one Realtime session a call.
+
+    What is left out is the server's default, if not said otherwise.
+    """
+
+    instructions: Template = Field(
+        description="Who the agent is and how it behaves. Variables: {{ caller.number }}."
+    )
+    greeting: Template | None = Field(
+        default=None, description="What it says first. Without it the agent waits for the caller to speak."
+    )
+    language: Language | None = Field(default=None, description="As the dialplan's language when left out.")
+    provider: Annotated[str, Field(min_length=1, max_length=32)] | None = Field(
+        default=None, description="Name of a provider in the settings; default_provider when left out."
+    )
+    model: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        default=None, description="The provider's model when left out (gpt-realtime-2.1)."
+    )
+    voice: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None, description="For example marin or cedar."
+    )
+    speed: float | None = Field(default=None, ge=0.25, le=1.5, description="1 is normal.")
+    audio: Audio | None = Field(default=None, description="As in the settings when left out.")
+    turn_detection: Annotated[Detection, BeforeValidator(as_type), OrWord(("server_vad", "semantic_vad"))] = (
+        Field(
+            default=ServerVad(type="server_vad"),
+            description="When the caller has finished: server_vad, semantic_vad or none, or a mapping with details.",
+        )
+    )
+    noise_reduction: (
+        Annotated[NoiseReduction, BeforeValidator(as_type), OrWord(("near_field", "far_field"))] | None
+    ) = Field(default=None, description="near_field or far_field, or a mapping with details.")
+    transcription: Transcription | None = Field(
+        default=None, description="Text of what the caller says, for the records; none when left out."
+    )
+    max_output_tokens: Tokens | None = Field(default=None, description="Of one answer: 1 to 4096, or inf.")
+    truncation: (
+        Annotated[
+            Annotated[Literal["auto", "disabled"], Tag("word")] | Annotated[Truncation, Tag("object")],
+            Discriminator(word_or_object),
+        ]
+        | None
+    ) = Field(default=None, description="auto, disabled, or a mapping with retention_ratio.")
+    tool_choice: (
+        Annotated[
+            Annotated[Literal["auto", "none", "required"], Tag("word")]
+            | Annotated[ToolChoice, Tag("object")],
+            Discriminator(word_or_object),
+        ]
+        | None
+    ) = Field(default=None, description="auto, none, required, or one tool.")
+    reasoning: Reasoning | None = Field(default=None, description="Thinking effort of reasoning models.")
+    barge_in: bool = Field(default=True, description="The caller's speech stops the agent's.")
+    recording: bool = Field(default=True, description="Record the call, when the settings record at all.")
+    limits: AgentLimits | None = Field(default=None, description="Bounds of this agent's calls.")
+    tools: list[ToolName] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Tools it may ask for, by name (sipbridge tools list); SERVER__* is all of an MCP server. Whether "
+        "one runs, the policy says.",
+    )
