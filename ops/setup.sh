@@ -9,6 +9,7 @@ declare -A needs=(
     [gcc]=/usr/bin/gcc
     [sip-tester]=/usr/bin/sipp
     [baresip-core]=/usr/bin/baresip
+    [kamailio]=/usr/sbin/kamailio
 )
 python=${PYTHON:-python3}
 missing=()
