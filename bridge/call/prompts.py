@@ -18,3 +18,8 @@ def read_prompt(path: Path) -> bytes:
             return reader.readframes(reader.getnframes())
     except (OSError, wave.Error, EOFError) as error:
         raise MediaError(f"{path}: {error}") from error
+
+
+def read_music(path: str) -> bytes:
+    """The PCM of music on hold; "" is the built-in one. Raises MediaError."""
+    return read_prompt(Path(path)) if path else b""
