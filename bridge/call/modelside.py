@@ -28,7 +28,7 @@ class CallDeps:
     """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
-    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM, "" is built in; raises MediaError.
+    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM; raises MediaError.
     """
 
     config: WorkerConfig
