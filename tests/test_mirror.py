@@ -19,6 +19,7 @@ ELSEWHERE = {
     "bridge/dialplan/compile_when.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/agent.py": "plain values: tests/dialplan/test_plan.py",
     "bridge/dialplan/facts.py": "conditions are tried with plans: tests/dialplan/test_plan.py",
+    "bridge/call/listening.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/asking.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/callerside.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/connecting.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",

@@ -42,6 +42,7 @@ class CallContext:
     run: Callable[[Iterable[Step]], Awaitable[None]]
     detail: str = ""
     jumps: int = 0
+    messages: int = 0
     music_cache: dict[str, bytes] = field(default_factory=dict)
 
     @property
