@@ -98,6 +98,8 @@ async def warm_transfer(context: CallContext, step: WarmTransferStep) -> None:
     """Tell the target who is coming; connect it when it accepts. The call ends when one of the two hangs up."""
     await context.caller.answer()
     summary = await context.speech(context.render(step.summary, step.language), step.language)
+    if not summary:
+        raise NotDoneError("the summary could not be spoken")  # nobody takes a call that says nothing
     async with contextlib.AsyncExitStack() as stack:
         async with waiting(context, step.music):
             other = await stack.enter_async_context(second_leg(context, step.target, ring_s=step.ring_s))
