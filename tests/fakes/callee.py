@@ -31,9 +31,8 @@ class Callee(RawPhone):
         copied = "".join(f"{name}: {self.offer.headers[key]}\r\n" for key, name in names.items())
         to = f"To: {self.offer.headers['to']};tag={self.tag}\r\n"
         content = "Content-Type: application/sdp\r\n" if body else ""
-        self.raw(
-            f"SIP/2.0 {status} {phrase}\r\n{copied}{to}{contact}{headers}{content}Content-Length: {len(body)}\r\n\r\n{body}"
-        )
+        head = f"SIP/2.0 {status} {phrase}\r\n{copied}{to}{contact}{headers}{content}"
+        self.raw(f"{head}Content-Length: {len(body)}\r\n\r\n{body}")
 
     async def takes(self, **sdp):
         """Ring, answer, wait for the ACK; audio can flow."""

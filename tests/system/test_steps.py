@@ -1,5 +1,6 @@
 """The dialplan's steps over real SIP and RTP: what goes over the line is kept as ladders in tests/data/ladders."""
 
+import itertools
 import time
 import wave
 from contextlib import asynccontextmanager
@@ -69,7 +70,7 @@ def pitch(packets):
     """Which of the two tones some packets are: crossings of zero a second, halved."""
     pcm = b"".join(pcmu_decode(packet.payload) for packet in packets)
     values = [int.from_bytes(pcm[n : n + 2], "little", signed=True) for n in range(0, len(pcm), 2)]
-    crossings = sum(1 for one, two in zip(values, values[1:], strict=False) if (one < 0) != (two < 0))
+    crossings = sum(1 for one, two in itertools.pairwise(values) if (one < 0) != (two < 0))
     return crossings / 2 / (len(values) / 8000)
 
 
