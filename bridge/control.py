@@ -105,7 +105,9 @@ class Control:
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
+        self._files = PlanFiles(
+            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+        )
         self._source = ToolSource(settings, environ)
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()

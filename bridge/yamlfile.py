@@ -52,7 +52,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Place:
     """Where a value is written, from 1. `text`: a scalar as written.
 
-    `source` replaces the file's name (environment).
+    `source` replaces the file's name (environment); `file` too, where a value was laid over that of another file.
     """
 
     line: int
@@ -62,6 +62,7 @@ class Place:
     key_column: int = 0
     key_line: int = 0
     source: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,10 @@ class YamlFile:
                 found.append(part)
         return place, tuple(found)
 
+    def has(self, path: Sequence[str | int]) -> bool:
+        """Whether there is a value at `path`."""
+        return len(self.find(path)[1]) == len(path)
+
     def problem(
         self, path: Sequence[str | int], message: str, hint: str = "", *, at_key: bool = False
     ) -> Problem:
@@ -90,9 +95,10 @@ class YamlFile:
         key = key_text(path)
         if place.source:
             return Problem(place.source, 0, 0, key, message, hint)
+        name = place.file or self.name
         if at_key and place.key_line:
-            return Problem(self.name, place.key_line, place.key_column, key, message, hint)
-        return Problem(self.name, place.line, place.column, key, message, hint)
+            return Problem(name, place.key_line, place.key_column, key, message, hint)
+        return Problem(name, place.line, place.column, key, message, hint)
 
 
 def key_text(path: Sequence[str | int]) -> str:

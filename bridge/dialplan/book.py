@@ -18,8 +18,10 @@ from bridge.dialplan.hours import zone
 
 @dataclass(frozen=True, slots=True)
 class DayParts:
-    """`windows`: minutes from midnight, the end not included, by name; one that ends before it begins goes over
-    midnight."""
+    """When each part of the day is. `windows`: minutes from midnight, the end not included, by name.
+
+    One that ends before it begins goes over midnight.
+    """
 
     timezone: str
     windows: Mapping[str, tuple[int, ...]]

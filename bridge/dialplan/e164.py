@@ -89,7 +89,7 @@ def _plain(text: str) -> str:
 
 
 def _e164(digits: str, country: str) -> str:
-    """ "" for what is not a number that can be called from another country."""
+    """Nothing for what is not a number that can be called from another country."""
     lib = _library()
     try:
         number = lib.parse(digits, country, keep_raw_input=True)
@@ -97,7 +97,7 @@ def _e164(digits: str, country: str) -> str:
         return ""
     source, sources = number.country_code_source, lib.CountryCodeSource
     if source in {sources.FROM_NUMBER_WITH_PLUS_SIGN, sources.FROM_NUMBER_WITH_IDD}:
-        fits = lib.is_possible_number(number) and MIN_INTERNATIONAL <= len(digits) - digits.startswith("+")
+        fits = lib.is_possible_number(number) and len(digits) - digits.startswith("+") >= MIN_INTERNATIONAL
     elif source == sources.FROM_NUMBER_WITHOUT_PLUS_SIGN:
         fits = len(digits) >= MIN_BARE_INTERNATIONAL and lib.is_valid_number(number)
     else:

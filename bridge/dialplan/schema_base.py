@@ -6,7 +6,15 @@ Not worker-safe (pydantic). Pure.
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+)
 from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
@@ -25,6 +33,19 @@ ONE_OR_MORE = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 )
 Names = Annotated[list[Name], BeforeValidator(listed), Field(min_length=1, max_length=20), ONE_OR_MORE]
+
+
+@dataclass(frozen=True, slots=True)
+class one_or_more:  # noqa: N801  # reads as what it is where it annotates
+    """In the JSON Schema: a list of `member`, or one of them alone."""
+
+    member: Any
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        one = TypeAdapter(self.member).json_schema()
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
 
 
 class Part(BaseModel):

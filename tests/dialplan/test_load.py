@@ -317,7 +317,7 @@ BAD_FILES = [
     (route("{agent: a}", "to: /1"), "4:24", "routes[0].when.to", "ends with a slash"),
     (route("{agent: a}", "to: '/(/'"), "4:24", "routes[0].when.to", "not a regular expression"),
     (route("{agent: a}", "to: /(1+)+$/"), "4:24", "routes[0].when.to", "may take forever"),
-    (route("{agent: a}", "to: +49 30 1"), "4:24", "routes[0].when.to[0]", "no spaces"),
+    (route("{agent: a}", "to: +49 30 1"), "4:24", "routes[0].when.to", "no spaces"),
     (route("{agent: a}", "headers: {}"), "4:29", "routes[0].when.headers", "at least 1"),
     (route("{agent: a}", "headers: {'a b': x}"), "4:30", "routes[0].when.headers.a b", "must match"),
     (route("{agent: a}", "headers: {A: x, a: y}"), "4:36", "routes[0].when.headers.a", "ignore case"),
