@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
-    "bridge.link.outbox",
+    "bridge.control_room", "bridge.link.outbox",
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
     "bridge.media.resample", "bridge.media.tape",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",

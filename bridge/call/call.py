@@ -104,7 +104,7 @@ class Call:
     async def _run(self) -> HungUp:
         end = HungUp(HangUpBy.BRIDGE, 500, "internal error")
         try:
-            route = self._route()
+            route = await self._route()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_leg())
                 tasks.create_task(self._watch_playout())
@@ -189,10 +189,11 @@ class Call:
 
     # ---- steps -----------------------------------------------------------------------------------------------
 
-    def _route(self) -> tuple[Step, ...]:
+    async def _route(self) -> tuple[Step, ...]:
         """The steps for this call. A call that fits no route is refused with 404 and leaves a record too."""
         try:
-            route = self._plan.route(self._facts)
+            who = (self.id, self._config.index)
+            route = await self._deps.occupancy.route(self._plan, self._facts, who, self._deps.request)
         except DialplanError as error:
             self._started("")
             self._detail = str(error)
@@ -202,7 +203,11 @@ class Call:
 
     def _started(self, route: str) -> None:
         self._journal.started(
-            self._leg.invite, route=route, plan_version=self._plan.version, worker=self._config.name
+            self._leg.invite,
+            route=route,
+            plan_version=self._plan.version,
+            worker=self._config.name,
+            seen=seen(self._facts),
         )
         log.info("call.started", route=route, plan=self._plan.version, pii_from=self._facts.from_number)
 
@@ -425,6 +430,17 @@ async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None
 def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:
     """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
     return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
+
+
+def seen(facts: CallFacts) -> dict[str, str]:
+    """What the plan made of the call's numbers, for the record; what is as it came is left out."""
+    found = {
+        "to_e164": facts.to_number if facts.to_number != facts.to_raw else "",
+        "from_e164": facts.from_number if facts.from_number != facts.from_raw else "",
+        "number": facts.number,
+        "trunk": facts.trunk,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def call_facts(leg: Leg, plan: Plan) -> CallFacts:

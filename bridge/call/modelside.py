@@ -7,9 +7,10 @@ headers of each kind of provider, the dialplan and the settings say the rest.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.call.occupancy import Occupancy
 from bridge.config import DeadlinesConfig, ProviderConfig, WorkerConfig
 from bridge.errors import FailureKind, LinkError, RemoteSessionError
 from bridge.media.recorder import RecorderThread
@@ -34,6 +35,7 @@ class CallDeps:
     emit: Callable[[str, str, Mapping[str, Any]], None]
     request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
     connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
+    occupancy: Occupancy = field(default_factory=Occupancy)
 
 
 async def open_transport(
