@@ -15,11 +15,11 @@ from typing import Annotated
 import typer
 
 from bridge import settings
+from bridge.dialplan.editor_schema import editor_schema
 from bridge.dialplan.explain import explain as verdicts
 from bridge.dialplan.explain import wanted
 from bridge.dialplan.load import Inspected, inspect
 from bridge.dialplan.plan import CallFacts, Plan
-from bridge.dialplan.schema import Dialplan
 from bridge.errors import FileProblems
 
 app = typer.Typer(
@@ -131,8 +131,7 @@ def schema() -> None:
 
 def json_schema() -> str:
     """The text of dialplans/schema.json."""
-    body = Dialplan.model_json_schema(by_alias=True)
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=1) + "\n"
+    return json.dumps(editor_schema(), indent=1) + "\n"
 
 
 def _inspect(path: Path | None, config: Path | None, environment: str | None) -> Inspected:

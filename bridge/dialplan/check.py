@@ -101,7 +101,8 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         for source in sources:
             for name in getattr(source.spec, kind):
                 if name in seen:
-                    yield source.document.problem((kind, name), f"{word} also in {seen[name]}", at_key=True)
+                    message, hint = f"{word} also in {seen[name]}", "give one another name, or remove it"
+                    yield source.document.problem((kind, name), message, hint, at_key=True)
                 seen.setdefault(name, source.document.name)
     for source in sources:
         document = source.document

@@ -95,7 +95,7 @@ class Documents:
                 document,
                 number,
                 f"{text} leaves the plan's folder",
-                f"only what is in {self._root}, or below",
+                "only files in it, or below",
             )
             return
         pattern = any(char in text for char in "*?[")

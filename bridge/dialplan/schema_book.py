@@ -11,16 +11,15 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
 from bridge.dialplan import e164
-from bridge.dialplan.schema_base import Line, Name, OrWord, Part
-from bridge.fieldhelp import nearest
+from bridge.dialplan.schema_base import Form, Line, Name, OrWord, Part
 
 MAX_LISTED = 100_000
 
 
 def _country(text: str) -> str:
     if text not in e164.countries():
-        close = nearest(text.upper()[:2], e164.countries())
-        hint = close if close.startswith("did") else "two capital letters, such as DE"
+        known = text.upper() in e164.countries()
+        hint = f"did you mean {text.upper()}?" if known else "its two letters (ISO 3166), such as DE"
         raise ValueError(f"there is no country {text[:40]} | {hint}")
     return text
 
@@ -48,7 +47,13 @@ def _constant(value: Any) -> Any:
 
 
 Country = Annotated[str, Field(max_length=64), AfterValidator(_country)]
-NumberText = Annotated[str, Field(pattern=r"^[^\s*@/][^*@\r\n]{0,62}$")]
+NumberText = Annotated[
+    str,
+    Form(
+        r"^[^\s*@/][^*@\r\n]{0,62}$",
+        "this is no number that can be called | one whole number a line; patterns belong into when: {to: …} and lists",
+    ),
+]
 ListMember = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_member)]
 NumberList = Annotated[list[ListMember], Field(min_length=1, max_length=MAX_LISTED)]
 Constant = Annotated[

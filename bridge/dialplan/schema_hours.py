@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
 from bridge.dialplan import dates
-from bridge.dialplan.schema_base import Part
+from bridge.dialplan.schema_base import Form, Part
 from bridge.fieldhelp import nearest
 
 
@@ -26,7 +26,12 @@ def _window(text: str) -> str:
 
 def _timezone(text: str) -> str:
     if text not in available_timezones():
-        raise ValueError(f"there is no time zone {text} | {nearest(text, available_timezones())}")
+        same_city = [
+            name for name in sorted(available_timezones()) if name.lower().endswith(f"/{text.lower()}")
+        ]
+        hint = f"did you mean {same_city[0]}?" if same_city else nearest(text, available_timezones())
+        hint = hint if hint.startswith("did") else "continent and city, such as Europe/Berlin"
+        raise ValueError(f"there is no time zone {text} | {hint}")
     return text
 
 
@@ -52,9 +57,10 @@ DateText = Annotated[
 ]
 DateOrCalendar = Annotated[str, Field(max_length=64), AfterValidator(_date_or_calendar)]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_timezone)]
+WINDOW = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 Window = Annotated[
     str,
-    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    Form(WINDOW, "this is no window of time | two times of the day, such as 09:00-12:30, in quotes"),
     AfterValidator(_window),
 ]
 
@@ -68,7 +74,7 @@ def _part_window(text: str) -> str:
 
 PartWindow = Annotated[
     str,
-    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    Form(WINDOW, "this is no window of time | two times of the day, such as 09:00-12:30, in quotes"),
     AfterValidator(_part_window),
 ]
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from bridge.dialplan.facts import LIST
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.regex import why_slow
-from bridge.dialplan.schema_base import ONE_OR_MORE, Names, Part, listed, one_or_more
+from bridge.dialplan.schema_base import ONE_OR_MORE, Form, Names, Part, listed, one_or_more
 from bridge.dialplan.schema_hours import DateText
 
 HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
@@ -28,7 +28,7 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text[1:-1], re.IGNORECASE)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+        raise ValueError(f"not a regular expression: {error} | check its brackets and backslashes") from None
     slow = why_slow(text[1:-1])
     if slow:
         raise ValueError(f"this regex may take forever on a hostile caller: {slow} | simplify it")
@@ -57,7 +57,13 @@ NumberPatterns = Annotated[
     ONE_OR_MORE,
 ]
 DayPart = Literal["morning", "afternoon", "evening", "night"]
-HeaderName = Annotated[str, Field(pattern=rf"^[{HEADER_CHARS}]{{1,64}}$")]
+HeaderName = Annotated[
+    str,
+    Form(
+        rf"^[{HEADER_CHARS}]{{1,64}}$",
+        "this is no name of a SIP header | letters, digits and -, without spaces: X-Customer",
+    ),
+]
 
 
 class Capacity(Part):
