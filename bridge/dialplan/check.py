@@ -7,14 +7,16 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 
 from collections.abc import Collection, Iterator, Sequence
 
+from bridge.dialplan import check_flows
 from bridge.dialplan.check_book import book_problems, odd_patterns, unused
-from bridge.dialplan.check_steps import StepWalk
-from bridge.dialplan.check_when import known, when_problems
+from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
+from bridge.dialplan.check_when import known_to_conditions, when_problems
 from bridge.dialplan.compile_book import country_of
 from bridge.dialplan.schema import Route
 from bridge.dialplan.schema_agent import Agent
+from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_steps import Step
-from bridge.dialplan.source import Source
+from bridge.dialplan.source import Source, play_path
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath
@@ -27,9 +29,11 @@ def problems(
 
     `whole`: every agent and route has at least a name here; else nothing is said to be missing.
     """
-    agents = {name for source in sources for name in source.spec.agents} if whole else None
-    have = known(sources, whole=whole)
-    targets = {name for source in sources for name in source.spec.transfers} if whole else None
+    names = {
+        section: {name for source in sources for name in getattr(source.spec, section)} if whole else None
+        for section in ("agents", "transfers", "flows", "queues")
+    }
+    known, have = Known(**names), known_to_conditions(sources, whole=whole)
     yield from _twice(sources)
     yield from book_problems(sources, have, whole=whole)
     for source in sources:
@@ -38,8 +42,13 @@ def problems(
         for number, route in source.routes():
             path: KeyPath = ("routes", number)
             yield from when_problems(source.document, (*path, "when"), route.when, have)
-            walk = StepWalk(source, agents, targets)
-            yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
+            yield from StepWalk(source, known).steps(route.do, (*path, "do"), Where())
+        for name, steps in source.flows():
+            # Who goes there may have answered.
+            yield from StepWalk(source, known).steps(steps, ("flows", name), Where(maybe_answered=True))
+        for name, queue in source.queues():
+            yield from _queue_problems(source, ("queues", name), queue, known.transfers)
+    yield from check_flows.problems(sources)
     yield from _unreachable(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
@@ -53,11 +62,9 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     for source in sources:
         for number, route in enumerate(source.spec.routes):
             yield from odd_patterns(source, ("routes", number, "when"), route.when, country_of(sources))
-            for path, step in _walk(route.do, ("routes", number, "do")):
-                used.add(step.agent or "")
-                if step.agent and not step.or_else and "or_else" not in path:
-                    hint = "add or_else: the caller would get 503 when the model does not come up"
-                    yield source.document.problem((*path, "agent"), "no fallback", hint)
+            yield from _no_fallback(source, route.do, ("routes", number, "do"), used)
+        for name, flow in source.spec.flows.items():
+            yield from _no_fallback(source, flow, ("flows", name), used)
     for source in sources:
         for name, agent in source.spec.agents.items():
             if name not in used:
@@ -66,6 +73,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
                 hint = "add greeting, or the caller hears nothing until he speaks"
                 yield source.document.problem(("agents", name), "no greeting", hint, at_key=True)
     yield from unused(sources)
+    yield from _unused_flows(sources)
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
         source, routes = last[-1]
@@ -83,7 +91,27 @@ def _walk(steps: Sequence[Step], path: KeyPath) -> Iterator[tuple[KeyPath, Step]
     for number, step in enumerate(steps):
         here = (*path, number)
         yield here, step
+        for inner_path, inner in step.lists():
+            yield from _walk(inner, (*here, *inner_path))
         yield from _walk(step.or_else or (), (*here, "or_else"))
+
+
+def _no_fallback(source: Source, steps: Sequence[Step], at: KeyPath, used: set[str]) -> Iterator[Problem]:
+    for path, step in _walk(steps, at):
+        used.add(step.agent or (step.conference.agent if step.conference else "") or "")
+        if step.agent and not step.or_else and "or_else" not in path:
+            hint = "add or_else: the caller would get 503 when the model does not come up"
+            yield source.document.problem((*path, "agent"), "no fallback", hint)
+
+
+def _unused_flows(sources: Sequence[Source]) -> Iterator[Problem]:
+    routes = [route.do for source in sources for route in source.spec.routes]
+    flows = [steps for source in sources for steps in source.spec.flows.values()]
+    used = {name for steps in (*routes, *flows) for name in check_flows.used(steps)}
+    for source in sources:
+        for name in source.spec.flows:
+            if name not in used:
+                yield source.document.problem(("flows", name), "nothing goes to this flow", at_key=True)
 
 
 def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
@@ -96,6 +124,8 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         ("lists", "this list is"),
         ("holidays", "this calendar is"),
         ("vars", "this constant is"),
+        ("flows", "this flow is"),
+        ("queues", "this queue is"),
     ):
         seen: dict[str, str] = {}
         for source in sources:
@@ -131,6 +161,18 @@ def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
             elif _fits_all(route):
                 catch_all = route.name
             earlier.setdefault(key, route.name)
+
+
+def _queue_problems(source: Source, path: KeyPath, queue: Queue, targets: Names) -> Iterator[Problem]:
+    document = source.document
+    for number, name in enumerate(queue.members):
+        if targets is not None and name not in targets:
+            hint = nearest(name, targets) or "name it in transfers"
+            yield document.problem((*path, "members", number), f"transfers has no {name}", hint)
+    if queue.music:
+        wrong = wav_mistake(play_path(source, queue.music))
+        if wrong:
+            yield document.problem((*path, "music"), wrong)
 
 
 def _agent_problems(

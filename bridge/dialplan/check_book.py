@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
 from bridge.dialplan.book import inside
-from bridge.dialplan.check_when import Known, number_problems
+from bridge.dialplan.check_when import Conditions, number_problems
 from bridge.dialplan.compile_book import timezone_of
 from bridge.dialplan.compile_when import minutes
 from bridge.dialplan.e164 import normalised, normalised_pattern
@@ -23,21 +23,21 @@ ONCE = ("country", "timezone", "day_parts")
 """Keys that hold for the whole plan, whichever file they are in."""
 
 
-def book_problems(sources: Sequence[Source], have: Known, *, whole: bool) -> Iterator[Problem]:
+def book_problems(sources: Sequence[Source], have: Conditions, *, whole: bool) -> Iterator[Problem]:
     """Mistakes, file by file."""
     calendars = {name for source in sources for name in source.spec.holidays} if whole else None
     yield from _given_twice(sources)
     yield from _same_numbers(sources, have.country)
     for source in sources:
         document = source.document
-        for name, opening in source.spec.hours.items():
+        for name, opening in source.hours():
             path: KeyPath = ("hours", name)
             yield from _hours_problems(document, path, opening)
             for number, day in enumerate(opening.holidays):
                 if calendars is not None and _is_calendar(day) and day not in calendars:
                     hint = nearest(day, calendars) or "write it under holidays"
                     yield document.problem((*path, "holidays", number), f"there is no calendar {day}", hint)
-        for name, members in source.spec.lists.items():
+        for name, members in source.typed(source.spec.lists, "lists"):
             for number, member in enumerate(members):
                 yield from number_problems(document, ("lists", name, number), member, have.country)
         yield from _day_part_problems(source, timezone_of(sources) if whole else "?")

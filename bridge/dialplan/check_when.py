@@ -23,7 +23,7 @@ Names = Collection[str] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Conditions:
     """The names of a plan that conditions may use. `day_parts`: those that have a window."""
 
     hours: Names
@@ -35,7 +35,7 @@ class Known:
     timezone: Names
 
 
-def known(sources: Sequence[Source], *, whole: bool) -> Known:
+def known_to_conditions(sources: Sequence[Source], *, whole: bool) -> Conditions:
     """Of all files. `whole`: every part of them has been read; else nothing is said to be missing."""
 
     def names(kind: str) -> Names:
@@ -43,9 +43,9 @@ def known(sources: Sequence[Source], *, whole: bool) -> Known:
         found = {name for source in sources for name in getattr(source.spec, kind, ())}
         return found if whole and has_kind else None
 
-    numbers = {one.name for source in sources for one in source.spec.numbers.values()}
+    numbers = {one.name for source in sources for _, one in source.typed(source.spec.numbers, "numbers")}
     parts = {name for source in sources if source.spec.day_parts for name in source.spec.day_parts.windows()}
-    return Known(
+    return Conditions(
         hours=names("hours"),
         trunks=names("trunks"),
         numbers=numbers if whole else None,
@@ -56,7 +56,9 @@ def known(sources: Sequence[Source], *, whole: bool) -> Known:
     )
 
 
-def when_problems(document: YamlFile, path: KeyPath, when: When | None, have: Known) -> Iterator[Problem]:
+def when_problems(
+    document: YamlFile, path: KeyPath, when: When | None, have: Conditions
+) -> Iterator[Problem]:
     """Mistakes in the conditions at `path`, and in those that they negate."""
     if when is None:
         return
@@ -85,7 +87,7 @@ def _header_problems(document: YamlFile, path: KeyPath, when: When) -> Iterator[
         seen[name.lower()] = name
 
 
-def _number_problems(document: YamlFile, path: KeyPath, when: When, have: Known) -> Iterator[Problem]:
+def _number_problems(document: YamlFile, path: KeyPath, when: When, have: Conditions) -> Iterator[Problem]:
     for field, patterns in (("to", when.to), ("from", when.from_)):
         for number, pattern in enumerate(patterns or ()):
             listed: KeyPath = (*path, field, number)
@@ -110,7 +112,7 @@ def number_problems(document: YamlFile, path: KeyPath, pattern: str, country: st
         yield document.problem(path, f"{pattern} is no telephone number of {country}", hint)
 
 
-def _unknown_names(document: YamlFile, path: KeyPath, when: When, have: Known) -> Iterator[Problem]:
+def _unknown_names(document: YamlFile, path: KeyPath, when: When, have: Conditions) -> Iterator[Problem]:
     for key, word, names, there in (
         ("hours", "are no opening hours", when.hours, have.hours),
         ("outside", "are no opening hours", when.outside, have.hours),

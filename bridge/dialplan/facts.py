@@ -29,8 +29,9 @@ class CallFacts:
     """What is known of a call when it is routed. All of it comes from the network and proves nothing.
 
     Numbers are the user parts of the URIs (`to_number`: request URI), in E.164 form when the plan names its country;
-    as they came they are in `to_raw` and `from_raw`. `headers` has lower-case names. `number`: the plan's name of the
-    called number. `live`: calls on each route, by name. What a Plan fills in (Plan.complete): everything from `number`.
+    as they came they are in `to_raw` and `from_raw`. `headers` has lower-case names. `live`: calls on each route, by
+    name. `vars`: what steps of the call have found out so far. `number`: the plan's name of the called number; it and
+    what follows it a Plan fills in (Plan.complete).
     """
 
     to_number: str
@@ -42,6 +43,7 @@ class CallFacts:
     open_hours: frozenset[str] = frozenset()
     trunk: str = ""
     live: Mapping[str, int] = field(default_factory=dict)
+    vars: Mapping[str, str] = field(default_factory=dict)
     number: str = ""
     to_raw: str = ""
     from_raw: str = ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from bridge.dialplan import check, plan, reading
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
-from bridge.dialplan.compile_steps import compile_step
+from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
 from bridge.dialplan.textvars import maybe_secrets
@@ -72,6 +72,14 @@ def inspect(
             for source in sources
             for name, one in source.spec.hours.items()
         ),
+        flows={
+            name: compile_steps(source, steps)
+            for source in sources
+            for name, steps in source.spec.flows.items()
+        },
+        queues=tuple(
+            compile_queue(source, name, one) for source in sources for name, one in source.spec.queues.items()
+        ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
         book=compile_book(sources),
     )
@@ -83,7 +91,7 @@ def inspect(
 
 def prompts(compiled: plan.Plan) -> list[PromptText]:
     """What has to be spoken for the plan, each text once, in file order."""
-    says = (step for step in compiled.steps() if isinstance(step, plan.SayStep))
+    says = (step for step in compiled.steps() if isinstance(step, plan.SayStep) and step.prompt_id)
     return list(dict.fromkeys(PromptText(say.prompt_id, say.text, say.language) for say in says))
 
 
@@ -91,6 +99,6 @@ def _route(source: Source, number: int, country: str) -> plan.Route:
     spec = source.spec.routes[number]
     place, _ = source.document.find(("routes", number))
     file = place.file or source.document.name
-    steps = tuple(compile_step(source, step) for step in spec.do)
+    steps = compile_steps(source, spec.do)
     when = tuple(conditions(spec.when, spec.name, country))
     return plan.Route(spec.name, when, steps, file, place.line)

@@ -4,21 +4,28 @@ What is right in a file with mistakes is still checked against the rest of the p
 bridge/dialplan/load.py; any thread.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bridge import yamlfile
-from bridge.dialplan import schema, schema_agent
+from bridge.dialplan import schema
 from bridge.dialplan.files import Documents
 from bridge.dialplan.source import Source
 from bridge.dialplan.textvars import secrets
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath, YamlFile
 
-M = TypeVar("M", bound=BaseModel)
+_NAMED: Mapping[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(get_args(info.annotation)[1])
+    for name, info in schema.Dialplan.model_fields.items()
+    if get_origin(info.annotation) is dict
+}
+"""The sections of things by name. One that could not be typed is None in the spec, and its path in `broken`."""
+_ROUTE: TypeAdapter[Any] = TypeAdapter(schema.Route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +71,31 @@ def read(path: Path, environment: str | None) -> Read:
 def _salvaged(document: YamlFile, folder: Path) -> tuple[Source | None, bool]:
     """What of a file with mistakes can be checked against the rest, and whether all names in it are known."""
     data = document.data if isinstance(document.data, dict) else {"agents": None}
-    agents, routes = data.get("agents", {}), data.get("routes", [])
-    if not isinstance(agents, dict) or not isinstance(routes, list):
-        return None, False
     broken: set[KeyPath] = set()
-    parts, complete = _other_parts(data)
-    typed_agents = {
-        name: _typed(schema_agent.Agent, value, ("agents", name), broken) for name, value in agents.items()
-    }
-    typed_routes = [
-        _typed(schema.Route, value, ("routes", number), broken) for number, value in enumerate(routes)
+    parts: dict[str, Any] = {}
+    for section, kind in _NAMED.items():
+        values = data.get(section, {})
+        if not isinstance(values, dict):
+            return None, False
+        parts[section] = {
+            name: _typed(kind, value, (section, name), broken) for name, value in values.items()
+        }
+    routes = data.get("routes", [])
+    if not isinstance(routes, list):
+        return None, False
+    parts["routes"] = [
+        _typed(_ROUTE, value, ("routes", number), broken) for number, value in enumerate(routes)
     ]
-    spec = schema.Dialplan.model_construct(**parts, version=1, agents=typed_agents, routes=typed_routes)
+    singles, complete = _singles(data)
+    spec = schema.Dialplan.model_construct(**{**parts, **singles, "version": 1})
     return Source(document, spec, folder, frozenset(broken)), complete
 
 
-def _other_parts(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The parts that are right; False when names may be missing because another one is not."""
+def _singles(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The parts that are no sections of names, where they are right; False when one is not."""
     parts, complete = {}, True
     for name, info in schema.Dialplan.model_fields.items():
-        if name in data and name not in {"version", "agents", "routes"}:
+        if name in data and name not in {"version", "routes", *_NAMED}:
             hint: Any = info.annotation
             try:
                 parts[name] = TypeAdapter(hint).validate_python(data[name])
@@ -92,9 +104,9 @@ def _other_parts(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return parts, complete
 
 
-def _typed(model: type[M], value: Any, path: KeyPath, broken: set[KeyPath]) -> M:
+def _typed(kind: TypeAdapter[Any], value: Any, path: KeyPath, broken: set[KeyPath]) -> Any:
     try:
-        return model.model_validate(value)
+        return kind.validate_python(value)
     except ValidationError:
         broken.add(path)
-        return model.model_construct()
+        return None

@@ -4,6 +4,7 @@ Not worker-safe (pydantic). Pure.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -96,6 +97,11 @@ def as_text(value: Any) -> Any:
     raise ValueError("text is needed | write it in quotes")
 
 
+def as_key(key: str) -> Callable[[Any], Any]:
+    """A text alone stands for the mapping with that text under `key`."""
+    return lambda value: {key: value} if isinstance(value, str) else value
+
+
 def as_type(value: Any) -> Any:
     """A word alone stands for the mapping with that type."""
     return {"type": value} if isinstance(value, str) else value
@@ -127,6 +133,16 @@ def _template(text: str) -> str:
     return text
 
 
+HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
+"""Characters of a SIP header's name (RFC 3261 section 25.1)."""
+
+HeaderName = Annotated[
+    str,
+    Form(
+        rf"^[{HEADER_CHARS}]{{1,64}}$",
+        "this is no name of a SIP header | letters, digits and -, without spaces: X-Customer",
+    ),
+]
 Line = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 Template = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(_template)]
 Language = Annotated[

@@ -11,11 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from bridge.dialplan.facts import LIST
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.regex import why_slow
-from bridge.dialplan.schema_base import ONE_OR_MORE, Form, Names, Part, listed, one_or_more
+from bridge.dialplan.schema_base import ONE_OR_MORE, HeaderName, Names, Part, listed, one_or_more
 from bridge.dialplan.schema_hours import DateText
-
-HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
-"""Characters of a SIP header's name (RFC 3261 section 25.1)."""
 
 
 def _pattern(text: str) -> str:
@@ -57,13 +54,6 @@ NumberPatterns = Annotated[
     ONE_OR_MORE,
 ]
 DayPart = Literal["morning", "afternoon", "evening", "night"]
-HeaderName = Annotated[
-    str,
-    Form(
-        rf"^[{HEADER_CHARS}]{{1,64}}$",
-        "this is no name of a SIP header | letters, digits and -, without spaces: X-Customer",
-    ),
-]
 
 
 class Capacity(Part):
