@@ -139,6 +139,7 @@ class Worker:
                 await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
+            self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
 
@@ -215,6 +216,7 @@ class Worker:
             "sip_port": self._config.sip.port,
             "plan_version": self._plan.version if self._plan else "",
             "calls": len(self._calls),
+            "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,

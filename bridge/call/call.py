@@ -91,7 +91,7 @@ class Call:
     async def _run(self) -> HungUp:
         end = HungUp(HangUpBy.BRIDGE, 500, "internal error")
         try:
-            route = self._route()
+            route = await self._route()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_leg())
                 tasks.create_task(self._watch_playout())
@@ -173,10 +173,11 @@ class Call:
 
     # ---- steps -----------------------------------------------------------------------------------------------
 
-    def _route(self) -> tuple[Step, ...]:
+    async def _route(self) -> tuple[Step, ...]:
         """The steps for this call. A call that fits no route is refused with 404 and leaves a record too."""
         try:
-            route = self._plan.route(self.context.facts)
+            who = (self.id, self._config.index)
+            route = await self._deps.occupancy.route(self._plan, self.context.facts, who, self._deps.request)
         except DialplanError as error:
             self._started("")
             self.context.detail = str(error)
@@ -189,7 +190,11 @@ class Call:
 
     def _started(self, route: str) -> None:
         self._journal.started(
-            self._leg.invite, route=route, plan_version=self._plan.version, worker=self._config.name
+            self._leg.invite,
+            route=route,
+            plan_version=self._plan.version,
+            worker=self._config.name,
+            seen=seen(self.context.facts),
         )
         log.info(
             "call.started", route=route, plan=self._plan.version, pii_from=self.context.facts.from_number
@@ -342,15 +347,26 @@ def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> di
     return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
 
 
+def seen(facts: CallFacts) -> dict[str, str]:
+    """What the plan made of the call's numbers, for the record; what is as it came is left out."""
+    found = {
+        "to_e164": facts.to_number if facts.to_number != facts.to_raw else "",
+        "from_e164": facts.from_number if facts.from_number != facts.from_raw else "",
+        "number": facts.number,
+        "trunk": facts.trunk,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def call_facts(leg: Leg, plan: Plan) -> CallFacts:
     """What the dialplan may look at. The clock is read once: a call does not change its mind at closing time."""
     invite = leg.invite
-    return CallFacts(
+    facts = CallFacts(
         to_number=invite.called.user,
         from_number=invite.caller.user,
         from_name=invite.caller.display,
         headers={name.lower(): value for name, value in invite.headers.items()},
         to_host=invite.called.host,
         from_host=invite.from_party.host,
-        open_hours=plan.open_at(datetime.now().astimezone()),
     )
+    return plan.complete(facts, datetime.now().astimezone())

@@ -1,8 +1,9 @@
 """One dialplan file, read and typed. Not worker-safe. Called by load, check and the compilers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bridge.dialplan.schema import Dialplan, Route
 from bridge.dialplan.schema_agent import Agent
@@ -10,6 +11,8 @@ from bridge.dialplan.schema_hours import Hours
 from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_steps import Step
 from bridge.yamlfile import KeyPath, YamlFile
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class Source:
     spec: Dialplan
     folder: Path
     broken: frozenset[KeyPath] = frozenset()
+
+    def typed(self, section: Mapping[str, T], key: str) -> Iterator[tuple[str, T]]:
+        """Those of `section`, which stands under the top-level `key`, that could be typed."""
+        return ((name, one) for name, one in section.items() if (key, name) not in self.broken)
 
     def agents(self) -> Iterator[tuple[str, Agent]]:
         """Those that could be typed."""
