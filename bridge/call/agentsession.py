@@ -4,12 +4,11 @@ What the caller controls enters the instructions as data only (dialplan/variable
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from bridge.config import MediaConfig, ProviderConfig
-from bridge.dialplan.plan import Agent, CallFacts
-from bridge.dialplan.variables import render
+from bridge.dialplan.plan import Agent
+from bridge.dialplan.variables import Scene, render
 from bridge.realtime.config import SessionConfig
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
@@ -19,18 +18,17 @@ def session_config(
     agent: Agent,
     provider: ProviderConfig,
     media: MediaConfig,
-    facts: CallFacts,
-    now: datetime,
+    scene: Scene,
     tools: tuple[Mapping[str, Any], ...] = (),
 ) -> SessionConfig:
     """The session an agent asks for; formats and model fall back to the settings.
 
-    `now` is the wall time, with its zone. `tools`: the definitions of what the agent may call.
+    `tools`: the definitions of what the agent may call.
     """
     audio_format = agent.audio_format or media.model_format
     chosen: dict[str, Any] = {
         "model": agent.model or provider.model or DEFAULT_MODEL,
-        "instructions": render(agent.instructions, facts, now, agent.language),
+        "instructions": render(agent.instructions, scene, agent.language),
         "output_modalities": ("audio",),
         "voice": agent.voice,
         "speed": agent.speed,
@@ -42,7 +40,7 @@ def session_config(
         "reasoning_effort": agent.reasoning_effort,
         "max_output_tokens": agent.max_output_tokens,
         "truncation": agent.truncation,
-        "greeting": render(agent.greeting, facts, now, agent.language) if agent.greeting else "",
+        "greeting": render(agent.greeting, scene, agent.language) if agent.greeting else "",
     }
     for name in ("noise_reduction", "transcription"):
         value = getattr(agent, name)

@@ -10,21 +10,22 @@ on with its `or_else`, so that a caller never falls into silence. Here sip, medi
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from bridge.call.agentsession import session_config
 from bridge.call.commands import CommandDesk, NotDoneError
-from bridge.call.conversation import Conversation
-from bridge.call.history import History
+from bridge.call.consent import Consent, covers, must_ask, obtain, rule_of
 from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits, Ending
-from bridge.call.modelside import CallDeps, open_transport
+from bridge.call.modelside import CallDeps
 from bridge.call.prompts import read_prompt
-from bridge.call.recovery import Recovery
-from bridge.call.tasks import first, outcome
+from bridge.call.recording import CallRecording
+from bridge.call.talk import AgentTalk, Scope
+from bridge.call.tasks import first
 from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.plan import (
     Agent,
@@ -39,10 +40,9 @@ from bridge.dialplan.plan import (
     Step,
     TransferStep,
 )
-from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionError, SipError
+from bridge.dialplan.recording import RecordingRule
+from bridge.errors import DialplanError, MediaError, SipError
 from bridge.media.playout import ItemFinished
-from bridge.media.recorder import Recording
-from bridge.realtime.session import Session
 from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Invite, MediaStarted, Resumed, TransferProgress
 from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
@@ -76,17 +76,20 @@ class Call:
         self._config = deps.config
         self._journal = Journal(leg.id, deps.emit)
         self._facts = call_facts(leg, plan)
-        self._conversation: Conversation | None = None
         self._limits: CallLimits | None = None
-        self._recording: Recording | None = None
+        self._recording = CallRecording(deps.config.recording, deps.recorder, leg.audio, self._journal)
+        self._rule: RecordingRule | None = None
+        self._consent: Consent | None = None
         self._prompts: dict[str, asyncio.Event] = {}
-        self._history = History()
         link_s = deps.config.deadlines.link_request_s
         who = tool_facts(self._facts, leg.invite, deps.config.sip.verstat_from)
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(leg, plan.transfers, self._journal, deps.request, link_s)
-        self._spoke = False
-        self._detail = ""
+        self.talk = AgentTalk(Scope(leg, plan, deps, self._journal, self._facts, self.tools), self)
+        self.commands.add("hand_off", self.talk.hand_off)
+        self.commands.add("recording", self._recording_command)
+        self.variables: dict[str, str] = {}
+        self.detail = ""
         self._came_s = time.monotonic()
 
     async def run(self) -> None:
@@ -117,13 +120,13 @@ class Call:
         except* Exception as group:
             # The one place where a bug of ours ends one call instead of the worker; the log has the traceback.
             log.exception("call.failed", exc_info=group)
-            self._detail = repr(group.exceptions[0])[:200]
+            self.detail = repr(group.exceptions[0])[:200]
             await self._hang_up(end.status, end.reason)
         return end
 
     async def hang_up(self, status: int, reason: str, detail: str = "") -> None:
         """End the call from outside its steps (drain, an operator). The record says why."""
-        self._detail = detail
+        self.detail = detail
         await self._hang_up(status, reason)
 
     async def _hang_up(self, status: int, reason: str) -> None:
@@ -135,6 +138,17 @@ class Call:
             await self._leg.hang_up(HangUpBy.BRIDGE, status, reason)
         except (SipError, TimeoutError) as error:
             log.warning("hang_up.failed", reason=str(error) or "no answer of the SIP thread")
+
+    async def _recording_command(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._recording.command(data)
+        except ValueError as error:
+            raise NotDoneError(str(error)) from None
+
+    @property
+    def answered_s(self) -> float | None:
+        """When the call was answered: talk.Host."""
+        return None if self._limits is None else self._limits.answered_s
 
     # ---- watchers --------------------------------------------------------------------------------------------
 
@@ -154,8 +168,8 @@ class Call:
                     self._journal.media_started(event)
                 case Dtmf(digit, method):
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
-                    if not self.commands.press(digit) and self._conversation is not None:
-                        self._conversation.press(digit)
+                    if not self.commands.press(digit):
+                        self.talk.press(digit)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
 
@@ -165,8 +179,8 @@ class Call:
                 if event.item_id.startswith(PROMPT_PREFIX):
                     if isinstance(event, ItemFinished):
                         self._prompts[event.item_id].set()
-                elif self._conversation is not None:
-                    self._conversation.played(event)
+                else:
+                    self.talk.played(event)
 
     async def _watch_limits(self) -> None:
         ring_until_s = self._came_s + self._config.limits.ring_max_s
@@ -185,7 +199,7 @@ class Call:
             else:
                 ending = None
             if ending is not None:
-                await self._end(ending)
+                await self.end(ending)
 
     # ---- steps -----------------------------------------------------------------------------------------------
 
@@ -195,9 +209,10 @@ class Call:
             route = self._plan.route(self._facts)
         except DialplanError as error:
             self._started("")
-            self._detail = str(error)
+            self.detail = str(error)
             return (RejectStep(status=404, reason="no route fits this call"),)
         self._started(route.name)
+        self._rule = route.recording
         return route.steps
 
     def _started(self, route: str) -> None:
@@ -208,20 +223,20 @@ class Call:
 
     async def _run_route(self, steps: tuple[Step, ...]) -> None:
         await self._run_steps(steps)
-        await self._end(Ending(200, "dialplan_end", "the route has no more steps"))
+        await self.end(Ending(200, "dialplan_end", "the route has no more steps"))
 
     async def _run_steps(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
             match step:
                 case RingStep(ms):
-                    await self._ring()
+                    await self.ring()
                     await asyncio.sleep(ms / 1000)
                 case SayStep(text, _language, prompt_id):
                     await self._play(Path(self._config.paths.prompt(prompt_id)), text)
                 case PlayStep(path):
                     await self._play(Path(path), "")
                 case HangUpStep(status, reason) | RejectStep(status, reason):
-                    await self._end(self._ending(status, reason))
+                    await self.end(self._ending(status, reason))
                 case AgentStep():
                     await self._run_agent(step)
                 case TransferStep():
@@ -232,16 +247,12 @@ class Call:
         try:
             await self.commands.transfer(step.target)
         except (NotDoneError, SipError) as error:
-            self._detail = str(error)
+            self.detail = str(error)
             self._journal.note("error", where="transfer", code="not_transferred", message=str(error))
             log.warning("transfer.failed", target=step.target, reason=str(error))
             await self._run_steps(step.or_else or NO_TARGET)
         else:
-            await self._end(Ending(200, "transferred", ""))
-
-    async def _ring(self) -> None:
-        if await self._leg.ring():
-            self._journal.note("call.ringing")
+            await self.end(Ending(200, "transferred", ""))
 
     async def _answer(self) -> None:
         if self._limits is not None:
@@ -250,7 +261,7 @@ class Call:
             answered = await self._leg.answer()
         except SipError as error:  # an offer that pjsip let in and cannot answer, e.g. an unusable address
             self._journal.note("error", where="answer", code="sip", message=str(error))
-            await self._end(Ending(488, "no_common_media", str(error)))
+            await self.end(Ending(488, "no_common_media", str(error)))
             return
         if not answered:
             await asyncio.Event().wait()  # the caller gave up: HungUp is on its way and ends this wait
@@ -291,11 +302,11 @@ class Call:
         if status is None:
             status = 480 if self._limits is None else 200
         words = reason or ("Normal call clearing" if status == 200 else "Temporarily Unavailable")
-        return Ending(status, words, self._detail)
+        return Ending(status, words, self.detail)
 
-    async def _end(self, ending: Ending) -> None:
+    async def end(self, ending: Ending) -> None:
         """Hang up and wait for the leg's own end; a peer that says nothing to our BYE is not waited for."""
-        self._detail = ending.detail
+        self.detail = ending.detail
         await self._hang_up(ending.status, ending.reason)
         await asyncio.sleep(BYE_WAIT_S)
         raise CallOver(HungUp(HangUpBy.BRIDGE, ending.status, ending.reason))
@@ -303,123 +314,52 @@ class Call:
     # ---- the agent -------------------------------------------------------------------------------------------
 
     async def _run_agent(self, step: AgentStep) -> None:
-        agent = self._plan.agent(step.agent)
-        recovery = Recovery(self._config.deadlines.answer_wait_s, time.monotonic())
-        while True:
-            failure, spoke = await self._talk_until_failure(agent, recovery.due_s)
-            self._detail = f"{failure.code}: {failure.message}"
-            self._journal.note("session.failed", code=failure.code, message=failure.message)
-            pause_s = recovery.after(failure, spoke=spoke, now=time.monotonic())
-            facts = {"code": failure.code, "reason": failure.message, "kind": failure.kind.value}
-            if pause_s is None:
-                log.error("session.failed", **facts)
-                break
-            log.warning("session.retried", **facts, pause_s=pause_s)
-            await asyncio.sleep(pause_s)
+        await self.talk.run(self._plan.agent(step.agent))
         await self._run_steps(step.or_else or NO_FALLBACK)
 
-    async def _talk_until_failure(self, agent: Agent, due_s: float) -> tuple[RemoteSessionError, bool]:
-        """One session with the model: its failure, and whether it had been heard.
+    async def prepare(self, agent: Agent) -> None:
+        """What the caller has to be told or asked before this agent: talk.Host."""
+        rule = rule_of(self._rule, agent)
+        if rule is None or self._consent is not None or not self._recording.enabled or not must_ask(rule):
+            return
+        consent = self._consent = await obtain(rule, self._announce, self.commands.listen)
+        facts = {"how": consent.how, "recorded": consent.recorded, "text": rule.announce}
+        self._journal.note("recording.consent", **facts)
+        if consent.hang_up:
+            await self.end(Ending(200, "no_consent", "the caller did not agree to the recording"))
+        if consent.recorded:
+            self._recording.begin()
 
-        It ends no other way, but with the call.
-        """
-        self._spoke = False
-        talk = await outcome(self._talk(agent, due_s))
-        failure = RemoteSessionError(FailureKind.RETRY, "ended", "the session ended without a word")
-        try:
-            talk.result()
-        except* RemoteSessionError as group:
-            failure = first(group, RemoteSessionError)
-        return failure, self._spoke
+    async def _announce(self, rule: RecordingRule) -> None:
+        await self._play(Path(self._config.paths.prompt(rule.prompt_id)), rule.announce)
 
-    async def _talk(self, agent: Agent, due_s: float) -> None:
-        config = self._config
-        if self._limits is None:
-            self._history = History()  # what a failed try said, nobody heard
-        provider = config.provider(agent.provider)
-        if provider is None or provider.url is None:
-            raise RemoteSessionError(
-                FailureKind.FATAL, "no_provider", f"agent {agent.name} has no usable provider"
-            )
-        now = datetime.now().astimezone()
-        tools = await self.tools.offer(agent.name, agent.tools)
-        settings = session_config(agent, provider, config.media, self._facts, now, tools)
-        self._journal.note(
-            "session.connecting", provider=provider.name, model=settings.model, agent=agent.name
-        )
-        await self._ring()
-        async with await open_transport(self._deps, provider, settings.model, self.id, due_s) as transport:
-            session = Session(settings, self._deps.prices)
-            conversation = Conversation(
-                self._leg.audio,
-                session,
-                transport,
-                self._journal,
-                self._history,
-                self.tools,
-                barge_in=agent.barge_in,
-                patience_s=config.deadlines.model_silence_s,
-            )
-            self._conversation = conversation
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(conversation.run())
-                    tasks.create_task(self._answer_when_up(conversation, agent, due_s))
-            finally:
-                self._conversation = None
-                conversation.abandon()
-                session.closed()
+    async def ring(self) -> None:
+        """180, once: talk.Host."""
+        if await self._leg.ring():
+            self._journal.note("call.ringing")
 
-    async def _answer_when_up(self, conversation: Conversation, agent: Agent, due_s: float) -> None:
-        """The caller hears ringing until the agent's first word is there, then that word: no dead air."""
-        ready_s = self._config.deadlines.session_ready_s
-        ready_due_s = min(time.monotonic() + ready_s, due_s)
-        await _by(ready_due_s, conversation.ready, "ready_timeout", "no session in time")
-        await _by(due_s, conversation.speaking, "silent_model", "no speech in time")
-        self._spoke = True
-        self._open_recording(agent)
+    async def heard(self, agent: Agent) -> None:
+        """The agent's first word is there: talk.Host."""
+        if covers(self._consent, rule_of(self._rule, agent)):
+            self._recording.begin()
+            self._recording.resume("agent")
+        elif self._recording.running:
+            self._recording.pause("agent", hide=False)
         await self._answer()
         if self._limits is not None and agent.max_call_s:
             self._limits.shorten(agent.max_call_s)
-        self._detail = ""
-        conversation.answered()
-
-    def _open_recording(self, agent: Agent) -> None:
-        if self._recording is not None or not (self._config.recording.enabled and agent.recording):
-            return
-        day = datetime.now().astimezone().strftime("%Y-%m-%d")
-        path = Path(self._config.recording.folder, day, f"{self.id}.wav")
-        try:
-            self._recording = self._deps.recorder.open(path, self.id)
-            self._leg.audio.record(self._recording.write)
-            # Said at once: the file of a call whose worker dies must be found too.
-            self._journal.note("recording", path=str(path))
-        except MediaError as error:
-            self._journal.note("error", where="recording", code="unwritable", message=str(error))
-            log.warning("recording.unwritable", path=str(path), reason=str(error))
 
     # ---- the end ---------------------------------------------------------------------------------------------
 
     async def _close(self, end: HungUp) -> None:
         self._leg.audio.stop()
         await self.commands.call_over()
-        if self._recording is not None:
-            facts = await asyncio.to_thread(self._recording.close)
-            self._journal.recording(facts, self._leg.audio.recording_dropped_ms)
+        await self._recording.close()
         dropped_ms = self._leg.audio.intake_dropped_ms
         self._journal.media(end.stats, intake_dropped_ms=dropped_ms, lost_digits=self._leg.dropped_events)
-        self._journal.ended(end, self._detail)
-        log.info("call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=self._detail)
+        self._journal.ended(end, self.detail)
+        log.info("call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=self.detail)
         structlog.contextvars.unbind_contextvars("call_id")
-
-
-async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None:
-    """Wait for `event` until monotonic `due_s`; then the model side has failed with `code`."""
-    try:
-        async with asyncio.timeout(max(due_s - time.monotonic(), 0)):
-            await event.wait()
-    except TimeoutError:
-        raise RemoteSessionError(FailureKind.RETRY, code, words) from None
 
 
 def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:

@@ -8,8 +8,9 @@ command gets exactly one answer, also when the call ends in the middle of it. On
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -28,6 +29,9 @@ LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
 TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
+
+
+Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class NotDoneError(Exception):
@@ -61,6 +65,22 @@ class CommandDesk:
         self._progress: asyncio.Queue[TransferProgress] = asyncio.Queue()
         self._open: dict[str, str] = {}
         self._referred = ""
+        self._more: dict[str, Handler] = {}
+
+    def add(self, kind: str, handler: Handler) -> None:
+        """Carry out commands of this kind with `handler(data)`; it gives the answer or raises NotDoneError."""
+        self._more[kind] = handler
+
+    @contextlib.contextmanager
+    def listen(self) -> Iterator["asyncio.Queue[str]"]:
+        """The keys that are pressed while this is open. NotDoneError: somebody else listens."""
+        if self._keys is not None:
+            raise NotDoneError("digits are being collected already")
+        self._keys = asyncio.Queue(64)
+        try:
+            yield self._keys
+        finally:
+            self._keys = None
 
     def take(self, word: Word) -> None:
         """A command of control. One too many is answered when there is room again; control has its own deadline."""
@@ -71,7 +91,8 @@ class CommandDesk:
         """A key; True when it was waited for."""
         if self._keys is None:
             return False
-        self._keys.put_nowait(digit)
+        if not self._keys.full():
+            self._keys.put_nowait(digit)
         return True
 
     def transfer_progress(self, event: TransferProgress) -> None:
@@ -93,7 +114,7 @@ class CommandDesk:
 
     async def _carry_out(self, word: Word) -> None:
         self._open[word.command_id] = word.kind
-        handler = _HANDLERS.get(word.kind, CommandDesk._unknown)
+        handler = _HANDLERS.get(word.kind, CommandDesk._other)
         try:
             answer = {"ok": True, **await handler(self, word)}
         except NotDoneError as error:
@@ -110,7 +131,10 @@ class CommandDesk:
             )
             await self._leg.hang_up(HangUpBy.AGENT, 200, reason)
 
-    async def _unknown(self, word: Word) -> Mapping[str, Any]:
+    async def _other(self, word: Word) -> Mapping[str, Any]:
+        handler = self._more.get(word.kind)
+        if handler is not None:
+            return await handler(word.data)
         raise NotDoneError(f"there is no command {word.kind[:20]}")
 
     async def _hang_up(self, word: Word) -> Mapping[str, Any]:
@@ -150,22 +174,18 @@ class CommandDesk:
     async def _collect(self, word: Word) -> Mapping[str, Any]:
         wanted, terminator = int(word.data["digits"]), str(word.data.get("terminator", ""))
         until_s = time.monotonic() + min(float(word.data["timeout_s"]), COLLECT_MOST_S)
-        if self._keys is not None:
-            raise NotDoneError("digits are being collected already")
-        keys = self._keys = asyncio.Queue(64)
         typed = ""
         try:
-            while len(typed) < wanted:
-                async with asyncio.timeout(max(until_s - time.monotonic(), 0)):
-                    key = await keys.get()
-                if terminator and key == terminator:
-                    break
-                typed += key
+            with self.listen() as keys:
+                while len(typed) < wanted:
+                    async with asyncio.timeout(max(until_s - time.monotonic(), 0)):
+                        key = await keys.get()
+                    if terminator and key == terminator:
+                        break
+                    typed += key
         except TimeoutError:
             if not typed:
                 raise NotDoneError("the caller typed nothing") from None
-        finally:
-            self._keys = None
         return {"digits": typed}
 
     async def _finish_saying(self) -> None:

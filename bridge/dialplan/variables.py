@@ -14,6 +14,7 @@ is loaded (`mistakes`); `render` never fails.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.dialplan.plan import CallFacts
@@ -48,11 +49,23 @@ def clean(text: str, max_chars: int) -> str:
     return " ".join(visible.split())[:max_chars]
 
 
-def render(template: str, facts: CallFacts, now: datetime, language: str = "en") -> str:
-    """The template with its variables replaced, once.
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a template may look at.
 
-    `now` is the wall time at the bridge, with its time zone.
+    `now`: the wall time at the bridge, with its zone. `vars`: the call's own variables, set by steps. `note(words)` is
+    told what was missing or went wrong.
     """
+
+    facts: CallFacts
+    now: datetime
+    vars: Mapping[str, str] = field(default_factory=dict)
+    note: Callable[[str], None] = field(default=lambda _words: None)
+
+
+def render(template: str, scene: Scene, language: str = "en") -> str:
+    """The template with its variables replaced, once."""
+    facts, now = scene.facts, scene.now
 
     def value(found: re.Match[str]) -> str:
         name = found[1].strip()
