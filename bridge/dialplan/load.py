@@ -17,8 +17,10 @@ from pydantic import BaseModel, ValidationError
 from bridge import yamlfile
 from bridge.dialplan import check, plan, schema, schema_agent
 from bridge.dialplan.compile_agent import compile_agent
+from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_step
 from bridge.dialplan.compile_when import conditions, opening_hours
+from bridge.dialplan.prompts import Library, library
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath
@@ -58,13 +60,15 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
     found += check.problems(sources, providers, whole=whole)
     if found:
         order = {str(file): number for number, file in enumerate(files)}
-        raise DialplanError(sorted(found, key=lambda one: (order[one.file], one.line, one.column)))
+        raise DialplanError(
+            sorted(found, key=lambda one: (order.get(one.file, len(order)), one.line, one.column))
+        )
     compiled = plan.Plan(
         routes=tuple(
             _route(source, number) for source in sources for number in range(len(source.spec.routes))
         ),
         agents=tuple(
-            compile_agent(name, agent, source.spec.language)
+            compile_agent(source, name, agent)
             for source in sources
             for name, agent in source.spec.agents.items()
         ),
@@ -79,7 +83,13 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
 def prompts(compiled: plan.Plan) -> list[PromptText]:
     """What has to be spoken for the plan, each text once, in file order."""
     says = (step for step in compiled.steps() if isinstance(step, plan.SayStep))
-    return list(dict.fromkeys(PromptText(say.prompt_id, say.text, say.language) for say in says))
+    spoken = [PromptText(say.prompt_id, say.text, say.language) for say in says]
+    rules = [route.recording for route in compiled.routes]
+    rules += [agent.recording_rule for agent in compiled.agents]
+    spoken += [
+        PromptText(rule.prompt_id, rule.announce, rule.language) for rule in rules if rule and rule.announce
+    ]
+    return list(dict.fromkeys(spoken))
 
 
 def _files(path: Path) -> list[Path]:
@@ -102,8 +112,10 @@ def _read_all(files: Sequence[Path]) -> tuple[list[Source], list[Problem], bool]
     sources: list[Source] = []
     found: list[Problem] = []
     whole = True
+    libraries: dict[Path, Library] = {}
     for file in files:
         folder = file.absolute().parent
+        prompts = libraries.setdefault(folder, library(file.parent))
         try:
             document = yamlfile.read(file, DialplanError)
         except DialplanError as error:
@@ -112,16 +124,16 @@ def _read_all(files: Sequence[Path]) -> tuple[list[Source], list[Problem], bool]
             continue
         try:
             spec = yamlfile.validate(document, schema.Dialplan, DialplanError)
-            sources.append(Source(document, spec, folder))
+            sources.append(Source(document, spec, folder, prompts=prompts))
         except DialplanError as error:
             found += error.problems
-            source = _salvaged(document, folder)
+            source = _salvaged(document, folder, prompts)
             whole = whole and source is not None
             sources += [source] if source else []
     return sources, found, whole
 
 
-def _salvaged(document: yamlfile.YamlFile, folder: Path) -> Source | None:
+def _salvaged(document: yamlfile.YamlFile, folder: Path, prompts: Library) -> Source | None:
     """What of a file with mistakes can still be checked against the rest; None when not even the names are there."""
     data = document.data if isinstance(document.data, dict) else {"agents": None}
     agents, routes = data.get("agents", {}), data.get("routes", [])
@@ -135,7 +147,7 @@ def _salvaged(document: yamlfile.YamlFile, folder: Path) -> Source | None:
         _typed(schema.Route, value, ("routes", number), broken) for number, value in enumerate(routes)
     ]
     spec = schema.Dialplan.model_construct(version=1, agents=typed_agents, routes=typed_routes)
-    return Source(document, spec, folder, frozenset(broken))
+    return Source(document, spec, folder, frozenset(broken), prompts)
 
 
 def _typed(model: type[M], value: Any, path: KeyPath, broken: set[KeyPath]) -> M:
@@ -150,4 +162,7 @@ def _route(source: Source, number: int) -> plan.Route:
     spec = source.spec.routes[number]
     place, _ = source.document.find(("routes", number))
     steps = tuple(compile_step(source, step) for step in spec.do)
-    return plan.Route(spec.name, tuple(conditions(spec.when)), steps, source.document.name, place.line)
+    recording = recording_rule(spec.recording, source.spec.language)
+    return plan.Route(
+        spec.name, tuple(conditions(spec.when)), steps, source.document.name, place.line, recording
+    )

@@ -10,8 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
-from bridge.dialplan import variables
-from bridge.fieldhelp import nearest
+from bridge.dialplan import templatecheck
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 
@@ -68,8 +67,9 @@ class OrWord:
 
 
 def _template(text: str) -> str:
-    for name, wrong in variables.mistakes(text):
-        raise ValueError(f"{wrong}: {name[:40]} | {nearest(name, variables.NAMES)}")
+    for line, what, hint in templatecheck.mistakes(text):
+        place = f" (line {line} of the text)" if line > 1 else ""
+        raise ValueError(f"{what}{place} | {hint}")
     return text
 
 
