@@ -21,7 +21,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
-    "bridge.call.agentlimits", "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
+    "bridge.call.agentlimits",
+    "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.link.outbox",
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
     "bridge.media.resample", "bridge.media.tape",
@@ -34,7 +35,8 @@ MACHINES = {
 PURE = {
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
-    "bridge.call.agentsession", "bridge.call.handoff", "bridge.call.opening", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
+    "bridge.call.handoff", "bridge.call.opening", "bridge.dialplan.sandbox",
+    "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
     "bridge.dialplan.steps", "bridge.dialplan.recording", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.errors", "bridge.fieldhelp",

@@ -10,6 +10,7 @@ models without one.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bridge.call.limits import Ending
 from bridge.dialplan.agent import Agent
@@ -55,9 +56,9 @@ class AgentLimits:
         """The agent talks with the caller from now on."""
         self._agent, self._answered_s = agent, answered_s
 
-    def spent(self, cost_usd: float | None, tokens: int = 0) -> None:
+    def spent(self, cost_usd: Decimal | None, tokens: int = 0) -> None:
         """A response, or a transcription, has ended."""
-        self.cost_usd += cost_usd or 0.0
+        self.cost_usd += float(cost_usd or 0)
         self.tokens += tokens
 
     def tool_called(self) -> bool:

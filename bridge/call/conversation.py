@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -294,8 +293,8 @@ class Conversation:
         self._journal.note("error", where="transcription", code=event.code, message=event.message)
 
     def _transcription_usage(self, event: rt.TranscriptionUsage, _now: float) -> None:
-        cost = _dollars(event.cost_usd)
-        self._limits.spent(cost)
+        self._limits.spent(event.cost_usd)
+        cost = None if event.cost_usd is None else float(event.cost_usd)
         self._journal.note("transcription", item_id=event.item_id, cost_usd=cost)
 
     def _function_call(self, event: rt.FunctionCall, now: float) -> None:
@@ -310,7 +309,7 @@ class Conversation:
     def _response_ended(self, event: rt.ResponseEnded, now: float) -> None:
         report = event.report
         self._journal.response(report)
-        self._limits.spent(_dollars(report.cost_usd), report.usage.total)
+        self._limits.spent(report.cost_usd, report.usage.total)
         self._transcript.keep_unfinished()
         if report.status != "failed":
             self._failed_responses = 0
@@ -383,10 +382,6 @@ class Conversation:
         self._session.request_response()
         self._await_answer(now)
         self._outgoing.set()
-
-
-def _dollars(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)
 
 
 _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = MappingProxyType(
