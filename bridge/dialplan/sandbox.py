@@ -43,7 +43,10 @@ _ORDERS = {"lt": operator.lt, "lteq": operator.le, "gt": operator.gt, "gteq": op
 
 
 def _text(value: Any) -> str:
-    return str(value)[:MAX_TEXT_CHARS]
+    """Of a list only what is no list itself: lists of lists of lists would never end."""
+    if isinstance(value, (list, tuple, range)):
+        return _join([one for one in _list(value) if not isinstance(one, (list, tuple, range))], ", ")
+    return str(value)[:MAX_TEXT_CHARS] if isinstance(value, (str, int, float, Undefined)) else ""
 
 
 def _list(value: Any) -> list[Any]:
@@ -172,7 +175,7 @@ def _shown(context: Context, value: Any) -> str:
     if isinstance(value, Undefined):
         _tell(context, f"{str(value._undefined_name)[:40]} is missing")  # noqa: SLF001  # Jinja's way to say it
         return ""
-    return _join(value, ", ") if isinstance(value, (list, tuple, range)) else _text(value)
+    return _text(value)
 
 
 def _range(*given: Any) -> range:

@@ -49,7 +49,7 @@ def mistakes(text: str, names: Names = NAMES) -> list[Mistake]:
         if not found:
             compiled(text)
     except TemplateSyntaxError as error:
-        return [(error.lineno, _syntax(str(error.message)), "")]
+        return [(_line(error, text), _syntax(str(error.message)), "")]
     except (TemplateError, SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
         return [(1, f"the template cannot be read: {str(error)[:100]}", "make it simpler")]
     return found
@@ -81,6 +81,13 @@ def _plain_mistakes(text: str, names: Names) -> Iterator[Mistake]:
             "braces that belong to no variable: }}",
             "write {{ caller.number }}",
         )
+
+
+def _line(error: TemplateSyntaxError, text: str) -> int:
+    """Of a block that is never closed the line where the last of its kind opens, not the end of the text."""
+    unclosed = re.search(r"needs to be closed is '(\w+)'", str(error.message))
+    opened = list(re.finditer(r"\{%-?\s*" + unclosed[1] + r"\b", text)) if unclosed else []
+    return text.count("\n", 0, opened[-1].start()) + 1 if opened else error.lineno
 
 
 def _syntax(words: str) -> str:
@@ -166,6 +173,11 @@ def _check_const(node: nodes.Const, _names: Names, _own: Container[str]) -> Foun
         yield "the number is too large", ""
 
 
+def _check_list(node: nodes.List | nodes.Tuple, _names: Names, _own: Container[str]) -> Found:
+    if not all(isinstance(one, nodes.Const) for one in node.items):
+        yield "a list in a template holds plain values only", "['a', 'b']"
+
+
 def _check_target(node: nodes.For | nodes.Assign, _names: Names, _own: Container[str]) -> Found:
     if not isinstance(node.target, nodes.Name):
         yield "one name is needed here", "{% for one in … %}"
@@ -176,4 +188,5 @@ def _check_target(node: nodes.For | nodes.Assign, _names: Names, _own: Container
 _CHECKS: Mapping[type[nodes.Node], Any] = {
     nodes.Name: _check_name, nodes.Getattr: _check_getattr, nodes.Call: _check_call, nodes.Filter: _check_filter,
     nodes.Test: _check_test, nodes.Const: _check_const, nodes.For: _check_target, nodes.Assign: _check_target,
+    nodes.List: _check_list, nodes.Tuple: _check_list,
 }  # fmt: skip
