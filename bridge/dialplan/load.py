@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.dialplan import check, plan, reading
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
+from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
@@ -63,7 +64,7 @@ def inspect(
             _route(source, number, country) for source in sources for number in range(len(source.spec.routes))
         ),
         agents=tuple(
-            compile_agent(name, agent, source.spec.language)
+            compile_agent(source, name, agent)
             for source in sources
             for name, agent in source.spec.agents.items()
         ),
@@ -92,7 +93,13 @@ def inspect(
 def prompts(compiled: plan.Plan) -> list[PromptText]:
     """What has to be spoken for the plan, each text once, in file order."""
     says = (step for step in compiled.steps() if isinstance(step, plan.SayStep) and step.prompt_id)
-    return list(dict.fromkeys(PromptText(say.prompt_id, say.text, say.language) for say in says))
+    spoken = [PromptText(say.prompt_id, say.text, say.language) for say in says]
+    rules = [route.recording for route in compiled.routes]
+    rules += [agent.recording_rule for agent in compiled.agents]
+    spoken += [
+        PromptText(rule.prompt_id, rule.announce, rule.language) for rule in rules if rule and rule.announce
+    ]
+    return list(dict.fromkeys(spoken))
 
 
 def _route(source: Source, number: int, country: str) -> plan.Route:
@@ -101,4 +108,5 @@ def _route(source: Source, number: int, country: str) -> plan.Route:
     file = place.file or source.document.name
     steps = compile_steps(source, spec.do)
     when = tuple(conditions(spec.when, spec.name, country))
-    return plan.Route(spec.name, when, steps, file, place.line)
+    rule = recording_rule(spec.recording, source.spec.language)
+    return plan.Route(spec.name, when, steps, file, place.line, rule)

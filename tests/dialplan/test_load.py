@@ -218,7 +218,6 @@ def test_a_mistake_of_form_hides_no_mistake_of_what_is_right(tmp_path):
         loading.load(tmp_path, ["main"])
     found = [(problem.line, problem.key) for problem in caught.value.problems]
     assert found == [
-        (3, "agents.front.instructions"),
         (3, "agents.front.speling"),
         (4, "agents.other.provider"),
         (7, "routes[0].do[0].agent"),
