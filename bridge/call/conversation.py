@@ -182,8 +182,9 @@ class Conversation:
                     self._cut_short.discard(item_id)
                     self._session.truncate(item_id, heard_ms)
                     self._outgoing.set()
-                facts = {"heard_ms": heard_ms, "interrupted": cut_short}
-                self._journal.note("agent.finished", item_id=item_id, **facts)
+                self._journal.note(
+                    "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=cut_short
+                )
                 self._tools.played(item_id, whole=not cut_short)
                 if self._audio.silent:
                     self._take_turn(AgentSilent(), time.monotonic())
@@ -263,6 +264,7 @@ class Conversation:
     def _audio_delta(self, event: rt.AudioDelta, now: float) -> None:
         refused = self._audio.play(event.item_id, self._codec.decode(event.audio))
         self.speaking.set()
+        self._limits.spoke()
         self._take_turn(AgentAudio(), now)
         self._dead_air.broken()
         if refused:
@@ -271,9 +273,6 @@ class Conversation:
             self._cut_short.add(event.item_id)
             self._audio.finish(event.item_id)
             self._session.interrupted()
-
-    def _audio_done(self, event: rt.AudioDone, _now: float) -> None:
-        self._audio.finish(event.item_id)
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
@@ -355,8 +354,9 @@ class Conversation:
                         self._history.cut(item_id, heard_ms)
                         self._session.truncate(item_id, heard_ms)
                         self._tools.played(item_id, whole=False)
-                        facts = {"heard_ms": heard_ms, "interrupted": True}
-                        self._journal.note("agent.finished", item_id=item_id, **facts)
+                        self._journal.note(
+                            "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=True
+                        )
                     case DeleteItem(item_id):
                         self._history.cut(item_id, 0)
                         self._session.delete_item(item_id)
@@ -388,7 +388,7 @@ _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = MappingPr
     {
         rt.SessionReady: Conversation._ready,  # noqa: SLF001  # the class's own table
         rt.AudioDelta: Conversation._audio_delta,  # noqa: SLF001
-        rt.AudioDone: Conversation._audio_done,  # noqa: SLF001
+        rt.AudioDone: lambda talk, event, _now: talk._audio.finish(event.item_id),  # noqa: SLF001
         rt.SpeechStarted: Conversation._speech_started,  # noqa: SLF001
         rt.SpeechStopped: Conversation._speech_stopped,  # noqa: SLF001
         rt.UserTranscript: lambda talk, event, _now: talk._transcript.caller(event),  # noqa: SLF001
