@@ -166,8 +166,7 @@ class Conversation:
             self._tools.pressed(digit)
             return
         self._take_turn(CallerPressed(), now)
-        entry = self._keypad.press(digit, now)
-        if entry:
+        if entry := self._keypad.press(digit, now):
             self._tell_digits(entry, now)
         self._times_changed.set()
 
@@ -182,9 +181,8 @@ class Conversation:
                     self._cut_short.discard(item_id)
                     self._session.truncate(item_id, heard_ms)
                     self._outgoing.set()
-                self._journal.note(
-                    "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=cut_short
-                )
+                facts = {"heard_ms": heard_ms, "interrupted": cut_short}
+                self._journal.note("agent.finished", item_id=item_id, **facts)
                 self._tools.played(item_id, whole=not cut_short)
                 if self._audio.silent:
                     self._take_turn(AgentSilent(), time.monotonic())
@@ -205,8 +203,7 @@ class Conversation:
             now = time.monotonic()
             events = self._session.receive(message, now)
             for event in events:
-                handler = _HANDLERS.get(type(event))
-                if handler is not None:
+                if (handler := _HANDLERS.get(type(event))) is not None:
                     handler(self, event, now)
             audio_alone = len(events) == 1 and isinstance(events[0], rt.AudioDelta)
             if not audio_alone:  # which gives nothing to send
@@ -237,8 +234,7 @@ class Conversation:
                 self._fall_due(time.monotonic())
 
     def _fall_due(self, now: float) -> None:
-        entry = self._keypad.poll(now)
-        if entry:
+        if entry := self._keypad.poll(now):
             self._tell_digits(entry, now)
         if self._retry is not None and self._retry_due_s is not None and now >= self._retry_due_s:
             self._session.retry(self._retry)
@@ -354,9 +350,8 @@ class Conversation:
                         self._history.cut(item_id, heard_ms)
                         self._session.truncate(item_id, heard_ms)
                         self._tools.played(item_id, whole=False)
-                        self._journal.note(
-                            "agent.finished", item_id=item_id, heard_ms=heard_ms, interrupted=True
-                        )
+                        facts = {"heard_ms": heard_ms, "interrupted": True}
+                        self._journal.note("agent.finished", item_id=item_id, **facts)
                     case DeleteItem(item_id):
                         self._history.cut(item_id, 0)
                         self._session.delete_item(item_id)
