@@ -61,6 +61,10 @@ class AgentLimits:
         self.cost_usd += float(cost_usd or 0)
         self.tokens += tokens
 
+    def spoke(self) -> None:
+        """There is audio of the agent: after the order to say goodbye, that is it."""
+        self._spoke = self._ending is not None
+
     def tool_called(self) -> bool:
         """Whether one more function call may be carried out; it is counted then."""
         most = self._agent.max_tool_calls if self._agent else None
@@ -70,7 +74,7 @@ class AgentLimits:
         return True
 
     def check(self, now: float, *, silent: bool) -> Say | Ending | None:
-        """What is to be done at `now`, if anything. `silent`: the caller hears nothing of the agent."""
+        """What is to be done at `now`, if anything. `silent`: nothing of the agent is heard or to come."""
         if self._ending is not None:
             return self._closing(now, silent=silent)
         agent, answered_s = self._agent, self._answered_s
@@ -103,6 +107,6 @@ class AgentLimits:
         if silent:
             self._silent_since_s = now if self._silent_since_s is None else self._silent_since_s
         else:
-            self._spoke, self._silent_since_s = True, None
+            self._silent_since_s = None
         said = self._spoke and self._silent_since_s is not None and now - self._silent_since_s >= SILENT_S
         return self._ending if said or now - self._goodbye_s >= GOODBYE_S else None

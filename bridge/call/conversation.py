@@ -166,8 +166,7 @@ class Conversation:
             self._tools.pressed(digit)
             return
         self._take_turn(CallerPressed(), now)
-        entry = self._keypad.press(digit, now)
-        if entry:
+        if entry := self._keypad.press(digit, now):
             self._tell_digits(entry, now)
         self._times_changed.set()
 
@@ -204,8 +203,7 @@ class Conversation:
             now = time.monotonic()
             events = self._session.receive(message, now)
             for event in events:
-                handler = _HANDLERS.get(type(event))
-                if handler is not None:
+                if (handler := _HANDLERS.get(type(event))) is not None:
                     handler(self, event, now)
             audio_alone = len(events) == 1 and isinstance(events[0], rt.AudioDelta)
             if not audio_alone:  # which gives nothing to send
@@ -236,8 +234,7 @@ class Conversation:
                 self._fall_due(time.monotonic())
 
     def _fall_due(self, now: float) -> None:
-        entry = self._keypad.poll(now)
-        if entry:
+        if entry := self._keypad.poll(now):
             self._tell_digits(entry, now)
         if self._retry is not None and self._retry_due_s is not None and now >= self._retry_due_s:
             self._session.retry(self._retry)
@@ -263,6 +260,7 @@ class Conversation:
     def _audio_delta(self, event: rt.AudioDelta, now: float) -> None:
         refused = self._audio.play(event.item_id, self._codec.decode(event.audio))
         self.speaking.set()
+        self._limits.spoke()
         self._take_turn(AgentAudio(), now)
         self._dead_air.broken()
         if refused:
@@ -271,9 +269,6 @@ class Conversation:
             self._cut_short.add(event.item_id)
             self._audio.finish(event.item_id)
             self._session.interrupted()
-
-    def _audio_done(self, event: rt.AudioDone, _now: float) -> None:
-        self._audio.finish(event.item_id)
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
@@ -388,7 +383,7 @@ _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = MappingPr
     {
         rt.SessionReady: Conversation._ready,  # noqa: SLF001  # the class's own table
         rt.AudioDelta: Conversation._audio_delta,  # noqa: SLF001
-        rt.AudioDone: Conversation._audio_done,  # noqa: SLF001
+        rt.AudioDone: lambda talk, event, _now: talk._audio.finish(event.item_id),  # noqa: SLF001
         rt.SpeechStarted: Conversation._speech_started,  # noqa: SLF001
         rt.SpeechStopped: Conversation._speech_stopped,  # noqa: SLF001
         rt.UserTranscript: lambda talk, event, _now: talk._transcript.caller(event),  # noqa: SLF001

@@ -343,7 +343,8 @@ class AgentTalk:
         self._limits.begin(agent, self._host.answered_s or now)
         while True:
             await asyncio.sleep(LIMIT_CHECK_S)
-            match self._limits.check(time.monotonic(), silent=self._scope.leg.audio.silent):
+            silent = self._scope.leg.audio.silent and not conversation.busy
+            match self._limits.check(time.monotonic(), silent=silent):
                 case Say(order, why):
                     facts = {"cost_usd": round(self._limits.cost_usd, 6), "tokens": self._limits.tokens}
                     self._scope.journal.note("agent.limit", what=why, **facts)

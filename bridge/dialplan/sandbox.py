@@ -13,8 +13,9 @@ Worker-safe; imported when the first template with logic is met (3 MB, 15 ms). P
 templates. `include` is not known here: promptfile.py puts snippets into the text at load.
 """
 
+import contextlib
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any
@@ -31,6 +32,8 @@ MAX_RANGE = 100
 MAX_LOOPS = 1000
 """Rounds of all loops together."""
 MAX_NUMBER = 1e15
+KEPT = 256
+"""Compiled templates."""
 
 Note = Callable[[str], None]
 
@@ -272,11 +275,18 @@ BOX = _Box()
 """The one environment; it holds nothing of a call."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT)
 def compiled(text: str) -> Template:
     """The template, made once. Raises what Jinja and Python raise for a text that is none."""
     tree: nodes.Template = BOX.parse(text)
     return BOX.from_string(_Total().visit(tree).set_environment(BOX))
+
+
+def warm(texts: Iterable[str]) -> None:
+    """Compile what the first calls will need; what cannot be compiled is told when it is rendered."""
+    for text in islice(texts, KEPT):
+        with contextlib.suppress(Exception):
+            compiled(text)
 
 
 def render(text: str, values: Mapping[str, Any], note: Note) -> str:

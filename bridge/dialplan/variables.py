@@ -15,7 +15,7 @@ written is checked when the plan is loaded (templatecheck.py); `render` never fa
 
 import re
 import unicodedata
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -103,27 +103,19 @@ class _Known(Mapping[str, Any]):
     """The names of one rendering; what the network said is cleaned when it is asked for."""
 
     def __init__(self, scene: Scene, language: str, values: Mapping[str, Any]) -> None:
-        facts, now = scene.facts, scene.now
-        self._values: dict[str, Any] = {
-            **values,
-            "caller": _Cleaned({"number": facts.from_number, "name": facts.from_name}, MAX_NAME_CHARS),
-            "called": _Cleaned({"number": facts.to_number}, MAX_NUMBER_CHARS),
-            "headers": _Headers(facts.headers, MAX_HEADER_CHARS),
-            "vars": _Cleaned(scene.vars, MAX_VAR_CHARS),
-            "date": now.date().isoformat(),
-            "time": now.strftime("%H:%M"),
-            "weekday": _WEEKDAYS[now.weekday()],
-            "language": language,
-        }
+        self._scene = scene
+        self._language = language
+        self._values = values
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        found = _VALUES.get(name)
+        return found(self._scene, self._language) if found else self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter({**self._values, **_VALUES})
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len({**self._values, **_VALUES})
 
 
 class _Cleaned(Mapping[str, str]):
@@ -147,6 +139,29 @@ class _Cleaned(Mapping[str, str]):
 class _Headers(_Cleaned):
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.replace("_", "-").lower())
+
+
+_VALUES: Mapping[str, Callable[[Scene, str], Any]] = {
+    "caller": lambda scene, _language: _Cleaned(
+        {"number": scene.facts.from_number, "name": scene.facts.from_name}, MAX_NAME_CHARS
+    ),
+    "called": lambda scene, _language: _Cleaned({"number": scene.facts.to_number}, MAX_NUMBER_CHARS),
+    "headers": lambda scene, _language: _Headers(scene.facts.headers, MAX_HEADER_CHARS),
+    "vars": lambda scene, _language: _Cleaned(scene.vars, MAX_VAR_CHARS),
+    "date": lambda scene, _language: scene.now.date().isoformat(),
+    "time": lambda scene, _language: scene.now.strftime("%H:%M"),
+    "weekday": lambda scene, _language: _WEEKDAYS[scene.now.weekday()],
+    "language": lambda _scene, language: language,
+}
+
+
+def warm(templates: Iterable[str]) -> None:
+    """Import Jinja and compile what needs it now, so that no call waits for that: 60 ms the first time. Any thread."""
+    logic = [one for one in templates if not is_plain(one)]
+    if logic:
+        from bridge.dialplan import sandbox  # noqa: PLC0415  # as in render
+
+        sandbox.warm(logic)
 
 
 def _plain(known: Mapping[str, Any], name: str, note: Callable[[str], None]) -> str:

@@ -25,6 +25,8 @@ def test_before_the_end_of_its_time_the_agent_warns_then_says_goodbye_then_the_c
     assert (warning.why, "30 seconds" in warning.order) == ("warning", True)
     assert limits.check(91.0, silent=True) is None
     assert limits.check(120 - GOODBYE_BEFORE_S, silent=True).why == "goodbye"
+    assert limits.check(112.5, silent=True) is None
+    limits.spoke()
     assert limits.check(113.0, silent=False) is None
     assert limits.check(114.0, silent=True) is None
     assert limits.check(115.0, silent=True).reason == "max_duration"
@@ -43,6 +45,7 @@ def test_money_that_is_used_up_ends_the_call_with_its_own_reason():
     assert limits.check(1.0, silent=True) is None
     limits.spent(Decimal("0.02"))
     assert limits.check(2.0, silent=True).why == "goodbye"
+    limits.spoke()
     assert limits.check(2.5, silent=False) is None
     limits.check(4.0, silent=True)
     ending = limits.check(5.0, silent=True)

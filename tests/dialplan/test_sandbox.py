@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.dialplan import sandbox
 from bridge.dialplan.facts import CallFacts
 from bridge.dialplan.templatecheck import mistakes
-from bridge.dialplan.variables import NAMES, Scene, render
+from bridge.dialplan.variables import NAMES, Scene, render, warm
 
 NOW = datetime(2026, 11, 20, 9, 5, tzinfo=UTC)
 VALUES = {"company": "Acme", "open": True, "days": ["Mon", "Tue"], "price": 12}
@@ -195,3 +195,11 @@ def test_whatever_may_be_written_renders_to_the_end(template, value):
     assert mistakes(template, KNOWN) == []
     rendered(template, name=value, notes=notes, a=value)
     assert not [note for note in notes if "ended early" in note]
+
+
+def test_a_plans_templates_can_be_compiled_before_the_first_call_even_bad_ones():
+    good, bad = "{% if open %}warm{% endif %}", "{% if %}"
+    warm(["plain {{ caller.name }}", bad, good])
+    hits = sandbox.compiled.cache_info().hits
+    assert rendered(good) == "warm"
+    assert sandbox.compiled.cache_info().hits == hits + 1

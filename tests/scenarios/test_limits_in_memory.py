@@ -46,7 +46,17 @@ async def function_call(session, number):
 async def test_a_used_up_budget_ends_in_a_goodbye_that_is_heard_and_a_reason_of_its_own():
     plan = plan_of(AgentStep("front"), agents=(replace(AGENT, max_tokens=10),))
     async with on_stage(plan, on_event=obedient) as stage:
-        await stage.session()
+        session = await stage.talking()
+        usage = {
+            "input_tokens": 10,
+            "output_tokens": 0,
+            "total_tokens": 10,
+            "input_token_details": {"text_tokens": 10},
+        }
+        await session.send("response.created", response={"id": "r1x", "status": "in_progress"})
+        await session.send(
+            "response.done", response={"id": "r1x", "status": "completed", "output": [], "usage": usage}
+        )
         record = await stage.over()
         assert record.end_reason == "max_tokens"
         assert [one["what"] for one in stage.of("agent.limit")] == ["goodbye"]
