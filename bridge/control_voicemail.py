@@ -209,7 +209,8 @@ def _apprise_now(url: str, message: Voicemail, path: Path) -> None:
         f"{name.replace('_', ' ')}: {_one_line(value)}" for name, value in _facts(message).items() if value
     ]
     attachment = apprise.AppriseAttachment()
-    attachment.add(AttachFile(str(path), name=f"voicemail-{message.voicemail_id}.wav"))
+    name = f"voicemail-{message.voicemail_id}.wav"
+    attachment.add(AttachFile(str(path), name=name))  # type: ignore[no-untyped-call]  # apprise has no types there
     if not messenger.notify(body="\n".join(lines), title=title, attach=attachment, body_format="text"):
         raise UndeliveredError("apprise could not deliver it")
 

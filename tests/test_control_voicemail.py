@@ -121,12 +121,15 @@ async def test_what_was_not_delivered_is_after_a_restart_of_control(tmp_path, ur
         await left(store, path, "office")
         dead = {"MAIL": "mailto://127.0.0.1:1?from=a@example.org&to=b@example.org&mode=insecure"}
         async with delivering(store, tmp_path, {"office": MAIL}, dead), asyncio.timeout(GUARD_S):
-            while not (await VoicemailStore(store).deliveries(1))[0].tries:
+            while not (await VoicemailStore(store).deliveries(1))[0].tries:  # noqa: ASYNC110  # the store
                 await asyncio.sleep(0.02)
-    async with Store(url) as store, mail_server() as (box, mailto):
-        async with delivering(store, tmp_path, {"office": MAIL}, {"MAIL": mailto}):
-            await box.count(1)
-            assert (await settled(store))[0].tries >= 2
+    async with (
+        Store(url) as store,
+        mail_server() as (box, mailto),
+        delivering(store, tmp_path, {"office": MAIL}, {"MAIL": mailto}),
+    ):
+        await box.count(1)
+        assert (await settled(store))[0].tries >= 2
 
 
 async def test_one_dead_channel_does_not_hold_up_another(tmp_path, url):
@@ -134,7 +137,7 @@ async def test_one_dead_channel_does_not_hold_up_another(tmp_path, url):
         await left(store, recorded(tmp_path), "office", "hook")
         channels = {"office": MAIL, "hook": Channel(webhook=address, secret_env="HOOK")}
         async with delivering(store, tmp_path, channels, {"HOOK": SECRET}), asyncio.timeout(GUARD_S):
-            while not receiver.got:
+            while not receiver.got:  # noqa: ASYNC110  # a socket
                 await asyncio.sleep(0.02)
         states = {one.channel: one.state for one in await VoicemailStore(store).deliveries(1)}
     assert states["office"] == "pending"  # its variable is not set

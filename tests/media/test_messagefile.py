@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from bridge.errors import MediaError
@@ -25,10 +23,10 @@ def test_nothing_half_is_left_when_it_cannot_be_written(tmp_path):
     path.mkdir(parents=True)  # something else has its name
     with pytest.raises(MediaError, match="cannot be kept"):
         save(path, b"\0\0")
-    assert os.listdir(path.parent) == [path.name]
+    assert [*path.parent.iterdir()] == [path]
 
 
 def test_a_folder_that_cannot_be_made_says_why(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MediaError, match="Not a directory|File exists"):
+    with pytest.raises(MediaError, match=r"Not a directory|File exists"):
         save(message_path(str(tmp_path / "file"), "c1", 1, 0.0), b"\0\0")

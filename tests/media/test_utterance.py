@@ -84,7 +84,7 @@ def test_keys_and_other_tones_start_nothing(noise_dbfs):
         [silence(500), samples(tones.dtmf("12#", 150, 80)), samples(tones.busy(1500)), silence(500)]
     )
     said, _ = listened(frames(with_noise(line, noise_dbfs)))
-    assert said == [(3000, Said.NOTHING)] or said == []
+    assert said in ([(3000, Said.NOTHING)], [])
 
 
 def test_a_click_and_a_knock_start_nothing():
@@ -95,7 +95,7 @@ def test_a_click_and_a_knock_start_nothing():
 
 def test_a_key_after_the_words_is_not_waited_for():
     line = frames(silence(500), speech("sales"), silence(100), samples(tones.dtmf("1", 200, 0)), silence(900))
-    said, utterance = listened(line)
+    said, _ = listened(line)
     assert [what for _, what in said] == [Said.STARTED, Said.OVER]
     assert said[1][0] <= 500 + len(speech("sales")) // 8 + 700
 
