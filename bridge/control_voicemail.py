@@ -11,6 +11,7 @@ under recording.folder/voicemail are ever sent: the path comes from a worker, an
 
 import asyncio
 import base64
+import contextlib
 import stat
 import time
 from collections.abc import Mapping
@@ -87,6 +88,8 @@ class VoicemailDesk:
     async def run(self) -> None:
         """Until cancelled."""
         try:
+            with contextlib.suppress(StoreError):  # then they come in their time
+                await self._store.hurry(time.time())
             while True:
                 self._news.clear()
                 pause_s = await self._round()

@@ -95,6 +95,9 @@ async def test_what_is_due_comes_in_time_and_until_it_is_over(url):
         await box.keep(Delivery(1, "office", "delivered", 1, 0.0, None))
         await box.keep(Delivery(1, "hook", "pending", 1, 2000.0, "refused"))
         assert await box.due(1999.0, 10) == []
+        await box.hurry(1500.0)
+        assert len(await box.due(1500.0, 10)) == 1
+        await box.keep(Delivery(1, "hook", "pending", 1, 2000.0, "refused"))
         ((message, delivery),) = await box.due(2000.0, 10)
         assert (message.voicemail_id, delivery.error) == (1, "refused")
         await box.forget(1)
