@@ -25,7 +25,10 @@ LEAD = (
 """What people say before what they want."""
 TAIL = "[ please | thank you ]"
 WEIGHT = 12.0
-MIN_FIT = -8.6
+MIN_FIT = -9.5
+"""Of the worst word. Chosen on 150 espeak-ng utterances of four voices: without it 30 % of the foreign ones are taken
+for an option, with it 4 %, and 76 % of the right ones are understood instead of 84 %. Who is not understood is asked
+again; who is misunderstood is sent to the wrong place."""
 TYPED_APOSTROPHE = "\u2019"
 NICENESS = 5  # the calls' media comes first
 
@@ -90,7 +93,7 @@ class Chooser:
 
     def choose(self, payload: bytes, options: Options) -> tuple[str, str]:
         """(option, words heard) in µ-law at 8 kHz, both "" when no phrase fits. ValueError: a word is unknown."""
-        from bridge.sim.wideband import fit, for_decoder, narrow  # noqa: PLC0415  # see above
+        from bridge.sim.wideband import for_decoder, narrow, worst_fit  # noqa: PLC0415  # see above
 
         self._attend(grammar(options))
         decoder = self._decoder
@@ -98,7 +101,7 @@ class Chooser:
         decoder.process_raw(for_decoder(narrow(payload, "audio/pcmu")), full_utt=True)
         decoder.end_utt()
         found = decoder.hyp()
-        if not found or fit(decoder) < MIN_FIT:
+        if not found or worst_fit(decoder) < MIN_FIT:
             return "", ""
         heard = re.sub(r"\(\d+\)", "", str(found.hypstr))
         option = option_of(heard, options)

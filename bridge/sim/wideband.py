@@ -28,10 +28,22 @@ _EDGE = np.zeros(RATE_HZ * _EDGE_MS // 1000, np.float32)
 
 def fit(decoder: pocketsphinx.Decoder) -> float:
     """How well the phrase fits the sound: log likelihood a frame, against the best of all sounds in that frame."""
-    segments = [segment for segment in decoder.seg() if not segment.word.startswith(("<", "("))]
-    frames: int = sum(segment.end_frame - segment.start_frame + 1 for segment in segments)
-    score: float = sum(math.log(max(segment.ascore, sys.float_info.min)) for segment in segments)
-    return score / max(1, frames)
+    words = _words(decoder)
+    return sum(score for score, _ in words) / max(1, sum(frames for _, frames in words))
+
+
+def worst_fit(decoder: pocketsphinx.Decoder) -> float:
+    """The same of the word that fits worst: what gives a foreign sentence away that is stretched over a phrase."""
+    return min((score / frames for score, frames in _words(decoder)), default=-math.inf)
+
+
+def _words(decoder: pocketsphinx.Decoder) -> list[tuple[float, int]]:
+    """(log likelihood, frames) of each word found."""
+    found = [segment for segment in decoder.seg() or () if not segment.word.startswith(("<", "("))]
+    return [
+        (math.log(max(segment.ascore, sys.float_info.min)), segment.end_frame - segment.start_frame + 1)
+        for segment in found
+    ]
 
 
 def narrow(payload: bytes, audio_format: str) -> NDArray[np.float32]:
