@@ -163,7 +163,7 @@ class Control:
         return Speech(cache, self._speak, Hearing(deadline_s), say_s=deadline_s)
 
     def _voicemail(self, store: Store) -> VoicemailDesk:
-        channels, recordings = self._settings.notify.channels, Path(self._config.recording.folder)
+        channels, recordings = self._settings.notify.channels, self._config.recording.folder
         return VoicemailDesk(VoicemailStore(store), channels, self._environ, recordings)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:

@@ -12,7 +12,6 @@ under recording.folder/voicemail are ever sent: the path comes from a worker, an
 import asyncio
 import base64
 import contextlib
-import stat
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ import structlog
 
 from bridge import webhook
 from bridge.errors import BridgeError, StoreError
-from bridge.media.messagefile import FOLDER
+from bridge.media.messagefile import FOLDER, is_message
 from bridge.settings_tools import Channel
 from bridge.store.voicemailstore import Delivery, Voicemail, VoicemailStore
 
@@ -70,13 +69,13 @@ class VoicemailDesk:
         store: VoicemailStore,
         channels: Mapping[str, Channel],
         environ: Mapping[str, str],
-        recordings: Path,
+        recordings: str,
         retries: Retries | None = None,
     ) -> None:
         self._store = store
         self._channels = channels
         self._environ = environ
-        self._folder = recordings / FOLDER
+        self._recordings = recordings
         self._retries = retries or Retries()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="voicemail")
         self._news = asyncio.Event()
@@ -166,14 +165,9 @@ class VoicemailDesk:
         await loop.run_in_executor(self._threads, _apprise_now, url, message, path)
 
     def _file(self, path: str) -> Path:
-        try:
-            real = Path(path).resolve(strict=True)
-            regular = stat.S_ISREG(real.stat().st_mode)
-        except OSError as error:
-            raise UndeliveredError(f"{path}: {error.strerror}", for_good=True) from error
-        if not regular or not real.is_relative_to(self._folder.resolve()):
-            raise UndeliveredError(f"{path}: not a message in {self._folder}", for_good=True)
-        return real
+        if not is_message(Path(path), self._recordings):
+            raise UndeliveredError(f"{path}: no message in {self._recordings}/{FOLDER}", for_good=True)
+        return Path(path)
 
 
 def _facts(message: Voicemail) -> dict[str, Any]:

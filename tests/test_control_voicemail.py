@@ -43,7 +43,7 @@ async def left(store, path, *to, **more):
 
 @contextlib.asynccontextmanager
 async def delivering(store, tmp_path, channels, environ, retries=SOON):
-    desk = VoicemailDesk(VoicemailStore(store), channels, environ, tmp_path / "rec", retries)
+    desk = VoicemailDesk(VoicemailStore(store), channels, environ, str(tmp_path / "rec"), retries)
     task = asyncio.create_task(desk.run())
     try:
         yield desk

@@ -4,6 +4,7 @@ Reads and marks the store directly, so it works while the bridge runs and when i
 `aplay "$(sipbridge voicemail play-path 7)"`. Not worker-safe.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ import typer
 
 from bridge.cli.identity import with_store
 from bridge.errors import StoreError
+from bridge.media.messagefile import is_message
+from bridge.settings import Settings, worker_config
 from bridge.store.voicemailstore import Delivery, Voicemail, VoicemailStore
 
 app = typer.Typer(
@@ -92,8 +95,14 @@ def done(number: Number, config: Config = None) -> None:
 def delete(number: Number, config: Config = None) -> None:
     """Remove it for good: the file, and what the store knows of it but that the call left one."""
     message, _ = _one(config, number)
-    Path(message.path).unlink(missing_ok=True)
-    with_store(config, LISTEN, lambda store, _settings, _me: VoicemailStore(store).forget(number))
+
+    async def remove(messages: VoicemailStore, settings: Settings) -> None:
+        path = Path(message.path)
+        if await asyncio.to_thread(is_message, path, worker_config(settings, 0).recording.folder):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        await messages.forget(number)
+
+    with_store(config, LISTEN, lambda store, settings, _me: remove(VoicemailStore(store), settings))
     typer.echo(f"{number}: deleted")
 
 

@@ -6,14 +6,15 @@ from typer.testing import CliRunner
 
 from bridge.cli.voicemail import app
 from bridge.errors import StoreError
+from bridge.media.messagefile import message_path, save
 from bridge.store.store import Store
 from tests.fakes.events import Script
 
 
 @pytest.fixture
 def wav(tmp_path):
-    path = tmp_path / "rec.wav"
-    path.write_bytes(b"RIFF")
+    path = message_path(str(tmp_path / "var" / "recordings"), "c1", 1, 0.0)
+    save(path, b"\1\0")
     return path
 
 
@@ -21,7 +22,6 @@ def wav(tmp_path):
 def run(tmp_path, wav):
     config = tmp_path / "bridge.yaml"
     config.write_text(f"state_dir: {tmp_path}/var\n")
-    (tmp_path / "var").mkdir()
     data = {
         "path": str(wav),
         "seconds": 4.2,
@@ -65,6 +65,14 @@ def test_deleting_takes_the_file_along(run, wav):
     assert run("delete", "1").output == "1: deleted\n"
     assert not wav.exists()
     assert run("list", "--all").output == "no messages\n"
+
+
+def test_deleting_never_takes_a_file_that_is_no_message(run, wav, tmp_path):
+    (tmp_path / "precious").write_text("")
+    wav.unlink()
+    wav.symlink_to(tmp_path / "precious")
+    assert run("delete", "1").output == "1: deleted\n"
+    assert (tmp_path / "precious").exists()
 
 
 @pytest.mark.parametrize("command", ["show", "play-path", "done", "delete"])
