@@ -104,7 +104,10 @@ class Utterance:
 
     def _inside(self, frame: bytes, sound: Sound) -> Said | None:
         self._audio += frame
-        self._quiet_ms = 0 if sound.speech else self._quiet_ms + FRAME_MS
+        # One frame alone is the edge of a key's tone, or a click.
+        spoken = sound.speech and self._recent[-1].speech
+        self._recent.append(sound)
+        self._quiet_ms = 0 if spoken else self._quiet_ms + FRAME_MS
         self.cut = len(self._audio) // FRAME_BYTES * FRAME_MS >= self._rules.max_ms + PRE_ROLL_MS
         if self.cut or self._quiet_ms >= self._rules.silence_ms:
             self._done = True
