@@ -8,6 +8,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+from bridge.dialplan import check_reach
 from bridge.dialplan.check_steps import StepWalk
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.schema import Route
@@ -43,7 +44,7 @@ def problems(
             yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
             walk = StepWalk(source, agents, targets)
             yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
-    yield from _unreachable(sources)
+    yield from check_reach.problems(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
             ("routes",), "there is no route", "add one: every call would be refused"
@@ -109,22 +110,6 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
                     ("routes", number, "name"), here.message, f"first in {routes[route.name]}"
                 )
             routes.setdefault(route.name, f"{document.name}:{here.line}")
-
-
-def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
-    earlier: dict[str, str] = {}
-    catch_all = ""
-    for source in sources:
-        for number, route in source.routes():
-            key = route.when.model_dump_json() if route.when else ""
-            winner = catch_all or earlier.get(key, "")
-            if winner:
-                hint = "the first fitting route wins: move it up, or remove one"
-                message = f"no call comes here: {winner} takes them all"
-                yield source.document.problem(("routes", number), message, hint)
-            elif _fits_all(route):
-                catch_all = route.name
-            earlier.setdefault(key, route.name)
 
 
 def _when_problems(document: YamlFile, path: KeyPath, when: When | None) -> Iterator[Problem]:

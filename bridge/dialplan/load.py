@@ -2,6 +2,7 @@
 
     path (a file, or a folder of *.yaml read in the order of names) ──load──► Plan
                                                                     ──inspect──► Plan and warnings
+    path (*.json, a plan that was compiled before) goes through as it is: versions that are kept, simulations
 
 Every mistake of every file is told at once (DialplanError). A `play` file's content is part of the plan's
 version. Called by control (load, reload) and the CLI; any thread. Reads files, writes none. Not worker-safe.
@@ -9,21 +10,24 @@ version. Called by control (load, reload) and the CLI; any thread. Reads files, 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from bridge import yamlfile
-from bridge.dialplan import check, plan, schema, schema_agent
+from bridge.dialplan import check, check_hours, check_tools, plan, schema, schema_agent
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_steps import compile_step
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
-from bridge.errors import DialplanError, Problem
+from bridge.errors import DialplanError, LinkError, Problem
 from bridge.yamlfile import KeyPath
 
 M = TypeVar("M", bound=BaseModel)
+CASES_SUFFIX = (".test.yaml", ".test.yml")
+"""Tests of a plan (bridge/dialplan/cases.py) lie beside it and are no part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,15 @@ def load(path: Path, providers: Collection[str] | None = None) -> plan.Plan:
     return inspect(path, providers).plan
 
 
-def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
-    """As `load`, with the warnings."""
+def inspect(
+    path: Path,
+    providers: Collection[str] | None = None,
+    tools: Collection[str] | None = None,
+    today: date | None = None,
+) -> Inspected:
+    """As `load`, with the warnings. `tools`: names of those that there are; `today`: the day of the check."""
+    if path.suffix == ".json":
+        return Inspected(_kept(path), ())
     files = _files(path)
     sources, found, whole = _read_all(files)
     found += check.problems(sources, providers, whole=whole)
@@ -73,7 +84,17 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
         ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
     )
-    return Inspected(compiled, tuple(check.warnings(sources)))
+    odd = [*check.warnings(sources), *check_hours.warnings(sources, today or datetime.now(UTC).date())]
+    odd += check_tools.warnings(sources, tools) if tools is not None else ()
+    return Inspected(compiled, tuple(odd))
+
+
+def _kept(path: Path) -> plan.Plan:
+    """A plan that was compiled before, as control keeps it (`Plan.to_json`)."""
+    try:
+        return plan.Plan.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LinkError) as error:
+        raise DialplanError([Problem(str(path), 0, 0, "", f"no plan is kept here: {error}")]) from None
 
 
 def prompts(compiled: plan.Plan) -> list[PromptText]:
@@ -89,7 +110,11 @@ def _files(path: Path) -> list[Path]:
         )
     if not path.is_dir():
         return [path]
-    found = sorted(one for one in path.iterdir() if one.suffix in {".yaml", ".yml"} and one.name[0] != ".")
+    found = sorted(
+        one
+        for one in path.iterdir()
+        if one.suffix in {".yaml", ".yml"} and one.name[0] != "." and not one.name.endswith(CASES_SUFFIX)
+    )
     if not found:
         raise DialplanError(
             [Problem(str(path), 0, 0, "", "no *.yaml file in this folder", "set `dialplans`")]
