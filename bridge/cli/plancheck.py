@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +27,7 @@ MAX_LISTED = 50
 MISTAKE, WARNING = "error", "warning"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """Who reads it: a person, a program, GitHub's checks of a pull request."""
 
     TEXT = "text"

@@ -5,6 +5,7 @@ Written over the fields of the dataclasses, so that a new kind of step has words
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from pathlib import PurePath
 from typing import Any
 
 from bridge.dialplan.facts import HEADER, Condition
@@ -23,7 +24,7 @@ def details(step: Step) -> Iterator[tuple[str, str]]:
         value = getattr(step, field.name)
         if field.name in inside or field.name in SILENT or value is None or value in ("", (), {}):
             continue
-        yield field.name, plain(value)
+        yield field.name, PurePath(value).name if field.name == "path" else plain(value)
 
 
 def plain(value: Any) -> str:
