@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import plancheck, plandiff, plantest
+from bridge.cli import plancheck, plandiff, plangraph, plantest
 from bridge.cli.planread import Config, Headers, PlanPath, header_lines, plan_at, settings_of
 from bridge.dialplan.cases import instant
 from bridge.dialplan.explain import explain as verdicts
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 app.command("check")(plancheck.check)
 app.command("diff")(plandiff.diff)
+app.command("graph")(plangraph.graph)
 app.command("test")(plantest.run_tests)
 
 

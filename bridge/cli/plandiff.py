@@ -7,14 +7,15 @@ when the plans are different.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridge.cli.planread import Config, count, plan_at, settings_of
+from bridge.cli.planread import Config, clean, count, plan_at, settings_of
 from bridge.dialplan.diff import asks_for_headers, compare, rerouted
 from bridge.dialplan.plan import CallFacts, Plan
 from bridge.records.cdr import CallRecord
@@ -23,7 +24,7 @@ from bridge.store.store import Store
 
 IN_FORCE = "running"
 MAX_SHOWN = 20
-_USER = re.compile(r"^(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
+_URI = re.compile(r"^(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
 
 Old = Annotated[str, typer.Argument(help="File, folder, version, or `running`: the plan in force.")]
 New = Annotated[str, typer.Argument(help="The same; the settings' dialplans when left out.")]
@@ -43,7 +44,9 @@ def diff(old: Old = IN_FORCE, new: New = "", *, calls: Calls = 0, config: Config
         for line in change.lines:
             typer.echo(f"    {line}")
     if calls:
-        typer.echo("\n".join(_calls(before, after, asyncio.run(_recent(loaded, calls)))))
+        headers = asks_for_headers(before) or asks_for_headers(after)
+        past = asyncio.run(_recent(loaded, calls, with_headers=headers))
+        typer.echo("\n".join(_calls(before, after, past)))
     raise typer.Exit(bool(changes))
 
 
@@ -65,34 +68,52 @@ def where(name: str, loaded: Settings) -> Path:
     return kept[0] if len(kept) == 1 and not Path(name).exists() else Path(name)
 
 
-async def _recent(loaded: Settings, number: int) -> Sequence[CallRecord]:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A call that was: its record, and the headers of its INVITE when a route asks for any."""
+
+    record: CallRecord
+    headers: Mapping[str, str]
+
+
+async def _recent(loaded: Settings, number: int, *, with_headers: bool) -> list[Past]:
     async with Store(str(loaded.store), migrate=False) as store:
-        return await store.recent(number)
+        records = [
+            one for one in await store.recent(number) if one.direction in {None, "inbound"} and one.to_uri
+        ]
+        return [Past(one, await _headers(store, one.call_id) if with_headers else {}) for one in records]
 
 
-def _calls(old: Plan, new: Plan, records: Sequence[CallRecord]) -> list[str]:
-    incoming = [one for one in records if one.direction in {None, "inbound"} and one.to_uri]
-    known = [(_facts(old, one), _facts(new, one)) for one in incoming]
-    found = list(rerouted(old, new, known))
-    lines = [f"\n{len(found)} of the last {count(incoming, 'call')} would be routed differently"]
+async def _headers(store: Store, call_id: str) -> dict[str, str]:
+    for event in await store.events(call_id):
+        headers = event.data.get("headers") if event.type == "call.started" else None
+        if isinstance(headers, dict):
+            return {str(name).lower(): str(value) for name, value in headers.items()}
+    return {}
+
+
+def _calls(old: Plan, new: Plan, past: Sequence[Past]) -> list[str]:
+    found = list(rerouted(old, new, [(_facts(old, one), _facts(new, one)) for one in past]))
+    lines = [f"\n{len(found)} of the last {count(past, 'call')} would be routed differently"]
     ways: dict[tuple[str, str], list[CallFacts]] = {}
     for one in found:
         ways.setdefault((one.before, one.after), []).append(one.facts)
     for (before, after), facts in sorted(ways.items(), key=lambda way: -len(way[1])):
         lines.append(f"  {len(facts):5}  {before} -> {after}")
         examples = sorted({f"{one.from_number or 'anonymous'} to {one.to_number}" for one in facts})
-        lines += [f"           {example}" for example in examples[:MAX_SHOWN]]
-    headers = sorted({*asks_for_headers(old), *asks_for_headers(new)})
-    if headers:
-        lines.append(f"  not kept with calls, so not looked at: the headers {', '.join(headers)}")
+        lines += [f"           {clean(example)}" for example in examples[:MAX_SHOWN]]
     return lines
 
 
-def _facts(plan: Plan, record: CallRecord) -> CallFacts:
+def _facts(plan: Plan, past: Past) -> CallFacts:
+    record = past.record
     at = datetime.fromtimestamp(record.started_at, UTC)
-    return CallFacts(_user(record.to_uri), _user(record.from_uri), open_hours=plan.open_at(at))
+    return CallFacts(
+        user(record.to_uri), user(record.from_uri), headers=past.headers, open_hours=plan.open_at(at)
+    )
 
 
-def _user(uri: str | None) -> str:
-    found = _USER.match(uri or "")
-    return found[1] if found else ""
+def user(party: str | None) -> str:
+    """The number of a record's party: it is a number already, or a URI."""
+    found = _URI.match(party or "")
+    return found[1] if found else party or ""

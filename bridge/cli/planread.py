@@ -55,3 +55,8 @@ def header_lines(lines: Sequence[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f'"{line}" is not "Name: value"')
         headers[name.strip()] = value.strip()
     return headers
+
+
+def clean(text: str) -> str:
+    """What a stranger sent must not steer the terminal."""
+    return "".join(char if char.isprintable() else "�" for char in text)

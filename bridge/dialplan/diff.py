@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """A call that another route would take. `unsure`: a route asks for something that is not known of the call."""
+    """A call that another route would take: the names of both."""
 
     facts: CallFacts
     before: str
@@ -60,10 +60,9 @@ def rerouted(old: Plan, new: Plan, calls: Iterable[tuple[CallFacts, CallFacts]])
             yield Rerouted(known_new, before, after)
 
 
-def asks_for_headers(plan: Plan) -> list[str]:
-    """Headers that routes look at; records of calls do not keep them."""
-    asked = (one.field for route in plan.routes for one in route.conditions)
-    return sorted({name.removeprefix(HEADER) for name in asked if name.startswith(HEADER)})
+def asks_for_headers(plan: Plan) -> bool:
+    """Whether a route looks at a header."""
+    return any(one.field.startswith(HEADER) for route in plan.routes for one in route.conditions)
 
 
 def _taker(plan: Plan, facts: CallFacts) -> str:
