@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import plancheck, plandiff, plangraph, plantest
+from bridge.cli import plancheck, plandiff, plangraph, plantest, simulate
+from bridge.cli.call import OrderedCommand
 from bridge.cli.planread import Config, Headers, PlanPath, header_lines, plan_at, settings_of
 from bridge.dialplan.cases import instant
 from bridge.dialplan.explain import explain as verdicts
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("check")(plancheck.check)
 app.command("diff")(plandiff.diff)
 app.command("graph")(plangraph.graph)
+app.command("simulate", cls=OrderedCommand)(simulate.simulate)
 app.command("test")(plantest.run_tests)
 
 
