@@ -31,6 +31,8 @@ from bridge.store.store import Store
 CALLER = "+4930123456"
 LAST_WORDS_MS = 2000
 """After the last step: time for the plan to end the call itself."""
+FIRST_SIP_PORT, FIRST_CONSOLE_PORT, PORTS = 40_000, 45_000, 5000
+"""Each simulation looks for free ports from some of its own on, so that two which start together do not collide."""
 RECORD_S, CALL_MARGIN_S, POLL_S = 5.0, 20.0, 0.1
 
 To = Annotated[str, typer.Option("--to", help="Called number.")]
@@ -108,6 +110,8 @@ def _environ(folder: Path, loaded: Settings, *, tools: bool, scenario: Path | No
     empty.mkdir()
     environ = environment(folder, os.environ)
     environ["SIPBRIDGE_DIALPLANS"] = str(folder / "plan.json")
+    environ["SIPBRIDGE_SIP__PORT"] = str(FIRST_SIP_PORT + os.getpid() % PORTS)
+    environ["SIPBRIDGE_CONSOLE__PORT"] = str(FIRST_CONSOLE_PORT + os.getpid() % PORTS)
     environ["SIPBRIDGE_TOOLS"] = str(loaded.tools if tools else empty)
     if scenario:
         environ["SIPBRIDGE_PROVIDERS__LOCAL__SCENARIO"] = str(scenario.absolute())
