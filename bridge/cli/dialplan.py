@@ -1,25 +1,22 @@
-"""`sipbridge dialplan check|explain|schema`: look at a dialplan before it is live.
+"""`sipbridge dialplan …`: look at a dialplan before it is live. Each command but explain has a file of its own.
 
 Prints to standard output and exits 1 when the plan cannot be used. Reads the dialplan and, for the names of
 the providers, the settings; changes nothing. Not worker-safe.
 """
 
-import json
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridge.cli import plancheck, plandiff, plangraph, plantest, simulate
+from bridge.cli import plancheck, plandiff, planedit, plangraph, plannew, planschema, plantest, simulate
 from bridge.cli.call import OrderedCommand
 from bridge.cli.planread import Config, Headers, PlanPath, header_lines, plan_at, settings_of
 from bridge.dialplan.cases import instant
 from bridge.dialplan.explain import explain as verdicts
 from bridge.dialplan.load import Inspected
 from bridge.dialplan.plan import CallFacts, Plan
-from bridge.dialplan.schema import Dialplan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +29,11 @@ app.command("check")(plancheck.check)
 app.command("diff")(plandiff.diff)
 app.command("graph")(plangraph.graph)
 app.command("simulate", cls=OrderedCommand)(simulate.simulate)
+app.command("new")(plannew.new)
+app.command("set")(planedit.set_value)
+app.command("unset")(planedit.unset)
+app.command("add-holiday")(planedit.add_holiday)
+app.command("schema")(planschema.schema)
 app.command("test")(plantest.run_tests)
 
 
@@ -63,18 +65,6 @@ def _instant(plan: Plan, text: str) -> datetime:
         return instant(plan, text)
     except ValueError:
         raise typer.BadParameter(f"{text} is no time: write it as 2026-12-24T20:00") from None
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of dialplan files, for editors."""
-    sys.stdout.write(json_schema())
-
-
-def json_schema() -> str:
-    """The text of dialplans/schema.json."""
-    body = Dialplan.model_json_schema(by_alias=True)
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=1) + "\n"
 
 
 def _inspect(path: Path | None, config: Path | None) -> Inspected:

@@ -67,8 +67,12 @@ def files(path: FilePath) -> list[FilePath]:
         return [path]
     if path.is_dir():
         return sorted(one for one in path.iterdir() if one.name.endswith(CASES_SUFFIX) and one.name[0] != ".")
-    beside = path.with_name(path.stem + CASES_SUFFIX[0])
-    return [beside] if beside.exists() else []
+    return [beside(path)] if beside(path).exists() else []
+
+
+def beside(path: FilePath) -> FilePath:
+    """Where the tests of a single plan file are."""
+    return path.with_name(path.stem + CASES_SUFFIX[0])
 
 
 def plan_of(path: FilePath) -> FilePath:
@@ -76,8 +80,8 @@ def plan_of(path: FilePath) -> FilePath:
     if not path.name.endswith(CASES_SUFFIX):
         return path
     stem = path.name.removesuffix(next(one for one in CASES_SUFFIX if path.name.endswith(one)))
-    beside = [path.with_name(stem + suffix) for suffix in (".yaml", ".yml")]
-    return next((one for one in beside if one.exists()), path.absolute().parent)
+    plans = [path.with_name(stem + suffix) for suffix in (".yaml", ".yml")]
+    return next((one for one in plans if one.exists()), path.absolute().parent)
 
 
 def read(path: FilePath, plan: Plan) -> Cases:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.dialplan import app, json_schema
+from bridge.cli.dialplan import app
+from bridge.cli.planschema import json_schema
 from bridge.dialplan import load as loading
 
 ROOT = Path(__file__).parents[2]
