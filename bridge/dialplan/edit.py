@@ -96,13 +96,22 @@ def adding(path: str, values: Sequence[str]) -> Change:
 
 
 def graft(own: Sequence[str], plain: Sequence[str], changed: Sequence[str]) -> Iterator[str]:
-    """Of `changed` the lines in which it differs from `plain`, all others as they are in `own`."""
-    to_own, to_changed = _same(plain, own), _same(plain, changed)
-    at_plain = at_own = at_changed = 0
+    """Of `changed` the lines in which it differs from `plain`, all others as they are in `own`.
+
+    A line of `own` is the one of `plain` that says the same, whatever its blanks and braces; new lines are indented as
+    the person's line before them is.
+    """
+    to_own, to_changed = _same(plain, own, _bare), _same(plain, changed, str)
+    at_plain = at_own = at_changed = shift = 0
     for line in [*(number for number in to_own if number in to_changed), len(plain)]:
         until_own, until_changed = to_own.get(line, len(own)), to_changed.get(line, len(changed))
         between = changed[at_changed:until_changed]
-        yield from own[at_own:until_own] if between == plain[at_plain:line] else between
+        if between == plain[at_plain:line]:
+            yield from own[at_own:until_own]
+        else:
+            yield from (_shifted(one, shift) for one in between)
+        if line < len(plain) and plain[line].strip() and plain[line].lstrip()[0] != "#":
+            shift = _indent(own[until_own]) - _indent(plain[line])
         yield from own[until_own : until_own + 1]
         at_plain, at_own, at_changed = line + 1, until_own + 1, until_changed + 1
 
@@ -119,9 +128,23 @@ class _Unfit(Exception):  # noqa: N818  # control flow inside this module, never
     pass
 
 
-def _same(one: Sequence[str], other: Sequence[str]) -> Mapping[int, int]:
-    blocks = difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+def _same(one: Sequence[str], other: Sequence[str], said: Callable[[str], str]) -> Mapping[int, int]:
+    """Which line of `other` is which of `one`, by what they say."""
+    matcher = difflib.SequenceMatcher(None, [*map(said, one)], [*map(said, other)], autojunk=False)
+    blocks = matcher.get_matching_blocks()
     return {block.a + number: block.b + number for block in blocks for number in range(block.size)}
+
+
+def _bare(line: str) -> str:
+    return re.sub(r"[\s{}]", "", line)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _shifted(line: str, by: int) -> str:
+    return line if not line.strip() else " " * (_indent(line) + by) + line.lstrip(" ")
 
 
 def _lines(text: str) -> list[str]:

@@ -13,8 +13,19 @@ PLAN = """version: 1
 hours: {office: {timezone: Europe/Berlin, week: {mon: ["09:00-18:00"]}}}
 agents: {desk: {instructions: x, greeting: hello}}
 routes:
-- {name: night, when: {outside: office}, do: [{say: We are closed.}, {hang_up: {status: 480}}]}
-- {name: day, when: {to: "100", headers: {X-A: b}}, do: [{agent: desk, or_else: [{say: Sorry}, {hang_up: {status: 503}}]}]}
+- {name: night, when: {outside: office}, do: [{say: We are closed.}, {hang_up: {status: 480, reason: Shut}}]}
+- name: day
+  when: {to: "100", headers: {X-A: b}}
+  do: [{agent: desk, or_else: [{say: Sorry}, {hang_up: {status: 503, reason: Gone}}]}]
+"""
+BADLY = """name: a
+  call: {to: "1", at: 2026-11-23T20:00}
+  expect:
+    route: day
+    agent: desk
+    steps: [say]
+    ends: reject
+    status: 503
 """
 HEAD = "version: 1\nat: 2026-11-23T10:00\ntests:\n"
 
@@ -50,30 +61,18 @@ def wrong(plan, tmp_path):
 
 def test_a_call_that_goes_as_expected_has_no_misfits(verdict):
     found = verdict(
-        '{name: a, call: {to: "100", headers: {x-A: B}}, expect: {route: day, agent: desk, steps: [agent], ends: agent}}'
+        '{name: a, call: {to: "100", headers: {x-A: B}}, '
+        "expect: {route: day, agent: desk, steps: [agent], ends: agent}}"
     )
     assert (found.misfits, found.route, found.line) == ((), "day", 4)
 
 
 def test_every_misfit_says_what_was_expected_and_what_came(verdict):
-    found = verdict(
-        "\n".join(
-            (
-                "name: a",
-                '  call: {to: "1", at: 2026-11-23T20:00}',
-                "  expect:",
-                "    route: day",
-                "    agent: desk",
-                "    steps: [say]",
-                "    ends: reject",
-                "    status: 503",
-            )
-        )
-    )
+    found = verdict(BADLY)
     assert [f"{one.line}: {one}" for one in found.misfits] == [
         "7: route: expected day, came night",
-        "8: agent: expected desk, came no agent: say: We are closed., hang_up: 480",
-        "9: steps: expected say, came say: We are closed., hang_up: 480",
+        "8: agent: expected desk, came no agent: say: We are closed., hang_up: 480, Shut",
+        "9: steps: expected say, came say: We are closed., hang_up: 480, Shut",
         "10: ends: expected reject, came hang_up",
         "11: status: expected 503, came 480",
     ]

@@ -1,0 +1,36 @@
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.dialplan.agent import Agent
+from bridge.dialplan.hours import DAYS, Hours
+from bridge.dialplan.plan import Plan
+from bridge.dialplan.rehearse import NOWHERE, rehearsal
+
+OFFICE = Hours("office", "Europe/Berlin", dict.fromkeys(DAYS[:5], ((540, 1080),)), ("2026-12-25",))
+NIGHT = Hours("night", "America/New_York", dict.fromkeys(DAYS, ((0, 360), (1200, 1440))))
+PLAN = Plan(
+    (),
+    (Agent("a", "x", provider="main", model="big"),),
+    {"desk": "sip:desk@pbx.example.com"},
+    (OFFICE, NIGHT),
+)
+INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)).map(lambda one: one.replace(tzinfo=UTC))  # noqa: DTZ001
+
+
+@given(INSTANTS, INSTANTS)
+def test_the_hours_are_those_of_one_instant_whenever_it_is_played(at, played):
+    assert rehearsal(PLAN, at).open_at(played) == PLAN.open_at(at)
+
+
+@given(INSTANTS)
+def test_without_an_instant_the_hours_are_the_real_ones(played):
+    assert rehearsal(PLAN, None).open_at(played + timedelta(0)) == PLAN.open_at(played)
+
+
+def test_nobody_outside_is_called_and_no_provider_is_asked():
+    played = rehearsal(PLAN, None)
+    assert played.transfers == {"desk": f"sip:desk@{NOWHERE}"}
+    assert (played.agent("a").provider, played.agent("a").model) == (None, None)
+    assert Plan.from_json(played.to_json()) == played
