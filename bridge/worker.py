@@ -86,7 +86,9 @@ class Worker:
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread() as recorder:
-            self._deps = CallDeps(config, load_prices(), recorder, self._link.emit, self._link.request)
+            self._deps = CallDeps(
+                config, load_prices(), recorder, self._link.emit, self._link.request, dial=self._dial
+            )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
         self._link.close()
@@ -137,8 +139,12 @@ class Worker:
                 await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
+            self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
+
+    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
+        return await self._agent.call(uri, headers, from_uri)
 
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
@@ -210,6 +216,7 @@ class Worker:
             "sip_port": self._config.sip.port,
             "plan_version": self._plan.version if self._plan else "",
             "calls": len(self._calls),
+            "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,

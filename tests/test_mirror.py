@@ -12,13 +12,32 @@ ELSEWHERE = {
     "bridge/approval/policy_schema.py": "refusals have file and line only through load: tests/approval/test_policy.py",
     "bridge/cli/serve.py": "two lines over bridge/serve.py; tests/test_serve.py and the system tests",
     "bridge/dialplan/check.py": "its findings have file and line only through load: tests/dialplan/test_load.py",
+    "bridge/cli/planread.py": "every dialplan command goes through it: tests/cli/test_plan*.py",
+    "bridge/dialplan/schema_cases.py": "its refusals have a place only through read: tests/dialplan/test_cases.py",
     "bridge/dialplan/check_steps.py": "as check.py: tests/dialplan/test_load.py",
+    "bridge/dialplan/check_when.py": "as check.py: tests/dialplan/test_bad.py",
+    "bridge/dialplan/check_book.py": "as check.py: tests/dialplan/test_bad.py",
+    "bridge/dialplan/compile_book.py": "what it makes is seen through load: tests/dialplan/test_book.py",
+    "bridge/dialplan/reading.py": "as load.py: tests/dialplan/test_load.py, test_bad.py and test_files.py",
+    "bridge/dialplan/schema_book.py": "as schema.py: tests/dialplan/test_bad.py",
     "bridge/dialplan/source.py": "as check.py: tests/dialplan/test_load.py",
     "bridge/dialplan/compile_agent.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/compile_steps.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/compile_when.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/agent.py": "plain values: tests/dialplan/test_plan.py",
     "bridge/dialplan/facts.py": "conditions are tried with plans: tests/dialplan/test_plan.py",
+    "bridge/call/listening.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/asking.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/callerside.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/connecting.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/context.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/party.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/secondleg.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/steps.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/steptool.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/dialplan/queue.py": "plain values: tests/dialplan/test_plan.py",
+    "bridge/dialplan/check_flows.py": "as check.py: tests/dialplan/test_load.py",
+    "bridge/dialplan/schema_queues.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/steps.py": "plain values: tests/dialplan/test_plan.py",
     "bridge/dialplan/schema_agent.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/schema_steps.py": "as schema.py: tests/dialplan/test_load.py",
@@ -73,6 +92,7 @@ def test_every_unit_test_file_has_its_module():
     folders = {path.parent for path in here}
     own = {ROOT / "tests" / name for name in ("test_layers.py", "test_mirror.py", "test_docstrings.py")}
     own.add(ROOT / "tests" / "sim" / "test_openai_client.py")  # the openai package against the local engine
+    own.add(ROOT / "tests" / "dialplan" / "test_bad.py")  # the folder bad/, a mistake a file
     own.add(ROOT / "tests" / "toolbox" / "test_delivered.py")  # the tools/ folder
     strays = {path for folder in folders for path in folder.glob("test_*.py")} - here - own
     more = {path for path in strays for known in here if path.stem.startswith(f"{known.stem}_")}

@@ -16,6 +16,7 @@ from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
 Emit = Callable[[str, str, Mapping[str, Any]], None]
 MAX_RECORDED_HEADERS = 40
 MAX_RECORDED_ERRORS = 50
+NOTHING: Mapping[str, str] = {}
 
 
 class Journal:
@@ -34,8 +35,10 @@ class Journal:
                 return
         self._emit(self.call_id, event_type, data)
 
-    def started(self, invite: Invite, *, route: str, plan_version: str, worker: str) -> None:
-        """The INVITE came and was routed."""
+    def started(
+        self, invite: Invite, *, route: str, plan_version: str, worker: str, seen: Mapping[str, str] = NOTHING
+    ) -> None:
+        """The INVITE came and was routed. `seen`: what the dialplan made of its numbers."""
         headers = dict(list(invite.headers.items())[:MAX_RECORDED_HEADERS])
         self._emit(
             self.call_id,
@@ -51,6 +54,7 @@ class Journal:
                 "plan_version": plan_version,
                 "worker": worker,
                 "headers": headers,
+                **seen,
             },
         )
 

@@ -35,6 +35,7 @@ class OrderedCommand(TyperCommand):
     """Remembers in which order options were written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Click's, and the names of the options in `ctx.meta[ORDER]`."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         ctx.meta[ORDER] = [parameter.name for parameter in order]
         return super().parse_args(ctx, args)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.planread import Config, PlanPath, count, settings_of
+from bridge.cli.planread import Config, Environment, PlanPath, count, settings_of
 from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
 from bridge.dialplan.words import condition
@@ -49,12 +49,13 @@ As = Annotated[Format, typer.Option("--format", help="Who reads it.")]
 Day = Annotated[str, typer.Option("--at", help="As of this day, such as 2026-12-24; today when left out.")]
 
 
-def check(
+def check(  # one parameter is one option of the command line
     path: PlanPath = None,
     *,
     strict: Strict = False,
     form: As = Format.TEXT,
     at: Day = "",
+    environment: Environment = None,
     config: Config = None,
 ) -> None:
     """Find mistakes. Exit code 0: the plan can be used."""
@@ -64,7 +65,13 @@ def check(
         raise typer.BadParameter(f"{at} is no date: write it as 2026-12-24") from None
     loaded = settings_of(config)
     try:
-        inspected = inspect(path or loaded.dialplans, loaded.providers, tool_names(loaded), today)
+        inspected = inspect(
+            path or loaded.dialplans,
+            loaded.providers,
+            environment=environment or loaded.environment,
+            tools=tool_names(loaded),
+            today=today,
+        )
         found = Found(inspected.plan, (), inspected.warnings)
     except FileProblems as error:
         found = Found(None, error.problems, ())

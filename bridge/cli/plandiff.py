@@ -108,9 +108,7 @@ def _calls(old: Plan, new: Plan, past: Sequence[Past]) -> list[str]:
 def _facts(plan: Plan, past: Past) -> CallFacts:
     record = past.record
     at = datetime.fromtimestamp(record.started_at, UTC)
-    return CallFacts(
-        user(record.to_uri), user(record.from_uri), headers=past.headers, open_hours=plan.open_at(at)
-    )
+    return plan.complete(CallFacts(user(record.to_uri), user(record.from_uri), headers=past.headers), at)
 
 
 def user(party: str | None) -> str:

@@ -6,9 +6,7 @@ plan is checked with it first; then the file is replaced in one step. A running 
 
 import difflib
 import os
-import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +16,8 @@ import typer
 from bridge.cli.planread import Config, plan_at, refused, settings_of
 from bridge.dialplan.diff import compare
 from bridge.dialplan.edit import Change, adding, edited, parts, setting, unsetting
-from bridge.dialplan.load import CASES_SUFFIX, inspect
+from bridge.dialplan.files import is_plan
+from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
 from bridge.errors import DialplanError, Problem
 from bridge.settings import Settings
@@ -84,9 +83,7 @@ def file_with(whole: Path, path: str) -> Path:
     if not whole.is_dir():
         return whole
     head = ".".join(f"[{part}]" for part in parts(path)[:2])
-    files = sorted(
-        one for one in whole.glob("*.y*ml") if not one.name.endswith(CASES_SUFFIX) and one.name[0] != "."
-    )
+    files = sorted(one for one in whole.rglob("*") if is_plan(one))
     found = [one for one in files if _has(one, head)]
     if len(found) == 1:
         return found[0]
@@ -107,23 +104,7 @@ def _has(file: Path, head: str) -> bool:
 
 def checked(whole: Path, file: Path, text: str, loaded: Settings) -> Plan:
     """The plan as it would be with the new text of one of its files. Raises DialplanError."""
-    folder = file.absolute().parent
-    with tempfile.TemporaryDirectory(prefix=".sipbridge-edit-", dir=_beside(folder)) as name:
-        copy = Path(name)
-        for one in folder.iterdir():
-            if one.name != file.name:
-                (copy / one.name).symlink_to(one)
-        (copy / file.name).write_text(text, encoding="utf-8", newline="")
-        try:
-            return inspect(copy if whole.is_dir() else copy / file.name, loaded.providers).plan
-        except DialplanError as error:
-            shown = [replace(one, file=one.file.replace(name, str(folder))) for one in error.problems]
-            raise DialplanError(shown) from None
-
-
-def _beside(folder: Path) -> Path | None:
-    """Where a copy finds what the files name by `../`; the system's place when we may not write there."""
-    return folder.parent if os.access(folder.parent, os.W_OK) else None
+    return inspect(whole, loaded.providers, environment=loaded.environment, instead={file: text}).plan
 
 
 def write(file: Path, text: str) -> None:

@@ -14,6 +14,10 @@ from bridge.settings import Settings
 
 PlanPath = Annotated[Path | None, typer.Argument(help="File or folder; the settings' when left out.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
+Environment = Annotated[
+    str | None,
+    typer.Option("--environment", help="Whose overlay: overlays/NAME.yaml; the settings' when left out."),
+]
 Headers = Annotated[list[str] | None, typer.Option("--header", help='SIP header, "Name: value"; repeatable.')]
 
 
@@ -25,10 +29,10 @@ def settings_of(config: Path | None) -> Settings:
         raise refused(error) from None
 
 
-def plan_at(path: Path, loaded: Settings) -> Inspected:
+def plan_at(path: Path, loaded: Settings, environment: str | None = None) -> Inspected:
     """The plan; ends the command with 1 when it is wrong."""
     try:
-        return inspect(path, loaded.providers)
+        return inspect(path, loaded.providers, environment=environment or loaded.environment)
     except FileProblems as error:
         raise refused(error) from None
 

@@ -5,9 +5,8 @@ import sys
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel
 
-from bridge.dialplan.schema import Dialplan
+from bridge.dialplan.editor_schema import editor_schema
 from bridge.dialplan.schema_cases import CaseFile
 
 OfTests = Annotated[bool, typer.Option("--tests", help="Of *.test.yaml files instead.")]
@@ -20,14 +19,10 @@ def schema(*, tests: OfTests = False) -> None:
 
 def json_schema() -> str:
     """The text of dialplans/schema.json."""
-    return _of(Dialplan)
+    return json.dumps(editor_schema(), indent=1) + "\n"
 
 
 def cases_schema() -> str:
     """The text of dialplans/test.schema.json."""
-    return _of(CaseFile)
-
-
-def _of(model: type[BaseModel]) -> str:
-    body = model.model_json_schema(by_alias=True)
+    body = CaseFile.model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=1) + "\n"

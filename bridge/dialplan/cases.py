@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from zoneinfo import ZoneInfo
 
 from bridge import yamlfile
-from bridge.dialplan.load import CASES_SUFFIX
+from bridge.dialplan.files import CASES_SUFFIX
 from bridge.dialplan.plan import CallFacts, Plan
 from bridge.dialplan.schema_cases import Call, CaseFile, Expect
 from bridge.dialplan.schema_steps import LAST_VERBS
@@ -102,7 +102,7 @@ def judge(cases: Cases, plan: Plan) -> Iterator[Verdict]:
         given = facts(plan, call, instant(plan, call.at or cases.spec.at))
         route = next((one for one in plan.routes if one.misfit(given) is None), None)
         assumed = Assumed(case.outcomes, (*case.keys, *case.answers))
-        path = walk(route.steps if route else (), assumed, LAST_VERBS)
+        path = walk(route.steps if route else (), assumed, LAST_VERBS, plan.flows)
         name = route.name if route else ""
         wrong = tuple(
             Misfit(key, expected, came, cases.document.find(("tests", number, "expect", key))[0].line)
@@ -115,7 +115,8 @@ def judge(cases: Cases, plan: Plan) -> Iterator[Verdict]:
 def facts(plan: Plan, call: Call, at: datetime) -> CallFacts:
     """What the plan would know of the call at an aware instant."""
     headers = {name.lower(): value for name, value in call.headers.items()}
-    return CallFacts(call.to, call.from_, call.name, headers, open_hours=plan.open_at(at))
+    known = CallFacts(call.to, call.from_, call.name, headers, trunk=call.trunk, live=call.load)
+    return plan.complete(known, at)
 
 
 def instant(plan: Plan, text: str | None) -> datetime:
@@ -125,14 +126,18 @@ def instant(plan: Plan, text: str | None) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is not None:
         return at
-    zones = {hours.timezone for hours in plan.hours}
+    zones = _zones(plan)
     return at.replace(tzinfo=ZoneInfo(zones.pop())) if len(zones) == 1 else at.astimezone()
+
+
+def _zones(plan: Plan) -> set[str]:
+    return {one for one in (plan.book.timezone, *(hours.timezone for hours in plan.hours)) if one}
 
 
 def _mistakes(cases: Cases, plan: Plan) -> Iterator[Problem]:
     document, names = cases.document, [route.name for route in plan.routes]
     agents = [agent.name for agent in plan.agents]
-    zones = {hours.timezone for hours in plan.hours}
+    zones = _zones(plan)
     seen: set[str] = set()
     for number, case in enumerate(cases.spec.tests):
         here = ("tests", number)
@@ -140,7 +145,7 @@ def _mistakes(cases: Cases, plan: Plan) -> Iterator[Problem]:
             yield document.problem((*here, "name"), f"the name {case.name} is used twice")
         seen.add(case.name)
         at, where = (case.call.at, (*here, "call", "at")) if case.call.at else (cases.spec.at, ("at",))
-        if plan.hours and at is None:
+        if zones and at is None:
             hint = "write at: 2026-11-23T10:00 there, or once at the head of the file"
             yield document.problem((*here, "call"), "what happens depends on the time", hint, at_key=True)
         elif at and len(zones) > 1 and datetime.fromisoformat(at).tzinfo is None:

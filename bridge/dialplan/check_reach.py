@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
+from bridge.dialplan.compile_book import country_of
 from bridge.dialplan.compile_when import conditions
-from bridge.dialplan.facts import HEADER
+from bridge.dialplan.facts import HEADER, LIST, NUMBERS, Condition
 from bridge.dialplan.match import RouteIndex, fits, is_regex, literal_of
-from bridge.dialplan.schema import Route
+from bridge.dialplan.nameindex import by_pattern
 from bridge.dialplan.source import Source
 from bridge.errors import Problem
 
@@ -25,22 +26,28 @@ MAX_LOOKED_AT = 100
 NO_VALUE = "\0"
 """A value that no pattern of a file fits: YAML has no such character."""
 HOURS, OUTSIDE = "hours", "outside"
+ANY_OF = frozenset({HOURS, "number", "trunk", "day_part", "dates"})
+"""Fields that fit when one of their names does: more names take more calls."""
 
-Conditions = Mapping[str, tuple[str, ...]]
+Conditions = Mapping[str, Condition]
 
 
 def problems(sources: Sequence[Source]) -> Iterator[Problem]:
     """One for each route that no call comes to."""
+    country = country_of(sources)
     routes = [(source, number, route) for source in sources for number, route in source.routes()]
-    asked = [_by_field(route) for _, _, route in routes]
-    index = RouteIndex([{name: one[name] for name in one if _is_text(name)} for one in asked])
+    asked = [
+        {one.field: one for one in conditions(route.when, route.name, country)} for _, _, route in routes
+    ]
+    index = RouteIndex(
+        [{name: one.patterns for name, one in mine.items() if by_pattern(one)} for mine in asked]
+    )
     for here, (source, number, _) in enumerate(routes):
         path = ("routes", number)
         never = _never(asked[here])
         if never:
-            yield source.document.problem(
-                (*path, "when"), f"no call comes here: {never}", "remove one", at_key=True
-            )
+            message = f"no call comes here: {never}"
+            yield source.document.problem((*path, "when"), message, "remove one", at_key=True)
             continue
         earlier = index.candidates(partial(_probe, asked[here]))
         for other in islice(earlier, MAX_LOOKED_AT):
@@ -54,33 +61,31 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
 
 
 def covers(wide: Conditions, narrow: Conditions) -> bool:
-    """Whether every call that fits `narrow` surely fits `wide`."""
-    return all(
-        name in narrow and _field_covers(name, patterns, narrow[name]) for name, patterns in wide.items()
-    )
+    """Whether every call that fits `narrow` surely fits `wide`. A share and room are each route's own: never."""
+    return all(name in narrow and _field_covers(one, narrow[name]) for name, one in wide.items())
 
 
-def _by_field(route: Route) -> Conditions:
-    return {one.field: one.patterns for one in conditions(route.when)}
+def _field_covers(wide: Condition, narrow: Condition) -> bool:
+    if wide.field in NUMBERS or wide.field.startswith(HEADER):
+        return all(any(_pattern_covers(one, other) for one in wide.patterns) for other in narrow.patterns)
+    if wide.field in ANY_OF:
+        return {*narrow.patterns} <= {*wide.patterns}
+    if wide.field == OUTSIDE:
+        return {*wide.patterns} <= {*narrow.patterns}
+    return wide.field == "not" and wide.inner == narrow.inner and all(_is_steady(one) for one in wide.inner)
 
 
-def _is_text(field: str) -> bool:
-    """Fields whose patterns are texts to compare; others are compared by what is known of them, or not at all."""
-    return field in {"to", "from"} or field.startswith(HEADER)
-
-
-def _field_covers(field: str, wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
-    if _is_text(field):
-        return all(any(_pattern_covers(one, other) for one in wide) for other in narrow)
-    if field == HOURS:
-        return {*narrow} <= {*wide}
-    return field == OUTSIDE and {*wide} <= {*narrow}
+def _is_steady(one: Condition) -> bool:
+    """Whether it says the same of a call whichever route asks."""
+    return not one.of and all(_is_steady(inner) for inner in one.inner)
 
 
 def _pattern_covers(wide: str, narrow: str) -> bool:
     """Whether every value that fits `narrow` surely fits `wide`."""
     if wide.lower() == narrow.lower() and not is_regex(wide):
         return True
+    if wide.startswith(LIST) or narrow.startswith(LIST):
+        return wide in {narrow, "*"}
     text, whole = literal_of(narrow)
     if whole:
         return fits(wide, text)
@@ -91,13 +96,13 @@ def _pattern_covers(wide: str, narrow: str) -> bool:
 
 def _probe(asked: Conditions, field: str) -> str:
     """A value by which the index finds every route that covers these conditions."""
-    patterns = asked.get(field, ())
-    return literal_of(patterns[0])[0] if patterns else NO_VALUE
+    one = asked.get(field)
+    return literal_of(one.patterns[0])[0] if one is not None and by_pattern(one) else NO_VALUE
 
 
 def _never(asked: Conditions) -> str:
     """Why no call fits these conditions; "" when one may."""
-    hours, outside = asked.get(HOURS, ()), asked.get(OUTSIDE, ())
-    if hours and {*hours} <= {*outside}:
-        return f"it asks for within and outside of {' and '.join(hours)} at once"
+    hours, outside = asked.get(HOURS), asked.get(OUTSIDE)
+    if hours and outside and {*hours.patterns} <= {*outside.patterns}:
+        return f"it asks for within and outside of {' and '.join(hours.patterns)} at once"
     return ""

@@ -18,7 +18,7 @@ from bridge.strictjson import encode
 
 ADDED, REMOVED, CHANGED, MOVED = "+", "-", "~", ">"
 WHERE = frozenset({"file", "line", "path"})
-NOUNS = {"agents": "agent", "hours": "hours", "transfers": "transfer target"}
+NOUNS = {"hours": "hours", "transfers": "transfer target", "book": "numbers and"}
 LONG = 60
 """Characters from which two texts are compared line by line."""
 NO_ROUTE = "no route (404)"
@@ -139,7 +139,10 @@ def _named(noun: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterato
 def _fields(old: Any, new: Any) -> Iterator[str]:
     """How the fields of two dataclasses, or two plain values, differ; `old` None: what `new` says that is not empty."""
     if not hasattr(new, "__dataclass_fields__"):
-        yield f"{plain(old)} -> {plain(new)}" if old is not None else plain(new)
+        if isinstance(new, tuple) and new and hasattr(new[0], "TAG"):
+            yield from _line_diff(list(outline(old or ())), list(outline(new)))
+        else:
+            yield f"{plain(old)} -> {plain(new)}" if old is not None else plain(new)
         return
     for field in fields(new):
         before, after = getattr(old, field.name, None), getattr(new, field.name)

@@ -9,16 +9,19 @@ that a dark page will do too. Knows steps by their fields only. Pure, any thread
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
 from unicodedata import east_asian_width
 from xml.sax.saxutils import escape, quoteattr
 
 from bridge.dialplan.plan import Plan, Route
-from bridge.dialplan.steps import Step, branches
-from bridge.dialplan.words import condition, details, label
+from bridge.dialplan.steps import Step
+from bridge.dialplan.words import condition, details, label, ways
 
 STEP_W, STEP_H, GAP_X, GAP_Y = 200, 68, 44, 26
 ROUTE_W, ROUTE_GAP, MARGIN, HEAD_H = 260, 34, 24, 76
 LINE_H, PAD, CHAR_W = 16, 10, 7.2
+TEXT_W = ROUTE_W - 2 * PAD
 """Pixels; CHAR_W is what a character of 12 pixels takes on average in a wide font."""
 MAX_ROUTES = 200
 DETAIL_LINES, CONDITION_LINES, NAME_LINES = 2, 4, 2
@@ -27,6 +30,7 @@ SPINE_X = 18
 
 KINDS: Mapping[str, tuple[str, str, str]] = {  # kind -> (what it is, fill, edge)
     "route": ("a route and its conditions", "#f1f5f9", "#475569"),
+    "flow": ("steps that others go to", "#e0f2f1", "#00796b"),
     "talk": ("heard by the caller", "#dbeafe", "#2563eb"),
     "ask": ("goes on as the caller, or something else, decides", "#fef3c7", "#d97706"),
     "agent": ("talks with an agent", "#dcfce7", "#16a34a"),
@@ -35,9 +39,13 @@ KINDS: Mapping[str, tuple[str, str, str]] = {  # kind -> (what it is, fill, edge
     "other": ("something else", "#e5e7eb", "#6b7280"),
 }
 KIND_OF = {
-    **dict.fromkeys(("ring", "early_media", "answer", "say", "play", "music", "hold"), "talk"),
-    **dict.fromkeys(("transfer", "warm_transfer", "dial", "queue", "conference", "park"), "hand over"),
+    **dict.fromkeys(("ring", "early_media", "answer", "say", "play", "hold", "voicemail"), "talk"),
+    **dict.fromkeys(
+        ("transfer", "warm_transfer", "dial", "queue", "conference", "park", "pick_up", "callback"),
+        "hand over",
+    ),
     **dict.fromkeys(("hang_up", "reject"), "end"),
+    **dict.fromkeys(("menu", "collect", "switch"), "ask"),
     "agent": "agent",
 }
 """Kinds of the steps one knows; others are `ask` when they branch by a value, else `other`."""
@@ -46,7 +54,7 @@ ARROW = (
     '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
     '<path d="M0 0 8 4 0 8z" fill="#808080"/></marker></defs>'
 )
-UNITS = {"ms": "ms"}
+UNITS = {"ms": "ms", "s": "s"}
 """Fields whose value is shown with a unit."""
 
 
@@ -90,7 +98,7 @@ class Picture:
 
 def svg(plan: Plan, only: str = "") -> str:
     """The text of an SVG file. `only`: the name of the one route to show."""
-    picture = lay_out([route for route in plan.routes if only in {"", route.name}])
+    picture = lay_out([one for one in plan.routes if only in {"", one.name}], {} if only else plan.flows)
     width, height = picture.size
     about = f"{len(plan.routes)} routes, {len(plan.agents)} agents, version {plan.version}"
     root = (
@@ -108,15 +116,13 @@ def svg(plan: Plan, only: str = "") -> str:
     return "\n".join((*lines, "</svg>\n"))
 
 
-def lay_out(routes: Sequence[Route]) -> Picture:
-    """Where everything stands."""
+def lay_out(routes: Sequence[Route], flows: Mapping[str, tuple[Step, ...]] = MappingProxyType({})) -> Picture:
+    """Where everything stands: the routes, and below them the flows."""
     picture, y = Picture(), HEAD_H
     for number, route in enumerate(routes[:MAX_ROUTES]):
         box = _route_box(route, y)
         picture.boxes.append(box)
-        rows = _place(picture, route.steps, ROUTE_W + MARGIN + GAP_X, y, 0)
-        picture.links.append(_arrow(MARGIN + ROUTE_W, MARGIN + ROUTE_W + GAP_X, y + STEP_H // 2))
-        below = y + max(box.height, rows * (STEP_H + GAP_Y) - GAP_Y) + ROUTE_GAP
+        below = _beside(picture, box, route.steps)
         if number + 1 < len(routes) or route.conditions:
             middle = MARGIN + SPINE_X
             points = ((middle, y + box.height), (middle, below))
@@ -125,10 +131,24 @@ def lay_out(routes: Sequence[Route]) -> Picture:
     if len(routes) > MAX_ROUTES:
         more = f"… and {len(routes) - MAX_ROUTES} more routes"
         picture.boxes.append(Box(MARGIN, y, ROUTE_W, 36, "other", (more,), (), more))
+        y += 36 + ROUTE_GAP
     elif not routes or routes[-1].conditions:
         text = "no route: 404 Not Found"
         picture.boxes.append(Box(MARGIN, y, ROUTE_W, 36, "end", (text,), (), text))
+        y += 36 + ROUTE_GAP
+    for name, steps in islice(flows.items(), MAX_ROUTES):
+        box = Box(MARGIN, y, ROUTE_W, STEP_H, "flow", ("flow",), (shorten(name, TEXT_W),), f"flow {name}")
+        picture.boxes.append(box)
+        y = _beside(picture, box, steps)
     return picture
+
+
+def _beside(picture: Picture, box: Box, steps: Sequence[Step]) -> int:
+    """Put steps beside the box that they belong to; where the next one goes."""
+    left = MARGIN + ROUTE_W
+    rows = _place(picture, steps, left + GAP_X, box.y, 0)
+    picture.links.append(_arrow(left, left + GAP_X, box.y + STEP_H // 2))
+    return box.y + max(box.height, rows * (STEP_H + GAP_Y) - GAP_Y) + ROUTE_GAP
 
 
 def _place(picture: Picture, steps: Sequence[Step], x: int, top: int, row: int) -> int:
@@ -142,7 +162,7 @@ def _place(picture: Picture, steps: Sequence[Step], x: int, top: int, row: int) 
     row += 1
     for number, step in reversed(list(enumerate(steps))):
         left = x + number * pitch
-        for name, inner in branches(step):
+        for name, inner in ways(step):
             middle = top + row * (STEP_H + GAP_Y) + STEP_H // 2
             points = ((left + SPINE_X, y + STEP_H), (left + SPINE_X, middle), (left + pitch, middle))
             said = shorten(branch_name(name), STEP_W - SPINE_X)
@@ -162,10 +182,10 @@ def _arrow(left: int, right: int, y: int) -> Link:
 
 def _route_box(route: Route, y: int) -> Box:
     said = [condition(one) for one in route.conditions] or ["every call"]
-    lines = [shorten(one, ROUTE_W - 2 * PAD) for one in said[:CONDITION_LINES]]
+    lines = [shorten(one, TEXT_W) for one in said[:CONDITION_LINES]]
     if len(said) > CONDITION_LINES:
         lines[-1] = f"and {len(said) - CONDITION_LINES + 1} more conditions"
-    head = wrap(route.name, ROUTE_W - 2 * PAD, NAME_LINES, bold=True)
+    head = wrap(route.name, TEXT_W, NAME_LINES, bold=True)
     height = max(STEP_H, (len(head) + len(lines)) * LINE_H + 2 * PAD)
     title = f"route {route.name} ({route.file}:{route.line}): {', '.join(said)}"
     return Box(MARGIN, y, ROUTE_W, height, "route", tuple(head), tuple(lines), title)
@@ -183,7 +203,7 @@ def kind(step: Step) -> str:
     known = KIND_OF.get(step.TAG)
     if known is not None:
         return known
-    return "ask" if any("." in name for name, _ in branches(step)) else "other"
+    return "ask" if any("." in name for name, _ in ways(step)) else "other"
 
 
 def text_width(text: str, *, bold: bool = False) -> float:

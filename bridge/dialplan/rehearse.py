@@ -6,23 +6,48 @@ Pure. Called by `sipbridge dialplan simulate`.
 from dataclasses import replace
 from datetime import datetime
 
+from bridge.dialplan.facts import CallFacts, Condition
 from bridge.dialplan.hours import DAYS, MINUTES_A_DAY, Hours
 from bridge.dialplan.plan import Plan
 
 NOWHERE = "127.0.0.1:9"
 """Discard (RFC 863): what every target becomes, so that a rehearsal rings nobody's telephone."""
 ALWAYS = dict.fromkeys(DAYS, ((0, MINUTES_A_DAY),))
+BY_TIME = frozenset({"hours", "outside", "day_part", "dates"})
+"""Fields of conditions that ask the clock, and nothing else."""
 
 
 def rehearsal(plan: Plan, at: datetime | None) -> Plan:
     """The plan with its agents at the default provider and every target at NOWHERE.
 
-    `at`: an aware instant; the opening hours then are what they are then, whenever it is played. None: as they are.
+    `at`: an aware instant; whatever asks for the time then finds that one, whenever it is played. None: the real time.
     """
     agents = tuple(replace(agent, provider=None, model=None) for agent in plan.agents)
     transfers = {name: f"sip:{name}@{NOWHERE}" for name in plan.transfers}
-    hours = plan.hours if at is None else tuple(_stopped(one, at) for one in plan.hours)
-    return replace(plan, agents=agents, transfers=transfers, hours=hours)
+    played = replace(plan, agents=agents, transfers=transfers)
+    if at is None:
+        return played
+    then = plan.complete(CallFacts(""), at)
+    settled = [(route, _settled(route.conditions, then)) for route in plan.routes]
+    routes = tuple(replace(route, conditions=asked) for route, asked in settled if asked is not None)
+    return replace(played, routes=routes, hours=tuple(_stopped(one, at) for one in plan.hours))
+
+
+def _settled(conditions: tuple[Condition, ...], then: CallFacts) -> tuple[Condition, ...] | None:
+    """The conditions but for those of time, which are fulfilled; None when one of them is not."""
+    left: list[Condition] = []
+    for one in conditions:
+        if one.field in BY_TIME:
+            if not one.fits(then):
+                return None
+        elif one.field == "not":
+            inner = _settled(one.inner, then)
+            if inner == ():
+                return None
+            left += [replace(one, inner=inner)] if inner is not None else []
+        else:
+            left.append(one)
+    return tuple(left)
 
 
 def _stopped(hours: Hours, at: datetime) -> Hours:

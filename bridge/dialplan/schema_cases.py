@@ -17,8 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
-from bridge.dialplan.schema_base import ONE_OR_MORE, Line, Name, Part, listed
-from bridge.dialplan.schema_when import HeaderName
+from bridge.dialplan.schema_base import ONE_OR_MORE, HeaderName, Line, Name, Part, listed
 
 
 def _instant(text: str) -> str:
@@ -58,6 +57,10 @@ class Call(Part):
     from_: Number = Field(default="", alias="from", description="The caller's number; hidden when left out.")
     name: Number = Field(default="", description="The name that comes with the caller's number.")
     at: Instant | None = Field(default=None, description="When; the file's `at` when left out.")
+    trunk: Annotated[str, Field(max_length=64)] = Field(default="", description="The trunk it comes over.")
+    load: dict[Line, Annotated[int, Field(ge=0, le=100_000)]] = Field(
+        default_factory=dict, max_length=100, description="Calls on a route already, for `capacity`."
+    )
     headers: dict[HeaderName, Annotated[str, Field(max_length=1024)]] = Field(
         default_factory=dict, max_length=50, description="SIP headers of the INVITE by name."
     )

@@ -9,14 +9,17 @@ one a step goes well. It knows steps by their fields only, so that new kinds of 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from bridge.dialplan.steps import Step, branches
+from bridge.dialplan.steps import GoStep, Step
+from bridge.dialplan.words import PROMPTS, ways
 
 OK = "ok"
 FAILED = "failed"
 OR_ELSE = "or_else"
 MAX_STEPS = 1000
-"""A plan is a tree, so a walk ends; this is for the day when it is not."""
+MAX_JUMPS = 100
+"""As in a call: flows may go to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +64,27 @@ class Path:
         return tuple(name for name in names if isinstance(name, str))
 
 
-def walk(steps: Sequence[Step], assumed: Assumed, last: Collection[str]) -> Path:
-    """The way through `steps`. `last`: actions after which nothing follows."""
-    return _Walk(assumed, last).run(steps)
+def walk(
+    steps: Sequence[Step],
+    assumed: Assumed,
+    last: Collection[str],
+    flows: Mapping[str, tuple[Step, ...]] = MappingProxyType({}),
+) -> Path:
+    """The way through `steps`. `last`: actions after which nothing follows. `flows`: those of the plan, for `go`."""
+    return _Walk(assumed, last, flows).run(steps)
 
 
 class _Walk:
-    def __init__(self, assumed: Assumed, last: Collection[str]) -> None:
+    def __init__(
+        self, assumed: Assumed, last: Collection[str], flows: Mapping[str, tuple[Step, ...]]
+    ) -> None:
+        self._flows = flows
         self._outcomes = {action: list(words) for action, words in assumed.outcomes.items()}
         self._given = list(assumed.given)
         self._last = last
         self._done: list[Step] = []
         self._wrong = ""
+        self._jumps = 0
 
     def run(self, steps: Sequence[Step]) -> Path:
         self._list(steps)
@@ -87,12 +99,23 @@ class _Walk:
         if len(self._done) >= MAX_STEPS:
             self._wrong = f"more than {MAX_STEPS} steps"
             return False
-        taken = self._taken(step, dict(branches(step)))
+        if isinstance(step, GoStep):
+            return self._go(step)
+        taken = self._taken(step, dict(ways(step)))
         if self._wrong:
             return False
-        if taken is not None:
-            return self._list(taken)
-        return step.TAG not in self._last
+        if taken is not None and not self._list(taken):
+            return False
+        return step.TAG not in self._last or taken is not None
+
+    def _go(self, step: GoStep) -> bool:
+        """On with a flow; nothing comes back from there."""
+        self._jumps += 1
+        if self._jumps > MAX_JUMPS:
+            self._wrong = f"more than {MAX_JUMPS} jumps"
+        else:
+            self._list(self._flows[step.flow])
+        return False
 
     def _taken(self, step: Step, inside: Mapping[str, tuple[Step, ...]]) -> tuple[Step, ...] | None:
         """The steps inside that run next; None: those after it."""
@@ -100,16 +123,19 @@ class _Walk:
         if outcome is not None and outcome != OK:
             return self._branch(step, OR_ELSE if outcome == FAILED else outcome, inside)
         asked = {name.partition(".")[2]: name for name in inside if "." in name}
-        if not asked:
+        known = ", ".join(asked)
+        if not hasattr(step, PROMPTS):
+            if asked and outcome is None:
+                self._wrong = f"{step.TAG}: say in outcomes which way it goes: {known}, or {FAILED}"
+            return None
+        if not asked and not hasattr(step, "most"):
             return None
         if not self._given:
-            known = ", ".join(asked)
-            self._wrong = (
-                f"{step.TAG} asks the caller: give one of {known} in keys, or an outcome of {step.TAG}"
-            )
+            wanted = f"give one of {known}" if asked else "give the digits"
+            self._wrong = f"{step.TAG} asks the caller: {wanted} in keys, or an outcome of {step.TAG}"
             return None
         word = self._given.pop(0)
-        return self._branch(step, asked.get(word, word), inside)
+        return self._branch(step, asked.get(_key(step, word), word), inside) if asked else None
 
     def _outcome(self, action: str) -> str | None:
         words = self._outcomes.get(action)
@@ -129,3 +155,9 @@ class _Walk:
             return None  # nothing is written for it: the call ends, or goes on, as the step says
         self._wrong = f"{step.TAG} has no {name}, it has {', '.join(inside) or 'no steps inside'}"
         return None
+
+
+def _key(step: Step, word: str) -> str:
+    """The key of what the caller says: a menu knows words for its keys."""
+    words = getattr(step, "words", {})
+    return next((key for key, said in words.items() if word.lower() in [*map(str.lower, said)]), word)

@@ -8,23 +8,34 @@ from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
+from bridge.dialplan.explain import wanted
 from bridge.dialplan.facts import HEADER, Condition
 from bridge.dialplan.steps import Step, branches
 
 SILENT = frozenset({"prompt_id", "language"})
 """Fields that say nothing to a person beside the others."""
+PROMPTS = "prompts"
+"""The field of steps that play something before they do what they are for: no branch, but part of the step."""
 CONDITION_WORDS = {"to": "to", "from": "from", "hours": "within", "outside": "outside"}
 MAX_PATTERNS = 4
 
 
 def details(step: Step) -> Iterator[tuple[str, str]]:
     """The settings of a step but for the steps inside it: ("text", "We are closed."), ("ms", "2000")."""
-    inside = {name.partition(".")[0] for name, _ in branches(step)}
+    inside = {name.partition(".")[0] for name, _ in ways(step)}
     for field in fields(step):
         value = getattr(step, field.name)
+        if field.name == PROMPTS and value:
+            yield field.name, " ".join(said for one in value for _, said in details(one))
+            continue
         if field.name in inside or field.name in SILENT or value is None or value in ("", (), {}):
             continue
         yield field.name, PurePath(value).name if field.name == "path" else plain(value)
+
+
+def ways(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    """Where the call may go from a step: its branches, but for what it plays itself."""
+    return ((name, inner) for name, inner in branches(step) if name != PROMPTS)
 
 
 def plain(value: Any) -> str:
@@ -47,6 +58,8 @@ def label(step: Step) -> str:
 def condition(one: Condition) -> str:
     """A condition in one line: `to 100 or +4930*`, `X-Lang is de`, `within office`."""
     field = one.field
+    if field in {"number", "percent", "capacity", "not"}:
+        return wanted(one)
     name = f"{field.removeprefix(HEADER)}:" if field.startswith(HEADER) else CONDITION_WORDS.get(field, field)
     return f"{name} {any_of([plain(pattern) for pattern in one.patterns])}"
 
@@ -62,6 +75,6 @@ def outline(steps: tuple[Step, ...], indent: str = "") -> Iterator[str]:
     """Steps as lines, those inside others indented below the branch that leads there."""
     for step in steps:
         yield f"{indent}- {label(step)}"
-        for name, inner in branches(step):
+        for name, inner in ways(step):
             yield f"{indent}  {name}:"
             yield from outline(inner, f"{indent}    ")

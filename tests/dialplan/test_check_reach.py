@@ -10,7 +10,9 @@ from bridge.dialplan.facts import CallFacts, Condition
 from bridge.errors import DialplanError
 
 END = "do: [{hang_up: {}}]"
-HOURS = 'hours: {o: {timezone: UTC, week: {mon: ["09:00-18:00"]}}, p: {timezone: UTC, week: {tue: ["09:00-18:00"]}}}'
+HOURS = """timezone: UTC
+lists: {vip: ["123"]}
+hours: {o: {timezone: UTC, week: {mon: ["09:00-18:00"]}}, p: {timezone: UTC, week: {tue: ["09:00-18:00"]}}}"""
 
 
 def refused(tmp_path, *whens):
@@ -36,11 +38,14 @@ def refused(tmp_path, *whens):
         ("{headers: {X-A: 'gold*'}}", "{headers: {x-a: Goldfish}}"),
         ("{hours: [o, p]}", "{hours: o}"),
         ("{outside: o}", "{outside: [o, p]}"),
+        ("{to: ['@vip', '1*']}", "{to: '@vip', hours: o}"),
+        ("{not: {from: '1*'}}", "{not: {from: '1*'}, to: '2'}"),
+        ("{dates: ['2026-12-24', '2026-12-31']}", "{dates: '2026-12-24', to: '2'}"),
         ("{to: '1', outside: o}", "{outside: [p, o], to: '1', from: '2'}"),
     ],
 )
 def test_a_route_whose_calls_an_earlier_one_takes_is_a_mistake(tmp_path, earlier, later):
-    assert refused(tmp_path, earlier, later) == ["5: routes[1]: no call comes here: r0 takes them all"]
+    assert refused(tmp_path, earlier, later) == ["7: routes[1]: no call comes here: r0 takes them all"]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,11 @@ def test_a_route_whose_calls_an_earlier_one_takes_is_a_mistake(tmp_path, earlier
         ("{to: '49'}", "{to: '/49/'}"),
         ("{headers: {X-A: '*'}}", "{headers: {X-B: x}}"),
         ("{hours: o}", "{hours: [o, p]}"),
+        ("{to: '@vip'}", "{to: '1'}"),
+        ("{to: '1*'}", "{to: '@vip'}"),
+        ("{percent: 50}", "{percent: 50}"),
+        ("{capacity: {max_calls: 3}}", "{capacity: {max_calls: 3}}"),
+        ("{not: {percent: 50}}", "{not: {percent: 50}}"),
         ("{hours: o}", "{outside: o}"),
         ("{outside: [o, p]}", "{outside: o}"),
         ("{hours: [o, p]}", "{to: '1'}"),
@@ -66,7 +76,7 @@ def test_a_route_that_some_call_may_come_to_is_none(tmp_path, earlier, later):
 
 def test_a_route_for_within_and_outside_of_the_same_hours_is_a_mistake(tmp_path):
     assert refused(tmp_path, "{hours: o, outside: [o, p]}") == [
-        "4: routes[0].when: no call comes here: it asks for within and outside of o at once"
+        "6: routes[0].when: no call comes here: it asks for within and outside of o at once"
     ]
     assert refused(tmp_path, "{hours: [o, p], outside: o}") == []
 
@@ -96,5 +106,8 @@ VALUES = st.sampled_from(["", "1", "12", "123", "1234", "21", "ab", "ABC", "9"])
 @given(FIELDS, FIELDS, VALUES, VALUES, VALUES, st.frozensets(st.sampled_from(list("1*/Aa"))))
 def test_what_is_covered_never_fits_alone(wide, narrow, to, from_, header, open_hours):
     facts = CallFacts(to, from_, headers={"x": header} if header else {}, open_hours=open_hours)
-    if covers(wide, narrow) and all(Condition(name, one).fits(facts) for name, one in narrow.items()):
-        assert all(Condition(name, one).fits(facts) for name, one in wide.items())
+    one, other = (
+        {name: Condition(name, asked) for name, asked in all_of.items()} for all_of in (wide, narrow)
+    )
+    if covers(one, other) and all(condition.fits(facts) for condition in other.values()):
+        assert all(condition.fits(facts) for condition in one.values())

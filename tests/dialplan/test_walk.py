@@ -7,7 +7,17 @@ from typing import ClassVar
 import pytest
 
 from bridge.dialplan.schema_steps import LAST_VERBS
-from bridge.dialplan.steps import AgentStep, HangUpStep, RingStep, SayStep, TransferStep
+from bridge.dialplan.steps import (
+    AgentStep,
+    CollectStep,
+    GoStep,
+    HangUpStep,
+    MenuStep,
+    RingStep,
+    SayStep,
+    SwitchStep,
+    TransferStep,
+)
 from bridge.dialplan.walk import MAX_STEPS, Assumed, walk
 
 SAY = SayStep("closed", "en", "p")
@@ -20,11 +30,12 @@ class Ask:
     """A step that branches by what the caller does; the real ones look like this."""
 
     TAG: ClassVar = "ask"
+    prompts: tuple
     options: Mapping[str, tuple]
     timeout: tuple = ()
 
 
-ASK = Ask({"1": (TRANSFER,), "2": (RingStep(5),)}, timeout=(END,))
+ASK = Ask((SAY,), {"1": (TRANSFER,), "2": (RingStep(5),)}, timeout=(END,))
 
 
 def go(*steps, given=(), **outcomes):
@@ -93,3 +104,37 @@ def test_a_walk_is_bounded(number):
     path = go(*[SAY] * number)
     assert len(path.steps) == MAX_STEPS
     assert "more than" in path.wrong
+
+
+MENU = MenuStep(
+    (SAY,), {"1": (TRANSFER,), "2": (RingStep(1),)}, {"1": ("sales", "Orders")}, "en", 5.0, 3, (END,)
+)
+COLLECT = CollectStep((SAY,), "order", 4, 4, "#", 5.0, 3, (END,))
+SWITCH = SwitchStep("{{ var.order }}", {"gold": (TRANSFER,)}, (RingStep(1),))
+
+
+def test_a_menu_takes_keys_and_words_and_goes_on_behind_it():
+    assert tags(go(MENU, given=["1"])) == ["menu", "transfer"]
+    assert tags(go(MENU, given=["orders"])) == ["menu", "transfer"]
+    assert tags(go(MENU, END, given=["2"])) == ["menu", "ring", "hang_up"]
+    assert tags(go(MENU, menu="failed")) == ["menu", "hang_up"]
+
+
+def test_digits_are_taken_by_the_step_that_collects_them():
+    path = go(COLLECT, MENU, given=["1234", "1"])
+    assert (tags(path), path.unused) == (["collect", "menu", "transfer"], ())
+    assert tags(go(COLLECT, SAY, collect="failed")) == ["collect", "hang_up"]
+    assert "give the digits in keys" in go(COLLECT).wrong
+
+
+def test_a_switch_goes_the_way_that_is_assumed():
+    assert tags(go(SWITCH, switch="gold")) == ["switch", "transfer"]
+    assert tags(go(SWITCH, END, switch="failed")) == ["switch", "ring", "hang_up"]
+    assert "say in outcomes which way it goes: gold" in go(SWITCH, given=["gold"]).wrong
+
+
+def test_a_flow_is_gone_to_and_not_come_back_from():
+    flows = {"bye": (SAY, END), "round": (SAY, GoStep("round"))}
+    path = walk((GoStep("bye"), RingStep(1)), Assumed({}), LAST_VERBS, flows)
+    assert tags(path) == ["go", "say", "hang_up"]
+    assert "more than 100 jumps" in walk((GoStep("round"),), Assumed({}), LAST_VERBS, flows).wrong
