@@ -7,7 +7,6 @@ plan is checked with it first; then the file is replaced in one step. A running 
 import difflib
 import os
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ import typer
 from bridge.cli.planread import Config, plan_at, refused, settings_of
 from bridge.dialplan.diff import compare
 from bridge.dialplan.edit import Change, adding, edited, parts, setting, unsetting
-from bridge.dialplan.files import is_plan
+from bridge.dialplan.files import OVERLAYS, is_plan
 from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
 from bridge.errors import DialplanError, Problem
@@ -27,7 +26,7 @@ Value = Annotated[str, typer.Argument(help="As it would stand in the file (YAML)
 InPlan = Annotated[Path | None, typer.Option("--plan", help="File or folder; the settings' when left out.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change, write nothing.")]
 Name = Annotated[str, typer.Argument(help="Name of the opening hours.")]
-Dates = Annotated[list[str], typer.Argument(help="Such as 2026-12-31; more than one is possible.")]
+Dates = Annotated[list[str], typer.Argument(help="Such as 2026-12-31 or 12-25; more than one is possible.")]
 
 
 def set_value(
@@ -46,11 +45,6 @@ def add_holiday(
     hours: Name, dates: Dates, *, plan: InPlan = None, dry_run: DryRun = False, config: Config = None
 ) -> None:
     """Close on a day: add it to the holidays of opening hours."""
-    for day in dates:
-        try:
-            date.fromisoformat(day)
-        except ValueError:
-            raise typer.BadParameter(f"{day} is no date: write it as 2026-12-31") from None
     path = f"hours[{hours}].holidays"
     _edit(settings_of(config), plan, path, adding(path, dates), dry_run=dry_run)
 
@@ -83,7 +77,7 @@ def file_with(whole: Path, path: str) -> Path:
     if not whole.is_dir():
         return whole
     head = ".".join(f"[{part}]" for part in parts(path)[:2])
-    files = sorted(one for one in whole.rglob("*") if is_plan(one))
+    files = sorted(one for one in whole.rglob("*") if is_plan(one) and OVERLAYS not in one.parts)
     found = [one for one in files if _has(one, head)]
     if len(found) == 1:
         return found[0]

@@ -15,7 +15,7 @@ from bridge.dialplan import load
 from bridge.dialplan.facts import Condition
 from bridge.dialplan.graph import MAX_ROUTES, STEP_H, kind, lay_out, shorten, svg, text_width, wrap
 from bridge.dialplan.plan import Plan, Route
-from bridge.dialplan.steps import AgentStep, HangUpStep, RingStep, SayStep, TransferStep
+from bridge.dialplan.steps import AgentStep, GoStep, HangUpStep, MenuStep, RingStep, SayStep, TransferStep
 
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,7 +29,7 @@ class Ask:
     timeout: tuple = ()
 
 
-LEAF = st.sampled_from([END, RingStep(5), SayStep("We are closed. " * 20, "en", "p")])
+LEAF = st.sampled_from([END, RingStep(5), SayStep("We are closed. " * 6, "en", "p")])
 STEPS = st.recursive(
     st.lists(LEAF, min_size=1, max_size=3).map(tuple),
     lambda inner: st.lists(
@@ -37,14 +37,12 @@ STEPS = st.recursive(
             LEAF,
             inner.map(lambda steps: TransferStep("desk", steps)),
             inner.map(lambda steps: AgentStep("a", steps)),
-            st.tuples(inner, inner).map(
-                lambda two: Ask({"1": two[0], "a very long answer " * 5: two[1]}, two[0])
-            ),
+            st.tuples(inner, inner).map(lambda two: Ask({"1": two[0], "a long answer " * 3: two[1]}, two[0])),
         ),
         min_size=1,
         max_size=3,
     ).map(tuple),
-    max_leaves=12,
+    max_leaves=6,
 )
 CONDITIONS = st.lists(
     st.sampled_from(
@@ -108,7 +106,10 @@ def test_a_plan_becomes_one_svg_with_a_title_for_every_box(name):
     root = ET.fromstring(svg(plan))  # our own text
     groups = root.findall(f"{SVG}g")
     assert root.get("role") == "img"
-    assert len(groups) == len(plan.routes) + len(list(plan.steps()))
+    assert len(groups) >= len(plan.routes) + len(plan.flows)
+    assert [
+        one.TAG for one in plan.steps() if one.TAG.replace("_", " ") not in "".join(root.itertext())
+    ] == []
     assert all(group.find(f"{SVG}title").text for group in groups)
     assert plan.version in root.find(f"{SVG}desc").text
     assert not {element.tag for element in root.iter()} & {
@@ -161,3 +162,12 @@ def test_a_text_that_has_room_is_not_cut():
     assert wrap("We are closed.", 200, 2) == ["We are closed."]
     assert shorten("abc", 100) == "abc"
     assert shorten("a" * 50, 100).endswith("a…")
+
+
+def test_flows_stand_below_the_routes_and_what_a_step_plays_stands_in_it():
+    menu = MenuStep((SayStep("Press one.", "en", "p"),), {"1": (GoStep("bye"),)}, {}, "en", 5.0, 2)
+    picture = lay_out([Route("a", (), (menu,))], {"bye": (END,)})
+    assert [box.head[0] for box in picture.boxes] == ["a", "menu", "go", "flow", "hang up"]
+    assert picture.boxes[1].lines[0].startswith("Press one.")
+    assert picture.boxes[3].y > picture.boxes[2].y + STEP_H
+    assert [link.label for link in picture.links if link.label] == ["1"]
