@@ -36,6 +36,8 @@ def encode(value: Any, without: frozenset[str] = frozenset()) -> Any:
         return {key: encode(item, without) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(item, without) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # JSON has one kind of number: 4 and 4.0 are the same content and the same hash
     return value
 
 
