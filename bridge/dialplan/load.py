@@ -8,7 +8,9 @@ Every mistake of every file is told at once (DialplanError). A `play` file's con
 version. Called by control (load, reload) and the CLI; any thread. Reads files, writes none. Not worker-safe.
 """
 
-from collections.abc import Collection, Mapping
+import contextlib
+import gc
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,10 +18,10 @@ from pathlib import Path
 from bridge.dialplan import check, check_hours, check_tools, plan, reading
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
+from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
-from bridge.dialplan.textvars import maybe_secrets
 from bridge.errors import DialplanError, LinkError, Problem
 
 
@@ -66,18 +68,47 @@ def inspect(
     """
     if path.suffix == ".json":
         return Inspected(_kept(path), ())
-    read = reading.read(path, environment, instead)
+    with _collector_paused():
+        read = reading.read(path, environment, instead)
+        compiled = _compiled(read, providers)
+        odd = [*check.warnings(read.sources), *read.odd]
+        odd += check_hours.warnings(read.sources, compiled.hours, today or datetime.now(UTC).date())
+        odd += check_tools.warnings(read.sources, tools) if tools is not None else ()
+        return Inspected(compiled, tuple(odd))
+
+
+def _kept(path: Path) -> plan.Plan:
+    """A plan that was compiled before, as control keeps it (`Plan.to_json`)."""
+    try:
+        return plan.Plan.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LinkError) as error:
+        raise DialplanError([Problem(str(path), 0, 0, "", f"no plan is kept here: {error}")]) from None
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A plan is one large tree without cycles: looking for some takes two fifths of the time it takes to load it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Plan:
     sources = read.sources
     found = read.sorted(list(check.problems(sources, providers, whole=read.whole)))
     if found:
         raise DialplanError(found)
     calendars, country = calendars_of(sources), country_of(sources)
-    compiled = plan.Plan(
+    return plan.Plan(
         routes=tuple(
             _route(source, number, country) for source in sources for number in range(len(source.spec.routes))
         ),
         agents=tuple(
-            compile_agent(name, agent, source.spec.language)
+            compile_agent(source, name, agent)
             for source in sources
             for name, agent in source.spec.agents.items()
         ),
@@ -97,24 +128,18 @@ def inspect(
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
         book=compile_book(sources),
     )
-    odd = [*check.warnings(sources), *(one for each in sources for one in maybe_secrets(each.document))]
-    odd += check_hours.warnings(sources, compiled.hours, today or datetime.now(UTC).date())
-    odd += check_tools.warnings(sources, tools) if tools is not None else ()
-    return Inspected(compiled, tuple(odd))
-
-
-def _kept(path: Path) -> plan.Plan:
-    """A plan that was compiled before, as control keeps it (`Plan.to_json`)."""
-    try:
-        return plan.Plan.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, LinkError) as error:
-        raise DialplanError([Problem(str(path), 0, 0, "", f"no plan is kept here: {error}")]) from None
 
 
 def prompts(compiled: plan.Plan) -> list[PromptText]:
     """What has to be spoken for the plan, each text once, in file order."""
     says = (step for step in compiled.steps() if isinstance(step, plan.SayStep) and step.prompt_id)
-    return list(dict.fromkeys(PromptText(say.prompt_id, say.text, say.language) for say in says))
+    spoken = [PromptText(say.prompt_id, say.text, say.language) for say in says]
+    rules = [route.recording for route in compiled.routes]
+    rules += [agent.recording_rule for agent in compiled.agents]
+    spoken += [
+        PromptText(rule.prompt_id, rule.announce, rule.language) for rule in rules if rule and rule.announce
+    ]
+    return list(dict.fromkeys(spoken))
 
 
 def _route(source: Source, number: int, country: str) -> plan.Route:
@@ -123,4 +148,5 @@ def _route(source: Source, number: int, country: str) -> plan.Route:
     file = place.file or source.document.name
     steps = compile_steps(source, spec.do)
     when = tuple(conditions(spec.when, spec.name, country))
-    return plan.Route(spec.name, when, steps, file, place.line)
+    rule = recording_rule(spec.recording, source.spec.language)
+    return plan.Route(spec.name, when, steps, file, place.line, rule)

@@ -25,6 +25,7 @@ from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex
 from bridge.dialplan.nameindex import NameIndex, by_pattern
 from bridge.dialplan.queue import Queue
+from bridge.dialplan.recording import RecordingRule
 from bridge.dialplan.steps import (
     AgentStep,
     HangUpStep,
@@ -66,7 +67,7 @@ _WHERE = frozenset({"file", "line", "path"})
 class Route:
     """Conditions (all must fit; none fits every call) and what to do.
 
-    `file` and `line` say where it is written.
+    `file` and `line` say where it is written. `recording`: goes before the agents' rules.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Route:
     steps: tuple[Step, ...]
     file: str = ""
     line: int = 0
+    recording: RecordingRule | None = None
 
     def misfit(self, facts: CallFacts) -> Condition | None:
         """The first condition the call does not fulfil; None when the route fits."""

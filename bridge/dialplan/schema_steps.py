@@ -4,6 +4,7 @@ Not worker-safe (pydantic). Pure.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -294,7 +295,7 @@ class Step(Part):
         description="What happens instead when the action fails: no model, no answer, no choice, nobody free.",
     )
 
-    @property
+    @cached_property
     def given(self) -> list[str]:
         """The actions that are written here; more or fewer than one is a mistake."""
         found = [name for name in self.model_fields_set if name in _VERBS and getattr(self, name) is not None]
