@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from bridge.errors import LinkError
 
 T = TypeVar("T")
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_SCALARS = frozenset({str, int, bool, type(None)})
 Decoder = Callable[[Any, str], Any]
 """Takes a JSON value and the path that names it in an error."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.dialplan import cases, load
+from bridge.dialplan.plan import Plan
 from bridge.dialplan.steps import HangUpStep, SayStep
 from bridge.errors import DialplanError
 
@@ -186,3 +187,12 @@ def test_every_shipped_example_does_what_its_tests_say(folder):
     verdicts = [one for file in files for one in cases.judge(cases.read(file, plan), plan)]
     assert [one for one in verdicts if one.misfits] == []
     assert {one.route for one in verdicts} == {route.name for route in plan.routes}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((ROOT / "dialplans/examples").iterdir()), ids=lambda path: path.name
+)
+def test_every_shipped_example_reaches_the_workers_as_it_is(folder):
+    """A default of 4 where a float belongs once had another hash there than here: the workers refused the plan."""
+    plan = load.load(folder)
+    assert Plan.from_json(plan.to_json()) == plan
