@@ -38,6 +38,7 @@ RECORD_S, CALL_MARGIN_S, POLL_S = 5.0, 20.0, 0.1
 To = Annotated[str, typer.Option("--to", help="Called number.")]
 From = Annotated[str, typer.Option("--from", help="Caller: number or SIP URI.")]
 At = Annotated[str, typer.Option("--at", help="As if it were then: 2026-12-24T20:00 (opening hours).")]
+Trunk = Annotated[str, typer.Option("--trunk", help="As if it came over this trunk.")]
 Keys = Annotated[
     list[str] | None, typer.Option("--keys", help="Press keys, one after each prompt: 1,2.", metavar="KEYS")
 ]
@@ -56,6 +57,7 @@ def simulate(  # noqa: PLR0913  # one parameter is one option of the command lin
     to: To,
     from_: From = CALLER,
     at: At = "",
+    trunk: Trunk = "",
     header: Headers = None,
     keys: Keys = None,
     words: Say = None,
@@ -72,7 +74,7 @@ def simulate(  # noqa: PLR0913  # one parameter is one option of the command lin
     steps = [step for one in in_order(ctx.meta[ORDER], given, KEYS) for step in _split(one)]
     folder = Path(tempfile.mkdtemp(prefix="sipbridge-simulate-"))
     environ = _environ(folder, loaded, tools=tools, scenario=scenario)
-    (folder / "plan.json").write_text(rehearsal(plan, when).to_json(), encoding="utf-8")
+    (folder / "plan.json").write_text(rehearsal(plan, when, trunk).to_json(), encoding="utf-8")
     (folder / "phone.json").write_text(json.dumps(script(steps)), encoding="utf-8")
     call = [f"--max-seconds={max_seconds}", f"--from={from_}"]
     call += [f"--header={name}: {value}" for name, value in header_lines(header).items()]

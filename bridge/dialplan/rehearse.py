@@ -1,10 +1,10 @@
 """A plan to be played without the world: the local engine instead of a provider, nobody dialled, the clock at one time.
 
-Pure. Called by `sipbridge dialplan simulate`.
+No I/O. Called by `sipbridge dialplan simulate`.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bridge.dialplan.facts import CallFacts, Condition
 from bridge.dialplan.hours import DAYS, MINUTES_A_DAY, Hours
@@ -17,31 +17,40 @@ BY_TIME = frozenset({"hours", "outside", "day_part", "dates"})
 """Fields of conditions that ask the clock, and nothing else."""
 
 
-def rehearsal(plan: Plan, at: datetime | None) -> Plan:
+def rehearsal(plan: Plan, at: datetime | None, trunk: str = "") -> Plan:
     """The plan with its agents at the default provider and every target at NOWHERE.
 
     `at`: an aware instant; whatever asks for the time then finds that one, whenever it is played. None: the real time.
+    `trunk`: the one the call is to come over; "" none.
     """
-    agents = tuple(replace(agent, provider=None, model=None) for agent in plan.agents)
-    transfers = {name: f"sip:{name}@{NOWHERE}" for name in plan.transfers}
-    played = replace(plan, agents=agents, transfers=transfers)
-    if at is None:
-        return played
-    then = plan.complete(CallFacts(""), at)
-    settled = [(route, _settled(route.conditions, then)) for route in plan.routes]
+    # Field by field, not replace(): what else a plan may hold (trunks to register at, calls to place) stays out.
+    played = Plan(
+        routes=plan.routes,
+        agents=tuple(replace(agent, provider=None, model=None) for agent in plan.agents),
+        transfers={name: f"sip:{name}@{NOWHERE}" for name in plan.transfers},
+        hours=plan.hours if at is None else tuple(_stopped(one, at) for one in plan.hours),
+        flows=plan.flows,
+        queues=plan.queues,
+        book=plan.book,
+    )
+    known = (BY_TIME if at else frozenset()) | ({"trunk"} if trunk else frozenset())
+    then = plan.complete(CallFacts("", trunk=trunk), at or datetime.now(UTC))
+    settled = [(route, _settled(route.conditions, then, known)) for route in plan.routes]
     routes = tuple(replace(route, conditions=asked) for route, asked in settled if asked is not None)
-    return replace(played, routes=routes, hours=tuple(_stopped(one, at) for one in plan.hours))
+    return replace(played, routes=routes)
 
 
-def _settled(conditions: tuple[Condition, ...], then: CallFacts) -> tuple[Condition, ...] | None:
-    """The conditions but for those of time, which are fulfilled; None when one of them is not."""
+def _settled(
+    conditions: tuple[Condition, ...], then: CallFacts, known: frozenset[str]
+) -> tuple[Condition, ...] | None:
+    """The conditions but for those on `known` fields, which are fulfilled; None when one of them is not."""
     left: list[Condition] = []
     for one in conditions:
-        if one.field in BY_TIME:
+        if one.field in known:
             if not one.fits(then):
                 return None
         elif one.field == "not":
-            inner = _settled(one.inner, then)
+            inner = _settled(one.inner, then, known)
             if inner == ():
                 return None
             left += [replace(one, inner=inner)] if inner is not None else []

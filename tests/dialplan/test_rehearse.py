@@ -35,6 +35,14 @@ def test_without_an_instant_the_hours_are_the_real_ones(played):
     assert rehearsal(PLAN, None).open_at(played + timedelta(0)) == PLAN.open_at(played)
 
 
+def test_the_call_comes_over_the_trunk_that_is_named():
+    routes = (Route("carrier", (Condition("trunk", ("carrier",)),), (END,)), Route("last", (), (END,)))
+    plan = replace(PLAN, routes=routes)
+    assert rehearsal(plan, None, "carrier").route(CallFacts("1")).name == "carrier"
+    assert [one.name for one in rehearsal(plan, None, "pbx").routes] == ["last"]
+    assert rehearsal(plan, None).route(CallFacts("1")).name == "last"
+
+
 def test_nobody_outside_is_called_and_no_provider_is_asked():
     played = rehearsal(PLAN, None)
     assert played.transfers == {"desk": f"sip:desk@{NOWHERE}"}
