@@ -151,4 +151,4 @@ def test_check_and_explain_look_at_an_environment(run, tmp_path):
     assert run("check", "p.yaml")[0] == 0
     code, output = run("check", "p.yaml", "--environment", "production")
     assert code == 1
-    assert "overlays/production.yaml:2:18: routes[0].name: the plan has no route nobody" in output
+    assert "overlays/production.yaml:2:17: routes[0].name: the plan has no route nobody" in output
