@@ -12,6 +12,8 @@ ELSEWHERE = {
     "bridge/approval/policy_schema.py": "refusals have file and line only through load: tests/approval/test_policy.py",
     "bridge/cli/serve.py": "two lines over bridge/serve.py; tests/test_serve.py and the system tests",
     "bridge/dialplan/check.py": "its findings have file and line only through load: tests/dialplan/test_load.py",
+    "bridge/cli/planread.py": "every dialplan command goes through it: tests/cli/test_plan*.py",
+    "bridge/dialplan/schema_cases.py": "its refusals have a place only through read: tests/dialplan/test_cases.py",
     "bridge/dialplan/check_steps.py": "as check.py: tests/dialplan/test_load.py",
     "bridge/dialplan/check_agent.py": "as check.py: tests/dialplan/test_load.py and test_prompts.py",
     "bridge/dialplan/compile_recording.py": "what it makes is seen through load: tests/dialplan/test_recording.py",

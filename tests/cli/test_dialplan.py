@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.dialplan import app, json_schema
+from bridge.cli.dialplan import app
+from bridge.cli.planschema import json_schema
 from bridge.dialplan import load as loading
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ PLAN = "version: 1\nroutes:\n- {name: r, when: {to: '1', headers: {X-A: b}}, do:
 
 
 def test_check_sums_up_a_good_plan(run):
-    code, output = run("check", str(ROOT / "dialplans"))
+    code, output = run("check", str(ROOT / "dialplans"), "--at", "2026-11-21")
     assert code == 0
     assert "2 routes, 1 agents" in output
     assert "front desk: every call" in output
