@@ -53,6 +53,7 @@ class Worker:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._plan: Plan | None = None
+        self._plan_refused = ""
         self._calls: dict[str, Call] = {}
         self._planned = asyncio.Event()
         self._draining = asyncio.Event()
@@ -165,8 +166,11 @@ class Worker:
         except LinkError as error:
             in_force = self._plan.version if self._plan else ""
             log.warning("plan.refused", reason=str(error), in_force=in_force)
+            self._plan_refused = str(error)
+            self._link.say_status()
             return
-        self._plan = plan
+        self._plan, self._plan_refused = plan, ""
+        self._link.say_status()
         self._planned.set()
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
 
@@ -209,6 +213,7 @@ class Worker:
         return {
             "sip_port": self._config.sip.port,
             "plan_version": self._plan.version if self._plan else "",
+            "plan_refused": self._plan_refused,
             "calls": len(self._calls),
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,

