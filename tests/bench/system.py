@@ -119,6 +119,21 @@ class Bridge:
         return self._folder / "bridge.log"
 
     @property
+    def plan(self) -> Path:
+        """The dialplan file."""
+        return self._folder / "plan.yaml"
+
+    @property
+    def api(self) -> Path:
+        """The Unix socket of its admin API."""
+        return self._folder / "state" / "api.sock"
+
+    @property
+    def control(self) -> int:
+        """Process id of control."""
+        return next(pid for pid in self.pids if b"bridge\0control" in _command(pid))
+
+    @property
     def workers(self) -> list[int]:
         """Process ids of the workers."""
         return [pid for pid in self.pids if b"worker" in _command(pid)]
