@@ -85,7 +85,9 @@ class Worker:
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread() as recorder:
-            self._deps = CallDeps(config, load_prices(), recorder, self._link.emit, self._link.request)
+            self._deps = CallDeps(
+                config, load_prices(), recorder, self._link.emit, self._link.request, dial=self._dial
+            )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
         self._link.close()
@@ -141,6 +143,9 @@ class Worker:
             if not self._calls:
                 self._idle.set()
                 self._plans.rest()
+
+    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
+        return await self._agent.call(uri, headers, from_uri)
 
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")

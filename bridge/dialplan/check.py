@@ -8,14 +8,16 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
-from bridge.dialplan.check_steps import StepWalk
+from bridge.dialplan import check_flows
+from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.schema import Route
 from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_hours import Hours
+from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_steps import Step
 from bridge.dialplan.schema_when import When
-from bridge.dialplan.source import Source
+from bridge.dialplan.source import Source, play_path
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath, YamlFile
@@ -28,12 +30,15 @@ def problems(
 
     `whole`: every agent and route has at least a name here; else nothing is said to be missing.
     """
-    agents = {name for source in sources for name in source.spec.agents} if whole else None
-    hours = {name for source in sources for name in source.spec.hours} if whole else None
-    targets = {name for source in sources for name in source.spec.transfers} if whole else None
+    names = {
+        section: {name for source in sources for name in getattr(source.spec, section)} if whole else None
+        for section in ("agents", "transfers", "flows", "queues", "hours")
+    }
+    hours = names.pop("hours")
+    known = Known(**names)
     yield from _twice(sources)
     for source in sources:
-        for name, opening in source.spec.hours.items():
+        for name, opening in source.hours():
             yield from _hours_problems(source.document, ("hours", name), opening)
         for name, agent in source.agents():
             yield from _agent_problems(source, name, agent, providers)
@@ -41,8 +46,13 @@ def problems(
             path: KeyPath = ("routes", number)
             yield from _when_problems(source.document, (*path, "when"), route.when)
             yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
-            walk = StepWalk(source, agents, targets)
-            yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
+            yield from StepWalk(source, known).steps(route.do, (*path, "do"), Where())
+        for name, steps in source.flows():
+            # Who goes there may have answered.
+            yield from StepWalk(source, known).steps(steps, ("flows", name), Where(maybe_answered=True))
+        for name, queue in source.queues():
+            yield from _queue_problems(source, ("queues", name), queue, known.transfers)
+    yield from check_flows.problems(sources)
     yield from _unreachable(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
@@ -55,11 +65,9 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     used: set[str] = set()
     for source in sources:
         for number, route in enumerate(source.spec.routes):
-            for path, step in _walk(route.do, ("routes", number, "do")):
-                used.add(step.agent or "")
-                if step.agent and not step.or_else and "or_else" not in path:
-                    hint = "add or_else: the caller would get 503 when the model does not come up"
-                    yield source.document.problem((*path, "agent"), "no fallback", hint)
+            yield from _no_fallback(source, route.do, ("routes", number, "do"), used)
+        for name, flow in source.spec.flows.items():
+            yield from _no_fallback(source, flow, ("flows", name), used)
     for source in sources:
         for name, agent in source.spec.agents.items():
             if name not in used:
@@ -67,6 +75,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
             if agent.greeting is None:
                 hint = "add greeting, or the caller hears nothing until he speaks"
                 yield source.document.problem(("agents", name), "no greeting", hint, at_key=True)
+    yield from _unused_flows(sources)
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
         source, routes = last[-1]
@@ -84,7 +93,27 @@ def _walk(steps: Sequence[Step], path: KeyPath) -> Iterator[tuple[KeyPath, Step]
     for number, step in enumerate(steps):
         here = (*path, number)
         yield here, step
+        for inner_path, inner in step.lists():
+            yield from _walk(inner, (*here, *inner_path))
         yield from _walk(step.or_else or (), (*here, "or_else"))
+
+
+def _no_fallback(source: Source, steps: Sequence[Step], at: KeyPath, used: set[str]) -> Iterator[Problem]:
+    for path, step in _walk(steps, at):
+        used.add(step.agent or (step.conference.agent if step.conference else "") or "")
+        if step.agent and not step.or_else and "or_else" not in path:
+            hint = "add or_else: the caller would get 503 when the model does not come up"
+            yield source.document.problem((*path, "agent"), "no fallback", hint)
+
+
+def _unused_flows(sources: Sequence[Source]) -> Iterator[Problem]:
+    routes = [route.do for source in sources for route in source.spec.routes]
+    flows = [steps for source in sources for steps in source.spec.flows.values()]
+    used = {name for steps in (*routes, *flows) for name in check_flows.used(steps)}
+    for source in sources:
+        for name in source.spec.flows:
+            if name not in used:
+                yield source.document.problem(("flows", name), "nothing goes to this flow", at_key=True)
 
 
 def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
@@ -93,6 +122,8 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         ("agents", "this agent is"),
         ("hours", "these hours are"),
         ("transfers", "this target is"),
+        ("flows", "this flow is"),
+        ("queues", "this queue is"),
     ):
         seen: dict[str, str] = {}
         for source in sources:
@@ -157,6 +188,18 @@ def _hours_problems(document: YamlFile, path: KeyPath, hours: Hours) -> Iterator
                 yield document.problem((*path, "week", day), message, "make one window of them")
     if not any(hours.week.values()):
         yield document.problem((*path, "week"), "it is never open", "name a day with a window")
+
+
+def _queue_problems(source: Source, path: KeyPath, queue: Queue, targets: Names) -> Iterator[Problem]:
+    document = source.document
+    for number, name in enumerate(queue.members):
+        if targets is not None and name not in targets:
+            hint = nearest(name, targets) or "name it in transfers"
+            yield document.problem((*path, "members", number), f"transfers has no {name}", hint)
+    if queue.music:
+        wrong = wav_mistake(play_path(source, queue.music))
+        if wrong:
+            yield document.problem((*path, "music"), wrong)
 
 
 def _unknown_hours(

@@ -7,23 +7,27 @@ Every mistake of every file is told at once (DialplanError). A `play` file's con
 version. Called by control (load, reload) and the CLI; any thread. Reads files, writes none. Not worker-safe.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bridge import yamlfile
-from bridge.dialplan import check, plan, schema, schema_agent
+from bridge.dialplan import check, plan, schema
 from bridge.dialplan.compile_agent import compile_agent
-from bridge.dialplan.compile_steps import compile_step
+from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath
 
-M = TypeVar("M", bound=BaseModel)
+_NAMED: Mapping[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(get_args(schema.Dialplan.model_fields[name].annotation)[1])
+    for name in ("agents", "hours", "transfers", "queues", "flows")
+}
+_ROUTE: TypeAdapter[Any] = TypeAdapter(schema.Route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,14 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
         hours=tuple(
             opening_hours(name, one) for source in sources for name, one in source.spec.hours.items()
         ),
+        flows={
+            name: compile_steps(source, steps)
+            for source in sources
+            for name, steps in source.spec.flows.items()
+        },
+        queues=tuple(
+            compile_queue(source, name, one) for source in sources for name, one in source.spec.queues.items()
+        ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
     )
     return Inspected(compiled, tuple(check.warnings(sources)))
@@ -78,7 +90,7 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
 
 def prompts(compiled: plan.Plan) -> list[PromptText]:
     """What has to be spoken for the plan, each text once, in file order."""
-    says = (step for step in compiled.steps() if isinstance(step, plan.SayStep))
+    says = (step for step in compiled.steps() if isinstance(step, plan.SayStep) and step.prompt_id)
     return list(dict.fromkeys(PromptText(say.prompt_id, say.text, say.language) for say in says))
 
 
@@ -124,30 +136,32 @@ def _read_all(files: Sequence[Path]) -> tuple[list[Source], list[Problem], bool]
 def _salvaged(document: yamlfile.YamlFile, folder: Path) -> Source | None:
     """What of a file with mistakes can still be checked against the rest; None when not even the names are there."""
     data = document.data if isinstance(document.data, dict) else {"agents": None}
-    agents, routes = data.get("agents", {}), data.get("routes", [])
-    if not isinstance(agents, dict) or not isinstance(routes, list):
+    named: dict[str, Any] = {section: data.get(section, {}) for section in _NAMED}
+    routes = data.get("routes", [])
+    if not all(isinstance(values, dict) for values in named.values()) or not isinstance(routes, list):
         return None
     broken: set[KeyPath] = set()
-    typed_agents = {
-        name: _typed(schema_agent.Agent, value, ("agents", name), broken) for name, value in agents.items()
+    parts: dict[str, Any] = {
+        section: {
+            name: _typed(kind, value, (section, name), broken) for name, value in named[section].items()
+        }
+        for section, kind in _NAMED.items()
     }
-    typed_routes = [
-        _typed(schema.Route, value, ("routes", number), broken) for number, value in enumerate(routes)
-    ]
-    spec = schema.Dialplan.model_construct(version=1, agents=typed_agents, routes=typed_routes)
+    typed_routes = [_typed(_ROUTE, value, ("routes", number), broken) for number, value in enumerate(routes)]
+    spec = schema.Dialplan.model_construct(version=1, routes=typed_routes, **parts)
     return Source(document, spec, folder, frozenset(broken))
 
 
-def _typed(model: type[M], value: Any, path: KeyPath, broken: set[KeyPath]) -> M:
+def _typed(kind: TypeAdapter[Any], value: Any, path: KeyPath, broken: set[KeyPath]) -> Any:
     try:
-        return model.model_validate(value)
+        return kind.validate_python(value)
     except ValidationError:
         broken.add(path)
-        return model.model_construct()
+        return None
 
 
 def _route(source: Source, number: int) -> plan.Route:
     spec = source.spec.routes[number]
     place, _ = source.document.find(("routes", number))
-    steps = tuple(compile_step(source, step) for step in spec.do)
+    steps = compile_steps(source, spec.do)
     return plan.Route(spec.name, tuple(conditions(spec.when)), steps, source.document.name, place.line)

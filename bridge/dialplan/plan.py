@@ -22,6 +22,7 @@ from bridge.dialplan.agent import Agent
 from bridge.dialplan.facts import BY_CLOCK, HEADER, CallFacts, Condition
 from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex
+from bridge.dialplan.queue import Queue
 from bridge.dialplan.steps import (
     AgentStep,
     HangUpStep,
@@ -87,6 +88,8 @@ class Plan:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str] = field(default_factory=dict)
     hours: tuple[Hours, ...] = ()
+    flows: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    queues: tuple[Queue, ...] = ()
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
@@ -103,7 +106,13 @@ class Plan:
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         parts = {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
-        return {**parts, "transfers": dict(self.transfers), "hours": encode(self.hours, without)}
+        return {
+            **parts,
+            "transfers": dict(self.transfers),
+            "hours": encode(self.hours, without),
+            "flows": encode(self.flows, without),
+            "queues": encode(self.queues, without),
+        }
 
     def open_at(self, at: datetime) -> frozenset[str]:
         """Names of the opening hours that an aware instant falls into."""
@@ -122,9 +131,14 @@ class Plan:
         """The agent of that name. Names in steps were checked at load, so a KeyError is a bug of ours."""
         return self._agents[name]
 
+    def queue(self, name: str) -> Queue:
+        """The queue of that name; KeyError: names were checked at load."""
+        return {queue.name: queue for queue in self.queues}[name]
+
     def steps(self) -> Iterator[Step]:
-        """Every step of every route, fallbacks included, in file order."""
-        return walk(step for route in self.routes for step in route.steps)
+        """Every step of every route and flow, those inside others included, in file order."""
+        lists = (*(route.steps for route in self.routes), *self.flows.values())
+        return walk(step for steps in lists for step in steps)
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads."""
@@ -141,7 +155,7 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours)
+        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.flows, wire.queues)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -154,3 +168,5 @@ class _PlanWire:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str]
     hours: tuple[Hours, ...]
+    flows: Mapping[str, tuple[Step, ...]]
+    queues: tuple[Queue, ...]

@@ -12,13 +12,14 @@ from here.
 Not worker-safe (pydantic). Pure: no I/O, any thread. Called by bridge/dialplan/load.py.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_base import Language, Line, Name, Part, SipTarget
 from bridge.dialplan.schema_hours import Hours
+from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_steps import Step
 from bridge.dialplan.schema_when import When
 
@@ -44,5 +45,9 @@ class Dialplan(Part):
         default_factory=dict,
         max_length=1000,
         description="Where a call may be transferred to, by the name that tools use: sip:USER@HOST[:PORT].",
+    )
+    queues: dict[Name, Queue] = Field(default_factory=dict, max_length=100, description="Queues by name.")
+    flows: dict[Name, Annotated[list[Step], Field(min_length=1, max_length=20)]] = Field(
+        default_factory=dict, max_length=500, description="Lists of steps by name, for `go: NAME`."
     )
     routes: list[Route] = Field(default_factory=list, max_length=20_000, description="First fit wins.")

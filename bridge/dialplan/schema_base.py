@@ -3,6 +3,7 @@
 Not worker-safe (pydantic). Pure.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -42,6 +43,11 @@ def as_text(value: Any) -> Any:
     raise ValueError("text is needed | write it in quotes")
 
 
+def as_key(key: str) -> Callable[[Any], Any]:
+    """A text alone stands for the mapping with that text under `key`."""
+    return lambda value: {key: value} if isinstance(value, str) else value
+
+
 def as_type(value: Any) -> Any:
     """A word alone stands for the mapping with that type."""
     return {"type": value} if isinstance(value, str) else value
@@ -73,6 +79,10 @@ def _template(text: str) -> str:
     return text
 
 
+HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
+"""Characters of a SIP header's name (RFC 3261 section 25.1)."""
+
+HeaderName = Annotated[str, Field(pattern=rf"^[{HEADER_CHARS}]{{1,64}}$")]
 Line = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 Template = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(_template)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]

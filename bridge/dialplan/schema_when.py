@@ -10,10 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.regex import why_slow
-from bridge.dialplan.schema_base import ONE_OR_MORE, Names, Part, listed
-
-HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
-"""Characters of a SIP header's name (RFC 3261 section 25.1)."""
+from bridge.dialplan.schema_base import ONE_OR_MORE, HeaderName, Names, Part, listed
 
 
 def _pattern(text: str) -> str:
@@ -37,7 +34,6 @@ Pattern = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_pa
 Patterns = Annotated[
     list[Pattern], BeforeValidator(listed), Field(min_length=1, max_length=1000), ONE_OR_MORE
 ]
-HeaderName = Annotated[str, Field(pattern=rf"^[{HEADER_CHARS}]{{1,64}}$")]
 
 
 class When(Part):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from bridge.dialplan.schema import Dialplan, Route
 from bridge.dialplan.schema_agent import Agent
+from bridge.dialplan.schema_hours import Hours
+from bridge.dialplan.schema_queues import Queue
+from bridge.dialplan.schema_steps import Step
 from bridge.yamlfile import KeyPath, YamlFile
 
 
@@ -13,7 +16,7 @@ from bridge.yamlfile import KeyPath, YamlFile
 class Source:
     """One dialplan file, read and typed. `folder`: what its paths are relative to.
 
-    `broken`: paths of agents and routes that could not be typed (told already); in `spec` something empty stands
+    `broken`: paths of named things and routes that could not be typed (told already); in `spec` something empty stands
     for them, so that names and numbers stay.
     """
 
@@ -26,10 +29,27 @@ class Source:
         """Those that could be typed."""
         return ((name, one) for name, one in self.spec.agents.items() if ("agents", name) not in self.broken)
 
+    def flows(self) -> Iterator[tuple[str, list[Step]]]:
+        """Those that could be typed."""
+        return ((name, one) for name, one in self.spec.flows.items() if ("flows", name) not in self.broken)
+
+    def queues(self) -> Iterator[tuple[str, Queue]]:
+        """Those that could be typed."""
+        return ((name, one) for name, one in self.spec.queues.items() if ("queues", name) not in self.broken)
+
+    def hours(self) -> Iterator[tuple[str, Hours]]:
+        """Those that could be typed."""
+        return ((name, one) for name, one in self.spec.hours.items() if ("hours", name) not in self.broken)
+
     def routes(self) -> Iterator[tuple[int, Route]]:
         """Those that could be typed, with their number."""
         numbered = enumerate(self.spec.routes)
         return ((number, one) for number, one in numbered if ("routes", number) not in self.broken)
+
+
+def music_path(source: Source, text: str | None) -> str:
+    """The absolute path of a `music` file; "" when none is named."""
+    return str(play_path(source, text)) if text else ""
 
 
 def play_path(source: Source, text: str) -> Path:

@@ -298,10 +298,10 @@ BAD_FILES = [
     (route("{ring: {ms: -1}}"), "4:47", "routes[0].do[0].ring.ms", "at least 0"),
     (route("{say: 5}, {hang_up: {}}"), "4:41", "routes[0].do[0].say", "text is needed"),
     (
-        route("{say: 'Hi {{ caller.name }}'}, {hang_up: {}}"),
+        route("{say: 'Hi {{ caler.name }}'}, {hang_up: {}}"),
         "4:41",
         "routes[0].do[0].say",
-        "without variables",
+        "no such variable: caler.name (did you mean caller.name?)",
     ),
     (route("{play: no.wav}, {hang_up: {}}"), "4:42", "routes[0].do[0].play", "No such file"),
     (route("{play: p.yaml}, {hang_up: {}}"), "4:42", "routes[0].do[0].play", "not a WAV file"),
