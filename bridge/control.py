@@ -31,6 +31,7 @@ from bridge.control_api_dialplan import DialplanApi
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve, serve_unix
+from bridge.control_handout import Handout
 from bridge.control_notify import Notifier
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
@@ -162,14 +163,19 @@ class Control:
 
     def _plan_desk(self, link: LinkServer) -> PlanDesk:
         limits, paths = self._config.limits, self._config.paths
+
+        def reported() -> dict[int, str]:
+            return {peer.hello.worker: _plan_of(peer) for peer in link.peers()}
+
+        self._handout = Handout(link, reported)
         parts = Parts(
             facts=self._facts,
             files=self._files,
             versions=self._versions,
             tools=self._source,
             prompts=Prompts(Path(paths.prompts), limits.max_call_s),
-            push=lambda plan: link.push_plan(plan.to_json()),
-            reported=lambda: {peer.hello.worker: _plan_of(peer) for peer in link.peers()},
+            push=self._handout.give,
+            reported=reported,
         )
         return PlanDesk(parts, watched=self._settings.watch_dialplans)
 
@@ -200,6 +206,7 @@ class Control:
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._reloads()), tasks.create_task(self._sweeps(desk, store))]
+            running.append(tasks.create_task(self._handout.run()))
             if self._settings.watch_dialplans:
                 running.append(tasks.create_task(watch(self._settings.dialplans, self._changed)))
             if desk.tools is not None:

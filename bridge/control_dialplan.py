@@ -55,14 +55,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the desk works with. `push` gives a plan to the workers, `reported` is the version each has in force."""
+    """What the desk works with. `push` gives workers a plan (text, version); `reported`: the version each has."""
 
     facts: Facts
     files: PlanFiles
     versions: PlanVersions
     tools: ToolSource
     prompts: Prompts
-    push: Callable[[Plan], None]
+    push: Callable[[str, str], None]
     reported: Callable[[], Mapping[int, str]]
 
 
@@ -207,7 +207,7 @@ class PlanDesk:
         except (BridgeError, OSError) as error:
             return self._refuse(now.cause, action, [Problem("state_dir", 0, 0, "", str(error))])
         changed, over = self.version != plan.version, self.now is not None and self.now.rolled_back
-        self._take(plan, now)
+        await self._take(plan, now)
         note = ""
         if over and not now.rolled_back:
             note = "the rollback is over: the files are in force again"
@@ -222,9 +222,10 @@ class PlanDesk:
             self._parts.versions.put(plan, sources, now, action)
         self._parts.files.put(plan)
 
-    def _take(self, plan: Plan, now: InForce) -> None:
+    async def _take(self, plan: Plan, now: InForce) -> None:
+        text = await asyncio.to_thread(plan.to_json)
         self.plan, self.now, self.refusal = plan, now, None
-        self._parts.push(plan)
+        self._parts.push(text, plan.version)
         log.info(
             "plan.in_force",
             version=plan.version,
@@ -266,7 +267,7 @@ class PlanDesk:
         except (BridgeError, OSError) as error:
             log.error("plan.rollback_lost", version=before.version, reason=str(error))  # noqa: TRY400
             return False
-        self._take(plan, before)
+        await self._take(plan, before)
         if self.watched and self._seen != before.fingerprint:
             await self._load(Cause("file watch"), None)
         return True
@@ -279,7 +280,7 @@ class PlanDesk:
         log.warning("plan.last_good", version=plan.version)
         same = before is not None and before.version == plan.version
         refusal = self.refusal
-        self._take(plan, before if before and same else InForce(plan.version, time.time(), START))
+        await self._take(plan, before if before and same else InForce(plan.version, time.time(), START))
         self.refusal = refusal
 
     def _tidy(self) -> None:

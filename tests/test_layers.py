@@ -43,7 +43,7 @@ PURE = {
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
-    "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
+    "bridge.piecejson", "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -107,6 +107,7 @@ LEVELS = [
     {"bridge.errors"},
     {"bridge.strictjson", "bridge.fieldhelp"},
     {
+        "bridge.piecejson",
         "bridge.config",
         "bridge.yamlfile",
         "bridge.ports",
