@@ -49,7 +49,7 @@ class Handout:
                 return
             peer.tell(PlanPush(text))
             until = asyncio.get_running_loop().time() + WAIT_S
-            while asyncio.get_running_loop().time() < until:
+            while asyncio.get_running_loop().time() < until and not self._new.is_set():
                 if self._reported().get(peer.hello.worker) == version or peer.status.get("plan_refused"):
                     break
                 await asyncio.sleep(LOOK_S)

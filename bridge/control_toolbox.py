@@ -95,8 +95,12 @@ class ToolSource:
         try:
             policy = load_policy(self._folder / POLICY)
         except PolicyError as error:
-            needed = loaded.tools or self.mcp is not None
-            return FreshTools(loaded, None, error.problems if needed else ())
+            if (self._folder / POLICY).exists():
+                return FreshTools(loaded, None, error.problems)
+            if loaded.tools or self.mcp is not None:  # odd, but no reason to refuse a dialplan
+                for problem in error.problems:
+                    log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
+            return FreshTools(loaded, None, ())
         return FreshTools(loaded, policy, ())
 
     def take(self, fresh: "FreshTools") -> None:

@@ -1,6 +1,7 @@
 """Commands that ask the running control process, over its Unix socket (bridge/control_api.py)."""
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,17 @@ def ask(
     config: Path | None, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> tuple[int, dict[str, Any]]:
     """Status and JSON of the answer. BridgeError: control is not running, or we may not open its socket."""
-    socket = load(config, os.environ).state_dir / SOCKET
+    path_of_socket = load(config, os.environ).state_dir / SOCKET
+    _knock(path_of_socket)
     token = os.environ.get(TOKEN)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=ANSWER_S) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path_of_socket)), timeout=ANSWER_S) as client:
         try:
             answer = client.request(method, f"http://control{path}", json=body, headers=headers)
         except httpx.TimeoutException as error:
             raise BridgeError(f"control did not answer within {ANSWER_S:g} s") from error
         except httpx.TransportError as error:
-            raise BridgeError(_why(socket, error)) from error
+            raise BridgeError(f"control gave no answer: {error}") from error
     try:
         data = answer.json()
     except ValueError as error:
@@ -40,10 +42,17 @@ def ask(
     return answer.status_code, data
 
 
-def _why(socket: Path, error: Exception) -> str:
-    if "Permission denied" in str(error):
-        return f"{socket} is not for this account: run it as the bridge's own user, or as root"
-    return f"the bridge is not running (nobody answers at {socket}); sipbridge serve starts it"
+def _knock(path: Path) -> None:
+    """Whether somebody is there at all."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            sentence = f"{path} is not for this account: run it as the bridge's own user, or as root"
+            raise BridgeError(sentence) from None
+        except OSError:
+            sentence = f"the bridge is not running (nobody answers at {path}); sipbridge serve starts it"
+            raise BridgeError(sentence) from None
 
 
 def refuse(data: Mapping[str, Any]) -> typer.Exit:
