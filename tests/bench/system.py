@@ -233,6 +233,8 @@ class ModelProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def take(self) -> Path:
         """The file with everything seen since the last time."""
@@ -273,6 +275,9 @@ class CallerProcess:
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
         if status:
             raise RuntimeError(f"the caller failed with {status}")
         return self.path
