@@ -34,6 +34,7 @@ RELOADS, BIG_RELOADS, BIG = 100, 20, 5000
 BROKEN_EVERY = 5
 BEFORE_S = 3.0
 """Calls go on for so long before the first reload: what the machine does to them by itself."""
+AFTER_S = 1.0
 WARM_RELOADS = 5
 """The first ones load code and fill caches; what leaks does so afterwards as well."""
 
@@ -51,7 +52,6 @@ class Reloaded:
     """What was seen of some reloads under some calls."""
 
     calls: list[dict[str, Any]]
-    expected_packets: list[int]
     first_ns: int = 0
     took_ms: list[float] = field(default_factory=list)
     refused_ms: list[float] = field(default_factory=list)
@@ -62,10 +62,7 @@ class Reloaded:
 
     def dropped(self) -> int:
         """Calls that did not go on to the BYE of the caller."""
-        return sum(
-            call["status"] != 200 or call["bye_status"] != 200 or len(call["sent_ns"]) != wanted
-            for call, wanted in zip(self.calls, self.expected_packets, strict=True)
-        )
+        return sum(call["status"] != 200 or call["bye_status"] != 200 for call in self.calls)
 
     def gaps(self) -> tuple[list[float], list[float]]:
         """Milliseconds between packets of a call: before the first reload, and from it on."""
@@ -110,10 +107,9 @@ def plan_text(number: int, more_routes: int = 0, *, broken: bool = False) -> str
 def under_calls(
     folder: Path, bridge: Bridge, model: ModelProcess, clip: np.ndarray, job: dict[str, Any]
 ) -> Reloaded:
-    """`job`: calls, reloads, more_routes, call_s. Every call is up before the first reload and ends after the last."""
+    """`job`: calls, reloads, more_routes, and how long a call may last (call_s); it ends soon after the last reload."""
     payload = folder / "payload.npy"
     np.save(payload, packets(np.resize(clip, round(job["call_s"] * 8000)), 0))
-    wanted = len(np.load(payload))
     calls: list[dict[str, object]] = [
         {
             "label": f"c{index}",
@@ -126,14 +122,17 @@ def under_calls(
         }
         for index in range(job["calls"])
     ]
-    caller = CallerProcess(folder, calls)
-    seen = Reloaded([], [wanted] * job["calls"])
+    stop = folder / "stop"
+    caller = CallerProcess(folder, calls, stop=stop)
+    seen = Reloaded([])
     try:
         caller.wait_up()
         time.sleep(BEFORE_S)
         seen.first_ns = time.monotonic_ns()
         _reloads(bridge, job, seen)
+        time.sleep(AFTER_S)
     finally:
+        stop.touch()
         path = caller.finish(job["call_s"] + 15)
 
     seen.calls = pickle.loads(path.read_bytes())
@@ -266,10 +265,10 @@ def main() -> int:
     try:
         found = loading(folder)
         for name, job in (
-            ("16 calls", {"calls": 16, "reloads": RELOADS, "more_routes": 0, "call_s": 75.0}),
+            ("16 calls", {"calls": 16, "reloads": RELOADS, "more_routes": 0, "call_s": 240.0}),
             (
                 f"16 calls, {BIG} routes",
-                {"calls": 16, "reloads": BIG_RELOADS, "more_routes": BIG, "call_s": 90.0},
+                {"calls": 16, "reloads": BIG_RELOADS, "more_routes": BIG, "call_s": 240.0},
             ),
         ):
             place = folder / name.replace(" ", "-").replace(",", "")

@@ -250,7 +250,7 @@ class ModelProcess:
 class CallerProcess:
     """The phone in a process of its own; `wait_up` returns when every call was answered (or refused)."""
 
-    def __init__(self, folder: Path, calls: list[dict[str, object]]) -> None:
+    def __init__(self, folder: Path, calls: list[dict[str, object]], *, stop: Path | None = None) -> None:
         self.path = folder / "caller.pickle"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.caller"],
@@ -258,7 +258,9 @@ class CallerProcess:
         )  # fmt: skip
         self.pid = self._process.pid
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"calls": calls, "result": str(self.path)}) + "\n")
+        self._process.stdin.write(
+            json.dumps({"calls": calls, "result": str(self.path), "stop": str(stop or "")}) + "\n"
+        )
         self._process.stdin.flush()
 
     def wait_up(self) -> None:
