@@ -13,6 +13,7 @@ admin. Nothing of `check` comes into force; its files stand in for the YAML file
 
 import asyncio
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +25,7 @@ from starlette.routing import BaseRoute
 
 from bridge.control_api import ApiError, Call, get, post
 from bridge.control_dialplan import Outcome, PlanDesk
+from bridge.control_sources import inside
 from bridge.control_versions import Cause, Kept, PlanVersions
 from bridge.dialplan.load import inspect
 from bridge.errors import BridgeError, FileProblems, Problem
@@ -39,9 +41,16 @@ _YAML = frozenset({".yaml", ".yml"})
 
 
 class DialplanApi:
-    """The handlers. `providers`: names agents may use."""
+    """The handlers. `providers`: names agents may use. `environment`: whose overlay counts."""
 
-    def __init__(self, desk: PlanDesk, versions: PlanVersions, providers: Collection[str]) -> None:
+    def __init__(
+        self,
+        desk: PlanDesk,
+        versions: PlanVersions,
+        providers: Collection[str],
+        environment: str | None = None,
+    ) -> None:
+        self._environment = environment
         self._desk = desk
         self._versions = versions
         self._providers = providers
@@ -121,22 +130,23 @@ class DialplanApi:
         return found
 
     def _check_files(self, files: Mapping[str, str]) -> Mapping[str, Any]:
-        folder = self._desk.dialplans if self._desk.dialplans.is_dir() else self._desk.dialplans.parent
+        folder = self._desk.dialplans
         with tempfile.TemporaryDirectory(prefix="sipbridge-check-") as made:
             place = Path(made)
             for name, text in files.items():
                 file = place / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8")
-            for beside in folder.iterdir():  # sounds and texts that the files refer to
-                link = place / beside.name
-                if beside.suffix not in _YAML and not link.exists():
-                    link.symlink_to(beside)
+            for name, beside in inside(folder) if folder.is_dir() else ():
+                copy = place / name  # texts and sounds that the files refer to
+                if beside.suffix not in _YAML and not copy.exists():
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(beside, copy)
             return self._inspect(place, place)
 
     def _inspect(self, path: Path, root: Path) -> Mapping[str, Any]:
         try:
-            found = inspect(path, self._providers)
+            found = inspect(path, self._providers, environment=self._environment)
         except FileProblems as error:
             return {"ok": False, "problems": _plain(error.problems, root), "warnings": []}
         except (BridgeError, OSError, ValueError) as error:

@@ -48,6 +48,7 @@ class PlanFiles:
     providers: Collection[str]
     paths: PathsConfig
     speak: Speak
+    environment: str | None = None
 
     @property
     def plan_json(self) -> Path:
@@ -58,7 +59,7 @@ class PlanFiles:
         """What the files say, every prompt spoken. FileProblems: their mistakes; BridgeError, OSError: the rest."""
         before = read_sources(self.dialplans)
         for _ in range(READ_TRIES):
-            found = inspect(self.dialplans, self.providers)
+            found = inspect(self.dialplans, self.providers, environment=self.environment)
             after = read_sources(self.dialplans)
             if after.fingerprint == before.fingerprint:
                 break

@@ -5,7 +5,7 @@ unchanged, or touching it, is no change, whatever the clock says. Blocking; cont
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +25,10 @@ class Sources:
     texts: Mapping[str, str]
 
 
-def read_sources(path: Path, more: Collection[Path] = ()) -> Sources:
-    """Of a dialplan file or folder, and of files beside it. A file that cannot be read counts as empty."""
+def read_sources(path: Path) -> Sources:
+    """Of a dialplan folder, or file (then of that file alone). A file that cannot be read counts as empty."""
     whole, texts = hashlib.sha256(), {}
-    for name, file in sorted({**dict(_inside(path)), **{str(one): one for one in more}}.items()):
+    for name, file in sorted(dict(inside(path)).items()):
         digest, text = _read(file)
         whole.update(f"{name}\0{digest}\n".encode())
         if text is not None:
@@ -36,7 +36,8 @@ def read_sources(path: Path, more: Collection[Path] = ()) -> Sources:
     return Sources(whole.hexdigest()[:16], texts)
 
 
-def _inside(path: Path) -> Iterator[tuple[str, Path]]:
+def inside(path: Path) -> Iterator[tuple[str, Path]]:
+    """Every text and sound of a folder, by its name in it; of a file, that file."""
     if not path.is_dir():
         yield path.name, path
         return

@@ -54,7 +54,7 @@ def run(settings: Settings, config_path: Path | None) -> int:
     if problems:
         raise SettingsError(problems)
     if not rolled_back(settings.state_dir):  # then the files are not what comes into force
-        dialplan.load(settings.dialplans, tuple(settings.providers))
+        dialplan.load(settings.dialplans, tuple(settings.providers), environment=settings.environment)
     try:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:

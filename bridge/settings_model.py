@@ -238,6 +238,11 @@ class Settings(Section):
         description="Plans kept that have been in force, the one that is among them, for sipbridge dialplan "
         "rollback.",
     )
+    environment: Name | None = Field(
+        default=None,
+        description="Whose dialplan overlay is used: overlays/NAME.yaml in the dialplans' folder. None: the plan as "
+        "it is.",
+    )
     tools: FilePath = Field(
         default=Path("tools"),
         description="Folder of the function tools a model may ask for (*.py) and of their policy (policy.yaml). "

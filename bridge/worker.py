@@ -26,6 +26,7 @@ from bridge.call.call import Call
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
 from bridge.config import WorkerConfig
+from bridge.dialplan.variables import warm
 from bridge.errors import BridgeError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
 from bridge.link.messages import CallCommand
@@ -140,6 +141,7 @@ class Worker:
                 await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
+            self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
                 self._plans.rest()
@@ -167,6 +169,10 @@ class Worker:
 
     def _plan_changed(self) -> None:
         self._link.say_status()
+        plan = self._plans.plan
+        if plan is not None:
+            texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
+            threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
 
     def drain(self) -> None:
         """Take no new calls; end when the running ones are over."""
@@ -209,6 +215,7 @@ class Worker:
             "plan_version": self._plans.version,
             "plan_refused": self._plans.refused,
             "calls": len(self._calls),
+            "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,

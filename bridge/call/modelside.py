@@ -7,9 +7,10 @@ headers of each kind of provider, the dialplan and the settings say the rest.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.call.occupancy import Occupancy
 from bridge.call.prompts import read_music
 from bridge.config import DeadlinesConfig, ProviderConfig, WorkerConfig
 from bridge.errors import FailureKind, LinkError, RemoteSessionError
@@ -37,6 +38,7 @@ class CallDeps:
     emit: Callable[[str, str, Mapping[str, Any]], None]
     request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
     connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
+    occupancy: Occupancy = field(default_factory=Occupancy)
     dial: Callable[[str, Mapping[str, str], str], Awaitable[Leg]] | None = None
     music: Callable[[str], bytes] = read_music
 

@@ -133,7 +133,7 @@ class Collect(Prompted):
 class Switch(Part):
     """A choice by value."""
 
-    on: Template = Field(description="What is looked at, such as {{ vars.tier }}.")
+    value: Template = Field(description="What is looked at, such as {{ vars.tier }}.")
     cases: dict[Annotated[str, Field(min_length=1, max_length=200)], list["Step"]] = Field(
         min_length=1, max_length=100, description="Steps by value; letter case is ignored."
     )

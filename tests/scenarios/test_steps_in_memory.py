@@ -31,10 +31,11 @@ from bridge.dialplan.steps import (
     VoicemailStep,
     WarmTransferStep,
 )
-from bridge.errors import LinkError, SipError
+from bridge.errors import FailureKind, LinkError, RemoteSessionError, SipError
 from tests.fakes.call import AGENT, on_stage, recording_config
 from tests.fakes.line import FakeLine, frame, settle
 
+REFUSED = RemoteSessionError(FailureKind.FATAL, "invalid_api_key", "key refused")
 BYE = HangUpStep(None, "")
 TARGETS = {"sales": "sip:sales@pbx", "support": "sip:support@pbx"}
 
@@ -514,7 +515,5 @@ async def test_a_failed_transfer_goes_on_with_or_else():
 
 
 async def test_an_agent_that_cannot_be_had_goes_on_with_or_else():
-    from tests.scenarios.test_call_in_memory import REFUSED
-
     async with on_stage(plan_of(AgentStep("front", (end(504),))), failures=(REFUSED,) * 5) as stage:
         assert (await stage.over()).end_reason == "way 504"
