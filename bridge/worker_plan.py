@@ -67,10 +67,8 @@ class PlanIntake:
                 plan = await asyncio.to_thread(Plan.from_json, text)
             except LinkError as error:
                 self._refuse(error)
-                continue
-            old = [self.plan]
-            self._take(plan)
-            await asyncio.to_thread(_let_go, old)
+            else:
+                self._take(plan)
 
     def rest(self) -> None:
         """No call is there now: a good moment to clear away."""
@@ -88,15 +86,6 @@ class PlanIntake:
         self.refused = str(error)
         log.warning("plan.refused", reason=str(error), in_force=self.version)
         self._changed()
-
-
-def _let_go(plans: list[Plan | None]) -> None:
-    """Free a plan that no call has any more, a route at a time: 5,000 at once take 20 ms and wait for nobody."""
-    plan = plans.pop()
-    routes = list(plan.routes) if plan else []
-    del plan
-    while routes:
-        routes.pop()
 
 
 def calm() -> None:

@@ -20,7 +20,7 @@ def test_no_call_hears_a_reload_and_nothing_leaks(tmp_path, more_routes):
     assert (len(seen.took_ms), len(seen.refused_ms)) == (16, 4)
     assert seen.dropped() == 0
     _, late = seen.gaps()
-    assert len(late) > 1000
+    assert len(late) > 200
     # A reload that stops the sound does so every time; once is what a busy machine does by itself.
     assert sum(gap > 60 for gap in late) <= job["calls"], sorted(late)[-20:]
     assert seen.after.fds[0] <= seen.before.fds[0] + 2
