@@ -2,11 +2,11 @@
 
     workers ──link──► Desk ──► Store            dialplans ──► plan ──link──► workers
                         └────► Credentials      dead spools ──sweep──► Store
-    /healthz /metrics ◄── counters
+    /healthz /metrics /api/v1 (TCP, api.sock) ◄── counters, PlanDesk
 
 It may die and come back at any time: calls go on without it, events wait in the workers' spools, and the
-plan lies on disk. SIGHUP loads dialplans, tools and policy again, all or nothing. SIGTERM ends it once everything
-received is committed. Started by the supervisor (`python -m bridge control`); one asyncio loop.
+plan lies on disk. SIGHUP loads dialplans, tools and policy again, all or nothing (control_dialplan.py). SIGTERM ends
+it once everything received is committed. Started by the supervisor (`python -m bridge control`); one asyncio loop.
 """
 
 import asyncio
@@ -21,26 +21,33 @@ from typing import Any
 
 import httpx
 import structlog
+from starlette.applications import Starlette
 
 from bridge.approval.signing import DECISION_KEY, Signer, secret
 from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
+from bridge.control_api import Door, application, owner
+from bridge.control_api_dialplan import DialplanApi
 from bridge.control_credentials import Credentials
-from bridge.control_health import serve
+from bridge.control_dialplan import Parts, PlanDesk
+from bridge.control_door import serve, serve_unix
+from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_prompts import Prompts
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
-from bridge.dialplan.plan import Plan
+from bridge.control_watch import watch
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
-from bridge.link.server import LinkServer
+from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
@@ -52,6 +59,7 @@ from bridge.store.voicemailstore import VoicemailStore
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 1.0
+API_SOCKET = "api.sock"
 EXIT_NOTE_GRACE_S = 2.0
 """The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
 
@@ -133,11 +141,11 @@ class Control:
         self._files = PlanFiles(
             settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
         )
+        self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
-        self._plan: Plan | None = None
         self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -162,15 +170,23 @@ class Control:
             desk.voicemail = self._voicemail(store)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
-                self._come_into_force(await asyncio.to_thread(self._first_plan), link)
-                handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
+                self.plans = self._plan_desk(link)
+                await self.plans.start()
+                app = self._application(desk, link, store)
                 async with contextlib.AsyncExitStack() as stack:
                     try:
-                        door = serve(console.bind, console.port, handlers)
-                        self.health_port = await stack.enter_async_context(door)
+                        self.health_port = await stack.enter_async_context(
+                            serve(app, console.bind, console.port)
+                        )
                     except OSError as error:  # a taken port is no reason to be without records
                         log.error("health.no_port", port=console.port, reason=str(error))  # noqa: TRY400
-                    await self._work(desk, link, store)
+                    try:
+                        await stack.enter_async_context(
+                            serve_unix(app, self._settings.state_dir / API_SOCKET)
+                        )
+                    except OSError as error:
+                        log.error("api.no_socket", reason=str(error))  # noqa: TRY400
+                    await self._work(desk, store)
         log.info("control.stopped")
 
     def _speech(self) -> Speech:
@@ -181,6 +197,30 @@ class Control:
     def _voicemail(self, store: Store) -> VoicemailDesk:
         channels, recordings = self._settings.notify.channels, self._config.recording.folder
         return VoicemailDesk(VoicemailStore(store), channels, self._environ, recordings)
+
+    def _plan_desk(self, link: LinkServer) -> PlanDesk:
+        limits, paths = self._config.limits, self._config.paths
+
+        def reported() -> dict[int, str]:
+            return {peer.hello.worker: _plan_of(peer) for peer in link.peers()}
+
+        self._handout = Handout(link, reported)
+        parts = Parts(
+            facts=self._facts,
+            files=self._files,
+            versions=self._versions,
+            tools=self._source,
+            prompts=Prompts(Path(paths.prompts), limits.max_call_s),
+            push=self._handout.give,
+            reported=reported,
+        )
+        return PlanDesk(parts, watched=self._settings.watch_dialplans)
+
+    def _application(self, desk: Desk, link: LinkServer, store: Store) -> Starlette:
+        handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, self.plans.more)
+        chosen = self._settings
+        api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
+        return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
@@ -201,45 +241,29 @@ class Control:
             )
         )
 
-    async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
+    async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
+            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run()]
+            if self._settings.watch_dialplans:
+                parts.append(watch(self._settings.dialplans, self._changed))
             if desk.voicemail is not None:
-                running.append(tasks.create_task(desk.voicemail.run()))
+                parts.append(desk.voicemail.run())
             if desk.tools is not None:
-                parts = (desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run())
-                running += [tasks.create_task(part) for part in parts]
+                parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
+            running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()
             for task in running:
                 task.cancel()
 
-    def _first_plan(self) -> Plan | None:
-        plan = self._files.load()
-        if plan is None:
-            plan = self._files.last()
-            if plan is None:
-                log.error("plan.none", reason="calls are answered with 503")
-            else:
-                log.warning("plan.last_good", version=plan.version)
-        return plan
-
-    def _come_into_force(self, plan: Plan | None, link: LinkServer) -> None:
-        if plan is None:
-            return
-        self._plan = plan
-        link.push_plan(plan.to_json())
-        log.info("plan.in_force", version=plan.version, routes=len(plan.routes), agents=len(plan.agents))
-
-    async def _reloads(self, link: LinkServer) -> None:
+    async def _reloads(self) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self._source.reload()
-            in_force = self._plan.version if self._plan else ""
-            plan = await asyncio.to_thread(self._files.load, in_force)
-            self._facts.plans_refused += plan is None
-            self._come_into_force(plan, link)
+            await self.plans.reload(Cause("SIGHUP"))
+
+    async def _changed(self) -> None:
+        await self.plans.changed(Cause("file watch"))
 
     async def _sweeps(self, desk: Desk, store: Store) -> None:
         sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
@@ -257,6 +281,11 @@ class Control:
                     await desk.worker_left.wait()
             except TimeoutError:
                 continue
+
+
+def _plan_of(peer: Peer) -> str:
+    """The version of the plan a worker said last to have."""
+    return str(peer.status.get("plan_version", peer.hello.plan_version))
 
 
 def main(config_path: Path | None) -> int:

@@ -2,8 +2,8 @@
 
 Healthy (200) means: a plan is in force, every worker the settings ask for is connected and the store takes
 what they tell; else 503 with the reasons. Label values come from fixed sets (worker indexes, known event
-types), so the number of series is bounded. Pure but for reading the objects it is given and the clock; called
-by control_health on control's loop.
+types, the one version in force), so the number of series is bounded. Pure but for reading the objects it is given and
+the clock; served by control_api on control's loop.
 """
 
 import json
@@ -56,16 +56,30 @@ class Facts:
     plans_refused: int = 0
 
 
-def pages(facts: Facts, link: LinkServer, workers: int, plan: Callable[[], Plan | None]) -> Pages:
+@dataclass(frozen=True, slots=True)
+class More:
+    """What others have to say: `notes` (worth knowing, nothing is unhealthy) and further metrics."""
+
+    notes: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+
+
+def pages(
+    facts: Facts,
+    link: LinkServer,
+    workers: int,
+    plan: Callable[[], Plan | None],
+    more: Callable[[], More] = More,
+) -> Pages:
     """The pages by path."""
     return {
-        "/healthz": lambda: health(link, workers, plan()),
-        "/metrics": lambda: metrics(facts, link, plan()),
+        "/healthz": lambda: health(link, workers, plan(), more().notes),
+        "/metrics": lambda: metrics(facts, link, plan(), more().metrics),
     }
 
 
-def health(link: LinkServer, workers: int, plan: Plan | None) -> Page:
-    """JSON: status, problems, plan version, and what each worker said last."""
+def health(link: LinkServer, workers: int, plan: Plan | None, notes: tuple[str, ...] = ()) -> Page:
+    """JSON: status, problems, notes, plan version, and what each worker said last."""
     peers = link.peers()
     here = {peer.hello.worker for peer in peers}
     problems = [f"worker {index} is not connected" for index in range(workers) if index not in here]
@@ -78,6 +92,7 @@ def health(link: LinkServer, workers: int, plan: Plan | None) -> Page:
     body = {
         "status": "unhealthy" if problems else "ok",
         "problems": problems,
+        "notes": list(notes),
         "plan": plan.version if plan else None,
         "workers": {str(peer.hello.worker): peer.status for peer in peers},
     }
@@ -85,7 +100,7 @@ def health(link: LinkServer, workers: int, plan: Plan | None) -> Page:
     return Page(status, "application/json", json.dumps(body) + "\n")
 
 
-def metrics(facts: Facts, link: LinkServer, plan: Plan | None) -> Page:
+def metrics(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metric, ...] = ()) -> Page:
     """Prometheus' text."""
     peers = link.peers()
     counters = link.counters
@@ -129,6 +144,7 @@ def metrics(facts: Facts, link: LinkServer, plan: Plan | None) -> Page:
         ),
     ]
     families += [_gauge(peers, name, words, path) for name, words, path in _WORKER_GAUGES]
+    families += more
     return Page(HTTPStatus.OK, "text/plain; version=0.0.4", render(families))
 
 

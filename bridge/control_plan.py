@@ -1,10 +1,10 @@
 """The plan in force: read from dialplan files, prompts spoken, kept on disk for workers that start alone.
 
-    dialplans ──load──► Plan ──► prompts/<id>.wav ──► run/plan.json ──► (control pushes it to the workers)
+    dialplans ──read──► Plan, prompts/<id>.wav ──put──► run/plan.json ──► (control pushes it to the workers)
 
-All or nothing: only a plan whose files are right and whose prompts are spoken is written and comes into
-force; any mistake leaves the running one. Blocking (files, espeak): control calls it on a thread. Never
-decides about calls.
+Only a plan whose files are right, and were left alone while they were read, and whose prompts are spoken comes out of
+`read`. Sounds that it plays are copied to the prompts, so that it can be put in force again when they are gone.
+Blocking (files, espeak): control calls it on a thread. Never decides about calls.
 """
 
 import io
@@ -17,15 +17,27 @@ from pathlib import Path
 import structlog
 
 from bridge.config import PathsConfig
+from bridge.control_sources import Sources, read_sources
 from bridge.dialplan.load import PromptText, inspect, prompts
-from bridge.dialplan.plan import Plan
-from bridge.errors import BridgeError, FileProblems, LinkError, MediaError
+from bridge.dialplan.plan import Plan, PlayStep
+from bridge.errors import BridgeError, LinkError, MediaError, Problem
 from bridge.media.frame import RATE_HZ
 
 log = structlog.get_logger(__name__)
 
+READ_TRIES = 3
+"""Somebody saving several files takes a moment; somebody writing without end is a mistake."""
 Speak = Callable[[PromptText], bytes]
 """A prompt as PCM: signed 16-bit little-endian mono at 8000 Hz."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A plan that may come into force, what is odd about it, and the files it was made of."""
+
+    plan: Plan
+    warnings: tuple[Problem, ...]
+    sources: Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +55,31 @@ class PlanFiles:
         """What a worker reads while control is away."""
         return Path(self.paths.state_dir, "run", "plan.json")
 
-    def load(self, in_force: str = "") -> Plan | None:
-        """The new plan, in force on disk as well; None when there is a mistake (each one is logged).
-
-        `in_force`: the version that stays then, for the log.
-        """
-        try:
+    def read(self) -> Read:
+        """What the files say, every prompt spoken. FileProblems: their mistakes; BridgeError, OSError: the rest."""
+        before = read_sources(self.dialplans)
+        for _ in range(READ_TRIES):
             found = inspect(self.dialplans, self.providers, environment=self.environment)
-            for warning in found.warnings:
-                log.warning("dialplan.odd", problem=str(warning))
-            for prompt in prompts(found.plan):
-                self._render(prompt)
-            write_atomically(self.plan_json, found.plan.to_json().encode())
-        except FileProblems as error:
-            for problem in error.problems:
-                log.error("dialplan.refused", in_force=in_force, problem=str(problem))  # noqa: TRY400  # it says it all
-            return None
-        except (BridgeError, OSError) as error:
-            log.error("dialplan.refused", in_force=in_force, reason=str(error))  # noqa: TRY400  # no trace is needed
-            return None
-        return found.plan
+            after = read_sources(self.dialplans)
+            if after.fingerprint == before.fingerprint:
+                break
+            before = after
+        else:
+            raise BridgeError(f"{self.dialplans} was written to while it was read; try again")
+        self.speak_all(found.plan)
+        for step in found.plan.steps():
+            if isinstance(step, PlayStep):
+                self._copy(step)
+        return Read(found.plan, found.warnings, after)
+
+    def speak_all(self, plan: Plan) -> None:
+        """Have every prompt of a plan in its file."""
+        for prompt in prompts(plan):
+            self._render(prompt)
+
+    def put(self, plan: Plan) -> None:
+        """Have workers that start alone find this plan."""
+        write_atomically(self.plan_json, plan.to_json().encode())
 
     def last(self) -> Plan | None:
         """The plan that was in force when control ended, if it is there and readable."""
@@ -70,6 +87,11 @@ class PlanFiles:
             return Plan.from_json(self.plan_json.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, LinkError):
             return None
+
+    def _copy(self, step: PlayStep) -> None:
+        path = Path(self.paths.prompt(step.prompt_id))
+        if not path.exists():
+            write_atomically(path, Path(step.path).read_bytes())
 
     def _render(self, prompt: PromptText) -> None:
         path = Path(self.paths.prompt(prompt.prompt_id))

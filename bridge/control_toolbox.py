@@ -3,14 +3,16 @@
     tools/*.py ──► functions ┐
     settings.mcp ► servers ──┴► tools (live view)      tools/policy.yaml ──► policy
 
-Loaded at start and again at a reload: a file that is broken then keeps the tools it gave before, and a broken policy
-leaves the one in force. Without any policy nothing is offered. Runs in control.
+Loaded at start, as far as the files are right, and again at a reload, all or nothing (control_dialplan.py). Without any
+policy nothing is offered. Runs in control.
 """
 
 import asyncio
 import fnmatch
+import hashlib
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import structlog
 from bridge.approval.policy import Policy
 from bridge.approval.policy import load as load_policy
 from bridge.approval.policy_lint import misfits
-from bridge.errors import PolicyError
+from bridge.errors import PolicyError, Problem
 from bridge.settings import Settings
 from bridge.settings_tools import McpServer
 from bridge.toolbox.load import Toolbox
@@ -33,6 +35,20 @@ log = structlog.get_logger(__name__)
 POLICY = "policy.yaml"
 
 
+@dataclass(frozen=True, slots=True)
+class FreshTools:
+    """Functions and policy as the files have them. `policy` None: there is none, or it is broken."""
+
+    loaded: Toolbox
+    policy: Policy | None
+    policy_problems: tuple[Problem, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every mistake."""
+        return (*self.loaded.problems, *self.policy_problems)
+
+
 class ToolSource:
     """`tools`: what may be offered and run now, by name; it changes in place. `policy`: None until one was good."""
 
@@ -40,6 +56,7 @@ class ToolSource:
         self.policy: Policy | None = None
         self._folder = settings.tools
         self._functions: dict[str, ToolSpec] = {}
+        self._last: tuple[str, Toolbox] | None = None
         self._provider_run = {name: one for name, one in settings.mcp.items() if one.run_by == "provider"}
         self.tools: Mapping[str, ToolSpec] = self._functions
         self.mcp = None
@@ -58,27 +75,37 @@ class ToolSource:
         return source
 
     def load(self) -> None:
-        """Read functions and policy and put them in force. Blocks; for a running control see `reload`."""
-        self._take(*self._read())
-
-    async def reload(self) -> None:
-        """The same under running calls: read on a thread, put in force in one step."""
-        self._take(*await asyncio.to_thread(self._read))
-
-    def _read(self) -> tuple[Toolbox, Policy | None]:
-        loaded = load_functions(self._folder)
-        for problem in loaded.problems:
+        """Read functions and policy and put what is right in force, at the start. Blocks."""
+        fresh = self.read()
+        for problem in fresh.loaded.problems:
             log.error("tools.refused", problem=str(problem))
+        for problem in fresh.policy_problems:
+            log.error("policy.refused", problem=str(problem))
+        self.take(fresh)
+
+    def read(self) -> "FreshTools":
+        """What the files say now; nothing comes into force. Blocks.
+
+        Files that are as they were are not run again: an approval that waits is bound to the very function it is for.
+        """
+        fingerprint = _fingerprint(self._folder)
+        if self._last is None or self._last[0] != fingerprint:
+            self._last = fingerprint, load_functions(self._folder)
+        loaded = self._last[1]
         try:
             policy = load_policy(self._folder / POLICY)
         except PolicyError as error:
-            if loaded.tools or self.mcp is not None:
+            if (self._folder / POLICY).exists():
+                return FreshTools(loaded, None, error.problems)
+            if loaded.tools or self.mcp is not None:  # odd, but no reason to refuse a dialplan
                 for problem in error.problems:
                     log.error("policy.refused", problem=str(problem))  # noqa: TRY400  # it says it all
-            return loaded, None
-        return loaded, policy
+            return FreshTools(loaded, None, ())
+        return FreshTools(loaded, policy, ())
 
-    def _take(self, loaded: Toolbox, policy: Policy | None) -> None:
+    def take(self, fresh: "FreshTools") -> None:
+        """Put it in force, in one step: a broken file keeps the tools it gave, a broken policy the one in force."""
+        loaded, policy = fresh.loaded, fresh.policy
         broken = {problem.file for problem in loaded.problems}
         kept = {
             name: spec for name, spec in self._functions.items() if spec.where.rpartition(":")[0] in broken
@@ -145,3 +172,10 @@ class ToolSource:
 def folder_of(settings: Settings) -> Path:
     """Where tools keep their own files."""
     return settings.state_dir / "tools"
+
+
+def _fingerprint(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        whole.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()

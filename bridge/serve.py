@@ -53,7 +53,8 @@ def run(settings: Settings, config_path: Path | None) -> int:
     problems = missing_secrets(settings, os.environ)
     if problems:
         raise SettingsError(problems)
-    dialplan.load(settings.dialplans, tuple(settings.providers), environment=settings.environment)
+    if not rolled_back(settings.state_dir):  # then the files are not what comes into force
+        dialplan.load(settings.dialplans, tuple(settings.providers), environment=settings.environment)
     try:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:
@@ -74,6 +75,15 @@ def run(settings: Settings, config_path: Path | None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "bridge.supervisor", str(path), str(held)])  # noqa: S606
     except OSError as error:
         raise BridgeError(f"cannot start {sys.executable}: {error.strerror}") from error
+
+
+def rolled_back(state_dir: Path) -> bool:
+    """Whether somebody rolled back to an earlier dialplan, which stays over restarts (bridge/control_versions.py)."""
+    try:
+        found = json.loads((state_dir / "run" / "in-force.json").read_text(encoding="utf-8"))
+        return bool(found["rolled_back"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def open_store(settings: Settings) -> None:

@@ -72,7 +72,7 @@ class Sip(Section):
 
 
 class Console(Section):
-    """HTTP of the control process: /healthz and /metrics."""
+    """HTTP of the control process: /healthz, /metrics and the API."""
 
     bind: HostAddress = Field(default="127.0.0.1", description="IP address it binds.")
     port: Port = Field(default=8080, description="TCP port.")
@@ -224,6 +224,19 @@ class Settings(Section):
     dialplans: FilePath = Field(
         default=Path("dialplans"),
         description="Dialplan file, or folder of *.yaml files read in the order of names.",
+    )
+    watch_dialplans: bool = Field(
+        default=False,
+        description="Reload by itself when a file of the dialplan has changed. Off, because what is saved is not "
+        "always finished: the first of two files that belong together may be right by itself. Without it: sipbridge "
+        "dialplan reload.",
+    )
+    dialplan_versions: int = Field(
+        default=50,
+        ge=2,
+        le=1000,
+        description="Plans kept that have been in force, the one that is among them, for sipbridge dialplan "
+        "rollback.",
     )
     environment: Name | None = Field(
         default=None,

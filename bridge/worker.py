@@ -26,9 +26,8 @@ from bridge.call.call import Call
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
 from bridge.config import WorkerConfig
-from bridge.dialplan.plan import Plan
 from bridge.dialplan.variables import warm
-from bridge.errors import BridgeError, LinkError, SipError
+from bridge.errors import BridgeError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
 from bridge.link.messages import CallCommand
 from bridge.media.recorder import RecorderThread
@@ -37,6 +36,7 @@ from bridge.records.log import configure
 from bridge.sip.agent import SipAgent
 from bridge.sip.events import HangUpBy, HungUp, Invite
 from bridge.sip.leg import Leg
+from bridge.worker_plan import PlanIntake, calm
 
 log = structlog.get_logger(__name__)
 
@@ -53,21 +53,20 @@ class Worker:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
-        self._plan: Plan | None = None
         self._calls: dict[str, Call] = {}
-        self._planned = asyncio.Event()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: asyncio.TaskGroup
         self._agent: SipAgent
         self._deps: CallDeps
+        self._plans = PlanIntake(self._plan_changed)
         self._link = LinkClient(
             Path(config.paths.link_socket),
             config.index,
             Path(config.paths.spool),
             LinkHandlers(
-                plan=self.take_plan,
+                plan=self._plans.came,
                 drain=self.drain,
                 hang_up=self._hang_up,
                 tool_update=self._tool_update,
@@ -98,6 +97,7 @@ class Worker:
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             link = self._tasks.create_task(self._link.run())
+            plans = self._tasks.create_task(self._plans.run())
             self._agent.listen(self._incoming, self._refused)
             ready = self._tasks.create_task(self._say_ready())
             watch = self._tasks.create_task(watch_health(self._agent))
@@ -109,18 +109,19 @@ class Worker:
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)
             link.cancel()
+            plans.cancel()
             watch.cancel()
 
     async def _say_ready(self) -> None:
         """Tell the supervisor, which reads our standard output, that a call would be taken now."""
-        await self._planned.wait()
+        await self._plans.planned.wait()
         where = f"{self._config.sip.bind}:{self._config.sip.port}"
         print(f"ready {self._config.name}: SIP on {where}/udp", flush=True)  # noqa: T201  # the supervisor's wire
 
     # ---- calls -----------------------------------------------------------------------------------------------
 
     def _incoming(self, leg: Leg) -> None:
-        plan = self._plan
+        plan = self._plans.plan
         if plan is None:
             self._tasks.create_task(contained(self._turn_away(leg), leg.id))
             return
@@ -143,6 +144,7 @@ class Worker:
             self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
+                self._plans.rest()
 
     async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
         return await self._agent.call(uri, headers, from_uri)
@@ -158,26 +160,19 @@ class Worker:
         log.warning(
             "call.refused", call_id=call_id, status=status, reason=reason, pii_from=invite.caller.user
         )
-        version = self._plan.version if self._plan else ""
+        version = self._plans.version
         journal = Journal(call_id, self._link.emit)
         journal.started(invite, route="", plan_version=version, worker=self._config.name)
         journal.ended(HungUp(HangUpBy.BRIDGE, status, reason))
 
     # ---- control's words -------------------------------------------------------------------------------------
 
-    def take_plan(self, text: str) -> None:
-        """A plan from control. One that this worker cannot read leaves the running one in force."""
-        try:
-            plan = Plan.from_json(text)
-        except LinkError as error:
-            in_force = self._plan.version if self._plan else ""
-            log.warning("plan.refused", reason=str(error), in_force=in_force)
-            return
-        self._plan = plan
-        texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
-        threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
-        self._planned.set()
-        log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
+    def _plan_changed(self) -> None:
+        self._link.say_status()
+        plan = self._plans.plan
+        if plan is not None:
+            texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
+            threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
 
     def drain(self) -> None:
         """Take no new calls; end when the running ones are over."""
@@ -217,7 +212,8 @@ class Worker:
         clock = agent.clock.stats if agent is not None else None
         return {
             "sip_port": self._config.sip.port,
-            "plan_version": self._plan.version if self._plan else "",
+            "plan_version": self._plans.version,
+            "plan_refused": self._plans.refused,
             "calls": len(self._calls),
             "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
@@ -229,7 +225,7 @@ class Worker:
         """While control is away (it may be restarting) the plan it wrote last is in force."""
         path = Path(self._config.paths.state_dir, "run", "plan.json")
         try:
-            self.take_plan(path.read_text(encoding="utf-8"))
+            self._plans.take(path.read_text(encoding="utf-8"))
         except OSError:
             log.info("plan.none_on_disk", path=str(path))
 
@@ -271,6 +267,7 @@ def main() -> int:
     config = WorkerConfig.from_json(sys.stdin.readline())
     configure(config.log.level, config.log.format, redact=config.log.redact, process=config.name)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    calm()
     threading.current_thread().name = "loop"
     try:
         asyncio.run(Worker(config).run())

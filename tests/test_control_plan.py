@@ -1,12 +1,12 @@
 import wave
+from pathlib import Path
 
 import pytest
-import structlog
 
 from bridge.config import PathsConfig
 from bridge.control_plan import PlanFiles, espeak, write_atomically
 from bridge.dialplan.load import PromptText
-from bridge.errors import MediaError
+from bridge.errors import DialplanError, MediaError
 
 GOOD = """
 version: 1
@@ -42,7 +42,9 @@ def wavs(files):
 def test_a_good_plan_is_spoken_written_and_readable_by_workers(files):
     plans, file, _ = files
     file.write_text(GOOD)
-    plan = plans.load()
+    plan = plans.read().plan
+    assert plans.last() is None
+    plans.put(plan)
     assert plans.last() == plan
     (path,) = wavs(plans)
     with wave.open(str(path)) as sound:
@@ -54,34 +56,50 @@ def test_a_good_plan_is_spoken_written_and_readable_by_workers(files):
 def test_a_prompt_is_spoken_once(files):
     plans, file, spoken = files
     file.write_text(GOOD)
-    plans.load()
-    plans.load()
+    plans.read()
+    plans.read()
     assert spoken == ["Good evening"]
 
 
-def test_a_bad_file_leaves_the_plan_on_disk_and_every_mistake_is_logged(files):
-    plans, file, _ = files
-    file.write_text(GOOD)
-    good = plans.load()
+def test_every_mistake_of_a_bad_file_is_told(files):
+    plans, file, spoken = files
     file.write_text(GOOD.replace("routes", "rutes").replace("version: 1", "version: 1\nspeling: 2"))
-    with structlog.testing.capture_logs() as logs:
-        assert plans.load(good.version) is None
-    assert plans.last() == good
-    refused = [entry["problem"] for entry in logs if entry["event"] == "dialplan.refused"]
-    assert {entry["in_force"] for entry in logs} == {good.version}
-    assert any("rutes" in problem for problem in refused)
-    assert any("speling" in problem for problem in refused)
+    with pytest.raises(DialplanError) as refused:
+        plans.read()
+    told = str(refused.value)
+    assert "rutes" in told
+    assert "speling" in told
+    assert spoken == []
 
 
-def test_a_voice_that_fails_leaves_the_plan_on_disk(files, tmp_path):
+def test_a_voice_that_fails_fails_the_plan(files):
     plans, file, _ = files
     file.write_text(GOOD)
 
     def broken(_prompt):
         raise MediaError("no voice")
 
-    assert PlanFiles(plans.dialplans, plans.providers, plans.paths, broken).load() is None
-    assert plans.last() is None
+    with pytest.raises(MediaError):
+        PlanFiles(plans.dialplans, plans.providers, plans.paths, broken).read()
+
+
+def test_a_sound_that_is_played_is_copied_so_that_the_plan_can_come_back_without_it(files):
+    plans, file, _ = files
+    sound = file.parent / "hello.wav"
+    with wave.open(str(sound), "wb") as made:
+        made.setnchannels(1)
+        made.setsampwidth(2)
+        made.setframerate(8000)
+        made.writeframes(b"\1\0" * 80)
+    file.write_text(GOOD.replace("say: Good evening", "play: hello.wav"))
+    (step, _) = plans.read().plan.steps()
+    assert Path(plans.paths.prompt(step.prompt_id)).read_bytes() == sound.read_bytes()
+
+
+def test_the_texts_of_the_files_come_with_the_plan(files):
+    plans, file, _ = files
+    file.write_text(GOOD + "# a comment\n")
+    assert plans.read().sources.texts == {"a.yaml": GOOD + "# a comment\n"}
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"version":"x","routes":[],"agents":[]}'])

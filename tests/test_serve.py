@@ -88,6 +88,26 @@ def test_the_scenario_of_the_local_provider_reaches_the_engine(config, tmp_path)
     assert prepare(chosen, config).programs[0].argv[-2:] == ("--scenario", str(tmp_path / "s.yaml"))
 
 
+def test_only_a_rollback_has_the_bridge_start_with_files_that_are_wrong(config):
+    chosen = settings(config)
+    held = lock(str(chosen.state_dir))  # ends `run` right after the dialplan, whoever runs this test
+    (config.parent / "plan.yaml").write_text("nonsense: 1\n")
+    with pytest.raises(DialplanError, match="nonsense"):
+        run(chosen, config)
+    note = config.parent / "state" / "run" / "in-force.json"
+    note.parent.mkdir()
+    for text, error in (
+        ('{"rolled_back": false}', DialplanError),
+        ("{", DialplanError),
+        ('{"rolled_back": true}', BridgeError),
+    ):
+        note.write_text(text)
+        with pytest.raises(error) as refused:
+            run(chosen, config)
+        assert type(refused.value) is error
+    os.close(held)
+
+
 @pytest.fixture
 def taken():
     with socket.socket(type=socket.SOCK_DGRAM) as holder:

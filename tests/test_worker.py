@@ -22,18 +22,8 @@ async def worker(tmp_path):
     worker._link.close()
 
 
-async def test_a_plan_from_control_is_in_force_at_once(worker):
-    assert worker._facts()["plan_version"] == ""
-    worker.take_plan(PLAN.to_json())
-    assert worker._facts()["plan_version"] == PLAN.version
-    assert worker._planned.is_set()
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"version": "x", "routes": [], "agents": []}', "\x00"])
-async def test_a_plan_it_cannot_read_leaves_the_running_one(worker, text):
-    worker.take_plan(PLAN.to_json())
-    worker.take_plan(text)
-    assert worker._facts()["plan_version"] == PLAN.version
+async def test_before_a_plan_came_there_is_none(worker):
+    assert (worker._facts()["plan_version"], worker._facts()["plan_refused"]) == ("", "")
 
 
 async def test_while_control_is_away_the_last_plan_on_disk_counts(tmp_path, worker):

@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli import plancheck, plandiff, planedit, plangraph, plannew, planschema, plantest, simulate
+from bridge.cli import (
+    dialplan_live,
+    plancheck,
+    plandiff,
+    planedit,
+    plangraph,
+    plannew,
+    planschema,
+    plantest,
+    simulate,
+)
 from bridge.cli.call import OrderedCommand
 from bridge.cli.planread import Config, Environment, Headers, PlanPath, header_lines, plan_at, settings_of
 from bridge.dialplan.cases import instant
@@ -23,6 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Check and explain dialplans.",
 )
+
+dialplan_live.add_to(app)
 
 Loads = Annotated[
     list[str] | None, typer.Option("--load", help="Calls on a route, for `capacity`: ROUTE=3; repeatable.")

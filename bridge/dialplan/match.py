@@ -5,7 +5,8 @@
     regex     "/^00?49/"      Python regex searched in the value; anchor it yourself with ^ and $
 
 Plans may have thousands of routes, a call must be routed within a millisecond. So every field (to, from, a
-header) keeps one bit mask per literal: bit i stands for route i. The masks of all fields are ANDed; only the
+header) keeps one bit mask per literal: bit i stands for route i. A regex that may begin anywhere is filed under a text
+that it needs somewhere. The masks of all fields are ANDed; only the
 routes left over are looked at, in file order.
 
 Worker-safe: standard library only. Pure: no I/O, any thread; patterns were proved to compile when the plan
@@ -16,6 +17,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from bridge.dialplan.needed import folded, needed_texts
 
 MAX_VALUE_CHARS = 256
 """A longer number or header value is cut before it is matched: it comes from the network."""
@@ -36,6 +39,12 @@ def literal_of(pattern: str) -> tuple[str, bool]:
     if pattern.endswith("*"):
         return pattern[:-1].lower(), False
     return pattern.lower(), True
+
+
+def says_nothing(pattern: str) -> bool:
+    """Whether no text is known that a fitting value begins with, is, or holds."""
+    text, whole = literal_of(pattern)
+    return not (text or whole) and not (is_regex(pattern) and needed_texts(pattern[1:-1]))
 
 
 def is_regex(text: str) -> bool:
@@ -69,12 +78,14 @@ def _literal_start(regex: str) -> str:
 class _FieldIndex:
     """Masks of one field.
 
-    `free`: routes that do not ask for this field, or whose pattern has no literal part.
+    `free`: routes that do not ask for this field, or whose pattern has no literal part. `inside`: by a text that the
+    value must hold somewhere, of regular expressions that may begin anywhere.
     """
 
     free: int = 0
     exact: dict[str, int] = field(default_factory=dict)
     prefix: dict[str, int] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
     lengths: tuple[int, ...] = ()
 
     def candidates(self, value: str) -> int:
@@ -82,7 +93,21 @@ class _FieldIndex:
         mask = self.free | self.exact.get(value, 0)
         for length in self.lengths:
             mask |= self.prefix.get(value[:length], 0)
+        text = folded(value)
+        for inside, routes in self.inside.items():
+            if inside in text:
+                mask |= routes
         return mask
+
+    def add(self, pattern: str, route: int) -> None:
+        """A pattern of a route, unless `says_nothing` of it."""
+        text, whole = literal_of(pattern)
+        if text or whole:
+            masks = self.exact if whole else self.prefix
+            masks[text] = masks.get(text, 0) | route
+            return
+        for one in needed_texts(pattern[1:-1]):
+            self.inside[one] = self.inside.get(one, 0) | route
 
 
 class RouteIndex:
@@ -98,13 +123,12 @@ class RouteIndex:
     def _index(name: str, routes: Sequence[Mapping[str, tuple[str, ...]]]) -> _FieldIndex:
         index = _FieldIndex()
         for number, route in enumerate(routes):
-            literals = [literal_of(pattern) for pattern in route.get(name, ())]
-            if not literals or not all(text or whole for text, whole in literals):
+            patterns = route.get(name, ())
+            if not patterns or any(says_nothing(pattern) for pattern in patterns):
                 index.free |= 1 << number
                 continue
-            for text, whole in literals:
-                masks = index.exact if whole else index.prefix
-                masks[text] = masks.get(text, 0) | 1 << number
+            for pattern in patterns:
+                index.add(pattern, 1 << number)
         index.lengths = tuple(sorted({len(text) for text in index.prefix}))
         return index
 

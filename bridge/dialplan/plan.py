@@ -11,7 +11,6 @@ Worker-safe: standard library only. Pure: no I/O, no clock, any thread. It never
 wrote; that is done before it exists.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,7 +37,8 @@ from bridge.dialplan.steps import (
     walk,
 )
 from bridge.errors import DialplanError, LinkError, Problem
-from bridge.strictjson import decode, encode
+from bridge.piecejson import decode_text, digest
+from bridge.strictjson import encode
 
 __all__ = [
     "BY_CLOCK",
@@ -108,9 +108,8 @@ class Plan:
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        canonical = json.dumps(self._content(_WHERE), sort_keys=True, separators=(",", ":"))
         by_field = [{c.field: c.patterns for c in route.conditions if by_pattern(c)} for route in self.routes]
-        object.__setattr__(self, "version", hashlib.sha256(canonical.encode()).hexdigest()[:12])
+        object.__setattr__(self, "version", digest(self._content(_WHERE))[:12])
         object.__setattr__(self, "_index", RouteIndex(by_field))
         object.__setattr__(self, "_names", NameIndex([route.conditions for route in self.routes]))
         object.__setattr__(self, "_agents", {agent.name: agent for agent in self.agents})
@@ -166,11 +165,7 @@ class Plan:
 
         LinkError when it does not fit this code, or the content is not what was sent.
         """
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise LinkError(f"the plan is not JSON: {error}") from None
-        wire = decode(_PlanWire, data, "plan")
+        wire = decode_text(_PlanWire, text, "plan")
         plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.flows, wire.queues, wire.book)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")

@@ -13,6 +13,7 @@ Worker-safe: standard library, websockets, structlog. Everything here runs on th
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import time
@@ -121,6 +122,7 @@ class LinkClient:
         self._waiting: dict[int, asyncio.Future[JsonObject]] = {}
         self._connection: ClientConnection | None = None
         self._work = asyncio.Event()
+        self._news = asyncio.Event()
         self._delivered = asyncio.Event()
         self._delivered.set()
 
@@ -190,6 +192,10 @@ class LinkClient:
         except TimeoutError:
             return False
         return True
+
+    def say_status(self) -> None:
+        """Tell control the facts now rather than in some seconds: something worth knowing has changed."""
+        self._news.set()
 
     def close(self) -> None:
         """Let go of the spool; what control has not got stays on disk and control adopts it."""
@@ -268,8 +274,11 @@ class LinkClient:
                 "refused": self.refused,
                 "connects": self.counters.connects,
             }
+            self._news.clear()
             await self._send(connection, encode(Status({**self._handlers.facts(), "link": link})))
-            await asyncio.sleep(self._deadlines.status_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._deadlines.status_s):
+                    await self._news.wait()
 
     async def _receive(self, connection: ClientConnection) -> None:
         while True:

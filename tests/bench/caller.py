@@ -201,7 +201,8 @@ class Call:
 class Phone:
     """All calls of a job."""
 
-    def __init__(self, jobs: list[dict[str, Any]]) -> None:
+    def __init__(self, jobs: list[dict[str, Any]], stop: str = "") -> None:
+        self._stop = Path(stop) if stop else None
         self._sip = _udp()
         self._sip.bind((HOST, 0))
         self._calls = [Call(job, self._sip) for job in jobs]
@@ -247,7 +248,9 @@ class Phone:
                 call.done = True
                 self._started()
             case "send":
-                deed, again = ("send", call.due_ns) if call.send() else ("bye", call.due_ns + TAIL_NS)
+                over = self._stop is not None and self._stop.exists()
+                on = not over and call.send()
+                deed, again = ("send", call.due_ns) if on else ("bye", call.due_ns + TAIL_NS)
                 call.receive()
                 again = max(again, call.due_ns)
             case "bye":
@@ -293,9 +296,12 @@ class Phone:
 
 
 def main() -> None:
-    """`python -m tests.bench.caller`: `{"calls": [...], "result": PATH}` on standard input."""
+    """`python -m tests.bench.caller`: `{"calls": [...], "result": PATH, "stop": PATH}` on standard input.
+
+    Calls end when their sound does, or as soon as the file `stop` (if any) is there.
+    """
     job = json.loads(sys.stdin.readline())
-    results = Phone(job["calls"]).run()
+    results = Phone(job["calls"], job["stop"]).run()
     Path(job["result"]).write_bytes(pickle.dumps([asdict(result) for result in results]))
 
 

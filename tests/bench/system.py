@@ -119,6 +119,21 @@ class Bridge:
         return self._folder / "bridge.log"
 
     @property
+    def plan(self) -> Path:
+        """The dialplan file."""
+        return self._folder / "plan.yaml"
+
+    @property
+    def api(self) -> Path:
+        """The Unix socket of its admin API."""
+        return self._folder / "state" / "api.sock"
+
+    @property
+    def control(self) -> int:
+        """Process id of control."""
+        return next(pid for pid in self.pids if b"bridge\0control" in _command(pid))
+
+    @property
     def workers(self) -> list[int]:
         """Process ids of the workers."""
         return [pid for pid in self.pids if b"worker" in _command(pid)]
@@ -218,6 +233,8 @@ class ModelProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def take(self) -> Path:
         """The file with everything seen since the last time."""
@@ -233,7 +250,7 @@ class ModelProcess:
 class CallerProcess:
     """The phone in a process of its own; `wait_up` returns when every call was answered (or refused)."""
 
-    def __init__(self, folder: Path, calls: list[dict[str, object]]) -> None:
+    def __init__(self, folder: Path, calls: list[dict[str, object]], *, stop: Path | None = None) -> None:
         self.path = folder / "caller.pickle"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.caller"],
@@ -241,7 +258,9 @@ class CallerProcess:
         )  # fmt: skip
         self.pid = self._process.pid
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"calls": calls, "result": str(self.path)}) + "\n")
+        self._process.stdin.write(
+            json.dumps({"calls": calls, "result": str(self.path), "stop": str(stop or "")}) + "\n"
+        )
         self._process.stdin.flush()
 
     def wait_up(self) -> None:
@@ -258,6 +277,9 @@ class CallerProcess:
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
         if status:
             raise RuntimeError(f"the caller failed with {status}")
         return self.path

@@ -1,0 +1,210 @@
+"""The admin API of control, JSON over HTTP: who asks, what they may do, and how an answer looks.
+
+    TCP console port   Authorization: Bearer TOKEN (sipbridge users token)      one of the store's users
+    state_dir/api.sock the account at the other end, or a token                 as in the command line (cli/identity.py)
+
+Routes are starlette's, made by `get` and `post` (control_api_dialplan.py shows how) and joined by `application`. A
+handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a page
+of another site gets nothing (no CORS, Sec-Fetch-Site and Origin are looked at, a body must be application/json).
+Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and /metrics need nobody. Runs on control's loop.
+"""
+
+import asyncio
+import json
+import pwd
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bridge.approval.request import MAY
+from bridge.control_door import ACCOUNT
+from bridge.control_health import Pages
+from bridge.errors import BridgeError
+from bridge.store.userstore import User, UserStore
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+DEADLINE_S = 30.0
+BODY_DEADLINE_S = 10.0
+API = "/api/"
+_OWN_SITE = frozenset({"", "none", "same-origin"})
+
+
+class ApiError(Exception):
+    """An answer that is none: HTTP status, a sentence, and what else the body says."""
+
+    def __init__(self, status: int, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.more = more
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that may be done. `how`: API, or CLI when it came by the Unix socket."""
+
+    user: User
+    how: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
+
+
+class Door:
+    """Knows who asks. `owner`: uid of the account that owns the state folder; it and root can always administer."""
+
+    def __init__(self, users: UserStore, owner: int) -> None:
+        self._users = users
+        self._owner = owner
+
+    async def who(self, request: Request) -> User:
+        """The user. ApiError 401: nobody we know."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if token:
+            user = (
+                await self._users.by_token(token.strip(), time.time()) if scheme.lower() == "bearer" else None
+            )
+            if user is None:
+                raise ApiError(401, "the token is not valid, or has expired")
+            return user
+        if request.client is None or request.client.host != ACCOUNT:
+            raise ApiError(401, "an API token is needed: Authorization: Bearer TOKEN (sipbridge users token)")
+        return await self._account(request.client.port)
+
+    async def _account(self, uid: int) -> User:
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = f"uid {uid}"
+        user = await self._users.user(name)
+        if uid in {0, self._owner}:
+            known = user or User(name, frozenset(), frozenset())
+            return User(known.name, known.roles | {"admin"}, known.groups, known.numbers)
+        if user is None:
+            raise ApiError(
+                401, f"{name} is no user of the bridge: an admin adds one by sipbridge users add {name}"
+            )
+        return user
+
+
+def get(path: str, may: str, handler: Handler) -> Route:
+    """A route that reads. `may`: a key of MAY (bridge/approval/request.py)."""
+    return Route(path, _endpoint(may, handler, 0), methods=["GET"])
+
+
+def post(path: str, may: str, handler: Handler, *, max_body: int = MAX_BODY_BYTES) -> Route:
+    """A route that does something; its body is a JSON object, or nothing."""
+    return Route(path, _endpoint(may, handler, max_body), methods=["POST"])
+
+
+def application(pages: Pages, routes: Sequence[BaseRoute], door: Door) -> Starlette:
+    """The ASGI application of both doors."""
+    there = "there is " + " and ".join(pages) + "\n"
+
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if request.url.path.startswith(API):
+            sentence = {404: "there is no such thing here", 405: "not with this method"}.get(
+                status, str(error)
+            )
+            return JSONResponse({"error": sentence}, status)
+        return PlainTextResponse({404: there, 405: "only GET\n"}.get(status, "no\n"), status)
+
+    app = Starlette(
+        routes=[*(_page(path, page) for path, page in pages.items()), *routes],
+        exception_handlers={HTTPException: refused},
+    )
+    app.router.redirect_slashes = False
+    app.state.door = door
+    return app
+
+
+def _page(path: str, page: Callable[[], Any]) -> Route:
+    async def endpoint(_request: Request) -> Response:
+        made = page()
+        return Response(
+            made.text, made.status, headers={"content-type": f"{made.content_type}; charset=utf-8"}
+        )
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _endpoint(may: str, handler: Handler, max_body: int) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return JSONResponse(dict(await _answer(request, may, handler, max_body)))
+        except ApiError as error:
+            return JSONResponse({"error": str(error), **error.more}, error.status)
+        except BridgeError as error:
+            return JSONResponse({"error": str(error)}, 503)
+        except TimeoutError:
+            return JSONResponse({"error": f"not done within {DEADLINE_S:g} s"}, 504)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            log.exception("api.crashed", path=request.url.path)
+            return JSONResponse({"error": "internal error of control"}, 500)
+
+    return endpoint
+
+
+async def _answer(request: Request, may: str, handler: Handler, max_body: int) -> Mapping[str, Any]:
+    _own_site(request)
+    door: Door = request.app.state.door
+    user = await door.who(request)
+    if not MAY[may] & user.roles:
+        roles, wanted = ", ".join(sorted(user.roles)) or "no role", " or ".join(sorted(MAY[may]))
+        raise ApiError(403, f"{user.name} ({roles}) may not: this takes {wanted} (sipbridge users)")
+    body = await _body(request, max_body) if request.method == "POST" else {}
+    by_socket = request.client is not None and request.client.host == ACCOUNT
+    return await handler(
+        Call(user, "CLI" if by_socket else "API", request.path_params, request.query_params, body)
+    )
+
+
+def _own_site(request: Request) -> None:
+    """A browser that sends what another site's page made it send is refused, whatever it carries."""
+    origin = request.headers.get("origin")
+    ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not ours or request.headers.get("sec-fetch-site", "") not in _OWN_SITE:
+        raise ApiError(403, "a request of another site is not taken")
+
+
+async def _body(request: Request, most: int) -> Mapping[str, Any]:
+    raw = bytearray()
+    async with asyncio.timeout(BODY_DEADLINE_S):
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > most:
+                raise ApiError(413, f"the body is longer than {most} bytes")
+    if not raw:
+        return {}
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "the body must be JSON: Content-Type: application/json")
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "the body must be a JSON object")
+    return body
+
+
+def owner(folder: Path) -> int:
+    """The uid a folder belongs to."""
+    return folder.stat().st_uid
