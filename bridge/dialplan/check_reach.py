@@ -23,8 +23,8 @@ from bridge.errors import Problem
 
 MAX_LOOKED_AT = 100
 """Earlier routes that are compared with one route: bounds the time for plans of thousands of regex routes."""
-NO_VALUE = "\0"
-"""A value that no pattern of a file fits: YAML has no such character."""
+NO_VALUE, ASKED, NEVER = "\0", "\1", "\2"
+"""Values that no pattern of a file fits: YAML has no such characters."""
 HOURS, OUTSIDE = "hours", "outside"
 ANY_OF = frozenset({HOURS, "number", "trunk", "day_part", "dates"})
 """Fields that fit when one of their names does: more names take more calls."""
@@ -39,9 +39,7 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
     asked = [
         {one.field: one for one in conditions(route.when, route.name, country)} for _, _, route in routes
     ]
-    index = RouteIndex(
-        [{name: one.patterns for name, one in mine.items() if by_pattern(one)} for mine in asked]
-    )
+    index = RouteIndex([dict(_keys(mine)) for mine in asked])
     for here, (source, number, _) in enumerate(routes):
         path = ("routes", number)
         never = _never(asked[here])
@@ -94,10 +92,24 @@ def _pattern_covers(wide: str, narrow: str) -> bool:
     return wide.endswith("*") and text.startswith(wide[:-1].lower())
 
 
+def _keys(asked: Conditions) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """By what the index finds a route: patterns, and that it asks for another field at all.
+
+    Numbers with a list among them are left out: they may take calls that no pattern tells of.
+    """
+    for name, one in asked.items():
+        if by_pattern(one):
+            yield name, one.patterns
+        elif name not in NUMBERS:
+            yield name, (ASKED if name in ANY_OF | {OUTSIDE, "not"} else NEVER,)
+
+
 def _probe(asked: Conditions, field: str) -> str:
     """A value by which the index finds every route that covers these conditions."""
     one = asked.get(field)
-    return literal_of(one.patterns[0])[0] if one is not None and by_pattern(one) else NO_VALUE
+    if one is None or (field in NUMBERS and not by_pattern(one)):
+        return NO_VALUE
+    return literal_of(one.patterns[0])[0] if by_pattern(one) else ASKED
 
 
 def _never(asked: Conditions) -> str:
