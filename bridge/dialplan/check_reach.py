@@ -18,6 +18,7 @@ from bridge.dialplan.compile_when import conditions
 from bridge.dialplan.facts import HEADER, LIST, NUMBERS, Condition
 from bridge.dialplan.match import RouteIndex, fits, is_regex, literal_of
 from bridge.dialplan.nameindex import by_pattern
+from bridge.dialplan.needed import needed_texts
 from bridge.dialplan.source import Source
 from bridge.errors import Problem
 
@@ -109,7 +110,12 @@ def _probe(asked: Conditions, field: str) -> str:
     one = asked.get(field)
     if one is None or (field in NUMBERS and not by_pattern(one)):
         return NO_VALUE
-    return literal_of(one.patterns[0])[0] if by_pattern(one) else ASKED
+    if not by_pattern(one):
+        return ASKED
+    pattern = one.patterns[0]
+    text, whole = literal_of(pattern)
+    needed = needed_texts(pattern[1:-1]) if is_regex(pattern) and not whole else ()
+    return NO_VALUE.join((text, *needed))  # a regex is covered by itself alone, which is filed under these
 
 
 def _never(asked: Conditions) -> str:
