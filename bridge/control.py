@@ -33,6 +33,7 @@ from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_waiting import WaitingRoom
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -60,6 +61,7 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.waiting = WaitingRoom()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -73,7 +75,9 @@ class Desk:
             await self.tools.calls_ended(ended)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, and `tool.*` when there are tools."""
+        """`credential`, what waiting calls ask, and `tool.*` when there are tools."""
+        if self.waiting.knows(kind):
+            return await self.waiting.answer(kind, data)
         if kind.startswith("tool.") and self.tools is not None:
             return await self.tools.answer(kind, data)
         if kind != "credential":
@@ -135,7 +139,9 @@ class Control:
             async with LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)
-                handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
+                more = desk.waiting.metrics
+                handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan, more)
+                handlers = {**handlers, "/queues": desk.waiting.page}
                 async with contextlib.AsyncExitStack() as stack:
                     try:
                         door = serve(console.bind, console.port, handlers)

@@ -9,7 +9,7 @@ by control_health on control's loop.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -56,11 +56,17 @@ class Facts:
     plans_refused: int = 0
 
 
-def pages(facts: Facts, link: LinkServer, workers: int, plan: Callable[[], Plan | None]) -> Pages:
-    """The pages by path."""
+def pages(
+    facts: Facts,
+    link: LinkServer,
+    workers: int,
+    plan: Callable[[], Plan | None],
+    more: Callable[[], Iterable[Metric]] = tuple,
+) -> Pages:
+    """The pages by path. `more`: further families for /metrics."""
     return {
         "/healthz": lambda: health(link, workers, plan()),
-        "/metrics": lambda: metrics(facts, link, plan()),
+        "/metrics": lambda: metrics(facts, link, plan(), more()),
     }
 
 
@@ -85,7 +91,7 @@ def health(link: LinkServer, workers: int, plan: Plan | None) -> Page:
     return Page(status, "application/json", json.dumps(body) + "\n")
 
 
-def metrics(facts: Facts, link: LinkServer, plan: Plan | None) -> Page:
+def metrics(facts: Facts, link: LinkServer, plan: Plan | None, more: Iterable[Metric] = ()) -> Page:
     """Prometheus' text."""
     peers = link.peers()
     counters = link.counters
@@ -129,6 +135,7 @@ def metrics(facts: Facts, link: LinkServer, plan: Plan | None) -> Page:
         ),
     ]
     families += [_gauge(peers, name, words, path) for name, words, path in _WORKER_GAUGES]
+    families += more
     return Page(HTTPStatus.OK, "text/plain; version=0.0.4", render(families))
 
 
