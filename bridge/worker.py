@@ -25,6 +25,7 @@ import structlog
 from bridge.call.call import Call
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
+from bridge.call.rendezvous import Rendezvous
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError, SipError
@@ -87,7 +88,13 @@ class Worker:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread() as recorder:
             self._deps = CallDeps(
-                config, load_prices(), recorder, self._link.emit, self._link.request, dial=self._dial
+                config,
+                load_prices(),
+                recorder,
+                self._link.emit,
+                self._link.request,
+                dial=self._dial,
+                rendezvous=Rendezvous({config.sip.bind, "127.0.0.1"}),
             )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
@@ -119,6 +126,8 @@ class Worker:
     # ---- calls -----------------------------------------------------------------------------------------------
 
     def _incoming(self, leg: Leg) -> None:
+        if self._deps.rendezvous.admit(leg):
+            return
         plan = self._plan
         if plan is None:
             self._tasks.create_task(contained(self._turn_away(leg), leg.id))

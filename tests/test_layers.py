@@ -30,11 +30,13 @@ MACHINES = {
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
     "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace",
     "bridge.supervision",
+    "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
 PURE = {
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
-    "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
+    "bridge.call.agentsession", "bridge.call.history", "bridge.call.waittimes", "bridge.config",
+    "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.errors", "bridge.fieldhelp",
@@ -117,7 +119,7 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools"},
+    {"bridge.settings_tools", "bridge.waiting"},
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},

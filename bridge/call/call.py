@@ -27,6 +27,7 @@ from bridge.call.limits import Ending
 from bridge.call.modelside import CallDeps, open_transport
 from bridge.call.recovery import Recovery
 from bridge.call.steps import StepRunner
+from bridge.call.supervising import Supervision
 from bridge.call.tasks import first, outcome
 from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.plan import Agent, CallFacts, Plan
@@ -72,7 +73,11 @@ class Call:
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(self.caller, plan.transfers, self._journal, deps.request, link_s)
         self.context = CallContext(plan, deps, self._journal, self.caller, facts, self._end, self._run_steps)
-        self.steps = StepRunner(self.context, self.tools, self._run_agent, self._transfer)
+        self.supervision = Supervision(self.context)
+        self.commands.add("supervise", self.supervision.command)
+        self.commands.add("take_over", self.supervision.take_over)
+        talk = self.supervision.unless_taken(self._run_agent)
+        self.steps = StepRunner(self.context, self.tools, talk, self._transfer)
         self._spoke = False
         self._came_s = time.monotonic()
 
@@ -98,6 +103,7 @@ class Call:
                 tasks.create_task(self._watch_limits())
                 tasks.create_task(self.tools.run())
                 tasks.create_task(self.commands.run())
+                tasks.create_task(self.supervision.run())
                 tasks.create_task(self._run_route(route))
         except* CallOver as group:
             end = first(group, CallOver).end

@@ -7,10 +7,12 @@ headers of each kind of provider, the dialplan and the settings say the rest.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.call.prompts import read_music
+from bridge.call.rendezvous import Rendezvous
+from bridge.call.waittimes import WaitTimes
 from bridge.config import DeadlinesConfig, ProviderConfig, WorkerConfig
 from bridge.errors import FailureKind, LinkError, RemoteSessionError
 from bridge.media.recorder import RecorderThread
@@ -28,7 +30,8 @@ class CallDeps:
     """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
-    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM, "" is built in; raises MediaError.
+    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM, "" is built in; raises
+    MediaError. `rendezvous`: who may come into a running call.
     """
 
     config: WorkerConfig
@@ -39,6 +42,8 @@ class CallDeps:
     connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
     dial: Callable[[str, Mapping[str, str], str], Awaitable[Leg]] | None = None
     music: Callable[[str], bytes] = read_music
+    rendezvous: Rendezvous = field(default_factory=Rendezvous)
+    times: WaitTimes = field(default_factory=WaitTimes)
 
 
 async def open_transport(

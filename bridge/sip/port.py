@@ -139,6 +139,11 @@ class AudioPort:
         with self._lock:
             self._mixer, self._party, self._voice = mixer, party, voice
 
+    @property
+    def conference(self) -> Mixer | None:
+        """The conference this leg is in."""
+        return self._mixer
+
     def leave(self) -> None:
         """Out of the conference."""
         with self._lock:

@@ -17,7 +17,7 @@ from bridge.dialplan.queue import Queue
 
 GONE_S = 5.0
 SETTLE_S = 4.0  # a worker's link is back after 2 s at the latest, its next polls come 1 s later
-MAX_PLACES = 2000
+MAX_PLACES = 500
 MAX_QUEUES = 500
 MAX_MEMBERS = 5000
 
@@ -176,7 +176,9 @@ class Queues:
         for entry in self._in_order(self._entries.values()):
             if entry.member:
                 continue
-            free = [name for name in entry.place.queue.members if name not in held and self._rested(name, now)]
+            free = [
+                name for name in entry.place.queue.members if name not in held and self._rested(name, now)
+            ]
             if free:
                 member = self._chosen(entry.place.queue, free)
                 self._offers += 1
@@ -226,5 +228,3 @@ class Queues:
     def _idle(self, member: str, now: float) -> str:
         rest = self._rests.get(member)
         return rest.why if rest is not None and now < rest.until else "free"
-
-

@@ -8,6 +8,8 @@ from typing import Any
 
 from bridge.call.call import Call
 from bridge.call.modelside import CallDeps
+from bridge.call.rendezvous import Rendezvous
+from bridge.call.waittimes import WaitTimes
 from bridge.config import DeadlinesConfig, LimitsConfig, ProviderConfig, RecordingConfig, WorkerConfig
 from bridge.dialplan.plan import Agent, AgentStep, Plan, Route
 from bridge.errors import LinkError
@@ -124,6 +126,8 @@ async def on_stage(
     line=None,
     request=None,
     dial=None,
+    rendezvous=None,
+    times=None,
 ):
     """A call in memory, started; cancelled at the end if it still runs."""
     line = line or FakeLine()
@@ -136,8 +140,9 @@ async def on_stage(
 
     with RecorderThread(flush_s=0.05) as recorder:
         deps = CallDeps(
-            config, PRICES, recorder, stage.emit, request or refuse, connector, dial, lambda path: MUSIC
-        )
+            config, PRICES, recorder, stage.emit, request or refuse, connector, dial, lambda path: MUSIC,
+            rendezvous or Rendezvous(), times or WaitTimes(),
+        )  # fmt: skip
         stage.call = Call(line.leg, plan or plan_of(AgentStep("front")), deps)
         stage.task = asyncio.create_task(stage.call.run())
         try:
