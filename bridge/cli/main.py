@@ -18,6 +18,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "sim": ("bridge.cli.sim", "sim", "Run the local engine, a Realtime server without key or network."),
     "dialplan": ("bridge.cli.dialplan", "app", "Check and explain dialplans."),
     "calls": ("bridge.cli.calls", "app", "Look at calls, running and past."),
+    "queues": ("bridge.cli.queues", "queues", "Who waits in queues and on parking slots now."),
     "tools": ("bridge.cli.tools", "app", "Look at the function tools."),
     "policy": ("bridge.cli.policy", "app", "Check, explain and replay the policy for function tools."),
     "audit": ("bridge.cli.audit", "app", "Prove what happened: verify, export, erase."),

@@ -123,7 +123,8 @@ class CallCommand:
     """Have call `call_id` do something; its worker answers with the request "call.done".
 
     `kind`: hang_up (`reason`), transfer (`target`: a name of the plan's transfers), collect (`digits`, `terminator`,
-    `timeout_s`). The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
+    `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`). The answer:
+    `call_id`, `command_id`, `ok`, `error`, and `digits`.
     """
 
     call_id: str
