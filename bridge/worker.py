@@ -28,6 +28,7 @@ from bridge.call.modelside import CallDeps
 from bridge.call.rendezvous import Rendezvous
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
+from bridge.dialplan.variables import warm
 from bridge.errors import BridgeError, LinkError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
 from bridge.link.messages import CallCommand
@@ -148,6 +149,7 @@ class Worker:
                 await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
+            self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
 
@@ -181,6 +183,8 @@ class Worker:
             log.warning("plan.refused", reason=str(error), in_force=in_force)
             return
         self._plan = plan
+        texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
+        threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
         self._planned.set()
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
 
@@ -224,6 +228,7 @@ class Worker:
             "sip_port": self._config.sip.port,
             "plan_version": self._plan.version if self._plan else "",
             "calls": len(self._calls),
+            "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,

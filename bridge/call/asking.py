@@ -1,10 +1,12 @@
-"""Steps that ask the caller for something: a menu, digits. On the worker's loop."""
+"""Steps that ask the caller for something: a menu by key or word, digits. On the worker's loop."""
 
 import asyncio
 import contextlib
 
 from bridge.call.context import CallContext, NotDoneError
+from bridge.call.listening import Ear
 from bridge.call.party import KeyLine
+from bridge.call.tasks import either
 from bridge.dialplan.steps import CollectStep, MenuStep
 
 BETWEEN_DIGITS_S = 3.0
@@ -25,12 +27,22 @@ async def menu(context: CallContext, step: MenuStep) -> None:
 
 
 async def _key(context: CallContext, pcm: bytes, step: MenuStep) -> str:
-    """One key, pressed while the prompt runs or in time after it; "" is none."""
+    """The key of an option, pressed or said while the prompt runs or in time after it; "" is none."""
+    ear = Ear(context, step) if step.words else None
     with context.caller.keys() as keys:
-        key = await context.caller.play_until_key(pcm, keys)
-        if key:
+
+        async def by_key() -> str:
+            key = await context.caller.play_until_key(pcm, keys)
+            while not key:
+                key = await _next_key(keys, step.timeout_s)
+                if ear is None or not ear.busy:
+                    break
             return key
-        return await _next_key(keys, step.timeout_s)
+
+        if ear is None:
+            return await by_key()
+        key = await either(by_key(), ear.listen())
+        return ear.option if key is None else key
 
 
 async def collect(context: CallContext, step: CollectStep) -> None:

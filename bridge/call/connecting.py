@@ -11,7 +11,15 @@ from typing import Any
 
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.limits import Ending
-from bridge.call.secondleg import SecondLeg, answer_of, connected, dialling, pass_keys, second_leg
+from bridge.call.secondleg import (
+    SecondLeg,
+    answer_of,
+    connected,
+    dialling,
+    end_when_silent,
+    pass_keys,
+    second_leg,
+)
 from bridge.call.tasks import cancelled, either
 from bridge.dialplan.steps import ConferenceStep, DialStep, WarmTransferStep
 from bridge.errors import SipError
@@ -91,13 +99,22 @@ async def talk(context: CallContext, other: SecondLeg) -> None:
     """Caller and other talk until one of them hangs up. The caller's hang-up ends the call, and thereby this."""
     context.journal.note("leg.connected", leg=other.name)
     async with connected(context.caller, other):
-        await either(other.over.wait(), pass_keys(context.caller, other))
+        await either(other.over.wait(), _look_after(context, other))
+
+
+async def _look_after(context: CallContext, other: SecondLeg) -> None:
+    """Until cancelled: keys go across, and a leg whose RTP has stopped is ended. The caller's own has its limits."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(pass_keys(context.caller, other))
+        tasks.create_task(end_when_silent(other, context.deps.config.limits.rtp_timeout_s))
 
 
 async def warm_transfer(context: CallContext, step: WarmTransferStep) -> None:
     """Tell the target who is coming; connect it when it accepts. The call ends when one of the two hangs up."""
     await context.caller.answer()
     summary = await context.speech(context.render(step.summary, step.language), step.language)
+    if not summary:
+        raise NotDoneError("the summary could not be spoken")  # nobody takes a call that says nothing
     async with contextlib.AsyncExitStack() as stack:
         async with waiting(context, step.music):
             other = await stack.enter_async_context(second_leg(context, step.target, ring_s=step.ring_s))

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.call.occupancy import Occupancy
 from bridge.call.prompts import read_music
 from bridge.call.rendezvous import Rendezvous
 from bridge.call.waittimes import WaitTimes
@@ -30,8 +31,8 @@ class CallDeps:
     """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
-    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM, "" is built in; raises
-    MediaError. `rendezvous`: who may come into a running call.
+    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM; raises MediaError. `rendezvous`:
+    who may come into a running call.
     """
 
     config: WorkerConfig
@@ -40,6 +41,7 @@ class CallDeps:
     emit: Callable[[str, str, Mapping[str, Any]], None]
     request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
     connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
+    occupancy: Occupancy = field(default_factory=Occupancy)
     dial: Callable[[str, Mapping[str, str], str], Awaitable[Leg]] | None = None
     music: Callable[[str], bytes] = read_music
     rendezvous: Rendezvous = field(default_factory=Rendezvous)

@@ -21,8 +21,16 @@ from bridge.call.context import CallContext, NotDoneError
 from bridge.call.limits import Ending
 from bridge.call.party import Party
 from bridge.call.rendezvous import USER, Guest, Meeting, Visit
-from bridge.call.secondleg import SecondLeg, answer_of, attended, connected, dialling_uri, pass_keys
-from bridge.call.tasks import cancelled, either
+from bridge.call.secondleg import (
+    SecondLeg,
+    answer_of,
+    attended,
+    connected,
+    dialling_uri,
+    end_when_silent,
+    pass_keys,
+)
+from bridge.call.tasks import either
 from bridge.dialplan.steps import ParkStep, PickUpStep
 from bridge.errors import LinkError
 from bridge.strictjson import decode, encode
@@ -84,7 +92,7 @@ async def park(context: CallContext, step: ParkStep) -> None:
             guest = await _picked_up(context, slot, meeting, step.timeout_s)
         context.journal.note("park.picked_up", slot=slot, here=isinstance(guest, Visit))
         async with received(context, NAME.format(slot=slot), guest) as (party, over):
-            await _talk(context.caller, party, over)
+            await _talk(context, party, over)
     await context.end(Ending(200, "picked_up", "the one who picked up hung up"))
 
 
@@ -141,7 +149,7 @@ async def pick_up(context: CallContext, step: PickUpStep) -> None:
         await answer_of(other, PICK_UP_S)
         await context.caller.answer()
         context.journal.note("park.picks_up", slot=slot, parked_call_id=parked.call_id)
-        await _talk(context.caller, other, other.over)
+        await _talk(context, other, other.over)
 
 
 async def _take(context: CallContext, slot: str) -> Parked:
@@ -157,15 +165,20 @@ async def _take(context: CallContext, slot: str) -> Parked:
     raise NotDoneError(f"nobody is parked on slot {slot}")
 
 
-async def _talk(caller: Party, other: Party, over: asyncio.Event) -> None:
+async def _talk(context: CallContext, other: Party, over: asyncio.Event) -> None:
     """Both hear each other, keys included, until the other one is gone. The caller's hang-up ends the call anyway."""
-    keys = [asyncio.create_task(pass_keys(*pair)) for pair in ((caller, other), (other, caller))]
-    try:
-        async with connected(caller, other):
-            await over.wait()
-    finally:
-        for task in keys:
-            await cancelled(task)
+    caller = context.caller
+    async with connected(caller, other):
+        await either(over.wait(), _look_after(context, caller, other))
+
+
+async def _look_after(context: CallContext, caller: Party, other: Party) -> None:
+    """Until cancelled. A call of this worker has its own limits."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(pass_keys(caller, other))
+        tasks.create_task(pass_keys(other, caller))
+        if isinstance(other, SecondLeg):
+            tasks.create_task(end_when_silent(other, context.deps.config.limits.rtp_timeout_s))
 
 
 def own_address(context: CallContext) -> str:

@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 from bridge.errors import MediaError
+from bridge.media.music import music
 
 
 def read_prompt(path: Path) -> bytes:
@@ -22,4 +23,4 @@ def read_prompt(path: Path) -> bytes:
 
 def read_music(path: str) -> bytes:
     """The PCM of music on hold; "" is the built-in one. Raises MediaError."""
-    return read_prompt(Path(path)) if path else b""
+    return music(path or None)

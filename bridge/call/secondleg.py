@@ -161,6 +161,20 @@ async def pass_keys(caller: Party, other: Party) -> None:
                 await other.leg.send_dtmf(digit)
 
 
+async def end_when_silent(other: SecondLeg, rtp_timeout_s: float) -> None:
+    """Hang up on a party from which no packet has come for so long, and which has not put us on hold."""
+    while other.end is None:
+        await asyncio.sleep(1)
+        media = other.leg.media
+        listens_only = media is not None and not media.peer_sends
+        silent_s = time.monotonic() - other.leg.audio.last_rx_s
+        if not other.leg.held and not listens_only and silent_s >= rtp_timeout_s:
+            log.warning("leg.rtp_timeout", leg=other.name, seconds=round(silent_s))
+            await other.give_up()
+            other.over.set()  # whoever sends nothing may not answer our BYE either
+            return
+
+
 async def _first(*events: asyncio.Event) -> None:
     tasks = [asyncio.create_task(event.wait()) for event in events]
     try:

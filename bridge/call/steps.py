@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from bridge.call import asking, connecting, parking, queueing, steptool
+from bridge.call import asking, connecting, listening, parking, queueing, steptool
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.limits import Ending
 from bridge.call.tooldesk import ToolDesk
@@ -148,6 +148,7 @@ _ACTIONS: Mapping[type[plan.Step], Action] = {
     plan.SwitchStep: StepRunner.switch,
     plan.GoStep: StepRunner.go,
     plan.ToolStep: lambda runner, step: steptool.tool(runner.context, step, runner.desk),
+    plan.VoicemailStep: lambda runner, step: listening.voicemail(runner.context, step),
     plan.TransferStep: lambda runner, step: runner.transfer(step),
     plan.DialStep: lambda runner, step: connecting.dial(runner.context, step),
     plan.WarmTransferStep: lambda runner, step: connecting.warm_transfer(runner.context, step),

@@ -11,12 +11,13 @@ with the supervisor's hang-up, a stop, or the call. On the worker's loop.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.limits import Ending
 from bridge.call.secondleg import SecondLeg, second_leg
+from bridge.call.talk import AgentTalk
 from bridge.call.tasks import either
 from bridge.media.mixer import Mixer
 
@@ -26,8 +27,6 @@ LOOK_S = 0.1
 MAX_SUPERVISORS = 3
 CALLER = "party-0"  # secondleg.connected's name for its first party
 AGENT = "agent"
-
-Talk = Callable[[str], Coroutine[Any, Any, None]]
 
 
 class Supervisor:
@@ -45,14 +44,13 @@ class Supervisor:
 class Supervision:
     """The supervisors of one call. `run` lives as long as the call."""
 
-    def __init__(self, context: CallContext) -> None:
+    def __init__(self, context: CallContext, talk: AgentTalk) -> None:
         self._context = context
+        self._talk = talk
         self._audio = context.caller.leg.audio
         self._numbers = itertools.count(1)
         self._here: dict[str, Supervisor] = {}
         self._jobs: asyncio.Queue[tuple[Supervisor, asyncio.Future[None]]] = asyncio.Queue()
-        self._taken: Supervisor | None = None
-        self._taking = asyncio.Event()
         self._mixer: Mixer | None = None
 
     async def run(self) -> None:
@@ -83,28 +81,20 @@ class Supervision:
         return {}
 
     async def take_over(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """End the agent's session: caller and {target} talk alone."""
+        """End the agent's session: caller and {target} talk alone. Raises NotDoneError: no agent has the caller."""
         target = str(data.get("target", ""))
-        if target not in self._here:
-            await self.command({"target": target, "mode": "join"})
-        self._taken = self._here.get(target)
-        if self._taken is None:
-            raise NotDoneError(f"{target[:40]!r} has hung up")
         await self.command({"target": target, "mode": "join"})
+        supervisor = self._here.get(target)
+        if supervisor is None:
+            raise NotDoneError(f"{target[:40]!r} has hung up")
+        await self._talk.leave(lambda: self._alone(supervisor))
         self._context.journal.note("supervisor.took_over", leg=target)
-        self._taking.set()
         return {}
 
-    def unless_taken(self, talk: Talk) -> Talk:
-        """`talk`, but when a supervisor takes over it is ended, and the call with the supervisor's hang-up."""
-
-        async def run(agent: str) -> None:
-            await either(talk(agent), self._taking.wait())
-            if self._taken is not None:
-                await self._taken.over.wait()
-                await self._context.end(Ending(200, "taken_over", f"{self._taken.target} hung up"))
-
-        return run
+    async def _alone(self, supervisor: Supervisor) -> None:
+        """In place of the agent's step, to the end of the call."""
+        await supervisor.over.wait()
+        await self._context.end(Ending(200, "taken_over", f"{supervisor.target} hung up"))
 
     async def _bring(self, target: str, mode: str) -> None:
         """Returns when the supervisor has answered. Raises NotDoneError."""

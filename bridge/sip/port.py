@@ -109,6 +109,11 @@ class AudioPort:
                 return events
             await self._played.wait()
 
+    def drain(self) -> None:
+        """Forget what the peer said so far: whoever reads from now on hears the present."""
+        with self._lock:
+            self._intake.clear()
+
     @property
     def queued_ms(self) -> float:
         """Agent audio that waits to be heard."""

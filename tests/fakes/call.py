@@ -140,9 +140,17 @@ async def on_stage(
 
     with RecorderThread(flush_s=0.05) as recorder:
         deps = CallDeps(
-            config, PRICES, recorder, stage.emit, request or refuse, connector, dial, lambda path: MUSIC,
-            rendezvous or Rendezvous(), times or WaitTimes(),
-        )  # fmt: skip
+            config,
+            PRICES,
+            recorder,
+            stage.emit,
+            request or refuse,
+            connector,
+            dial=dial,
+            music=lambda path: MUSIC,
+            rendezvous=rendezvous or Rendezvous(),
+            times=times or WaitTimes(),
+        )
         stage.call = Call(line.leg, plan or plan_of(AgentStep("front")), deps)
         stage.task = asyncio.create_task(stage.call.run())
         try:

@@ -1,10 +1,12 @@
 """The steps of the dialplan in whole calls in memory: keys, variables, branches, other legs."""
 
 import asyncio
+import base64
 import json
 import wave
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bridge.dialplan.plan import Plan, Route
@@ -26,12 +28,14 @@ from bridge.dialplan.steps import (
     SwitchStep,
     ToolStep,
     TransferStep,
+    VoicemailStep,
     WarmTransferStep,
 )
-from bridge.errors import LinkError, SipError
-from tests.fakes.call import AGENT, on_stage
+from bridge.errors import FailureKind, LinkError, RemoteSessionError, SipError
+from tests.fakes.call import AGENT, on_stage, recording_config
 from tests.fakes.line import FakeLine, frame, settle
 
+REFUSED = RemoteSessionError(FailureKind.FATAL, "invalid_api_key", "key refused")
 BYE = HangUpStep(None, "")
 TARGETS = {"sales": "sip:sales@pbx", "support": "sip:support@pbx"}
 
@@ -219,6 +223,80 @@ async def test_a_flow_that_never_ends_is_ended():
     async with on_stage(plan_of(GoStep("round"), end(503), flows=flows)) as stage:
         assert (await stage.over()).end_reason == "way 503"
         assert "jumps" in stage.of("step.failed")[0]["reason"]
+
+
+# ---- listening -------------------------------------------------------------------------------------------------------
+
+
+def speech(ms=600):
+    """Something that sounds like a voice: a buzz of 150 Hz, louder and softer by syllables."""
+    at = np.arange(8 * ms)
+    buzz = sum(np.sin(2 * np.pi * 150 * n * at / 8000) / n for n in range(1, 12))
+    syllables = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * at / 8000)
+    return (3000 * buzz * syllables).astype("<i2").tobytes()
+
+
+async def say(stage, pcm, silence_ms=0):
+    """The caller says something, in real time as far as the bridge can tell."""
+    padded = pcm + bytes(16 * silence_ms)
+    for start in range(0, len(padded) - 319, 320):
+        stage.line.stream.arrive(padded[start : start + 320])
+        await stage.line.advance(20)
+
+
+async def test_a_word_of_the_menu_is_understood_by_control_and_chosen(tmp_path):
+    heard = {"speech.hear": {"option": "2", "heard": "billing"}}
+    step = replace(menu(options={"1": (end(501),), "2": (end(502),)}, timeout_s=5), words={"2": ("billing",)})
+    request = control(tmp_path, heard)
+    async with on_stage(plan_of(step, BYE), request=request) as stage:
+        await stage.until(lambda: stage.of("call.answered"))
+        await say(stage, bytes(3200) + speech(), silence_ms=1000)
+        assert (await stage.over()).end_reason == "way 502"
+        (asked,) = [data for kind, data in request.asked if kind == "speech.hear"]
+        assert asked["options"] == {"2": ["billing"]}
+        assert 600 * 8 <= len(base64.b64decode(asked["audio"])) <= 1400 * 8
+
+
+async def test_where_words_are_not_understood_keys_still_are(tmp_path):
+    step = replace(menu(options={"1": (end(501),)}, timeout_s=5), words={"1": ("billing",)})
+    async with on_stage(plan_of(step, BYE), request=control(tmp_path)) as stage:
+        await stage.until(lambda: stage.of("call.answered"))
+        await say(stage, speech(), silence_ms=1000)
+        await stage.until(lambda: [one for one in stage.of("error") if one["code"] == "not_heard"])
+        stage.line.press("1")
+        assert (await stage.over()).end_reason == "way 501"
+
+
+def voicemail(**changes):
+    return replace(VoicemailStep((), "office", ("mail",), 30, 1.0, "#", (end(504),)), **changes)
+
+
+@pytest.mark.parametrize("how", ["key", "silence", "hang up"])
+async def test_a_message_is_kept_however_it_ends(tmp_path, how):
+    config = recording_config(tmp_path)
+    async with on_stage(plan_of(voicemail(), end(501)), config=config) as stage:
+        await stage.until(lambda: len(stage.line.heard()) >= 9)  # the tone
+        await stage.line.advance(100)
+        await say(stage, speech(2000), silence_ms=1500 if how == "silence" else 100)
+        if how == "key":
+            stage.line.press("#")
+        elif how == "hang up":
+            stage.line.hang_up()
+        record = await stage.over()
+        assert record.end_reason == ("Normal" if how == "hang up" else "way 501")
+        (message,) = stage.of("voicemail")
+        assert (message["mailbox"], message["to"], message["from"]) == ("office", ["mail"], "200")
+        with wave.open(message["path"], "rb") as file:
+            assert file.getnframes() / 8000 == pytest.approx(message["seconds"], abs=0.1)
+            assert 1.9 < message["seconds"] < 2.8
+
+
+async def test_a_caller_who_says_nothing_leaves_no_message(tmp_path):
+    async with on_stage(plan_of(voicemail(), BYE), config=recording_config(tmp_path)) as stage:
+        await stage.until(lambda: len(stage.line.heard()) >= 9)
+        await say(stage, bytes(320), silence_ms=1500)
+        assert (await stage.over()).end_reason == "way 504"
+        assert stage.of("voicemail") == []
 
 
 # ---- tools -----------------------------------------------------------------------------------------------------------
@@ -437,7 +515,5 @@ async def test_a_failed_transfer_goes_on_with_or_else():
 
 
 async def test_an_agent_that_cannot_be_had_goes_on_with_or_else():
-    from tests.scenarios.test_call_in_memory import REFUSED
-
     async with on_stage(plan_of(AgentStep("front", (end(504),))), failures=(REFUSED,) * 5) as stage:
         assert (await stage.over()).end_reason == "way 504"

@@ -45,7 +45,7 @@ class Desk(Control):
     """What control is for calls that wait; a text is spoken as a tone."""
 
     def __init__(self, folder):
-        super().__init__()
+        super().__init__(folder)
         self.room = WaitingRoom()
         self.spoken, self.held = [], set()
         self.wav = wav(folder, SPEECH_HZ)
