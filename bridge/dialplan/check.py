@@ -8,6 +8,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+from bridge.dialplan import check_outbound
 from bridge.dialplan.check_steps import StepWalk
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.schema import Route
@@ -43,6 +44,7 @@ def problems(
             yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
             walk = StepWalk(source, agents, targets)
             yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
+    yield from check_outbound.problems(sources, agents, targets, hours)
     yield from _unreachable(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
@@ -60,6 +62,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
                 if step.agent and not step.or_else and "or_else" not in path:
                     hint = "add or_else: the caller would get 503 when the model does not come up"
                     yield source.document.problem((*path, "agent"), "no fallback", hint)
+    used |= check_outbound.agents(sources)
     for source in sources:
         for name, agent in source.spec.agents.items():
             if name not in used:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from bridge import yamlfile
 from bridge.dialplan import check, plan, schema, schema_agent
 from bridge.dialplan.compile_agent import compile_agent
+from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_steps import compile_step
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
@@ -58,7 +59,9 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
     found += check.problems(sources, providers, whole=whole)
     if found:
         order = {str(file): number for number, file in enumerate(files)}
-        raise DialplanError(sorted(found, key=lambda one: (order[one.file], one.line, one.column)))
+        raise DialplanError(
+            sorted(found, key=lambda one: (order.get(one.file, len(order)), one.line, one.column))
+        )
     compiled = plan.Plan(
         routes=tuple(
             _route(source, number) for source in sources for number in range(len(source.spec.routes))
@@ -72,6 +75,9 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
             opening_hours(name, one) for source in sources for name, one in source.spec.hours.items()
         ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
+        outbound=next(
+            (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
+        ),
     )
     return Inspected(compiled, tuple(check.warnings(sources)))
 

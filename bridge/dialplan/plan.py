@@ -22,6 +22,7 @@ from bridge.dialplan.agent import Agent
 from bridge.dialplan.facts import BY_CLOCK, HEADER, CallFacts, Condition
 from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex
+from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.steps import (
     AgentStep,
     HangUpStep,
@@ -87,6 +88,7 @@ class Plan:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str] = field(default_factory=dict)
     hours: tuple[Hours, ...] = ()
+    outbound: Outbound | None = None
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
@@ -103,7 +105,12 @@ class Plan:
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         parts = {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
-        return {**parts, "transfers": dict(self.transfers), "hours": encode(self.hours, without)}
+        return {
+            **parts,
+            "transfers": dict(self.transfers),
+            "hours": encode(self.hours, without),
+            "outbound": encode(self.outbound, without),
+        }
 
     def open_at(self, at: datetime) -> frozenset[str]:
         """Names of the opening hours that an aware instant falls into."""
@@ -123,8 +130,9 @@ class Plan:
         return self._agents[name]
 
     def steps(self) -> Iterator[Step]:
-        """Every step of every route, fallbacks included, in file order."""
-        return walk(step for route in self.routes for step in route.steps)
+        """Every step of every route, fallbacks included, in file order; then those of calls that we place."""
+        out = (*self.outbound.steps, *self.outbound.message) if self.outbound else ()
+        return walk((*(step for route in self.routes for step in route.steps), *out))
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads."""
@@ -141,7 +149,7 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours)
+        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.outbound)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -154,3 +162,4 @@ class _PlanWire:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str]
     hours: tuple[Hours, ...]
+    outbound: Outbound | None = None

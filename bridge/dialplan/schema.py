@@ -19,6 +19,7 @@ from pydantic import Field
 from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_base import Language, Line, Name, Part, SipTarget
 from bridge.dialplan.schema_hours import Hours
+from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_steps import Step
 from bridge.dialplan.schema_when import When
 
@@ -44,5 +45,8 @@ class Dialplan(Part):
         default_factory=dict,
         max_length=1000,
         description="Where a call may be transferred to, by the name that tools use: sip:USER@HOST[:PORT].",
+    )
+    outbound: Outbound | None = Field(
+        default=None, description="Calls that the bridge places; without it, none."
     )
     routes: list[Route] = Field(default_factory=list, max_length=20_000, description="First fit wins.")
