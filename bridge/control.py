@@ -28,6 +28,7 @@ from bridge.control_anchor import Anchor
 from bridge.control_credentials import Credentials
 from bridge.control_health import serve
 from bridge.control_notify import Notifier
+from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_sweep import Sweeper
@@ -41,6 +42,7 @@ from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
+from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -60,6 +62,7 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.outbound: OutboundOffice | None = None
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -73,7 +76,9 @@ class Desk:
             await self.tools.calls_ended(ended)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, and `tool.*` when there are tools."""
+        """`credential`, `outbound.not_placed`, and `tool.*` when there are tools."""
+        if kind == "outbound.not_placed" and self.outbound is not None:
+            return await self.outbound.not_placed(data)
         if kind.startswith("tool.") and self.tools is not None:
             return await self.tools.answer(kind, data)
         if kind != "credential":
@@ -111,6 +116,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._plan: Plan | None = None
+        self._outbound: OutboundOffice | None = None
         self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -134,6 +140,7 @@ class Control:
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
             async with LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
+                desk.outbound = self._outbound = self._open_outbound(store, link)
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)
                 handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
                 async with contextlib.AsyncExitStack() as stack:
@@ -164,9 +171,15 @@ class Control:
             )
         )
 
+    def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
+        key = secret(self._settings.state_dir / "keys" / DECISION_KEY)
+        return OutboundOffice(OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls))
+
     async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
+            if desk.outbound is not None:
+                running.append(tasks.create_task(desk.outbound.run()))
             if desk.tools is not None:
                 parts = (desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run())
                 running += [tasks.create_task(part) for part in parts]
@@ -190,6 +203,8 @@ class Control:
             return
         self._plan = plan
         link.push_plan(plan.to_json())
+        if self._outbound is not None:
+            self._outbound.take_plan(plan)
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes), agents=len(plan.agents))
 
     async def _reloads(self, link: LinkServer) -> None:

@@ -22,6 +22,7 @@ from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits, Ending
 from bridge.call.modelside import CallDeps, open_transport
+from bridge.call.outgoing import NO_ANSWER, Order, Outgoing
 from bridge.call.prompts import read_prompt
 from bridge.call.recovery import Recovery
 from bridge.call.tasks import first, outcome
@@ -40,10 +41,22 @@ from bridge.dialplan.plan import (
     TransferStep,
 )
 from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionError, SipError
+from bridge.media.amd import Verdict
 from bridge.media.playout import ItemFinished
 from bridge.media.recorder import Recording
 from bridge.realtime.session import Session
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Invite, MediaStarted, Resumed, TransferProgress
+from bridge.sip.events import (
+    Confirmed,
+    Dtmf,
+    HangUpBy,
+    Held,
+    HungUp,
+    Invite,
+    MediaStarted,
+    Resumed,
+    Ringing,
+    TransferProgress,
+)
 from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
 
@@ -66,16 +79,20 @@ class CallOver(Exception):  # noqa: N818  # not an error: the normal end
 
 
 class Call:
-    """The life of one inbound call on `leg`, by the plan in force when it came. Never raises but CancelledError."""
+    """The life of one call on `leg`, by the plan in force when it came. Never raises but CancelledError.
 
-    def __init__(self, leg: Leg, plan: Plan, deps: CallDeps) -> None:
+    `order`: the call is one that we place; its INVITE is under way and its record begun.
+    """
+
+    def __init__(self, leg: Leg, plan: Plan, deps: CallDeps, order: Order | None = None) -> None:
         self.id = leg.id
         self._leg = leg
         self._plan = plan
         self._deps = deps
         self._config = deps.config
         self._journal = Journal(leg.id, deps.emit)
-        self._facts = call_facts(leg, plan)
+        self._outgoing = Outgoing(leg, order, self._journal) if order else None
+        self._facts = order.facts() if order else call_facts(leg, plan)
         self._conversation: Conversation | None = None
         self._limits: CallLimits | None = None
         self._recording: Recording | None = None
@@ -83,6 +100,8 @@ class Call:
         self._history = History()
         link_s = deps.config.deadlines.link_request_s
         who = tool_facts(self._facts, leg.invite, deps.config.sip.verstat_from)
+        if order:  # who is on the line, as the gate means it, is who we called
+            who = {"caller": order.number, "called": order.rules.caller_id, "verstat": ""}
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(leg, plan.transfers, self._journal, deps.request, link_s)
         self._spoke = False
@@ -104,14 +123,16 @@ class Call:
     async def _run(self) -> HungUp:
         end = HungUp(HangUpBy.BRIDGE, 500, "internal error")
         try:
-            route = self._route()
+            steps = self._outgoing.order.steps if self._outgoing else self._route()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_leg())
                 tasks.create_task(self._watch_playout())
                 tasks.create_task(self._watch_limits())
                 tasks.create_task(self.tools.run())
                 tasks.create_task(self.commands.run())
-                tasks.create_task(self._run_route(route))
+                tasks.create_task(
+                    self._run_placed(self._outgoing, steps) if self._outgoing else self._run_route(steps)
+                )
         except* CallOver as group:
             end = first(group, CallOver).end
         except* Exception as group:
@@ -158,6 +179,8 @@ class Call:
                         self._conversation.press(digit)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
+                case Ringing() | Confirmed() if self._outgoing is not None:
+                    self._outgoing.take(event)
 
     async def _watch_playout(self) -> None:
         while True:
@@ -178,7 +201,7 @@ class Call:
                 only_listens = media is not None and not media.peer_sends
                 last_rx_s = None if only_listens else self._leg.audio.last_rx_s
                 ending = self._limits.check(last_rx_s, now)
-            elif now >= ring_until_s:
+            elif now >= ring_until_s and self._outgoing is None:
                 ending = Ending(
                     480, "ring_timeout", f"not answered within {self._config.limits.ring_max_s} s"
                 )
@@ -205,6 +228,23 @@ class Call:
             self._leg.invite, route=route, plan_version=self._plan.version, worker=self._config.name
         )
         log.info("call.started", route=route, plan=self._plan.version, pii_from=self._facts.from_number)
+
+    async def _run_placed(self, out: Outgoing, steps: tuple[Step, ...]) -> None:
+        """A call that we place: its steps run while it rings, and are heard when the right one has answered."""
+        async with asyncio.TaskGroup() as tasks:
+            talk = tasks.create_task(self._run_route(steps))
+            if not await out.answered():
+                await self._end(Ending(487, NO_ANSWER, f"not answered within {out.order.rules.ring_s} s"))
+            machine = await out.who() is Verdict.MACHINE
+            if machine and out.order.rules.on_machine == "hang_up":
+                await self._end(Ending(200, "machine", "a machine has answered"))
+            if machine and out.order.rules.on_machine == "leave_message":
+                talk.cancel()
+                await asyncio.wait({talk})
+                await out.message_moment()
+                steps = out.order.rules.message
+                tasks.create_task(self._run_route(steps))
+            out.may_talk.set()
 
     async def _run_route(self, steps: tuple[Step, ...]) -> None:
         await self._run_steps(steps)
@@ -240,11 +280,16 @@ class Call:
             await self._end(Ending(200, "transferred", ""))
 
     async def _ring(self) -> None:
-        if await self._leg.ring():
+        if self._outgoing is None and await self._leg.ring():
             self._journal.note("call.ringing")
 
     async def _answer(self) -> None:
         if self._limits is not None:
+            return
+        if self._outgoing is not None:
+            await self._outgoing.may_talk.wait()
+            self._begin_limits()
+            self._leg.audio.start()
             return
         try:
             answered = await self._leg.answer()
@@ -254,9 +299,7 @@ class Call:
             return
         if not answered:
             await asyncio.Event().wait()  # the caller gave up: HungUp is on its way and ends this wait
-        now = time.monotonic()
-        self._limits = CallLimits(self._config.limits, now)
-        self._limits.held(self._leg.held, now)
+        now = self._begin_limits()
         media = self._leg.media
         self._journal.note(
             "call.answered",
@@ -266,6 +309,12 @@ class Call:
             answer_ms=round((now - self._came_s) * 1000, 1),
         )
         self._leg.audio.start()
+
+    def _begin_limits(self) -> float:
+        now = time.monotonic()
+        self._limits = CallLimits(self._config.limits, now)
+        self._limits.held(self._leg.held, now)
+        return now
 
     async def _play(self, path: Path, text: str) -> None:
         try:

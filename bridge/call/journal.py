@@ -34,14 +34,16 @@ class Journal:
                 return
         self._emit(self.call_id, event_type, data)
 
-    def started(self, invite: Invite, *, route: str, plan_version: str, worker: str) -> None:
-        """The INVITE came and was routed."""
+    def started(
+        self, invite: Invite, *, route: str, plan_version: str, worker: str, direction: str = "inbound"
+    ) -> None:
+        """The INVITE came and was routed; or ("outbound") it is about to be sent."""
         headers = dict(list(invite.headers.items())[:MAX_RECORDED_HEADERS])
         self._emit(
             self.call_id,
             "call.started",
             {
-                "direction": "inbound",
+                "direction": direction,
                 "from": invite.caller.user,
                 "from_display": invite.caller.display,
                 "to": invite.called.user,

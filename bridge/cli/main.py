@@ -18,6 +18,8 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "sim": ("bridge.cli.sim", "sim", "Run the local engine, a Realtime server without key or network."),
     "dialplan": ("bridge.cli.dialplan", "app", "Check and explain dialplans."),
     "calls": ("bridge.cli.calls", "app", "Look at calls, running and past."),
+    "dial": ("bridge.cli.dial", "app", "Have the bridge call somebody."),
+    "campaign": ("bridge.cli.campaign", "app", "Have the bridge call everybody in a CSV file."),
     "tools": ("bridge.cli.tools", "app", "Look at the function tools."),
     "policy": ("bridge.cli.policy", "app", "Check, explain and replay the policy for function tools."),
     "audit": ("bridge.cli.audit", "app", "Prove what happened: verify, export, erase."),

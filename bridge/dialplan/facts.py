@@ -20,7 +20,8 @@ BY_CLOCK = frozenset({"hours", "outside"})
 class CallFacts:
     """What is known of a call when it is routed. All of it comes from the network and proves nothing.
 
-    Numbers are the user parts of the URIs (`to_number`: request URI). `headers` has lower-case names.
+    Numbers are the user parts of the URIs (`to_number`: request URI). `headers` has lower-case names. `variables`: what
+    whoever asked for an outbound call gave along.
     """
 
     to_number: str
@@ -30,6 +31,7 @@ class CallFacts:
     to_host: str = ""
     from_host: str = ""
     open_hours: frozenset[str] = frozenset()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, name: str) -> str:
         """The value a condition on `name` ("to", "from", "header:x-foo") looks at; a missing header is ""."""

@@ -9,10 +9,13 @@ rules, a list that is not there, a zone nobody knows are reasons too. Pure; any 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from bridge.dialplan.hours import Hours
 from bridge.dialplan.outbound import Outbound
 from bridge.outbound.number import Number
+
+Until = Literal["never", "later", "soon"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why not. `later`: only not now; the same number may be fine at another time."""
+    """Why not. `until`: never, later (another hour or day), soon (seconds). `all`: it is so for every number."""
 
     reason: str
-    later: bool = False
+    until: Until = "never"
+    all: bool = False
 
 
 def refusal(number: Number, rules: Rules | None, counts: Counts, at: datetime) -> Refusal | None:
@@ -57,7 +61,9 @@ def never(number: Number, rules: Rules | None) -> Refusal | None:
     if number.kind not in rules.outbound.kinds:
         return Refusal(f"{number.e164} is of the kind {number.kind}, which outbound.kinds does not name")
     if rules.do_not_call is None:
-        return Refusal("the do-not-call file is not as it was when the plan was loaded: reload", later=True)
+        return Refusal(
+            "the do-not-call file is not as it was when the plan was loaded: reload", "later", all=True
+        )
     if number.e164 in rules.do_not_call:
         return Refusal(f"{number.e164} is on the do-not-call list")
     return None
@@ -70,16 +76,16 @@ def not_now(number: Number, rules: Rules | None, counts: Counts, at: datetime) -
     out = rules.outbound
     closed = _closed(number, rules, at)
     if closed:
-        return Refusal(closed, later=True)
-    caps = (
-        (counts.day, out.per_day, "calls today (outbound.per_day)"),
-        (counts.number, out.per_number_per_day, "calls to this number today (outbound.per_number_per_day)"),
-        (counts.minute, out.per_minute, "calls within a minute (outbound.per_minute)"),
-        (counts.running, out.concurrent, "calls at the same time (outbound.concurrent)"),
+        return Refusal(closed, "later", all=out.hours_of == "plan")
+    caps: tuple[tuple[int, int, str, Until], ...] = (
+        (counts.day, out.per_day, "a day (outbound.per_day)", "later"),
+        (counts.number, out.per_number_per_day, "a day to one number (outbound.per_number_per_day)", "later"),
+        (counts.minute, out.per_minute, "a minute (outbound.per_minute)", "soon"),
+        (counts.running, out.concurrent, "at a time (outbound.concurrent)", "soon"),
     )
-    for have, most, words in caps:
+    for have, most, words, until in caps:
         if have >= most:
-            return Refusal(f"{most} {words} are the limit", later=True)
+            return Refusal(f"calls {words}: {most} is the limit", until, all="one number" not in words)
     return None
 
 

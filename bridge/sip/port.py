@@ -62,6 +62,7 @@ class AudioPort:
         self._wake_scheduled = False
         self._playing = False
         self._paused = False
+        self._listening = False
         self._tape: Tape | None = None
         self._rx_packets = 0
         self.on_failure: Callable[[str], None] | None = None
@@ -121,12 +122,19 @@ class AudioPort:
         """Whether the caller hears nothing of the agent and nothing waits: no item is queued or half heard."""
         return not self._playout.queued_ms and self._playout.playing is None
 
+    def listen(self) -> None:
+        """The peer's audio counts from now on; what is queued for it still waits for `start`."""
+        with self._lock:
+            self._intake.clear()
+            self._listening = True
+
     def start(self) -> None:
         """The call is answered: audio queued so far begins to play, the caller's audio counts."""
         with self._lock:
             self._intake.clear()
             self.last_rx_s = time.monotonic()
             self._playing = True
+            self._listening = False
 
     def record(self, tap: Tap) -> None:
         """From now on `tap` gets (caller, agent) frames, aligned, on the media thread. It must not block.
@@ -147,7 +155,7 @@ class AudioPort:
     def stop(self) -> None:
         """The call is over: no more frames reach the tap."""
         with self._lock:
-            self._playing = False
+            self._playing = self._listening = False
 
     @property
     def recording_dropped_ms(self) -> int:
@@ -229,7 +237,7 @@ class AudioPort:
 
     def give(self, pcm: bytes) -> None:
         """Caller audio from the network, of any length: a peer may send 30 ms packets. Lock held."""
-        if not self._playing or self._paused:
+        if not (self._playing or self._listening) or self._paused:
             return
         pcm = self._ungiven + pcm if self._ungiven else pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
@@ -237,7 +245,7 @@ class AudioPort:
         for start in range(0, whole, FRAME_BYTES):
             frame = pcm[start : start + FRAME_BYTES]
             self._intake.push(frame)
-            if self._tape is not None:
+            if self._tape is not None and self._playing:
                 self._tape.hear(frame)
         self._wake_wanted = True
 
