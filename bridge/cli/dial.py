@@ -56,7 +56,7 @@ app = typer.Typer(
 
 
 @app.command()
-def to(  # noqa: PLR0913  # one option each
+def to(  # noqa: PLR0913, PLR0917  # one option each
     number: Annotated[str, typer.Argument(help="+493012345678, or as one dials in outbound.region.")],
     agent: Annotated[str, typer.Option("--agent", help="Who talks, instead of outbound.do.")] = "",
     route: Annotated[str, typer.Option("--route", help="Whose steps run, instead of outbound.do.")] = "",

@@ -52,7 +52,8 @@ class NumberError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """`e164`: +4930…; `kind`: one of fixed_line, mobile, voip, toll_free, uan, shared_cost, premium_rate, … or unknown.
+    """`e164`: +4930…; `kind`: one of fixed_line, mobile, voip, toll_free, uan, shared_cost, premium_rate, …, unknown, or invalid: no
+    number that its country gives out.
 
     `zones`: time zones in which it may be, as far as the number tells; empty when it does not.
     """
@@ -77,9 +78,8 @@ def read(text: str, region: str | None = None) -> Number:
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     if parsed.extension or not E164.match(e164) or not phonenumbers.is_possible_number(parsed):
         raise NumberError("not a whole number: too short, too long, or with an extension")
-    if not phonenumbers.is_valid_number(parsed):
-        raise NumberError(f"{e164} is no number that its country gives out")
-    kind = _KINDS.get(phonenumbers.number_type(parsed), "unknown")
+    valid = phonenumbers.is_valid_number(parsed)
+    kind = _KINDS.get(phonenumbers.number_type(parsed), "unknown") if valid else "invalid"
     zones = tuple(zone for zone in time_zones_for_number(parsed) if zone != "Etc/Unknown")
     return Number(e164, kind, zones)
 

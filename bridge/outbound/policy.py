@@ -58,6 +58,8 @@ def never(number: Number, rules: Rules | None) -> Refusal | None:
     wrong = rules.outbound.misfit(number.e164)
     if wrong:
         return Refusal(f"{number.e164}: {wrong}")
+    if number.kind == "invalid":
+        return Refusal(f"{number.e164} is no number that its country gives out")
     if number.kind not in rules.outbound.kinds:
         return Refusal(f"{number.e164} is of the kind {number.kind}, which outbound.kinds does not name")
     if rules.do_not_call is None:

@@ -89,12 +89,10 @@ class _PjAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
 
 
 class SipAgent:
-    """The worker's SIP side for the asyncio loop.
-
-    `async with SipAgent(...)`: the endpoint lives as long as the block.
+    """The worker's SIP side for the asyncio loop. `async with SipAgent(...)`: the endpoint lives as long as the block.
 
     `on_incoming` is called on the loop with a fresh `Leg` for every INVITE that is let in; `on_refused` for every one
-    that is not (full, draining) with the status it got. Raises SipError when the port is taken, MediaError without codecs.
+    that is not, with its status. Raises SipError when the port is taken, MediaError without codecs.
     """
 
     def __init__(self, sip: SipConfig, media: MediaConfig, *, log_file: Path | None = None) -> None:
