@@ -20,6 +20,8 @@ FLOOR_DBFS = -90.0
 SPEECH_DBFS = -46.0
 """Quieter than this is never a greeting."""
 OVER_NOISE_DB = 10.0
+FIRST_FRAMES = 6
+FIRST_DBFS = -35.0
 HANG_MS = 120
 """Gaps within a word: after voice so much counts as voice."""
 GREETING_MS = 1900
@@ -33,10 +35,16 @@ TONE_PURITY = 0.9
 """Share of a frame's energy that lies in the one peak."""
 TONE_DBFS = -40.0
 TONE_DRIFT_HZ = 40.0
+MUSIC_MS = 1600
+"""Sound with peaks in its spectrum that goes on without a pause for so long is music (noise has no peaks)."""
+MUSIC_DBFS = -42.0
+FLATNESS = 0.2
+"""Geometric by arithmetic mean of the power spectrum: about 0.5 for noise, below 0.1 for tones."""
 MESSAGE_SILENCE_MS = 2500
 _NOISE_FRAMES = 100
 _WINDOW: NDArray[np.float64] = np.hanning(2 * FRAME_MS * RATE_HZ // 1000)
 _HZ_A_BIN = RATE_HZ / len(_WINDOW)
+_SPEECH_BINS = slice(round(200 / _HZ_A_BIN), round(3400 / _HZ_A_BIN))
 
 
 class Verdict(Enum):
@@ -56,29 +64,38 @@ def level_dbfs(pcm: bytes) -> float:
 
 
 class ToneEar:
-    """Pure tones of 400 to 2000 Hz, in windows of 40 ms that overlap by half."""
+    """Pure tones of 400 to 2000 Hz, and music, in windows of 40 ms that overlap by half."""
 
     def __init__(self) -> None:
         self._before = bytes(FRAME_MS * RATE_HZ // 1000 * 2)
         self._hz = 0.0
         self.ms = 0
         """How long the tone has lasted; 0: there is none."""
+        self.music_ms = 0
+        """How long there has been sound with peaks, without a pause."""
 
     def hear(self, pcm: bytes) -> int:
         """Take the next 20 ms; the length of the tone so far."""
         samples = np.frombuffer(self._before + pcm, "<i2").astype(np.float64)
         self._before = pcm
-        hz = _pure_tone_hz(samples) if level_dbfs(pcm) > TONE_DBFS else 0.0
+        level = level_dbfs(pcm)
+        power = np.abs(np.fft.rfft(samples * _WINDOW[: len(samples)])) ** 2
+        hz = _pure_tone_hz(power) if level > TONE_DBFS else 0.0
+        peaks = level > MUSIC_DBFS and _flatness(power) < FLATNESS
+        self.music_ms = self.music_ms + FRAME_MS if peaks else 0
         same = hz > 0 and abs(hz - self._hz) <= TONE_DRIFT_HZ
         self._hz = hz
         self.ms = self.ms + FRAME_MS if same else (FRAME_MS if hz else 0)
         return self.ms
 
 
-def _pure_tone_hz(samples: NDArray[np.float64]) -> float:
+def _flatness(power: NDArray[np.float64]) -> float:
+    band = power[_SPEECH_BINS] + 1.0
+    return float(np.exp(np.mean(np.log(band))) / np.mean(band))
+
+
+def _pure_tone_hz(power: NDArray[np.float64]) -> float:
     """The frequency of a window that is one sine; 0.0 when it is anything else."""
-    power = np.abs(np.fft.rfft(samples * _WINDOW[: len(samples)])) ** 2
-    power[0] = 0.0
     peak, total = int(np.argmax(power)), float(np.sum(power))
     hz = peak * _HZ_A_BIN
     if total <= 0 or not TONE_HZ[0] <= hz <= TONE_HZ[1]:
@@ -99,7 +116,10 @@ class VoiceEar:
         self._levels.append(level)
         ordered = sorted(self._levels)
         noise = ordered[len(ordered) // 10]
-        loud = level > SPEECH_DBFS and (level > noise + OVER_NOISE_DB or len(self._levels) < 5)
+        if len(self._levels) < FIRST_FRAMES:  # nothing is known of the noise yet
+            loud = level > FIRST_DBFS
+        else:
+            loud = level > SPEECH_DBFS and level > noise + OVER_NOISE_DB
         self._hang_ms = HANG_MS if loud else max(self._hang_ms - FRAME_MS, 0)
         return self._hang_ms > 0
 
@@ -122,6 +142,8 @@ class Amd:
         self._ms += FRAME_MS
         if self._tones.hear(pcm) >= TONE_MS:
             return self._say(Verdict.MACHINE, "a tone")
+        if self._tones.music_ms >= MUSIC_MS:
+            return self._say(Verdict.MACHINE, "music")
         if self._voice.hear(level_dbfs(pcm)):
             if self._began_ms is None:
                 self._began_ms = self._ms
