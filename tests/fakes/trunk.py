@@ -24,6 +24,7 @@ class TrunkCall:
         self.acked, self.over, self.cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.rtp = self.transport = None
         self.at = invite.at
+        self.peer = trunk.peer
 
     def reply(self, status, phrase, request=None, body="", headers=""):
         request = request or self.invite
@@ -34,8 +35,9 @@ class TrunkCall:
         content = "Content-Type: application/sdp\r\n" if body else ""
         contact = f"Contact: <sip:{self.number}@127.0.0.1:{self.trunk.port}>\r\n"
         self.trunk.send(
+            self.peer,
             f"SIP/2.0 {status} {phrase}\r\n{copied}{contact}{headers}{content}"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}",
         )
 
     async def pick_up(self):
@@ -59,13 +61,35 @@ class TrunkCall:
             await asyncio.sleep(max(start + number * 0.02 - time.monotonic(), 0))
             piece = pcm[number * 320 : number * 320 + 320]
             payload = pcmu_encode(piece if len(piece) == 320 else SILENT_20_MS)
-            head = b"\x80\0" + (number & 0xFFFF).to_bytes(2, "big") + (number * 160).to_bytes(4, "big") + b"\0\0\0\7"
+            head = (
+                b"\x80\0"
+                + (number & 0xFFFF).to_bytes(2, "big")
+                + (number * 160).to_bytes(4, "big")
+                + b"\0\0\0\7"
+            )
             self.transport.sendto(head + payload, self.rtp_to)
             number += 1
 
+    def bye(self):
+        """Hang up."""
+        headers = self.invite.headers
+        self.ended_at = time.monotonic()
+        self.over.set()
+        self.trunk.send(
+            self.peer,
+            "BYE sip:bridge@127.0.0.1 SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.trunk.port};branch=z9hG4bKb{id(self)}\r\n"
+            f"From: {headers['to']};tag=t{id(self)}\r\nTo: {headers['from']}\r\nCall-ID: {headers['call-id']}\r\n"
+            "CSeq: 9 BYE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+        )
+
     def heard(self, level=500):
         """Packets with sound in them, with their times."""
-        return [] if self.rtp is None else [p for p in self.rtp.got if p.payload_type == 0 and loudness(p.payload) > level]
+        return (
+            []
+            if self.rtp is None
+            else [p for p in self.rtp.got if p.payload_type == 0 and loudness(p.payload) > level]
+        )
 
 
 async def busy(call):
@@ -112,8 +136,8 @@ class Trunk(asyncio.DatagramProtocol):
         """The calls to a number."""
         return [call for call in self.calls.values() if call.number == number]
 
-    def send(self, text):
-        self.transport.sendto(text.encode(), self.peer)
+    def send(self, peer, text):
+        self.transport.sendto(text.encode(), peer)
 
     def connection_made(self, transport):
         self.transport = transport
@@ -136,6 +160,7 @@ class Trunk(asyncio.DatagramProtocol):
             call.acked.set()
         elif call is not None and message.method in {"BYE", "CANCEL"}:
             call.reply(200, "OK", message)
+            call.ended_at = message.at
             (call.over if message.method == "BYE" else call.cancelled).set()
         self.changed.set()
 

@@ -44,7 +44,10 @@ def greeting(text, voice, wpm, lead_ms, noise_dbfs, gain=1.0):
 def every(texts):
     """(name, pcm) of every combination."""
     for text, voice, wpm, lead_ms, noise in itertools.product(texts, VOICES, SPEEDS, LEAD_MS, NOISES_DBFS):
-        yield f"{text[:24]} {voice} {wpm} {lead_ms} ms {noise} dBFS", greeting(text, voice, wpm, lead_ms, noise)
+        yield (
+            f"{text[:24]} {voice} {wpm} {lead_ms} ms {noise} dBFS",
+            greeting(text, voice, wpm, lead_ms, noise),
+        )
 
 
 def music(ms=4000):
