@@ -47,9 +47,9 @@ async def request_call(
     return shown(await ruled(store, job.job_id))
 
 
-async def ruled(store: OutboundStore, job_id: str) -> Job:
-    """The job, as soon as control has ruled. Raises StoreError: nobody does."""
-    until = time.monotonic() + RULING_S
+async def ruled(store: OutboundStore, job_id: str, within_s: float = RULING_S) -> Job:
+    """The job, as soon as control has ruled. Raises StoreError: nobody does; the wish is taken back then."""
+    until = time.monotonic() + within_s
     while True:
         found: Sequence[Job] = await store.find(job_id)
         if found and found[0].state != "asked":

@@ -52,10 +52,10 @@ class NumberError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """`e164`: +4930…; `kind`: one of fixed_line, mobile, voip, toll_free, uan, shared_cost, premium_rate, …, unknown, or invalid: no
-    number that its country gives out.
+    """A number in its one form (`e164`: +4930…).
 
-    `zones`: time zones in which it may be, as far as the number tells; empty when it does not.
+    `kind`: fixed_line, mobile, voip, toll_free, uan, shared_cost, premium_rate, …, unknown, or invalid (no number that
+    its country gives out). `zones`: time zones in which it may be, as far as the number tells; empty when it does not.
     """
 
     e164: str

@@ -58,10 +58,10 @@ def never(number: Number, rules: Rules | None) -> Refusal | None:
     wrong = rules.outbound.misfit(number.e164)
     if wrong:
         return Refusal(f"{number.e164}: {wrong}")
-    if number.kind == "invalid":
-        return Refusal(f"{number.e164} is no number that its country gives out")
     if number.kind not in rules.outbound.kinds:
-        return Refusal(f"{number.e164} is of the kind {number.kind}, which outbound.kinds does not name")
+        other = f"is of the kind {number.kind}, which outbound.kinds does not name"
+        wrong = "is no number that its country gives out" if number.kind == "invalid" else other
+        return Refusal(f"{number.e164} {wrong}")
     if rules.do_not_call is None:
         return Refusal(
             "the do-not-call file is not as it was when the plan was loaded: reload", "later", all=True
