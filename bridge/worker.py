@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +47,7 @@ SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much in
 STOP_WAIT_S = 3.0
 DELIVERY_WAIT_S = 2.0
 HEALTH_CHECK_S = 1.0
+MAX_PLACED = 1000  # ids of calls that we placed; none is placed twice
 SICK_CHECKS = 2  # in a row: a process that was stopped for a while looks sick when it wakes, but only once
 
 
@@ -56,7 +58,7 @@ class Worker:
         self._config = config
         self._plan: Plan | None = None
         self._calls: dict[str, Call] = {}
-        self._placed: set[str] = set()  # one short id a call of this process
+        self._placed: deque[str] = deque(maxlen=MAX_PLACED)
         self._planned = asyncio.Event()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
@@ -168,7 +170,7 @@ class Worker:
     def _place_call(self, wanted: PlaceCall) -> None:
         if wanted.call_id in self._placed:
             return
-        self._placed.add(wanted.call_id)
+        self._placed.append(wanted.call_id)
         self._tasks.create_task(contained(self._place(wanted), wanted.call_id))
 
     async def _place(self, wanted: PlaceCall) -> None:
@@ -205,6 +207,8 @@ class Worker:
             journal.ended(HungUp(HangUpBy.BRIDGE, 503, reason), str(error) or "no answer of the SIP thread")
             return
         self._begin(Call(leg, plan, self._deps, order))
+        with contextlib.suppress(SipError, TimeoutError):
+            journal.note("call.dialled", sip_call_id=await leg.sip_call_id())
 
     # ---- control's words -------------------------------------------------------------------------------------
 

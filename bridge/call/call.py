@@ -426,6 +426,8 @@ class Call:
         await _by(ready_due_s, conversation.ready, "ready_timeout", "no session in time")
         await _by(due_s, conversation.speaking, "silent_model", "no speech in time")
         self._spoke = True
+        if self._outgoing is not None:  # ringing is not recorded
+            await self._outgoing.may_talk.wait()
         self._open_recording(agent)
         await self._answer()
         if self._limits is not None and agent.max_call_s:

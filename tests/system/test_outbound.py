@@ -87,6 +87,7 @@ async def test_a_person_hears_the_agent_right_after_saying_hello(tmp_path):
         (record,) = await worker.ended()
         assert (record.call_id, record.direction, record.to_uri) == (call_id, "outbound", NUMBER)
         assert record.answered_at is not None
+        assert record.sip_call_id == call.invite.headers["call-id"]
 
 
 async def test_a_machine_gets_its_message_after_the_beep_and_the_agent_is_silent(tmp_path):
