@@ -12,6 +12,7 @@ comes is `unknown`. One loop, one job after the other; the rules are in bridge/o
 import asyncio
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 0.2
 PLACE_S = 20.0
 """A call of which nothing was heard for so long after it was given to a worker (and since control is up) is lost."""
+MAX_TOLD = 1000
+"""Calls that were told to hang up; told twice does no harm."""
 LATER_S = 600.0
 """A number that has had its calls for the day is looked at again after this."""
 
@@ -90,7 +93,7 @@ class OutboundOffice:
         self._rules: Rules | None = None
         self._read: Plan | None = None
         self._since = deps.now()
-        self._told: set[str] = set()
+        self._told: deque[str] = deque(maxlen=MAX_TOLD)
 
     def take_plan(self, plan: Plan | None) -> None:
         """The plan in force from now on."""
@@ -256,7 +259,7 @@ class OutboundOffice:
         if job.state == "unknown":
             return
         if job.cancel and job.call_id not in self._told and facts:
-            self._told.add(job.call_id)
+            self._told.append(job.call_id)
             self._deps.workers.tell(job.boot, HangUp(job.call_id, "cancelled"))
         silent_s = now - max(job.dialled_at, self._since)
         if not facts and silent_s > PLACE_S:

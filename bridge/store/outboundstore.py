@@ -115,17 +115,22 @@ class OutboundStore:
         row, of = outbound_calls.c, outbound_campaigns.c
         recent = (row.state == "unknown") & (row.dialled_at > now - UNKNOWN_KEEP_S)
         runs = (row.campaign == "") | (of.state == "running")
-        due = (row.state == "queued") & (
-            ((row.due_at <= now) & runs) | (row.cancel == 1) | (of.state == "cancelled")
-        )
+        stops = (row.cancel == 1) | (of.state == "cancelled")
+        due = (row.state == "queued") & (((row.due_at <= now) & runs) | stops)
         table = outbound_calls.outerjoin(outbound_campaigns, of.name == row.campaign)
         # A cancelled campaign cancels what still waits; who is on the line may finish.
         waits = row.state.in_(("asked", "queued"))
         cancel = sa.case(((of.state == "cancelled") & waits, 1), else_=row.cancel).label("wanted")
         query = sa.select(*outbound_calls.c, cancel).select_from(table)
-        first = query.where(row.state.in_(("asked", *OPEN)) | recent).order_by(row.created_at).limit(BATCH)
-        then = query.where(due).order_by(row.due_at, row.created_at).limit(BATCH)
-        return [_job(found) for one in (first, then) for found in await self._rows(one)]
+        # A call that somebody waits for goes before a campaign of thousands.
+        alone = sa.case((row.campaign == "", 0), else_=1)
+        queries = (
+            query.where(row.state.in_(OPEN)),
+            query.where(recent).order_by(row.dialled_at.desc()).limit(BATCH),
+            query.where(row.state == "asked").order_by(alone, row.created_at).limit(BATCH),
+            query.where(due).order_by(alone, row.due_at, row.created_at).limit(BATCH),
+        )
+        return [_job(found) for one in queries for found in await self._rows(one)]
 
     async def facts(self, call_ids: Collection[str]) -> dict[str, list[Fact]]:
         """What workers told of these calls, in order."""

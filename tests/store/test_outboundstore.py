@@ -7,7 +7,7 @@ from bridge.errors import StoreError
 from bridge.link.messages import Event
 from bridge.outbound.job import Job, Wish, accepted, cancelled, dialled, lost, not_placed, refused
 from bridge.outbound.policy import Counts
-from bridge.store.outboundstore import OutboundStore
+from bridge.store.outboundstore import BATCH, OutboundStore
 from bridge.store.store import Store
 
 NUMBER = "+493012345678"
@@ -141,3 +141,15 @@ async def test_a_wish_that_cannot_be_read_is_an_empty_one(tmp_path):
 
         await store.transaction("x", lambda it: it.execute(sa.text("UPDATE outbound_calls SET wish = '[1'")))
         assert (await jobs.find("j1"))[0].wish.number == ""
+
+
+async def test_a_call_that_somebody_waits_for_goes_before_a_large_campaign(tmp_path):
+    async with opened(tmp_path) as (jobs, _):
+        await jobs.add([job(f"j{n}", "clinic") for n in range(BATCH + 50)], "clinic", "anna")
+        await jobs.add([job("alone")])
+        found = await jobs.work(50.0)
+        assert len(found) == BATCH
+        assert found[0].job_id == "alone"
+        on = dialled(await queued(jobs, "on"), "c1", "b", 20.0)
+        await jobs.dial(on)
+        assert (await jobs.work(50.0))[0].job_id == "on"
