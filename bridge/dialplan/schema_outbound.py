@@ -74,7 +74,12 @@ class Outbound(Part):
         default=30, ge=5, le=180, description="Seconds of ringing before it counts as no answer."
     )
     amd: bool = Field(default=True, description="Find out whether a person or a machine has answered.")
-    amd_s: float = Field(default=3.0, ge=1.0, le=6.0, description="Seconds it may listen for that.")
+    amd_s: float = Field(
+        default=3.0,
+        ge=1.0,
+        le=6.0,
+        description="Seconds it may listen for that; 4 to 5 for calls to offices, whose greetings are long.",
+    )
     on_machine: Literal["hang_up", "leave_message", "agent"] = Field(
         default="hang_up", description="What happens when a machine has answered."
     )

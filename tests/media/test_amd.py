@@ -11,7 +11,7 @@ from bridge.media.amd import FLOOR_DBFS, Amd, MessageMoment, ToneEar, Verdict, l
 from bridge.media.tones import beep, tone
 from tests.media import greetings
 
-SOME = 6
+SOME = 9
 """Every so-manyth of the set is tried here; all of it takes a quarter of a minute."""
 
 
@@ -38,14 +38,14 @@ def rates(texts):
 
 def test_people_are_not_taken_for_machines():
     found = rates(greetings.PEOPLE)
-    assert found.total() == 120
+    assert found.total() == 80
     assert found[Verdict.MACHINE] == 0
     assert found[Verdict.HUMAN] >= 0.9 * found.total()
 
 
 def test_machines_are_not_taken_for_people():
     found = rates(greetings.MACHINES)
-    assert found.total() == 72
+    assert found.total() == 48
     assert found[Verdict.MACHINE] >= 0.97 * found.total()
 
 
@@ -142,3 +142,14 @@ PIECES = st.tuples(
 def test_any_sound_gets_a_verdict_in_time(pieces):
     pcm = b"".join(count * frame for count, frame in pieces) + bytes(64000)
     assert judged(pcm)[1] <= 3000
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(3.0, Verdict.MACHINE), (4.5, Verdict.HUMAN)])
+def test_the_long_greeting_of_an_office_needs_a_longer_ear(seconds, verdict):
+    """Known weakness: within 3 s it is as long as a machine's."""
+    said = greetings.greeting("Good morning, Miller and Sons, Anna speaking.", "en-us", 165, 200, None)
+    assert judged(said, seconds)[0] is verdict
+    assert (
+        judged(greetings.greeting(greetings.MACHINES[0], "en-us", 165, 200, None), seconds)[0]
+        is Verdict.MACHINE
+    )
