@@ -31,6 +31,7 @@ from bridge.control_notify import Notifier
 from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_room import Room
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
@@ -63,6 +64,7 @@ class Desk:
         self._credentials = credentials
         self.tools: ToolOffice | None = None
         self.outbound: OutboundOffice | None = None
+        self.room = Room()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -72,13 +74,22 @@ class Desk:
         costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
         self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
         ended = [event.call_id for event in fresh if event.type == "call.ended"]
-        if ended and self.tools is not None:
-            await self.tools.calls_ended(ended)
+        await self.calls_ended(ended)
+
+    async def calls_ended(self, call_ids: Sequence[str]) -> None:
+        """Whoever keeps something for these calls lets it go."""
+        self.room.ended(call_ids)
+        if call_ids and self.tools is not None:
+            await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `outbound.not_placed`, and `tool.*` when there are tools."""
+        """`credential`, `room.take`, `outbound.not_placed`, and `tool.*` when there are tools."""
         if kind == "outbound.not_placed" and self.outbound is not None:
             return await self.outbound.not_placed(data)
+        if kind == "room.take":
+            wanted = (str(data["route"]), int(data["max_calls"]))
+            granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
+            return {"granted": granted, "live": {} if granted else self.room.live()}
         if kind.startswith("tool.") and self.tools is not None:
             return await self.tools.answer(kind, data)
         if kind != "credential":
@@ -92,6 +103,9 @@ class Desk:
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
+        held = now.get("held")
+        if isinstance(held, dict):
+            self.room.told(hello.worker, held, time.monotonic())
         restarts = number(now.get("clock_restarts")) or 0.0
         if restarts > (number(before.get("clock_restarts")) or 0.0):
             log.warning(
@@ -110,7 +124,9 @@ class Control:
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
+        self._files = PlanFiles(
+            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+        )
         self._source = ToolSource(settings, environ)
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()
@@ -223,8 +239,7 @@ class Control:
             desk.worker_left.clear()
             try:
                 ended = await sweeper.sweep(time.monotonic())
-                if ended and desk.tools is not None:
-                    await desk.tools.calls_ended(ended)
+                await desk.calls_ended(ended)
             except (StoreError, OSError) as error:
                 log.warning("sweep.failed", reason=str(error))
             else:

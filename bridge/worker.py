@@ -92,7 +92,9 @@ class Worker:
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread() as recorder:
-            self._deps = CallDeps(config, load_prices(), recorder, self._link.emit, self._link.request)
+            self._deps = CallDeps(
+                config, load_prices(), recorder, self._link.emit, self._link.request, dial=self._dial
+            )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
         self._link.close()
@@ -146,8 +148,12 @@ class Worker:
                 await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
+            self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
+
+    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
+        return await self._agent.call(uri, headers, from_uri)
 
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
@@ -184,7 +190,7 @@ class Worker:
             with contextlib.suppress(LinkError):  # then nobody knows, and control says so
                 await self._link.request("outbound.not_placed", facts, self._config.deadlines.link_request_s)
             return
-        await self._dial(wanted.call_id, order, plan)
+        await self._dial_order(wanted.call_id, order, plan)
 
     def _plan_for(self, wanted: PlaceCall) -> Plan:
         if self._plan is None or self._plan.version != wanted.plan_version:
@@ -193,11 +199,13 @@ class Worker:
             raise ValueError("the worker takes no calls now")
         return self._plan
 
-    async def _dial(self, call_id: str, order: Order, plan: Plan) -> None:
+    async def _dial_order(self, call_id: str, order: Order, plan: Plan) -> None:
         """The record begins before the INVITE goes out: what rings somewhere is known here."""
         journal, bind = Journal(call_id, self._link.emit), self._config.sip.bind
-        invite, facts = order.invite(bind), {"plan_version": plan.version, "worker": self._config.name}
-        journal.started(invite, route="outbound", direction="outbound", **facts)
+        invite, name = order.invite(bind), self._config.name
+        journal.started(
+            invite, route="outbound", plan_version=plan.version, worker=name, direction="outbound"
+        )
         log.info("outbound.dialled", call_id=call_id, pii_to=order.number)
         try:
             leg = await self._agent.call(invite.request_uri, from_uri=order.from_uri(bind), leg_id=call_id)
@@ -264,6 +272,7 @@ class Worker:
             "sip_port": self._config.sip.port,
             "plan_version": self._plan.version if self._plan else "",
             "calls": len(self._calls),
+            "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,

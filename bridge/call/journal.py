@@ -16,6 +16,7 @@ from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
 Emit = Callable[[str, str, Mapping[str, Any]], None]
 MAX_RECORDED_HEADERS = 40
 MAX_RECORDED_ERRORS = 50
+NOTHING: Mapping[str, str] = {}
 
 
 class Journal:
@@ -35,9 +36,19 @@ class Journal:
         self._emit(self.call_id, event_type, data)
 
     def started(
-        self, invite: Invite, *, route: str, plan_version: str, worker: str, direction: str = "inbound"
+        self,
+        invite: Invite,
+        *,
+        route: str,
+        plan_version: str,
+        worker: str,
+        seen: Mapping[str, str] = NOTHING,
+        direction: str = "inbound",
     ) -> None:
-        """The INVITE came and was routed; or ("outbound") it is about to be sent."""
+        """The INVITE came and was routed; or ("outbound") it is about to be sent.
+
+        `seen`: what the dialplan made of its numbers.
+        """
         headers = dict(list(invite.headers.items())[:MAX_RECORDED_HEADERS])
         self._emit(
             self.call_id,
@@ -53,6 +64,7 @@ class Journal:
                 "plan_version": plan_version,
                 "worker": worker,
                 "headers": headers,
+                **seen,
             },
         )
 

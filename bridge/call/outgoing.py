@@ -13,7 +13,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge.call.callerside import CallerSide, End
 from bridge.call.journal import Journal
+from bridge.call.limits import CallLimits
+from bridge.config import LimitsConfig
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import AgentStep, CallFacts, Plan, Step
 from bridge.media.amd import Amd, MessageMoment, Verdict
@@ -41,9 +44,7 @@ class Order:
 
     def facts(self) -> CallFacts:
         """What the agent's templates see: we are the caller."""
-        return CallFacts(
-            to_number=self.number, from_number=self.rules.caller_id, variables=dict(self.variables)
-        )
+        return CallFacts(to_number=self.number, from_number=self.rules.caller_id, vars=dict(self.variables))
 
     def invite(self, bind: str) -> Invite:
         """The INVITE that will be sent, for the record."""
@@ -83,8 +84,8 @@ class Outgoing:
     def __init__(self, leg: Leg, order: Order, journal: Journal) -> None:
         self.order = order
         self.may_talk = asyncio.Event()
-        self._leg = leg
-        self._journal = journal
+        self.leg = leg
+        self.journal = journal
         self._rang = False
         self._confirmed = asyncio.Event()
         self._began_s = time.monotonic()
@@ -93,10 +94,10 @@ class Outgoing:
         """Ringing, or Confirmed."""
         if isinstance(event, Ringing) and not self._rang and not self._confirmed.is_set():
             self._rang = True
-            self._journal.note("call.ringing", status=event.status)
+            self.journal.note("call.ringing", status=event.status)
         if isinstance(event, Confirmed) and not self._confirmed.is_set():
-            media = self._leg.media
-            self._journal.note(
+            media = self.leg.media
+            self.journal.note(
                 "call.answered",
                 codec=media.codec if media else "",
                 ptime_ms=media.ptime_ms if media else 0,
@@ -121,15 +122,15 @@ class Outgoing:
             return Verdict.HUMAN
         amd, began_s = Amd(rules.amd_s), time.monotonic()
         verdict: Verdict | None = None
-        self._leg.audio.listen()
+        self.leg.audio.listen()
         try:
             async with asyncio.timeout(rules.amd_s + NO_AUDIO_GRACE_S):
                 while verdict is None:
-                    verdict = amd.hear(await self._leg.audio.read())
+                    verdict = amd.hear(await self.leg.audio.read())
         except TimeoutError:
             verdict = amd.give_up()
         ms = round((time.monotonic() - began_s) * 1000)
-        self._journal.note("amd", verdict=verdict.value, ms=ms, why=amd.why)
+        self.journal.note("amd", verdict=verdict.value, ms=ms, why=amd.why)
         return verdict
 
     async def message_moment(self) -> None:
@@ -138,9 +139,35 @@ class Outgoing:
         why = "waited long enough"
         try:
             async with asyncio.timeout(BEEP_WAIT_S):
-                while not (found := moment.hear(await self._leg.audio.read())):
+                while not (found := moment.hear(await self.leg.audio.read())):
                     pass
                 why = found
         except TimeoutError:
             pass
-        self._journal.note("amd.message", why=why)
+        self.journal.note("amd.message", why=why)
+
+
+class CalledSide(CallerSide):
+    """Who we called, as the steps see them: "answer" is when they may be talked to."""
+
+    def __init__(self, out: Outgoing, limits: LimitsConfig, end: End) -> None:
+        super().__init__(out.leg, out.journal, limits, end)
+        self._out = out
+
+    async def ring(self) -> None:
+        """The other side does that."""
+
+    async def early_media(self) -> bool:
+        """Nobody listens before they have answered."""
+        return False
+
+    async def answer(self) -> None:
+        """Wait until the right one has answered; what was played is heard from now on."""
+        if self.limits is not None:
+            return
+        await self._out.may_talk.wait()
+        if self.limits is None:  # two steps may have waited
+            now = time.monotonic()
+            self.limits = CallLimits(self._config, now)
+            self.limits.held(self.leg.held, now)
+            self.leg.audio.start()

@@ -5,9 +5,10 @@ mended reaches the next one, as a fact instead of a function's output. Everythin
 """
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -54,7 +55,7 @@ class ToolDesk:
     ) -> None:
         self._request = request
         self._journal = journal
-        self._facts = facts
+        self.facts = facts
         self._deadline_s = deadline_s
         self._calls = ToolCalls()
         self._questions: asyncio.Queue[Ask | Confirmed] = asyncio.Queue(64)
@@ -69,6 +70,7 @@ class ToolDesk:
         self._missed = Missed()
         self._listed: dict[str, Mapping[str, Any]] = {}
         self._began_s: dict[str, float] = {}
+        self._watched: dict[str, asyncio.Queue[Mapping[str, Any]]] = {}
         self.agent = ""
 
     @property
@@ -145,7 +147,21 @@ class ToolDesk:
         facts = {key: news[key] for key in ("request_id", "state", "tool") if key in news}
         if news.get("state") != "unchanged":
             self._journal.note("tool.state", call_id=function_call_id, **facts)
-        self._do(self._calls.update(function_call_id, news, time.monotonic()))
+        watcher = self._watched.get(function_call_id)
+        if watcher is None:
+            self._do(self._calls.update(function_call_id, news, time.monotonic()))
+        elif not watcher.full():
+            watcher.put_nowait(news)
+
+    @contextlib.contextmanager
+    def news_of(self, function_call_id: str) -> "Iterator[asyncio.Queue[Mapping[str, Any]]]":
+        """Control's words on a call that no model made, inside the block."""
+        line: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(64)
+        self._watched[function_call_id] = line
+        try:
+            yield line
+        finally:
+            del self._watched[function_call_id]
 
     def agent_said(self, item_id: str, text: str) -> None:
         """A final transcript of the agent."""
@@ -218,7 +234,7 @@ class ToolDesk:
             "tool": ask.name,
             "arguments": ask.arguments,
             "agent": self.agent,
-            **self._facts,
+            **self.facts,
         }
         if ask.definition is not None:
             question["definition"] = dict(ask.definition)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from bridge.dialplan import do_not_call
-from bridge.dialplan.check_steps import StepWalk
+from bridge.dialplan.check_steps import Known, StepWalk, Where
 from bridge.dialplan.outbound import NEVER
 from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.source import Source, play_path
@@ -16,14 +16,10 @@ MAX_TOLD = 20
 """Mistakes of one do-not-call file; a wrong file has one on every line."""
 
 
-def problems(
-    sources: Sequence[Source],
-    known: Collection[str] | None,
-    targets: Collection[str] | None,
-    hours: Collection[str] | None,
-) -> Iterator[Problem]:
+def problems(sources: Sequence[Source], known: Known, *, whole: bool) -> Iterator[Problem]:
     """Every mistake of every `outbound`; only one file may have it."""
     first = ""
+    hours = {name for source in sources for name in source.spec.hours} if whole else None
     for source in sources:
         spec = source.spec.outbound
         if spec is None:
@@ -33,8 +29,9 @@ def problems(
             continue
         first = source.document.name
         yield from _rules(source, spec, hours)
-        walk = StepWalk(source, known, targets)
-        yield from walk.steps(spec.do, (*PATH, "do"), answered=True, fallback=False)
+        yield from StepWalk(source, known).steps(
+            spec.do, (*PATH, "do"), Where(answered=True, maybe_answered=True)
+        )
         yield from _do_not_call(source, spec)
 
 

@@ -6,12 +6,13 @@ Reads the do-not-call file. Not worker-safe. Called by bridge/dialplan/load.py.
 from pathlib import Path
 
 from bridge.dialplan import outbound as plan
-from bridge.dialplan.compile_steps import compile_step, prompt_id
+from bridge.dialplan.compile_steps import compile_steps
 from bridge.dialplan.do_not_call import content_hash
 from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_steps import Say
+from bridge.dialplan.schema_steps import Step as StepSpec
 from bridge.dialplan.source import Source, play_path
-from bridge.dialplan.steps import HangUpStep, SayStep, Step
+from bridge.dialplan.steps import HangUpStep, Step
 
 RETRIES = ("busy", "no_answer")
 
@@ -24,7 +25,7 @@ def compile_outbound(source: Source, spec: Outbound) -> plan.Outbound:
         allow=tuple(spec.allow),
         target=spec.target,
         caller_id=spec.caller_id,
-        steps=tuple(compile_step(source, step) for step in spec.do),
+        steps=compile_steps(source, spec.do),
         deny=tuple(spec.deny),
         kinds=tuple(spec.kinds),
         region=spec.region,
@@ -46,6 +47,4 @@ def compile_outbound(source: Source, spec: Outbound) -> plan.Outbound:
 
 
 def _message(source: Source, say: Say) -> tuple[Step, ...]:
-    language = say.language or source.spec.language
-    spoken = SayStep(say.text, language, prompt_id(say.text, language))
-    return (spoken, HangUpStep(None, ""))
+    return (*compile_steps(source, [StepSpec(say=say.model_dump(exclude_none=True))]), HangUpStep(None, ""))

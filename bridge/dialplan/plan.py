@@ -14,15 +14,18 @@ wrote; that is done before it exists.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from bridge.dialplan.agent import Agent
+from bridge.dialplan.book import Book
 from bridge.dialplan.facts import BY_CLOCK, HEADER, CallFacts, Condition
 from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex
+from bridge.dialplan.nameindex import NameIndex, by_pattern
 from bridge.dialplan.outbound import Outbound
+from bridge.dialplan.queue import Queue
 from bridge.dialplan.steps import (
     AgentStep,
     HangUpStep,
@@ -42,6 +45,7 @@ __all__ = [
     "HEADER",
     "Agent",
     "AgentStep",
+    "Book",
     "CallFacts",
     "Condition",
     "HangUpStep",
@@ -76,6 +80,12 @@ class Route:
         """The first condition the call does not fulfil; None when the route fits."""
         return next((condition for condition in self.conditions if not condition.fits(facts)), None)
 
+    @property
+    def max_calls(self) -> int | None:
+        """How many calls it takes at a time; None: any number."""
+        found = (int(one.patterns[0]) for one in self.conditions if one.field == "capacity")
+        return next(found, None)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -88,19 +98,21 @@ class Plan:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str] = field(default_factory=dict)
     hours: tuple[Hours, ...] = ()
+    flows: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    queues: tuple[Queue, ...] = ()
+    book: Book = field(default_factory=Book)
     outbound: Outbound | None = None
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
+    _names: NameIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         canonical = json.dumps(self._content(_WHERE), sort_keys=True, separators=(",", ":"))
-        by_field = [
-            {c.field: c.patterns for c in route.conditions if c.field not in BY_CLOCK}
-            for route in self.routes
-        ]
+        by_field = [{c.field: c.patterns for c in route.conditions if by_pattern(c)} for route in self.routes]
         object.__setattr__(self, "version", hashlib.sha256(canonical.encode()).hexdigest()[:12])
         object.__setattr__(self, "_index", RouteIndex(by_field))
+        object.__setattr__(self, "_names", NameIndex([route.conditions for route in self.routes]))
         object.__setattr__(self, "_agents", {agent.name: agent for agent in self.agents})
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -109,6 +121,9 @@ class Plan:
             **parts,
             "transfers": dict(self.transfers),
             "hours": encode(self.hours, without),
+            "flows": encode(self.flows, without),
+            "queues": encode(self.queues, without),
+            "book": encode(self.book, without),
             "outbound": encode(self.outbound, without),
         }
 
@@ -116,9 +131,13 @@ class Plan:
         """Names of the opening hours that an aware instant falls into."""
         return frozenset(hours.name for hours in self.hours if hours.open_at(at))
 
+    def complete(self, facts: CallFacts, at: datetime) -> CallFacts:
+        """The facts of a call that came at the aware instant `at`, with all that this plan makes of them."""
+        return self.book.complete(replace(facts, open_hours=self.open_at(at)), at)
+
     def route(self, facts: CallFacts) -> Route:
         """The first route that fits the call; DialplanError (SIP 404) when none does."""
-        for number in self._index.candidates(facts.value):
+        for number in self._index.candidates(facts.value, self._names.mask(facts)):
             if self.routes[number].misfit(facts) is None:
                 return self.routes[number]
         raise DialplanError(
@@ -129,10 +148,15 @@ class Plan:
         """The agent of that name. Names in steps were checked at load, so a KeyError is a bug of ours."""
         return self._agents[name]
 
+    def queue(self, name: str) -> Queue:
+        """The queue of that name; KeyError: names were checked at load."""
+        return {queue.name: queue for queue in self.queues}[name]
+
     def steps(self) -> Iterator[Step]:
-        """Every step of every route, fallbacks included, in file order; then those of calls that we place."""
-        out = (*self.outbound.steps, *self.outbound.message) if self.outbound else ()
-        return walk((*(step for route in self.routes for step in route.steps), *out))
+        """Every step of every route and flow, those inside others included, in file order; then of calls we place."""
+        out = (self.outbound.steps, self.outbound.message) if self.outbound else ()
+        lists = (*(route.steps for route in self.routes), *self.flows.values(), *out)
+        return walk(step for steps in lists for step in steps)
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads."""
@@ -149,7 +173,8 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.outbound)
+        parts = (wire.transfers, wire.hours, wire.flows, wire.queues, wire.book, wire.outbound)
+        plan = cls(wire.routes, wire.agents, *parts)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -162,4 +187,7 @@ class _PlanWire:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str]
     hours: tuple[Hours, ...]
+    flows: Mapping[str, tuple[Step, ...]]
+    queues: tuple[Queue, ...]
+    book: Book
     outbound: Outbound | None = None

@@ -5,10 +5,10 @@ Not worker-safe (pydantic). Pure.
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from bridge.dialplan.schema_base import Name, OrWord, Part, as_text
-from bridge.dialplan.schema_steps import Say, Step
+from bridge.dialplan.schema_base import Name, Part
+from bridge.dialplan.schema_steps import SayOrText, Step
 
 Prefix = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,14}$")]
 Kind = Literal["fixed_line", "mobile", "voip", "toll_free", "uan", "shared_cost"]
@@ -83,7 +83,7 @@ class Outbound(Part):
     on_machine: Literal["hang_up", "leave_message", "agent"] = Field(
         default="hang_up", description="What happens when a machine has answered."
     )
-    message: Annotated[Say, BeforeValidator(as_text), OrWord()] | None = Field(
+    message: SayOrText | None = Field(
         default=None, description="With on_machine: leave_message. Said after the beep."
     )
     retry: RetryRules | None = Field(default=None, description="When to try again.")

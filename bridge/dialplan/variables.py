@@ -1,6 +1,7 @@
 """Variables in instructions and greetings: `{{ caller.number }}` and a few more.
 
-    caller.number  caller.name  called.number  headers.X_Customer  vars.order  date  time  weekday  language
+    caller.number  caller.name  called.number  headers.X_Customer  date  time  weekday  language
+    vars.NAME (set by steps of the call; given along with the wish for an outbound call)
 
 What a caller's network sends is data (design section 5): it is cut, control and invisible characters are
 removed, braces and quotes are changed, so it can neither look like a variable nor close the quotes around it.
@@ -16,16 +17,16 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from bridge.dialplan.plan import CallFacts
+from bridge.dialplan.facts import CallFacts
 
 MAX_NUMBER_CHARS = 32
 MAX_NAME_CHARS = 64
 MAX_HEADER_CHARS = 200
-MAX_GIVEN_CHARS = 500
+MAX_VARIABLE_CHARS = 1000
 
 _VARIABLE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _HEADER = re.compile(r"headers\.([A-Za-z][A-Za-z0-9_]{0,63})\Z")
-_GIVEN = re.compile(r"vars\.([A-Za-z][A-Za-z0-9_]{0,63})\Z")
+_CALL_VARIABLE = re.compile(r"vars\.([a-z][a-z0-9_]{0,31})\Z")
 _CHANGED = str.maketrans({"{": "(", "}": ")", '"': "'", "\n": " ", "\t": " ", "\r": " "})
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -40,8 +41,7 @@ _VALUES: Mapping[str, Callable[[CallFacts, datetime, str], str]] = {
     "language": lambda _facts, _now, language: language,
 }
 NAMES = (*_VALUES, "headers.NAME", "vars.NAME")
-"""What may stand between the braces; a header's dashes are written as underscores. `vars`: given along with the wish
-for an outbound call."""
+"""What may stand between the braces; a header's dashes are written as underscores."""
 
 
 def clean(text: str, max_chars: int) -> str:
@@ -59,13 +59,13 @@ def render(template: str, facts: CallFacts, now: datetime, language: str = "en")
 
     def value(found: re.Match[str]) -> str:
         name = found[1].strip()
+        variable = _CALL_VARIABLE.match(name)
+        if variable:
+            return clean(facts.vars.get(variable[1], ""), MAX_VARIABLE_CHARS)
         header = _HEADER.match(name)
         if header:
             sent = facts.headers.get(header[1].replace("_", "-").lower(), "")
             return clean(sent, MAX_HEADER_CHARS)
-        given = _GIVEN.match(name)
-        if given:
-            return clean(facts.variables.get(given[1], ""), MAX_GIVEN_CHARS)
         known = _VALUES.get(name)
         return known(facts, now, language) if known else ""
 
@@ -76,7 +76,7 @@ def mistakes(template: str) -> Iterable[tuple[str, str]]:
     """(wrong name or text, what is wrong with it) for everything in a template that `render` would not understand."""
     for found in _VARIABLE.finditer(template):
         name = found[1].strip()
-        if name not in _VALUES and not _HEADER.match(name) and not _GIVEN.match(name):
+        if name not in _VALUES and not _HEADER.match(name) and not _CALL_VARIABLE.match(name):
             yield name, "no such variable"
     rest = _VARIABLE.sub("", template)
     for mark in ("{{", "}}", "{%", "{#"):

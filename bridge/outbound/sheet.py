@@ -50,7 +50,7 @@ def read(content: bytes, rules: Rules | None) -> Sheet:
         return sheet
     lines = _lines(text, sheet)
     _, header = next(lines, (1, []))
-    names = [name.strip() for name in header]
+    names = [name.strip().lower() for name in header]
     wrong = _header_mistake(names)
     if wrong:
         sheet.bad.append((1, wrong))

@@ -8,14 +8,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.dialplan.variables import MAX_GIVEN_CHARS, clean
+from bridge.dialplan.variables import clean
 from bridge.errors import BridgeError
 from bridge.outbound.job import Wish
 
 MAX_VARIABLES = 50
 MAX_NUMBER_CHARS = 100
+MAX_GIVEN_CHARS = 500
 KEYS = ("number", "agent", "route", "variables")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 
 
 class WishError(BridgeError):
@@ -44,7 +45,7 @@ def variables_of(given: Any) -> dict[str, str]:
     for name, value in given.items():
         if not isinstance(name, str) or not _NAME.match(name):
             raise WishError(
-                f"{str(name)[:40]!r} is no name for a variable: letters, digits and _, a letter first"
+                f"{str(name)[:40]!r} is no name for a variable: a-z, digits and _, a letter first"
             )
         if not isinstance(value, str | int | float):
             raise WishError(f"the variable {name} must be a text or a number")

@@ -7,9 +7,11 @@ A leg holds no pj object and no rule: commands go to the agent's pj thread by le
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
+from bridge.errors import SipError
 from bridge.sip.dialog import Command, LegDialog, LegState
 from bridge.sip.events import (
     Dtmf,
@@ -83,6 +85,10 @@ class Leg:
         """Send 180 Ringing (or another provisional status). False when it is too late for it."""
         return await self._do(Command.RING, lambda call: call.respond(status))
 
+    async def early_media(self) -> bool:
+        """Send 183 Session Progress with SDP: audio flows before the answer. False when it is too late for it."""
+        return await self._do(Command.RING, lambda call: call.respond(183))
+
     async def answer(self) -> bool:
         """Send 200 OK. False when it is too late (the caller has cancelled)."""
         return await self._do(Command.ANSWER, lambda call: call.respond(200))
@@ -95,9 +101,13 @@ class Leg:
         """Send keypad digits to the peer."""
         return await self._do(Command.SEND_DTMF, lambda call: call.send_digits(digits, method))
 
-    async def transfer(self, target: str) -> bool:
+    async def transfer(self, target: str, headers: Mapping[str, str] = MappingProxyType({})) -> bool:  # noqa: ARG002
         """REFER the peer to a SIP URI (RFC 3515); TransferProgress events tell what became of it."""
-        return await self._do(Command.TRANSFER, lambda call: call.refer(target))
+        return await self._do(Command.TRANSFER, lambda call: call.refer(target))  # headers: see trunks
+
+    async def transfer_to(self, other: "Leg") -> bool:  # noqa: ARG002
+        """REFER the peer to the dialog of another leg, which it replaces (RFC 3891)."""
+        raise SipError(501, "not possible yet")
 
     async def stats(self) -> MediaStats:
         """RTP counters so far."""

@@ -144,4 +144,4 @@ def test_the_record_has_the_number_as_the_called_party_and_ours_as_the_caller():
     assert invite.request_uri == f"sip:{NUMBER}@trunk.example"
     assert order().from_uri("10.0.0.1") == "<sip:+49301@10.0.0.1>"
     facts = order().facts()
-    assert (facts.to_number, facts.from_number, facts.variables) == (NUMBER, "+49301", {"name": "Ann"})
+    assert (facts.to_number, facts.from_number, facts.vars) == (NUMBER, "+49301", {"name": "Ann"})

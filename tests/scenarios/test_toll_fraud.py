@@ -36,6 +36,7 @@ WIDE = Outbound(
 )
 HOME = Outbound(
     allow=("+49",),
+    deny=("+4930666",),
     kinds=WIDE.kinds,
     region="DE",
     target=WIDE.target,
