@@ -47,4 +47,7 @@ def compile_outbound(source: Source, spec: Outbound) -> plan.Outbound:
 
 
 def _message(source: Source, say: Say) -> tuple[Step, ...]:
-    return (*compile_steps(source, [StepSpec(say=say.model_dump(exclude_none=True))]), HangUpStep(None, ""))
+    return (
+        *compile_steps(source, [StepSpec.model_validate({"say": say.model_dump(exclude_none=True)})]),
+        HangUpStep(None, ""),
+    )
