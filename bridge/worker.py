@@ -30,6 +30,7 @@ from bridge.call.modelside import CallDeps
 from bridge.call.outgoing import NOT_PLACED, Order, order_of
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
+from bridge.dialplan.variables import warm
 from bridge.errors import BridgeError, LinkError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
 from bridge.link.messages import CallCommand, PlaceCall
@@ -229,6 +230,8 @@ class Worker:
             log.warning("plan.refused", reason=str(error), in_force=in_force)
             return
         self._plan = plan
+        texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
+        threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
         self._planned.set()
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
 

@@ -10,32 +10,29 @@ on with its `or_else`, so that a caller never falls into silence. Here sip, medi
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
-from bridge.call.agentsession import session_config
 from bridge.call.callerside import CallerSide
 from bridge.call.commands import CommandDesk
 from bridge.call.context import CallContext, NotDoneError
-from bridge.call.conversation import Conversation
-from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.limits import Ending
-from bridge.call.modelside import CallDeps, open_transport
+from bridge.call.modelside import CallDeps
 from bridge.call.outgoing import NO_ANSWER, CalledSide, Order, Outgoing
-from bridge.call.recovery import Recovery
+from bridge.call.recorded import Recorded
+from bridge.call.recording import CallRecording
 from bridge.call.steps import StepRunner
-from bridge.call.tasks import first, outcome
+from bridge.call.takeover import TakeOver
+from bridge.call.talk import AgentTalk, LeftError, Scope
+from bridge.call.tasks import first
 from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.plan import Agent, CallFacts, Plan
 from bridge.dialplan.steps import RejectStep, Step, TransferStep
-from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionError, SipError
+from bridge.errors import DialplanError, SipError
 from bridge.media.amd import Verdict
-from bridge.media.recorder import Recording
-from bridge.realtime.session import Session
 from bridge.sip.events import (
     Confirmed,
     Dtmf,
@@ -80,21 +77,25 @@ class Call:
         self._journal = Journal(leg.id, deps.emit)
         self._outgoing = Outgoing(leg, order, self._journal) if order else None
         facts = order.facts() if order else call_facts(leg, plan)
-        self.caller = CallerSide(leg, self._journal, self._config.limits, self._end)
+        self.caller = CallerSide(leg, self._journal, self._config.limits, self.end)
         if self._outgoing is not None:
-            self.caller = CalledSide(self._outgoing, self._config.limits, self._end)
-        self._conversation: Conversation | None = None
-        self._recording: Recording | None = None
-        self._history = History()
+            self.caller = CalledSide(self._outgoing, self._config.limits, self.end)
+        self._recording = CallRecording(deps.config.recording, deps.recorder, leg.audio, self._journal)
         link_s = deps.config.deadlines.link_request_s
         who = tool_facts(facts, leg.invite, deps.config.sip.verstat_from)
         if order:  # who is on the line, as the gate means it, is who we called
             who = {"caller": order.number, "called": order.rules.caller_id, "verstat": ""}
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(self.caller, plan.transfers, self._journal, deps.request, link_s)
-        self.context = CallContext(plan, deps, self._journal, self.caller, facts, self._end, self._run_steps)
+        self.context = CallContext(plan, deps, self._journal, self.caller, facts, self.end, self._run_steps)
         self.steps = StepRunner(self.context, self.tools, self._run_agent, self._transfer)
-        self._spoke = False
+        self.talk = AgentTalk(Scope(leg, plan, deps, self._journal, facts, self.tools), self)
+        self._recorded = Recorded(self.context, self._recording)
+        self._recorded.rule = order.recording if order else None
+        self._take_over = TakeOver(self.context, self.talk)
+        self.commands.add("hand_off", self.talk.hand_off)
+        self.commands.add("recording", self._recorded.command)
+        self.commands.add("warm_transfer", self._take_over.warm_transfer)
         self._came_s = time.monotonic()
 
     async def run(self) -> None:
@@ -164,8 +165,8 @@ class Call:
                     self._journal.media_started(event)
                 case Dtmf(digit, method):
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
-                    if not self.caller.press(digit) and self._conversation is not None:
-                        self._conversation.press(digit)
+                    if not self.caller.press(digit):
+                        self.talk.press(digit)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
                 case Ringing() | Confirmed() if self._outgoing is not None:
@@ -174,8 +175,8 @@ class Call:
     async def _watch_playout(self) -> None:
         while True:
             for event in await self._leg.audio.playout_events():
-                if not self.caller.played(event) and self._conversation is not None:
-                    self._conversation.played(event)
+                if not self.caller.played(event):
+                    self.talk.played(event)
 
     async def _watch_limits(self) -> None:
         ring_until_s = self._came_s + self._config.limits.ring_max_s
@@ -194,7 +195,7 @@ class Call:
             else:
                 ending = None
             if ending is not None:
-                await self._end(ending)
+                await self.end(ending)
 
     # ---- steps -----------------------------------------------------------------------------------------------
 
@@ -208,6 +209,7 @@ class Call:
             self.context.detail = str(error)
             return (RejectStep(status=404, reason="no route fits this call"),)
         self._started(route.name)
+        self._recorded.rule = route.recording
         return route.steps
 
     async def _run_steps(self, steps: Iterable[Step]) -> None:
@@ -230,10 +232,10 @@ class Call:
         async with asyncio.TaskGroup() as tasks:
             talk = tasks.create_task(self._run_route(steps))
             if not await out.answered():
-                await self._end(Ending(487, NO_ANSWER, f"not answered within {out.order.rules.ring_s} s"))
+                await self.end(Ending(487, NO_ANSWER, f"not answered within {out.order.rules.ring_s} s"))
             machine = await out.who() is Verdict.MACHINE
             if machine and out.order.rules.on_machine == "hang_up":
-                await self._end(Ending(200, "machine", "a machine has answered"))
+                await self.end(Ending(200, "machine", "a machine has answered"))
             if machine and out.order.rules.on_machine == "leave_message":
                 talk.cancel()
                 await asyncio.wait({talk})
@@ -244,15 +246,15 @@ class Call:
 
     async def _run_route(self, steps: tuple[Step, ...]) -> None:
         await self.steps.run(steps)
-        await self._end(Ending(200, "dialplan_end", "the route has no more steps"))
+        await self.end(Ending(200, "dialplan_end", "the route has no more steps"))
 
     async def _transfer(self, step: TransferStep) -> None:
         await self.caller.answer()
         headers = {name: self.context.render(value) for name, value in step.headers.items()}
         await self.commands.transfer(step.target, headers=headers)
-        await self._end(Ending(200, "transferred", ""))
+        await self.end(Ending(200, "transferred", ""))
 
-    async def _end(self, ending: Ending) -> None:
+    async def end(self, ending: Ending) -> None:
         """Hang up and wait for the leg's own end; a peer that says nothing to our BYE is not waited for."""
         self.context.detail = ending.detail
         await self._hang_up(ending.status, ending.reason)
@@ -263,111 +265,57 @@ class Call:
 
     async def _run_agent(self, name: str) -> None:
         """Talk with an agent until the call ends. Raises NotDoneError when its model is lost for good."""
-        agent = self._plan.agent(name)
-        recovery = Recovery(self._config.deadlines.answer_wait_s, time.monotonic())
-        while True:
-            failure, spoke = await self._talk_until_failure(agent, recovery.due_s)
-            self.context.detail = f"{failure.code}: {failure.message}"
-            self._journal.note("session.failed", code=failure.code, message=failure.message)
-            pause_s = recovery.after(failure, spoke=spoke, now=time.monotonic())
-            facts = {"code": failure.code, "reason": failure.message, "kind": failure.kind.value}
-            if pause_s is None:
-                log.error("session.failed", **facts)
-                break
-            log.warning("session.retried", **facts, pause_s=pause_s)
-            await asyncio.sleep(pause_s)
-        raise NotDoneError(self.context.detail)
-
-    async def _talk_until_failure(self, agent: Agent, due_s: float) -> tuple[RemoteSessionError, bool]:
-        """One session with the model: its failure, and whether it had been heard.
-
-        It ends no other way, but with the call.
-        """
-        self._spoke = False
-        talk = await outcome(self._talk(agent, due_s))
-        failure = RemoteSessionError(FailureKind.RETRY, "ended", "the session ended without a word")
         try:
-            talk.result()
-        except* RemoteSessionError as group:
-            failure = first(group, RemoteSessionError)
-        return failure, self._spoke
+            failure = await self.talk.run(self._plan.agent(name))
+        except LeftError as left:
+            await left.then()
+        else:
+            raise NotDoneError(f"{failure.code}: {failure.message}")
 
-    async def _talk(self, agent: Agent, due_s: float) -> None:
-        config = self._config
-        if not self.caller.answered:
-            self._history = History()  # what a failed try said, nobody heard
-        provider = config.provider(agent.provider)
-        if provider is None or provider.url is None:
-            raise RemoteSessionError(
-                FailureKind.FATAL, "no_provider", f"agent {agent.name} has no usable provider"
-            )
-        now = datetime.now().astimezone()
-        tools = await self.tools.offer(agent.name, agent.tools)
-        settings = session_config(agent, provider, config.media, self.context.facts, now, tools)
-        self._journal.note(
-            "session.connecting", provider=provider.name, model=settings.model, agent=agent.name
-        )
+    @property
+    def detail(self) -> str:
+        """Words for the record's end: talk.Host."""
+        return self.context.detail
+
+    @detail.setter
+    def detail(self, words: str) -> None:
+        self.context.detail = words
+
+    @property
+    def answered_s(self) -> float | None:
+        """When the call was answered: talk.Host."""
+        return None if self.caller.limits is None else self.caller.limits.answered_s
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What steps have found out: talk.Host."""
+        return self.context.facts.vars
+
+    async def prepare(self, agent: Agent) -> None:
+        """What the caller has to be told or asked before this agent: talk.Host."""
+        self.context.language = agent.language
+        await self._recorded.prepare(agent)
+
+    async def ring(self) -> None:
+        """180, once: talk.Host."""
         await self.caller.ring()
-        async with await open_transport(self._deps, provider, settings.model, self.id, due_s) as transport:
-            session = Session(settings, self._deps.prices)
-            conversation = Conversation(
-                self._leg.audio,
-                session,
-                transport,
-                self._journal,
-                self._history,
-                self.tools,
-                barge_in=agent.barge_in,
-                patience_s=config.deadlines.model_silence_s,
-            )
-            self._conversation = conversation
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(conversation.run())
-                    tasks.create_task(self._answer_when_up(conversation, agent, due_s))
-            finally:
-                self._conversation = None
-                conversation.abandon()
-                session.closed()
 
-    async def _answer_when_up(self, conversation: Conversation, agent: Agent, due_s: float) -> None:
-        """The caller hears ringing until the agent's first word is there, then that word: no dead air."""
-        ready_s = self._config.deadlines.session_ready_s
-        ready_due_s = min(time.monotonic() + ready_s, due_s)
-        await _by(ready_due_s, conversation.ready, "ready_timeout", "no session in time")
-        await _by(due_s, conversation.speaking, "silent_model", "no speech in time")
-        self._spoke = True
+    async def heard(self, agent: Agent) -> None:
+        """The agent's first word is there: talk.Host."""
         if self._outgoing is not None:  # ringing is not recorded
             await self._outgoing.may_talk.wait()
-        self._open_recording(agent)
+        self._recorded.heard(agent)
         await self.caller.answer()
         if self.caller.limits is not None and agent.max_call_s:
             self.caller.limits.shorten(agent.max_call_s)
-        self.context.detail = ""
-        conversation.answered()
-
-    def _open_recording(self, agent: Agent) -> None:
-        if self._recording is not None or not (self._config.recording.enabled and agent.recording):
-            return
-        day = datetime.now().astimezone().strftime("%Y-%m-%d")
-        path = Path(self._config.recording.folder, day, f"{self.id}.wav")
-        try:
-            self._recording = self._deps.recorder.open(path, self.id)
-            self._leg.audio.record(self._recording.write)
-            # Said at once: the file of a call whose worker dies must be found too.
-            self._journal.note("recording", path=str(path))
-        except MediaError as error:
-            self._journal.note("error", where="recording", code="unwritable", message=str(error))
-            log.warning("recording.unwritable", path=str(path), reason=str(error))
 
     # ---- the end ---------------------------------------------------------------------------------------------
 
     async def _close(self, end: HungUp) -> None:
         self._leg.audio.stop()
         await self.commands.call_over()
-        if self._recording is not None:
-            facts = await asyncio.to_thread(self._recording.close)
-            self._journal.recording(facts, self._leg.audio.recording_dropped_ms)
+        await self._take_over.close()
+        await self._recording.close()
         dropped_ms = self._leg.audio.intake_dropped_ms
         self._journal.media(end.stats, intake_dropped_ms=dropped_ms, lost_digits=self._leg.dropped_events)
         self._journal.ended(end, self.context.detail)
@@ -375,15 +323,6 @@ class Call:
             "call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=self.context.detail
         )
         structlog.contextvars.unbind_contextvars("call_id")
-
-
-async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None:
-    """Wait for `event` until monotonic `due_s`; then the model side has failed with `code`."""
-    try:
-        async with asyncio.timeout(max(due_s - time.monotonic(), 0)):
-            await event.wait()
-    except TimeoutError:
-        raise RemoteSessionError(FailureKind.RETRY, code, words) from None
 
 
 def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:

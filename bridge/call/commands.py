@@ -9,7 +9,7 @@ command gets exactly one answer, also when the call ends in the middle of it. On
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -29,6 +29,9 @@ LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
 TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
+
+
+Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class Word(Protocol):
@@ -63,6 +66,11 @@ class CommandDesk:
         self._progress: asyncio.Queue[TransferProgress] = asyncio.Queue()
         self._open: dict[str, str] = {}
         self._referred = ""
+        self._more: dict[str, Handler] = {}
+
+    def add(self, kind: str, handler: Handler) -> None:
+        """Carry out commands of this kind with `handler(data)`; it gives the answer or raises NotDoneError."""
+        self._more[kind] = handler
 
     def take(self, word: Word) -> None:
         """A command of control. One too many is answered when there is room again; control has its own deadline."""
@@ -88,7 +96,7 @@ class CommandDesk:
 
     async def _carry_out(self, word: Word) -> None:
         self._open[word.command_id] = word.kind
-        handler = _HANDLERS.get(word.kind, CommandDesk._unknown)
+        handler = _HANDLERS.get(word.kind, CommandDesk._other)
         try:
             answer = {"ok": True, **await handler(self, word)}
         except NotDoneError as error:
@@ -105,7 +113,10 @@ class CommandDesk:
             )
             await self._leg.hang_up(HangUpBy.AGENT, 200, reason)
 
-    async def _unknown(self, word: Word) -> Mapping[str, Any]:
+    async def _other(self, word: Word) -> Mapping[str, Any]:
+        handler = self._more.get(word.kind)
+        if handler is not None:
+            return await handler(word.data)
         raise NotDoneError(f"there is no command {word.kind[:20]}")
 
     async def _hang_up(self, word: Word) -> Mapping[str, Any]:

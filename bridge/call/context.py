@@ -15,7 +15,7 @@ from bridge.call.prompts import read_prompt
 from bridge.dialplan.facts import CallFacts
 from bridge.dialplan.plan import Plan
 from bridge.dialplan.steps import PlayStep, Prompt, SayStep, Step
-from bridge.dialplan.variables import clean, render
+from bridge.dialplan.variables import Scene, clean, render
 from bridge.errors import LinkError, MediaError
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,7 @@ class CallContext:
     end: End
     run: Callable[[Iterable[Step]], Awaitable[None]]
     detail: str = ""
+    language: str = "en"
     jumps: int = 0
     messages: int = 0
     music_cache: dict[str, bytes] = field(default_factory=dict)
@@ -58,7 +59,11 @@ class CallContext:
 
     def render(self, template: str, language: str = "en") -> str:
         """A template of the plan, filled in."""
-        return render(template, self.facts, datetime.now().astimezone(), language)
+        scene = Scene(self.facts, datetime.now().astimezone(), self.facts.vars, self._incomplete)
+        return render(template, scene, language)
+
+    def _incomplete(self, words: str) -> None:
+        log.warning("template.incomplete", call_id=self.call_id, reason=words)
 
     async def prompts(self, prompts: Iterable[Prompt]) -> bytes:
         """The PCM of prompts, one after the other; what cannot be had is told and left out."""

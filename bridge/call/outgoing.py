@@ -19,6 +19,7 @@ from bridge.call.limits import CallLimits
 from bridge.config import LimitsConfig
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import AgentStep, CallFacts, Plan, Step
+from bridge.dialplan.recording import RecordingRule
 from bridge.media.amd import Amd, MessageMoment, Verdict
 from bridge.sip.events import Confirmed, Invite, LegEvent, Party, Ringing
 from bridge.sip.leg import Leg
@@ -35,12 +36,16 @@ _HOST = re.compile(r"@([A-Za-z0-9.-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A call to place. `steps`: what a person hears. `variables`: data for the agent, from whoever asked."""
+    """A call to place. `steps`: what a person hears. `variables`: data for the agent, from whoever asked.
+
+    `recording`: the rule of the route whose steps these are.
+    """
 
     number: str
     rules: Outbound
     steps: tuple[Step, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
+    recording: RecordingRule | None = None
 
     def facts(self) -> CallFacts:
         """What the agent's templates see: we are the caller."""
@@ -75,7 +80,7 @@ def order_of(plan: Plan, number: str, run: str, variables: Mapping[str, str]) ->
     route = next((one for one in plan.routes if kind == "route" and one.name == name), None)
     if route is None:
         raise ValueError(f"the dialplan has no {kind} {name}"[:120])
-    return Order(number, rules, route.steps, variables)
+    return Order(number, rules, route.steps, variables, route.recording)
 
 
 class Outgoing:

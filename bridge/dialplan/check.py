@@ -8,6 +8,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 from collections.abc import Collection, Iterator, Sequence
 
 from bridge.dialplan import check_flows, check_outbound
+from bridge.dialplan.check_agent import agent_problems, agent_warnings
 from bridge.dialplan.check_book import book_problems, odd_patterns, unused
 from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
 from bridge.dialplan.check_when import known_to_conditions, when_problems
@@ -39,6 +40,7 @@ def problems(
     for source in sources:
         for name, agent in source.agents():
             yield from _agent_problems(source, name, agent, providers)
+            yield from agent_problems(source, name, agent, known.agents)
         for number, route in source.routes():
             path: KeyPath = ("routes", number)
             yield from when_problems(source.document, (*path, "when"), route.when, have)
@@ -71,11 +73,12 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
         for name, agent in source.spec.agents.items():
             if name not in used:
                 yield source.document.problem(("agents", name), "no route uses this agent", at_key=True)
-            if agent.greeting is None:
+            if agent.greeting is None and agent.prompt is None:
                 hint = "add greeting, or the caller hears nothing until he speaks"
                 yield source.document.problem(("agents", name), "no greeting", hint, at_key=True)
     yield from unused(sources)
     yield from _unused_flows(sources)
+    yield from (one for source in sources for one in agent_warnings(source))
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
         source, routes = last[-1]

@@ -57,6 +57,9 @@ _SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "oneOf", "allOf"
 
 
 def _takes_only_some_texts(node: Mapping[str, Any]) -> bool:
-    if node.get("type") in _CLOSED or "enum" in node:
+    kind = node.get("type")
+    if isinstance(kind, list):  # of several types, text among them
+        return False
+    if kind in _CLOSED or "enum" in node:
         return True
-    return node.get("type") == "string" and "pattern" in node
+    return kind == "string" and "pattern" in node

@@ -26,6 +26,7 @@ from bridge.dialplan.match import RouteIndex
 from bridge.dialplan.nameindex import NameIndex, by_pattern
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.queue import Queue
+from bridge.dialplan.recording import RecordingRule
 from bridge.dialplan.steps import (
     AgentStep,
     HangUpStep,
@@ -67,7 +68,7 @@ _WHERE = frozenset({"file", "line", "path"})
 class Route:
     """Conditions (all must fit; none fits every call) and what to do.
 
-    `file` and `line` say where it is written.
+    `file` and `line` say where it is written. `recording`: goes before the agents' rules.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Route:
     steps: tuple[Step, ...]
     file: str = ""
     line: int = 0
+    recording: RecordingRule | None = None
 
     def misfit(self, facts: CallFacts) -> Condition | None:
         """The first condition the call does not fulfil; None when the route fits."""

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from bridge import yamlfile
 from bridge.dialplan import schema
 from bridge.dialplan.files import Documents
+from bridge.dialplan.prompts import Library, library
 from bridge.dialplan.source import Source
-from bridge.dialplan.textvars import secrets
+from bridge.dialplan.textvars import suspicious
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath, YamlFile
 
@@ -30,10 +31,14 @@ _ROUTE: TypeAdapter[Any] = TypeAdapter(schema.Route)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Sources in the order of reading. `whole`: the names of everything in them are known."""
+    """Sources in the order of reading. `odd`: warnings.
+
+    `whole`: the names of everything in them are known.
+    """
 
     sources: list[Source]
     problems: list[Problem]
+    odd: list[Problem]
     whole: bool
     order: dict[str, int]
 
@@ -53,22 +58,27 @@ def read(path: Path, environment: str | None) -> Read:
     files = Documents(path, environment)
     sources: list[Source] = []
     found = list(files.problems)
+    odd: list[Problem] = []
     whole = files.whole
+    libraries: dict[Path, Library] = {}
     for document, folder in files.documents:
-        found += secrets(document)
+        prompts = libraries.setdefault(folder, library(folder))
+        sure, unsure = suspicious(document)
+        found += sure
+        odd += unsure
         try:
             spec = yamlfile.validate(document, schema.Dialplan, DialplanError)
-            sources.append(Source(document, spec, folder))
+            sources.append(Source(document, spec, folder, prompts=prompts))
         except DialplanError as error:
             told = {(one.file, one.line, one.column) for one in found}
             found += [one for one in error.problems if (one.file, one.line, one.column) not in told]
-            source, complete = _salvaged(document, folder)
+            source, complete = _salvaged(document, folder, prompts)
             whole = whole and complete
             sources += [source] if source else []
-    return Read(sources, found, whole, files.order)
+    return Read(sources, found, odd, whole, files.order)
 
 
-def _salvaged(document: YamlFile, folder: Path) -> tuple[Source | None, bool]:
+def _salvaged(document: YamlFile, folder: Path, prompts: Library) -> tuple[Source | None, bool]:
     """What of a file with mistakes can be checked against the rest, and whether all names in it are known."""
     data = document.data if isinstance(document.data, dict) else {"agents": None}
     broken: set[KeyPath] = set()
@@ -88,7 +98,7 @@ def _salvaged(document: YamlFile, folder: Path) -> tuple[Source | None, bool]:
     ]
     singles, complete = _singles(data)
     spec = schema.Dialplan.model_construct(**{**parts, **singles, "version": 1})
-    return Source(document, spec, folder, frozenset(broken)), complete
+    return Source(document, spec, folder, frozenset(broken), prompts), complete
 
 
 def _singles(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:

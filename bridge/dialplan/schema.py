@@ -22,6 +22,7 @@ from bridge.dialplan.schema_book import Constant, Country, Includes, Number, Num
 from bridge.dialplan.schema_hours import DateText, DayParts, Hours, TimeZone
 from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_queues import Queue
+from bridge.dialplan.schema_recording import Recording
 from bridge.dialplan.schema_steps import Step
 from bridge.dialplan.schema_when import When
 
@@ -31,6 +32,9 @@ class Route(Part):
 
     name: Line = Field(description="Shown in records and by `dialplan explain`; unique.")
     when: When | None = Field(default=None, description="Conditions. Without it the route fits every call.")
+    recording: Recording | None = Field(
+        default=None, description="Whether these calls are recorded, and how the caller is told or asked."
+    )
     do: list[Step] = Field(min_length=1, max_length=20, description="Steps, in order.")
 
 

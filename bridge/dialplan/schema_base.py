@@ -21,8 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from bridge.dialplan import variables
-from bridge.fieldhelp import nearest
+from bridge.dialplan import templatecheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,9 @@ class OrWord:
 
 
 def _template(text: str) -> str:
-    for name, wrong in variables.mistakes(text):
-        raise ValueError(f"{wrong}: {name[:40]} | {nearest(name, variables.NAMES)}")
+    for line, what, hint in templatecheck.mistakes(text):
+        place = f" (line {line} of the text)" if line > 1 else ""
+        raise ValueError(f"{what}{place} | {hint}")
     return text
 
 

@@ -1,10 +1,11 @@
 """One dialplan file, read and typed. Not worker-safe. Called by load, check and the compilers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from bridge.dialplan.prompts import Library
 from bridge.dialplan.schema import Dialplan, Route
 from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_hours import Hours
@@ -20,13 +21,14 @@ class Source:
     """One dialplan file, read and typed. `folder`: what its paths are relative to.
 
     `broken`: paths of named things and routes that could not be typed (told already); in `spec` something empty stands
-    for them, so that names and numbers stay.
+    for them, so that names and numbers stay. `prompts`: of the folder beside the file.
     """
 
     document: YamlFile
     spec: Dialplan
     folder: Path
     broken: frozenset[KeyPath] = frozenset()
+    prompts: Library = field(default_factory=lambda: Library(Path()))
 
     def typed(self, section: Mapping[str, T], key: str) -> Iterator[tuple[str, T]]:
         """Those of `section`, which stands under the top-level `key`, that could be typed."""

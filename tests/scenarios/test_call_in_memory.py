@@ -143,7 +143,7 @@ async def test_digits_are_told_when_the_caller_pauses():
         session = await stage.talking()
         stage.line.event(Dtmf("7", DtmfMethod.INFO))
         await settle()
-        stage.call._conversation._keypad._gap_s = 0.0
+        stage.call.talk.conversation._keypad._gap_s = 0.0
         stage.line.event(Dtmf("8", DtmfMethod.INFO))
         await stage.until(lambda: session.of("conversation.item.create"))
         text = session.of("conversation.item.create")[0]["item"]["content"][0]["text"]

@@ -16,6 +16,7 @@ from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_outbound_requests import request_call
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Agent, AgentStep, Plan, SayStep
+from bridge.dialplan.variables import Scene, render
 from bridge.errors import BridgeError
 from bridge.outbound.number import NumberError, read
 from bridge.outbound.policy import Counts, Rules, refusal
@@ -295,9 +296,7 @@ def test_a_variable_is_never_dialled_and_never_leaves_its_quotes(text):
     plan = Plan((), (Agent("front", 'Call "{{ vars.number }}".'),), outbound=HOME)
     order = order_of(plan, "+493012345678", "", {"number": text, "target": text, "to": text})
     assert order.rules.uri(order.number) == "sip:+493012345678@trunk.example"
-    from bridge.dialplan.variables import render
-
-    shown = render('"{{ vars.number }}"', order.facts(), NOON)
+    shown = render('"{{ vars.number }}"', Scene(order.facts(), NOON))
     assert shown.count('"') == 2
     assert shown.isprintable()
 
