@@ -25,10 +25,12 @@ import structlog
 from bridge.approval.signing import DECISION_KEY, Signer, secret
 from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
+from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_health import serve
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
+from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_room import Room
@@ -46,6 +48,7 @@ from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
+from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 from bridge.store.voicemailstore import VoicemailStore
@@ -66,6 +69,7 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.outbound: OutboundOffice | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
         self.room = Room()
@@ -90,9 +94,11 @@ class Desk:
             await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `room.take`, what waiting calls ask, and `tool.*` and `speech.*` when there are such."""
+        """`credential`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` when there are such."""
         if self.waiting.knows(kind):
             return await self.waiting.answer(kind, data)
+        if kind == "outbound.not_placed" and self.outbound is not None:
+            return await self.outbound.not_placed(data)
         if kind == "room.take":
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
@@ -142,6 +148,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._plan: Plan | None = None
+        self._outbound: OutboundOffice | None = None
         self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -166,6 +173,8 @@ class Control:
             desk.voicemail = self._voicemail(store)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
+                desk.outbound = self._outbound = self._open_outbound(store, link)
+                desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)
                 more = desk.waiting.metrics
                 handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan, more)
@@ -207,9 +216,18 @@ class Control:
             )
         )
 
+    def _seal_key(self) -> bytes:
+        return secret(self._settings.state_dir / "keys" / DECISION_KEY)
+
+    def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
+        key = self._seal_key()
+        return OutboundOffice(OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls))
+
     async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
+            if desk.outbound is not None:
+                running.append(tasks.create_task(desk.outbound.run()))
             if desk.voicemail is not None:
                 running.append(tasks.create_task(desk.voicemail.run()))
             if desk.tools is not None:
@@ -235,6 +253,8 @@ class Control:
             return
         self._plan = plan
         link.push_plan(plan.to_json())
+        if self._outbound is not None:
+            self._outbound.take_plan(plan)
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes), agents=len(plan.agents))
 
     async def _reloads(self, link: LinkServer) -> None:

@@ -128,5 +128,6 @@ MAY: Mapping[str, frozenset[str]] = {
     "accept_tools": frozenset({"admin"}),
     "administer": frozenset({"admin"}),
     "audit": frozenset({"admin", "operator"}),
+    "dial": frozenset({"admin", "operator"}),
 }
 """What each role may do, in the command line and in the console. The gate asks for the group as well."""

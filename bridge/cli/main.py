@@ -19,6 +19,8 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "dialplan": ("bridge.cli.dialplan", "app", "Check and explain dialplans."),
     "calls": ("bridge.cli.calls", "app", "Look at calls, running and past."),
     "queues": ("bridge.cli.queues", "queues", "Who waits in queues and on parking slots now."),
+    "dial": ("bridge.cli.dial", "app", "Have the bridge call somebody."),
+    "campaign": ("bridge.cli.campaign", "app", "Have the bridge call everybody in a CSV file."),
     "tools": ("bridge.cli.tools", "app", "Look at the function tools."),
     "policy": ("bridge.cli.policy", "app", "Check, explain and replay the policy for function tools."),
     "audit": ("bridge.cli.audit", "app", "Prove what happened: verify, export, erase."),

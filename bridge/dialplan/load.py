@@ -16,6 +16,7 @@ from pathlib import Path
 from bridge.dialplan import check, plan, reading
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
+from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
@@ -101,6 +102,9 @@ def _inspect(path: Path, providers: Collection[str] | None, environment: str | N
         ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
         book=compile_book(sources),
+        outbound=next(
+            (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
+        ),
     )
     return Inspected(compiled, (*check.warnings(sources), *read.odd))
 
