@@ -132,14 +132,13 @@ async def pick_up(context: CallContext, step: PickUpStep) -> None:
     """Connect with the parked call. Raises NotDoneError: there is none, or it cannot be reached."""
     slot = _slot(context, step.slot)
     parked = await _take(context, slot)
-    visit = None
     if parked.address == own_address(context):
-        await context.caller.answer()
         visit = context.deps.rendezvous.visit(parked.token, context.caller)
         if visit is None:
             raise NotDoneError(f"the call on slot {slot} is gone")
-        context.journal.note("park.picks_up", slot=slot, parked_call_id=parked.call_id)
         try:
+            await context.caller.answer()
+            context.journal.note("park.picks_up", slot=slot, parked_call_id=parked.call_id)
             await visit.ended.wait()
         finally:
             visit.over.set()
