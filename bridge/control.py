@@ -28,13 +28,15 @@ from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve, serve_unix
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
-from bridge.control_pages import Facts, pages
+from bridge.control_outbound import OutboundDeps, OutboundOffice
+from bridge.control_pages import Facts, More, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
@@ -44,6 +46,7 @@ from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
 from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
+from bridge.control_waiting import WaitingRoom
 from bridge.control_watch import watch
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -52,6 +55,7 @@ from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
+from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 from bridge.store.voicemailstore import VoicemailStore
@@ -73,9 +77,11 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.outbound: OutboundOffice | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
         self.room = Room()
+        self.waiting = WaitingRoom()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -96,7 +102,11 @@ class Desk:
             await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `room.take`, and `tool.*` and `speech.*` when there are tools and a voice."""
+        """`credential`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` when there are such."""
+        if self.waiting.knows(kind):
+            return await self.waiting.answer(kind, data)
+        if kind == "outbound.not_placed" and self.outbound is not None:
+            return await self.outbound.not_placed(data)
         if kind == "room.take":
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
@@ -146,6 +156,7 @@ class Control:
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
+        self._outbound: OutboundOffice | None = None
         self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -170,9 +181,11 @@ class Control:
             desk.voicemail = self._voicemail(store)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
+                desk.outbound = self._outbound = self._open_outbound(store, link)
+                desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
                 await self.plans.start()
-                app = self._application(desk, link, store)
+                app = self._application(desk, desk.waiting, link, store)
                 async with contextlib.AsyncExitStack() as stack:
                     try:
                         self.health_port = await stack.enter_async_context(
@@ -211,13 +224,23 @@ class Control:
             versions=self._versions,
             tools=self._source,
             prompts=Prompts(Path(paths.prompts), limits.max_call_s),
-            push=self._handout.give,
+            push=self._push,
             reported=reported,
         )
         return PlanDesk(parts, watched=self._settings.watch_dialplans)
 
-    def _application(self, desk: Desk, link: LinkServer, store: Store) -> Starlette:
-        handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, self.plans.more)
+    def _push(self, text: str, version: str) -> None:
+        self._handout.give(text, version)
+        if self._outbound is not None and self.plans.plan is not None:
+            self._outbound.take_plan(self.plans.plan)
+
+    def _application(self, desk: Desk, waiting: WaitingRoom, link: LinkServer, store: Store) -> Starlette:
+        def more() -> More:
+            plans = self.plans.more()
+            return More(plans.notes, (*plans.metrics, *waiting.metrics()))
+
+        handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
+        handlers = {**handlers, "/queues": waiting.page}
         chosen = self._settings
         api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
         return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
@@ -241,11 +264,20 @@ class Control:
             )
         )
 
+    def _seal_key(self) -> bytes:
+        return secret(self._settings.state_dir / "keys" / DECISION_KEY)
+
+    def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
+        key = self._seal_key()
+        return OutboundOffice(OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls))
+
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             parts = [self._reloads(), self._sweeps(desk, store), self._handout.run()]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
+            if desk.outbound is not None:
+                parts.append(desk.outbound.run())
             if desk.voicemail is not None:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:

@@ -7,7 +7,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bridge.dialplan import check_flows, check_reach
+from bridge.dialplan import check_flows, check_outbound, check_reach
 from bridge.dialplan.check_agent import agent_problems, agent_warnings
 from bridge.dialplan.check_book import book_problems, odd_patterns, unused
 from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
@@ -51,6 +51,7 @@ def problems(
         for name, queue in source.queues():
             yield from _queue_problems(source, ("queues", name), queue, known.transfers)
     yield from check_flows.problems(sources)
+    yield from check_outbound.problems(sources, known, whole=whole)
     yield from check_reach.problems(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
@@ -67,6 +68,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
             yield from _no_fallback(source, route.do, ("routes", number, "do"), used)
         for name, flow in source.spec.flows.items():
             yield from _no_fallback(source, flow, ("flows", name), used)
+    used |= check_outbound.agents(sources)
     for source in sources:
         for name, agent in source.spec.agents.items():
             if name not in used:

@@ -18,6 +18,7 @@ from pathlib import Path
 from bridge.dialplan import check, check_hours, check_tools, plan, reading
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
+from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
@@ -127,6 +128,9 @@ def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Pla
         ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
         book=compile_book(sources),
+        outbound=next(
+            (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
+        ),
     )
 
 

@@ -3,11 +3,9 @@
     asyncio loop ──submit(command)──► queue ──► pj thread: libHandleEvents, then the queue, for ever
     asyncio loop ◄─call_soon_threadsafe(frozen event)── pj thread (all pjsua2 callbacks run there: threadCnt=0)
 
-No pj object leaves the pj thread, ids do. Every pj object sits in a dict here and is dropped only on that
-thread: a garbage
-collection that destroyed one elsewhere would crash the process. The rules (what may be asked when) are in
-dialog.py; callbacks and commands
-of one call are in pjcall.py, the audio is in port.py. pjsua2 is imported only in these three.
+No pj object leaves the pj thread, ids do. Every pj object sits in a dict here and is dropped only on that thread: a
+garbage collection that destroyed one elsewhere would crash the process. The rules (what may be asked when) are in
+dialog.py; callbacks and commands of one call are in pjcall.py, the audio is in port.py.
 """
 
 import asyncio
@@ -56,9 +54,7 @@ log = structlog.get_logger(__name__)
 
 POLL_MS = 100  # how long the pj thread waits for the network; a command wakes it at once (see Waker)
 PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
-COMMAND_DEADLINE_S = (
-    5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
-)
+COMMAND_DEADLINE_S = 5.0  # a pj thread that does not answer for so long is stuck, and the worker replaced
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
 
 T = TypeVar("T")
@@ -93,13 +89,10 @@ class _PjAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
 
 
 class SipAgent:
-    """The worker's SIP side for the asyncio loop.
+    """The worker's SIP side for the asyncio loop. `async with SipAgent(...)`: the endpoint lives as long as the block.
 
-    `async with SipAgent(...)`: the endpoint lives as long as the block.
-
-    `on_incoming` is called on the loop with a fresh `Leg` for every INVITE that is let in; `on_refused` for
-    every one that is
-    not (full, draining) with the status it got. Raises SipError when the port is taken, MediaError without codecs.
+    `on_incoming` is called on the loop with a fresh `Leg` for every INVITE that is let in; `on_refused` for every one
+    that is not, with its status. Raises SipError when the port is taken, MediaError without codecs.
     """
 
     def __init__(self, sip: SipConfig, media: MediaConfig, *, log_file: Path | None = None) -> None:
@@ -156,14 +149,18 @@ class SipAgent:
         self._on_refused = on_refused
         self.accepting = True
 
-    async def call(self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "") -> Leg:
+    async def call(
+        self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "", leg_id: str = ""
+    ) -> Leg:
         """Place a call; the leg's events tell how it goes. `from_uri` replaces the agent's own From (name-addr form).
 
-        Raises SipError when a URI is unusable or all lines are busy.
+        Raises SipError when a URI is unusable, or (503) all lines are busy.
         """
-        leg = self._new_leg(Invite("", uri, *_own_parties(self._sip, uri)), incoming=False)
+        leg = self._new_leg(Invite("", uri, *_own_parties(self._sip, uri)), incoming=False, leg_id=leg_id)
 
         def dial() -> None:
+            if self._full():
+                raise SipError(503, "all lines are busy")
             call = PjCall(self, self._account, leg)
             prm = call_parameters(headers=headers)
             prm.txOption.localUri = from_uri
@@ -206,7 +203,7 @@ class SipAgent:
         async with asyncio.timeout(COMMAND_DEADLINE_S):
             return await asyncio.wrap_future(future)
 
-    def _new_leg(self, invite: Invite, *, incoming: bool) -> Leg:
+    def _new_leg(self, invite: Invite, *, incoming: bool, leg_id: str = "") -> Leg:
         media = self._media
         audio = AudioPort(
             self._loop,
@@ -214,7 +211,7 @@ class SipAgent:
             Intake(max_ms=media.intake_max_ms),
             functools.partial(_new_dejitter, media),
         )
-        leg_id = uuid.uuid4().hex
+        leg_id = leg_id or uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
         return Leg(leg_id, invite, audio, self, incoming=incoming)
 
@@ -258,9 +255,12 @@ class SipAgent:
 
         A call that is over for us keeps its line in pjsua until the peer has answered our BYE.
         """
-        if len(self._calls) >= self._sip.max_calls or self._doorman.lines_in_use() >= PJSUA_LINES:
+        if self._full():
             return 503, "All Lines Busy"
         return None if self.accepting else (503, "Not Accepting Calls")
+
+    def _full(self) -> bool:
+        return len(self._calls) >= self._sip.max_calls or self._doorman.lines_in_use() >= PJSUA_LINES
 
     def admit(self) -> tuple[int, str] | None:
         """Like `closed`, for an INVITE: it counts."""

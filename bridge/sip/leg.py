@@ -113,6 +113,10 @@ class Leg:
         """RTP counters so far."""
         return await self._sink.command(self.id, lambda call: call.read_stats(), MediaStats())
 
+    async def sip_call_id(self) -> str:
+        """The Call-ID header of this dialog, for a call we placed; "" when it is over."""
+        return await self._sink.command(self.id, lambda call: str(call.getInfo().callIdString), "")
+
     @property
     def ended(self) -> bool:
         """Whether the leg is over (or a hang-up is on its way)."""
