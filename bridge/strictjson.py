@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from bridge.errors import LinkError
 
 T = TypeVar("T")
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_SCALARS = frozenset({str, int, bool, type(None)})
 Decoder = Callable[[Any, str], Any]
 """Takes a JSON value and the path that names it in an error."""
 
@@ -39,6 +39,8 @@ def encode(value: Any, without: frozenset[str] = frozenset()) -> Any:
         return {key: encode(item, without) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(item, without) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # JSON has one kind of number: 4 and 4.0 are the same content and the same hash
     return value
 
 

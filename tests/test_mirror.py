@@ -12,6 +12,8 @@ ELSEWHERE = {
     "bridge/approval/policy_schema.py": "refusals have file and line only through load: tests/approval/test_policy.py",
     "bridge/cli/serve.py": "two lines over bridge/serve.py; tests/test_serve.py and the system tests",
     "bridge/dialplan/check.py": "its findings have file and line only through load: tests/dialplan/test_load.py",
+    "bridge/cli/planread.py": "every dialplan command goes through it: tests/cli/test_plan*.py",
+    "bridge/dialplan/schema_cases.py": "its refusals have a place only through read: tests/dialplan/test_cases.py",
     "bridge/dialplan/check_steps.py": "as check.py: tests/dialplan/test_load.py",
     "bridge/dialplan/check_agent.py": "as check.py: tests/dialplan/test_load.py and test_prompts.py",
     "bridge/dialplan/compile_recording.py": "what it makes is seen through load: tests/dialplan/test_recording.py",
@@ -101,6 +103,7 @@ def test_every_unit_test_file_has_its_module():
     folders = {path.parent for path in here}
     own = {ROOT / "tests" / name for name in ("test_layers.py", "test_mirror.py", "test_docstrings.py")}
     own.add(ROOT / "tests" / "sim" / "test_openai_client.py")  # the openai package against the local engine
+    own.add(ROOT / "tests" / "test_actions.py")  # the pages of ops/actions
     own.add(ROOT / "tests" / "dialplan" / "test_bad.py")  # the folder bad/, a mistake a file
     own.add(ROOT / "tests" / "toolbox" / "test_delivered.py")  # the tools/ folder
     strays = {path for folder in folders for path in folder.glob("test_*.py")} - here - own

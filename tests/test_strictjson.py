@@ -1,5 +1,6 @@
 """Frozen values across a process border: what goes in comes out, everything else is refused."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -84,3 +85,7 @@ def test_an_object_must_be_an_object():
 def test_a_missing_field_is_named():
     with pytest.raises(LinkError, match="missing \\['size'\\]"):
         decode(Leaf, {"kind": "leaf"})
+
+
+def test_a_whole_number_is_one_number_however_it_is_written():
+    assert json.dumps(encode((4, 4.0, 4.5, True))) == "[4, 4, 4.5, true]"

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,17 +26,18 @@ from bridge.sim.phonescript import Outcome
 EXIT_DONE, EXIT_UNUSABLE, EXIT_UNANSWERED, EXIT_UNFINISHED, EXIT_SILENT = 0, 1, 3, 4, 5
 SWITCH_INTERVAL_S = 0.0005
 _STEPS = "Steps, in the order given"
-_ORDER = "sipbridge.order"
+ORDER = "sipbridge.order"
 
 call = typer.Typer(add_completion=False)
 
 
-class _OrderedCommand(TyperCommand):
+class OrderedCommand(TyperCommand):
     """Remembers in which order options were written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Click's, and the names of the options in `ctx.meta[ORDER]`."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        ctx.meta[_ORDER] = [parameter.name for parameter in order]
+        ctx.meta[ORDER] = [parameter.name for parameter in order]
         return super().parse_args(ctx, args)
 
 
@@ -91,7 +92,7 @@ Voice = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-@call.command(cls=_OrderedCommand)
+@call.command(cls=OrderedCommand)
 def place_call(  # noqa: PLR0913  # one parameter is one option of the command line
     ctx: typer.Context,
     uri: Annotated[
@@ -128,7 +129,9 @@ def place_call(  # noqa: PLR0913  # one parameter is one option of the command l
         "say": say, "play": play, "dtmf": dtmf, "wait": wait, "at": at, "during_agent": during_agent,
         "after_agent": [True] * after_agent, "until_hang_up": [True] * until_hang_up,
     }  # fmt: skip
-    steps = list(_in_order(ctx.meta[_ORDER], {name: iter(given or ()) for name, given in values.items()}))
+    steps = list(
+        in_order(ctx.meta[ORDER], {name: iter(given or ()) for name, given in values.items()}, _KEYS)
+    )
     if script is not None and steps:
         raise typer.BadParameter("give steps by options or by --script, not both")
     configure("warning", "console", process="phone")
@@ -207,10 +210,13 @@ def _plain(text: str) -> str:
     return text
 
 
-def _in_order(order: list[str], values: dict[str, Iterator[Any]]) -> Iterator[dict[str, Any]]:
+def in_order(
+    order: list[str], values: dict[str, Iterator[Any]], keys: Mapping[str, tuple[str, bool]]
+) -> Iterator[dict[str, Any]]:
+    """Steps of a phone's script in the order in which their options were written."""
     for name in order:
         if name in values:
-            key, unit = _KEYS[name]
+            key, unit = keys[name]
             value = next(values[name])
             yield {key: round(value * 1000) if unit else value}
 

@@ -1,26 +1,21 @@
-"""`sipbridge dialplan check|explain|schema`: look at a dialplan before it is live.
+"""`sipbridge dialplan …`: look at a dialplan before it is live. Each command but explain has a file of its own.
 
 Prints to standard output and exits 1 when the plan cannot be used. Reads the dialplan and, for the names of
 the providers, the settings; changes nothing. Not worker-safe.
 """
 
-import json
-import os
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from bridge import settings
-from bridge.dialplan.editor_schema import editor_schema
+from bridge.cli import plancheck, plandiff, planedit, plangraph, plannew, planschema, plantest, simulate
+from bridge.cli.call import OrderedCommand
+from bridge.cli.planread import Config, Environment, Headers, PlanPath, header_lines, plan_at, settings_of
+from bridge.dialplan.cases import instant
 from bridge.dialplan.explain import explain as verdicts
-from bridge.dialplan.explain import wanted
-from bridge.dialplan.load import Inspected, inspect
 from bridge.dialplan.plan import CallFacts, Plan
-from bridge.errors import FileProblems
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,31 +24,20 @@ app = typer.Typer(
     help="Check and explain dialplans.",
 )
 
-PlanPath = Annotated[Path | None, typer.Argument(help="File or folder; the settings' when left out.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
-Environment = Annotated[
-    str | None,
-    typer.Option("--environment", help="Whose overlay: overlays/NAME.yaml; the settings' when left out."),
-]
 Loads = Annotated[
     list[str] | None, typer.Option("--load", help="Calls on a route, for `capacity`: ROUTE=3; repeatable.")
 ]
-Headers = Annotated[list[str] | None, typer.Option("--header", help='SIP header, "Name: value"; repeatable.')]
 
-
-@app.command()
-def check(path: PlanPath = None, config: Config = None, environment: Environment = None) -> None:
-    """Find mistakes. Exit code 0: the plan can be used."""
-    found = _inspect(path, config, environment)
-    for warning in found.warnings:
-        typer.echo(f"{warning} [warning]")
-    plan = found.plan
-    typer.echo(f"version {plan.version}: {len(plan.routes)} routes, {len(plan.agents)} agents")
-    for route in plan.routes[:50]:
-        conditions = [wanted(one) for one in route.conditions]
-        typer.echo(f"  {route.name}: {', '.join(conditions)[:100] or 'every call'}")
-    if len(plan.routes) > 50:
-        typer.echo(f"  … and {len(plan.routes) - 50} more")
+app.command("check")(plancheck.check)
+app.command("diff")(plandiff.diff)
+app.command("graph")(plangraph.graph)
+app.command("simulate", cls=OrderedCommand)(simulate.simulate)
+app.command("new")(plannew.new)
+app.command("set")(planedit.set_value)
+app.command("unset")(planedit.unset)
+app.command("add-holiday")(planedit.add_holiday)
+app.command("schema")(planschema.schema)
+app.command("test")(plantest.run_tests)
 
 
 @app.command()
@@ -61,7 +45,7 @@ def explain(  # noqa: PLR0913, PLR0917  # one parameter an option
     to: Annotated[str, typer.Option("--to", help="Called number.")],
     from_: Annotated[str, typer.Option("--from", help="Caller's number.")] = "",
     header: Headers = None,
-    at: Annotated[str, typer.Option("--at", help="When: 2026-12-24T20:00, local; now when left out.")] = "",
+    at: Annotated[str, typer.Option("--at", help="When: 2026-12-24T20:00; now when left out.")] = "",
     trunk: Annotated[str, typer.Option("--trunk", help="The trunk it comes over.")] = "",
     load: Loads = None,
     path: PlanPath = None,
@@ -69,10 +53,11 @@ def explain(  # noqa: PLR0913, PLR0917  # one parameter an option
     environment: Environment = None,
 ) -> None:
     """Say which route takes a call, and why not the ones before it. Exit code 1: none does."""
-    plan = _inspect(path, config, environment).plan
-    headers = {name.lower(): value for name, value in _pairs(header, ":", "Name: value")}
+    loaded = settings_of(config)
+    plan = plan_at(path or loaded.dialplans, loaded, environment).plan
+    headers = {name.lower(): value for name, value in header_lines(header).items()}
     live = {name: _calls(value) for name, value in _pairs(load, "=", "ROUTE=3")}
-    facts = plan.complete(CallFacts(to, from_, headers=headers, trunk=trunk, live=live), _instant(at))
+    facts = plan.complete(CallFacts(to, from_, headers=headers, trunk=trunk, live=live), _instant(plan, at))
     for line in _seen(plan, facts):
         typer.echo(line)
     found = list(verdicts(plan, facts))
@@ -104,7 +89,7 @@ def _seen(plan: Plan, facts: CallFacts) -> Iterator[str]:
 
 def _pairs(given: list[str] | None, mark: str, form: str) -> Iterator[tuple[str, str]]:
     for text in given or []:
-        name, found, value = text.rpartition(mark) if mark == "=" else text.partition(mark)
+        name, found, value = text.rpartition(mark)
         if not found:
             raise typer.BadParameter(f'"{text}" is not "{form}"')
         yield name.strip(), value.strip()
@@ -116,31 +101,8 @@ def _calls(text: str) -> int:
     return int(text)
 
 
-def _instant(text: str) -> datetime:
+def _instant(plan: Plan, text: str) -> datetime:
     try:
-        return (datetime.fromisoformat(text) if text else datetime.now(UTC)).astimezone()
+        return instant(plan, text)
     except ValueError:
         raise typer.BadParameter(f"{text} is no time: write it as 2026-12-24T20:00") from None
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of dialplan files, for editors."""
-    sys.stdout.write(json_schema())
-
-
-def json_schema() -> str:
-    """The text of dialplans/schema.json."""
-    return json.dumps(editor_schema(), indent=1) + "\n"
-
-
-def _inspect(path: Path | None, config: Path | None, environment: str | None) -> Inspected:
-    try:
-        loaded = settings.load(config, os.environ)
-        chosen = environment or loaded.environment
-        return inspect(path or loaded.dialplans, loaded.providers, environment=chosen)
-    except FileProblems as error:
-        for problem in error.problems:
-            typer.echo(str(problem))
-        typer.echo(f"{len(error.problems)} {'mistake' if len(error.problems) == 1 else 'mistakes'}")
-        raise typer.Exit(1) from None

@@ -7,7 +7,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bridge.dialplan import check_flows, check_outbound
+from bridge.dialplan import check_flows, check_outbound, check_reach
 from bridge.dialplan.check_agent import agent_problems, agent_warnings
 from bridge.dialplan.check_book import book_problems, odd_patterns, unused
 from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
@@ -52,7 +52,7 @@ def problems(
             yield from _queue_problems(source, ("queues", name), queue, known.transfers)
     yield from check_flows.problems(sources)
     yield from check_outbound.problems(sources, known, whole=whole)
-    yield from _unreachable(sources)
+    yield from check_reach.problems(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
             ("routes",), "there is no route", "add one: every call would be refused"
@@ -148,24 +148,6 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
                     ("routes", number, "name"), here.message, f"first in {routes[route.name]}"
                 )
             routes.setdefault(route.name, f"{document.name}:{here.line}")
-
-
-def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
-    earlier: dict[str, str] = {}
-    catch_all = ""
-    for source in sources:
-        for number, route in source.routes():
-            key = route.when.model_dump_json() if route.when else ""
-            if route.when and (route.when.percent or route.when.capacity):
-                key = f"{route.name}\n{key}"  # a share and room are each route's own
-            winner = catch_all or earlier.get(key, "")
-            if winner:
-                hint = "the first fitting route wins: move it up, or remove one"
-                message = f"no call comes here: {winner} takes them all"
-                yield source.document.problem(("routes", number), message, hint)
-            elif _fits_all(route):
-                catch_all = route.name
-            earlier.setdefault(key, route.name)
 
 
 def _queue_problems(source: Source, path: KeyPath, queue: Queue, targets: Names) -> Iterator[Problem]:

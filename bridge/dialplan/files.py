@@ -7,7 +7,7 @@ an overlay says replaces what the plan says (bridge/dialplan/overlay.py). Every 
 written. Reads files, writes none. Not worker-safe. Called by bridge/dialplan/reading.py; any thread.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from bridge.yamlfile import YamlFile
 MAX_FILES = 1000
 MAX_DEPTH = 8
 SUFFIXES = frozenset({".yaml", ".yml"})
+CASES_SUFFIX = (".test.yaml", ".test.yml")
+"""Tests of a plan (bridge/dialplan/cases.py) lie beside it and are no part of it."""
 OVERLAYS = "overlays"
 
 
@@ -31,7 +33,10 @@ class Documents:
     `whole`: every file could be read. `order`: the number of each file in the order of reading, by its name.
     """
 
-    def __init__(self, path: Path, environment: str | None = None) -> None:
+    def __init__(
+        self, path: Path, environment: str | None = None, instead: Mapping[Path, str] | None = None
+    ) -> None:
+        self._instead = {file.resolve(): text for file, text in (instead or {}).items()}
         self.documents: list[tuple[YamlFile, Path]] = []
         self.problems: list[Problem] = []
         self.whole = True
@@ -79,7 +84,10 @@ class Documents:
         self.documents.append((document, file.absolute().parent))
 
     def _parsed(self, file: Path) -> YamlFile | None:
+        text = self._instead.get(file.resolve())
         try:
+            if text is not None:
+                return yamlfile.parse(str(file), text.encode(), DialplanError)
             return yamlfile.read(file, DialplanError)
         except DialplanError as error:
             self.problems += error.problems
@@ -102,6 +110,7 @@ class Documents:
         pattern = any(char in text for char in "*?[")
         try:
             found = sorted(islice(folder.glob(text), MAX_FILES + 1)) if pattern else [folder / text]
+            found = [one for one in found if not (pattern and one.name.endswith(CASES_SUFFIX))]
         except (ValueError, OSError, IndexError) as error:  # such as "**x", which glob refuses
             self._tell(
                 document, number, f"{text} is no pattern of files: {error}", "for example parts/*.yaml"
@@ -158,6 +167,11 @@ class Documents:
         self.problems += expander.problems
 
 
+def is_plan(file: Path) -> bool:
+    """Whether a file of a folder is part of the plan there."""
+    return file.suffix in SUFFIXES and file.name[0] != "." and not file.name.endswith(CASES_SUFFIX)
+
+
 def _includes(document: YamlFile) -> list[str]:
     """Entries of `include`, if they are such as the schema wants them; else it tells."""
     entries = document.data.get("include") if isinstance(document.data, dict) else None
@@ -173,7 +187,7 @@ def _top_files(path: Path) -> list[Path]:
         )
     if not path.is_dir():
         return [path]
-    found = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES and one.name[0] != ".")
+    found = sorted(one for one in path.iterdir() if is_plan(one))
     if not found:
         raise DialplanError(
             [Problem(str(path), 0, 0, "", "no *.yaml file in this folder", "set `dialplans`")]

@@ -2,6 +2,7 @@
 
     path (a file, or a folder of *.yaml read in the order of names) ──load──► Plan
                                                                     ──inspect──► Plan and warnings
+    path (*.json, a plan that was compiled before) goes through as it is: versions that are kept, simulations
 
 Every mistake of every file is told at once (DialplanError). A `play` file's content is part of the plan's
 version. Called by control (load, reload) and the CLI; any thread. Reads files, writes none. Not worker-safe.
@@ -9,11 +10,12 @@ version. Called by control (load, reload) and the CLI; any thread. Reads files, 
 
 import contextlib
 import gc
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from bridge.dialplan import check, plan, reading
+from bridge.dialplan import check, check_hours, check_tools, plan, reading
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
 from bridge.dialplan.compile_outbound import compile_outbound
@@ -21,7 +23,7 @@ from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
-from bridge.errors import DialplanError, Problem
+from bridge.errors import DialplanError, LinkError, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,36 @@ def load(
 
 
 def inspect(
-    path: Path, providers: Collection[str] | None = None, *, environment: str | None = None
+    path: Path,
+    providers: Collection[str] | None = None,
+    *,
+    environment: str | None = None,
+    tools: Collection[str] | None = None,
+    today: date | None = None,
+    instead: Mapping[Path, str] | None = None,
 ) -> Inspected:
-    """As `load`, with the warnings."""
+    """As `load`, with the warnings.
+
+    `tools`: names of those that there are. `today`: the day of the check. `instead`: texts that are to be read in place
+    of files.
+    """
+    if path.suffix == ".json":
+        return Inspected(_kept(path), ())
     with _collector_paused():
-        return _inspect(path, providers, environment)
+        read = reading.read(path, environment, instead)
+        compiled = _compiled(read, providers)
+        odd = [*check.warnings(read.sources), *read.odd]
+        odd += check_hours.warnings(read.sources, compiled.hours, today or datetime.now(UTC).date())
+        odd += check_tools.warnings(read.sources, tools) if tools is not None else ()
+        return Inspected(compiled, tuple(odd))
+
+
+def _kept(path: Path) -> plan.Plan:
+    """A plan that was compiled before, as control keeps it (`Plan.to_json`)."""
+    try:
+        return plan.Plan.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LinkError) as error:
+        raise DialplanError([Problem(str(path), 0, 0, "", f"no plan is kept here: {error}")]) from None
 
 
 @contextlib.contextmanager
@@ -71,14 +98,13 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _inspect(path: Path, providers: Collection[str] | None, environment: str | None) -> Inspected:
-    read = reading.read(path, environment)
+def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Plan:
     sources = read.sources
     found = read.sorted(list(check.problems(sources, providers, whole=read.whole)))
     if found:
         raise DialplanError(found)
     calendars, country = calendars_of(sources), country_of(sources)
-    compiled = plan.Plan(
+    return plan.Plan(
         routes=tuple(
             _route(source, number, country) for source in sources for number in range(len(source.spec.routes))
         ),
@@ -106,7 +132,6 @@ def _inspect(path: Path, providers: Collection[str] | None, environment: str | N
             (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
         ),
     )
-    return Inspected(compiled, (*check.warnings(sources), *read.odd))
 
 
 def prompts(compiled: plan.Plan) -> list[PromptText]:

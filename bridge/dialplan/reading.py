@@ -53,9 +53,12 @@ class Read:
         )
 
 
-def read(path: Path, environment: str | None) -> Read:
-    """The plan at `path`. Raises DialplanError only when there is nothing to read."""
-    files = Documents(path, environment)
+def read(path: Path, environment: str | None, instead: Mapping[Path, str] | None = None) -> Read:
+    """The plan at `path`. Raises DialplanError only when there is nothing to read.
+
+    `instead`: texts that are to be read in place of files.
+    """
+    files = Documents(path, environment, instead)
     sources: list[Source] = []
     found = list(files.problems)
     odd: list[Problem] = []

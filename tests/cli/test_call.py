@@ -31,8 +31,8 @@ def steps_of(*words: str) -> list[dict]:
         "until_hang_up": [True] * context.params["until_hang_up"],
     }
     return list(
-        module._in_order(
-            context.meta[module._ORDER], {name: iter(given[name] or ()) for name in module._KEYS}
+        module.in_order(
+            context.meta[module.ORDER], {name: iter(given[name] or ()) for name in module._KEYS}, module._KEYS
         )
     )
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.dialplan import app, json_schema
+from bridge.cli.dialplan import app
+from bridge.cli.planschema import json_schema
 from bridge.dialplan import load as loading
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ PLAN = "version: 1\nroutes:\n- {name: r, when: {to: '1', headers: {X-A: b}}, do:
 
 
 def test_check_sums_up_a_good_plan(run):
-    code, output = run("check", str(ROOT / "dialplans"))
+    code, output = run("check", str(ROOT / "dialplans"), "--at", "2026-11-21")
     assert code == 0
     assert "2 routes, 1 agents" in output
     assert "front desk: every call" in output
@@ -150,4 +151,4 @@ def test_check_and_explain_look_at_an_environment(run, tmp_path):
     assert run("check", "p.yaml")[0] == 0
     code, output = run("check", "p.yaml", "--environment", "production")
     assert code == 1
-    assert "overlays/production.yaml:2:18: routes[0].name: the plan has no route nobody" in output
+    assert "overlays/production.yaml:2:17: routes[0].name: the plan has no route nobody" in output
