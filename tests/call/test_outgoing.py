@@ -14,7 +14,7 @@ from bridge.dialplan.plan import Agent, AgentStep, HangUpStep, Plan, Route
 from bridge.media.recorder import RecorderThread
 from bridge.sip.dialog import LegDialog
 from bridge.sip.events import Confirmed, HangUpBy, HungUp, MediaStarted, Ringing
-from tests.fakes.call import CONFIG, PRICES, Stage, plan_of
+from tests.fakes.call import AGENT, CONFIG, PRICES, Stage, plan_of
 from tests.fakes.line import FakeLine, frame
 from tests.fakes.memory import Connector
 from tests.fakes.realtime_server import FakeRealtime, tone
@@ -41,7 +41,8 @@ async def placed(wanted):
 
     with RecorderThread(flush_s=0.05) as recorder:
         deps = CallDeps(CONFIG, PRICES, recorder, stage.emit, refuse, stage.connector)
-        stage.call = Call(line.leg, plan_of(AgentStep("front")), deps, wanted)
+        agent = replace(AGENT, instructions='Call "{{ vars.name }}" at {{ called.number }}.')
+        stage.call = Call(line.leg, plan_of(AgentStep("front"), agents=(agent,)), deps, wanted)
         stage.task = asyncio.create_task(stage.call.run())
         try:
             yield stage
@@ -59,8 +60,10 @@ async def answer(stage):
 
 async def test_the_model_is_ready_while_it_rings_and_is_not_heard_before_somebody_has_spoken():
     async with placed(order()) as stage:
-        await stage.session()
+        session = await stage.session()
         await stage.until(lambda: stage.of("session.ready"))
+        said = session.of("session.update")[0]["session"]["instructions"]
+        assert said == f'Call "Ann" at {NUMBER}.'
         assert stage.line.pj.responses == []  # a call we place is not answered by us
         await answer(stage)
         await stage.line.advance(300, frame(0))

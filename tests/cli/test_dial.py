@@ -44,6 +44,7 @@ def folder(tmp_path):
     (tmp_path / "settings.yaml").write_text("dialplans: plan.yaml\nstate_dir: state\n")
     (tmp_path / "state").mkdir()
     asyncio.run(make_tables(tmp_path))
+    secret(tmp_path / "state" / "keys" / DECISION_KEY)  # two threads of one process must not both make it
     return tmp_path
 
 

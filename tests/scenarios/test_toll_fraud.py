@@ -296,7 +296,9 @@ def test_a_variable_is_never_dialled_and_never_leaves_its_quotes(text):
     plan = Plan((), (Agent("front", 'Call "{{ vars.number }}".'),), outbound=HOME)
     order = order_of(plan, "+493012345678", "", {"number": text, "target": text, "to": text})
     assert order.rules.uri(order.number) == "sip:+493012345678@trunk.example"
-    shown = render('"{{ vars.number }}"', Scene(order.facts(), NOON))
+    facts = order.facts()
+    shown = render('"{{ vars.number }}"', Scene(facts, NOON, facts.vars))
+    assert len(shown) > 2
     assert shown.count('"') == 2
     assert shown.isprintable()
 
