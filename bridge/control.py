@@ -32,15 +32,18 @@ from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve, serve_unix
 from bridge.control_handout import Handout
+from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
+from bridge.control_speech import Speech, SpeechCache
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
 from bridge.control_versions import Cause, PlanVersions
+from bridge.control_voicemail import VoicemailDesk
 from bridge.control_watch import watch
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -51,6 +54,7 @@ from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
+from bridge.store.voicemailstore import VoicemailStore
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +73,8 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.speech: Speech | None = None
+        self.voicemail: VoicemailDesk | None = None
         self.room = Room()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
@@ -80,6 +86,8 @@ class Desk:
         self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
         ended = [event.call_id for event in fresh if event.type == "call.ended"]
         await self.calls_ended(ended)
+        if self.voicemail is not None and any(event.type == "voicemail" for event in fresh):
+            self.voicemail.news()
 
     async def calls_ended(self, call_ids: Sequence[str]) -> None:
         """Whoever keeps something for these calls lets it go."""
@@ -88,13 +96,15 @@ class Desk:
             await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `room.take`, and `tool.*` when there are tools."""
+        """`credential`, `room.take`, and `tool.*` and `speech.*` when there are tools and a voice."""
         if kind == "room.take":
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
             return {"granted": granted, "live": {} if granted else self.room.live()}
         if kind.startswith("tool.") and self.tools is not None:
             return await self.tools.answer(kind, data)
+        if kind.startswith("speech.") and self.speech is not None:
+            return await self.speech.answer(kind, data)
         if kind != "credential":
             raise LinkError(f"control knows no request {kind[:40]!r}")
         return await self._credentials.answer(data)
@@ -127,6 +137,7 @@ class Control:
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
+        self._speak = speak
         self._files = PlanFiles(
             settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
         )
@@ -156,7 +167,8 @@ class Control:
             Store(str(self._settings.store)) as store,
         ):
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
-            async with LinkServer(Path(paths.link_socket), desk) as link:
+            desk.voicemail = self._voicemail(store)
+            async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
                 self.plans = self._plan_desk(link)
                 await self.plans.start()
@@ -201,6 +213,15 @@ class Control:
         api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
         return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
 
+    def _speech(self) -> Speech:
+        deadline_s = self._config.deadlines.link_request_s * 0.8
+        cache = SpeechCache(self._settings.state_dir / "speech")
+        return Speech(cache, self._speak, Hearing(deadline_s), say_s=deadline_s)
+
+    def _voicemail(self, store: Store) -> VoicemailDesk:
+        channels, recordings = self._settings.notify.channels, self._config.recording.folder
+        return VoicemailDesk(VoicemailStore(store), channels, self._environ, recordings)
+
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
         await asyncio.to_thread(source.load)
@@ -226,6 +247,8 @@ class Control:
             running.append(tasks.create_task(self._handout.run()))
             if self._settings.watch_dialplans:
                 running.append(tasks.create_task(watch(self._settings.dialplans, self._changed)))
+            if desk.voicemail is not None:
+                running.append(tasks.create_task(desk.voicemail.run()))
             if desk.tools is not None:
                 parts = (desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run())
                 running += [tasks.create_task(part) for part in parts]

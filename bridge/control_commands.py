@@ -77,6 +77,12 @@ class ToolCall:
         wanted = {"digits": digits, "terminator": terminator, "timeout_s": timeout_s}
         return str((await self._commands.run(self._call_id, "collect", wanted)).get("digits", ""))
 
+    async def warm_transfer(self, target: str, summary: str) -> None:
+        """Have somebody asked first, and the caller connected with them."""
+        await self._commands.run(
+            self._call_id, "warm_transfer", {"target": target, "summary": summary[:2000]}
+        )
+
     async def hand_off(self, agent: str, note: str) -> None:
         """Hand the caller to another agent."""
         await self._commands.run(self._call_id, "hand_off", {"agent": agent, "note": note[:2000]})

@@ -51,7 +51,7 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
 
 def description(model: type[BaseModel], path: Sequence[str | int]) -> str:
     """What the schema says of the key at `path` below `model`; "" when that is not known."""
-    path = [part for part in path if part != "[key]"]
+    path = path[:-2] if path[-1:] == ("[key]",) else path  # of a mapping whose keys have a form
     while path and isinstance(path[-1], int):
         path = path[:-1]
     *parents, key = path or [""]

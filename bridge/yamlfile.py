@@ -243,7 +243,8 @@ class _Builder:
             return self._at(mark, "a colon where none can be", 'put text that holds ": " in quotes')
         context = getattr(bad, "context", None)
         message = f"{words} {context}" if context else words
-        return self._at(mark, message, "check quotes, brackets and indentation")
+        braces = "put text that holds { or } in quotes" if "${" in written or "{{" in written else ""
+        return self._at(mark, message, braces or "check quotes, brackets and indentation")
 
     def _at(self, mark: Any, message: str, hint: str = "") -> Problem:
         key = key_text(self._path())

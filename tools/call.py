@@ -31,6 +31,28 @@ async def transfer(
 
 
 @tool(
+    "Call a person or department, tell them who is calling and why, and connect the caller if they take the call. "
+    "Tell the caller first that you will ask.",
+    risk="irreversible",
+    timeout_s=90,
+    while_running="I am asking a colleague, one moment please.",
+)
+async def warm_transfer(
+    to: Annotated[str, Field(min_length=1, max_length=32, description="Name of the person or department.")],
+    summary: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=500, description="Who is calling and what for, in one or two sentences."
+        ),
+    ],
+    context: ToolContext,
+) -> dict[str, str]:
+    """Only to targets that the dialplan names (transfers:). They accept with a key."""
+    await _call(context).warm_transfer(to.lower(), summary)
+    return {"status": "the caller is connected"}
+
+
+@tool(
     "Have the caller type a number on the keypad, such as a customer number. Ask for it first.",
     risk="read",
     timeout_s=60,

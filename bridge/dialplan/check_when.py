@@ -62,7 +62,7 @@ def when_problems(
     """Mistakes in the conditions at `path`, and in those that they negate."""
     if when is None:
         return
-    if not when.model_dump(exclude_none=True):
+    if all(getattr(when, name) is None for name in when.model_fields_set):
         hint = "leave `when` out for a route that fits every call"
         yield document.problem(path, "no condition in it", hint, at_key=True)
     yield from _header_problems(document, (*path, "headers"), when)

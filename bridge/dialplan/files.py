@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bridge import yamlfile
 from bridge.dialplan.overlay import laid_over
+from bridge.dialplan.schema_book import MAX_INCLUDE_CHARS
 from bridge.dialplan.textvars import Expander
 from bridge.errors import DialplanError, Problem
 from bridge.fieldhelp import nearest
@@ -109,7 +110,10 @@ class Documents:
         if pattern and not found:
             self._tell(document, number, f"no file fits {text}", f"it is looked for in {folder}")
         for file in found:
-            wrong = self._why_not(file)
+            try:
+                wrong = self._why_not(file)
+            except OSError as error:  # a loop of links, a folder that is not ours to read
+                wrong = f"{file.name} cannot be read: {error.strerror}", "check the path and its permissions"
             if not wrong:
                 yield file
             elif not (pattern and file.is_dir()):
@@ -155,15 +159,11 @@ class Documents:
 
 
 def _includes(document: YamlFile) -> list[str]:
-    """Entries of `include` that are texts; what else is there the schema tells."""
+    """Entries of `include`, if they are such as the schema wants them; else it tells."""
     entries = document.data.get("include") if isinstance(document.data, dict) else None
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):
         return []
-    return (
-        [entry if isinstance(entry, str) else "" for entry in entries]
-        if all(isinstance(entry, str) and entry and "\0" not in entry for entry in entries)
-        else []
-    )
+    return entries if all(0 < len(one) <= MAX_INCLUDE_CHARS for one in entries) else []
 
 
 def _top_files(path: Path) -> list[Path]:

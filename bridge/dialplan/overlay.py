@@ -47,7 +47,7 @@ def laid_over(
                 for name, entry in value.items()
                 if not _merge_entry(changed, key, name, (entry, place.children[name]))
             }
-        elif key == "version" or not _merge_whole(changed, key, (value, place)):
+        elif key == "version" or not _merge_whole(changed, key, (value, place)) or key in OF_EACH_FILE:
             rest[key] = value
     return changed, YamlFile(overlay.name, rest, overlay.root), problems
 

@@ -16,7 +16,7 @@ from bridge.dialplan import schema
 from bridge.dialplan.files import Documents
 from bridge.dialplan.prompts import Library, library
 from bridge.dialplan.source import Source
-from bridge.dialplan.textvars import secrets
+from bridge.dialplan.textvars import suspicious
 from bridge.errors import DialplanError, Problem
 from bridge.yamlfile import KeyPath, YamlFile
 
@@ -31,10 +31,14 @@ _ROUTE: TypeAdapter[Any] = TypeAdapter(schema.Route)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Sources in the order of reading. `whole`: the names of everything in them are known."""
+    """Sources in the order of reading. `odd`: warnings.
+
+    `whole`: the names of everything in them are known.
+    """
 
     sources: list[Source]
     problems: list[Problem]
+    odd: list[Problem]
     whole: bool
     order: dict[str, int]
 
@@ -54,11 +58,14 @@ def read(path: Path, environment: str | None) -> Read:
     files = Documents(path, environment)
     sources: list[Source] = []
     found = list(files.problems)
+    odd: list[Problem] = []
     whole = files.whole
     libraries: dict[Path, Library] = {}
     for document, folder in files.documents:
         prompts = libraries.setdefault(folder, library(folder))
-        found += secrets(document)
+        sure, unsure = suspicious(document)
+        found += sure
+        odd += unsure
         try:
             spec = yamlfile.validate(document, schema.Dialplan, DialplanError)
             sources.append(Source(document, spec, folder, prompts=prompts))
@@ -68,7 +75,7 @@ def read(path: Path, environment: str | None) -> Read:
             source, complete = _salvaged(document, folder, prompts)
             whole = whole and complete
             sources += [source] if source else []
-    return Read(sources, found, whole, files.order)
+    return Read(sources, found, odd, whole, files.order)
 
 
 def _salvaged(document: YamlFile, folder: Path, prompts: Library) -> tuple[Source | None, bool]:

@@ -14,6 +14,7 @@ from bridge.dialplan import e164
 from bridge.dialplan.schema_base import Form, Line, Name, OrWord, Part
 
 MAX_LISTED = 100_000
+MAX_INCLUDE_CHARS = 256
 
 
 def _country(text: str) -> str:
@@ -61,7 +62,9 @@ Constant = Annotated[
     BeforeValidator(_constant),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
-Includes = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=100)]
+Includes = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=MAX_INCLUDE_CHARS)]], Field(max_length=100)
+]
 
 
 class CalledNumber(Part):

@@ -4,6 +4,7 @@ Not worker-safe (pydantic). Pure.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -294,10 +295,11 @@ class Step(Part):
         description="What happens instead when the action fails: no model, no answer, no choice, nobody free.",
     )
 
-    @property
+    @cached_property
     def given(self) -> list[str]:
         """The actions that are written here; more or fewer than one is a mistake."""
-        return [name for name in VERBS if getattr(self, name) is not None]
+        found = [name for name in self.model_fields_set if name in _VERBS and getattr(self, name) is not None]
+        return found if len(found) == 1 else sorted(found, key=VERBS.index)
 
     @property
     def verb(self) -> str:
@@ -316,6 +318,7 @@ class Step(Part):
 
 NOT_VERBS = frozenset({"or_else"})
 VERBS = tuple(name for name in Step.model_fields if name not in NOT_VERBS)
+_VERBS = frozenset(VERBS)
 LAST_VERBS = frozenset({"agent", "transfer", "warm_transfer", "go", "hang_up", "reject"})
 """After these nothing else happens, so nothing may follow."""
 CAN_FAIL = frozenset(

@@ -49,7 +49,13 @@ def mistakes(text: str, names: Names = NAMES) -> list[Mistake]:
         if not found:
             compiled(text)
     except TemplateSyntaxError as error:
-        return [(_line(error, text), _syntax(str(error.message)), "")]
+        return [
+            (
+                _line(error, text),
+                _syntax(str(error.message)),
+                "a value is {{ caller.number }}, logic {% if … %}",
+            )
+        ]
     except (TemplateError, SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
         return [(1, f"the template cannot be read: {str(error)[:100]}", "make it simpler")]
     return found

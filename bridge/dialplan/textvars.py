@@ -9,7 +9,7 @@ Pure. Not worker-safe (it works on what bridge/yamlfile.py read). Called by brid
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bridge.errors import Problem
@@ -21,15 +21,14 @@ LITERAL_KEYS = frozenset({"version", "include", "vars"})
 
 _USE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NO_SECRETS = "name the variable in a key that ends in _env, in the settings"
-_SECRETS = (
-    (re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), "an API key"),
-    (re.compile(r"\bsips?:[^:@\s/]{1,64}:[^@\s/]{1,64}@"), "a password in a SIP address"),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
-    (
-        re.compile(r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|xox[baprs]-[A-Za-z0-9-]{10,})"),
-        "an access key",
-    ),
-)
+_SECRETS: Mapping[re.Pattern[str], str] = {
+    re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"): "an API key",
+    re.compile(r"\bsips?:[^:@\s/]{1,64}:[^@\s/]{1,64}@"): "a password in a SIP address",
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"): "a private key",
+    re.compile(
+        r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|xox[baprs]-[A-Za-z0-9-]{10,})"
+    ): "an access key",
+}
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9+/_=-])(?:[0-9a-fA-F]{32,}|[A-Za-z0-9+/_-]{40,}={0,2})(?![A-Za-z0-9+/_=-])"
 )
@@ -49,7 +48,7 @@ class Expander:
 
     def expanded(self, document: YamlFile) -> YamlFile:
         """The document with every constant in its place."""
-        if not isinstance(document.data, dict):
+        if not isinstance(document.data, dict) or "${" not in _all_texts(document.data):
             return document
         data = {
             key: value if key in LITERAL_KEYS else self._value(document, value, (key,))
@@ -106,24 +105,40 @@ def _vars(document: YamlFile) -> Iterator[tuple[str, Any]]:
         yield from ((name, value) for name, value in found.items() if isinstance(value, str | int | float))
 
 
-def secrets(document: YamlFile) -> Iterator[Problem]:
-    """Texts that surely are secrets: mistakes. The text itself is not repeated."""
-    for path, text in _texts(document.data, ()):
-        for pattern, word in _SECRETS:
-            if pattern.search(text):
-                yield document.problem(
-                    path, f"this looks like {word}", f"take it out and replace it: {_NO_SECRETS}"
-                )
-                break
+def suspicious(document: YamlFile) -> tuple[list[Problem], list[Problem]]:
+    """(Mistakes, warnings): texts that surely are secrets, and long tokens without meaning, which may be.
 
-
-def maybe_secrets(document: YamlFile) -> Iterator[Problem]:
-    """Texts that may be: long tokens without meaning. Warnings."""
+    The texts themselves are not repeated.
+    """
+    sure: list[Problem] = []
+    unsure: list[Problem] = []
+    everything = _all_texts(document.data)
+    if not any(pattern.search(everything) for pattern in (_TOKEN, *_SECRETS)):
+        return sure, unsure
     for path, text in _texts(document.data, ()):
-        found = _TOKEN.search(text)
-        if found and re.search(r"[0-9]", found[0]) and re.search(r"[A-Za-z]", found[0]):
+        word = next((word for pattern, word in _SECRETS.items() if pattern.search(text)), "")
+        token = _TOKEN.search(text)
+        if word:
+            hint = f"take it out and replace it: {_NO_SECRETS}"
+            sure.append(document.problem(path, f"this looks like {word}", hint))
+        elif token and re.search(r"[0-9]", token[0]) and re.search(r"[A-Za-z]", token[0]):
             hint = f"if it is one: {_NO_SECRETS}"
-            yield document.problem(path, "this long token looks like a secret", hint)
+            unsure.append(document.problem(path, "this long token looks like a secret", hint))
+    return sure, unsure
+
+
+def _all_texts(data: Any) -> str:
+    """Every text in one: a plan of thousands of routes is searched once, and walked only where something is."""
+    texts, waiting = [], [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return "\0".join(texts)
 
 
 def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -43,6 +43,7 @@ class MessageRecorder:
         self._first: int | None = None  # frames
         self._end = 0  # first frame after the last word
         self._tone: int | None = None  # first frame of a key after it
+        self._last = Sound.QUIET
         self._since: float | None = None
         self._done: Done | None = None
 
@@ -68,11 +69,13 @@ class MessageRecorder:
         return self._done
 
     def _note(self, sound: Sound) -> None:
-        if sound.speech:
-            self._first = self._frames - 1 if self._first is None else self._first
+        # One frame alone is the edge of a key's tone, or a click: two in a row are speech, a tone begins one earlier.
+        if sound.speech and self._last.speech:
+            self._first = self._frames - 2 if self._first is None else self._first
             self._end, self._tone = self._frames, None
         elif sound is Sound.TONE and self._tone is None:
-            self._tone = self._frames - 1
+            self._tone = max(self._frames - 2, self._end)
+        self._last = sound
 
     def finish(self) -> bytes | None:
         """The message as 8 kHz 16-bit PCM, trimmed; None when nobody spoke or it is shorter than `min_s`."""

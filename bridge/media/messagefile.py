@@ -21,6 +21,15 @@ def message_path(recordings: str, call_id: str, number: int, at: float) -> Path:
     return Path(recordings, FOLDER, day, f"{call_id}-{number}.wav")
 
 
+def is_message(path: Path, recordings: str) -> bool:
+    """Whether `path` is a file in the messages' folder, links followed. Paths come from workers: not to be trusted."""
+    try:
+        real = path.resolve(strict=True)
+    except OSError:
+        return False
+    return real.is_file() and real.is_relative_to(Path(recordings, FOLDER).resolve())
+
+
 def save(path: Path, pcm: bytes) -> float:
     """Write 8 kHz mono 16-bit `pcm`; answers its seconds. Raises MediaError, and leaves nothing behind then."""
     part = path.with_name(f".{path.name}.part")

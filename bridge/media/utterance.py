@@ -1,7 +1,7 @@
 """One thing a caller says, cut out of their line: 20 ms frames in, "started", "over" and the audio out.
 
-    push(frame) ──► None … STARTED … None … OVER      .audio(): from 200 ms before the first sound to 200 ms after
-                └─► NOTHING                            nobody spoke in time
+    push(frame) ──► None … STARTED … None … OVER      audio(): from 200 ms before the first sound, to 200 ms after
+                └─► NOTHING                           nobody spoke in time
 
 For menus that listen, and for whatever a step asks. Sans-IO: frames are the clock, so a shell must feed silence where
 packets are missing. Holds at most `max_ms` and the pre-roll of audio. What speech is: activity.py.
@@ -39,7 +39,7 @@ class Said(Enum):
 
 
 class Utterance:
-    """One utterance. After OVER or NOTHING it takes no more: make a new one; `activity` keeps the noise floor."""
+    """One utterance. After OVER or NOTHING it takes no more: make a new one, its `activity` knows the noise floor."""
 
     def __init__(self, rules: UtteranceRules | None = None, activity: Activity | None = None) -> None:
         self._rules = rules or UtteranceRules()
@@ -104,7 +104,10 @@ class Utterance:
 
     def _inside(self, frame: bytes, sound: Sound) -> Said | None:
         self._audio += frame
-        self._quiet_ms = 0 if sound.speech else self._quiet_ms + FRAME_MS
+        # One frame alone is the edge of a key's tone, or a click.
+        spoken = sound.speech and self._recent[-1].speech
+        self._recent.append(sound)
+        self._quiet_ms = 0 if spoken else self._quiet_ms + FRAME_MS
         self.cut = len(self._audio) // FRAME_BYTES * FRAME_MS >= self._rules.max_ms + PRE_ROLL_MS
         if self.cut or self._quiet_ms >= self._rules.silence_ms:
             self._done = True

@@ -42,6 +42,9 @@ class CallControl(Protocol):
     async def collect(self, digits: int, terminator: str, timeout_s: float) -> str:
         """What the caller types: up to `digits` keys, the terminator not among them."""
 
+    async def warm_transfer(self, target: str, summary: str) -> None:
+        """Call a target of `transfers`, tell it the summary, connect it when it accepts with a key; back then."""
+
     async def hand_off(self, agent: str, note: str) -> None:
         """Hand the caller to another agent that the dialplan allows (`hand_off_to`); back when that agent has them."""
 

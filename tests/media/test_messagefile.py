@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.errors import MediaError
-from bridge.media.messagefile import message_path, save
+from bridge.media.messagefile import is_message, message_path, save
 from bridge.media.offline import read_wav
 
 
@@ -23,10 +23,23 @@ def test_nothing_half_is_left_when_it_cannot_be_written(tmp_path):
     path.mkdir(parents=True)  # something else has its name
     with pytest.raises(MediaError, match="cannot be kept"):
         save(path, b"\0\0")
-    assert list(path.parent.iterdir()) == [path]
+    assert [*path.parent.iterdir()] == [path]
 
 
 def test_a_folder_that_cannot_be_made_says_why(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MediaError, match=r"Not a directory|File exists"):
         save(message_path(str(tmp_path / "file"), "c1", 1, 0.0), b"\0\0")
+
+
+def test_only_files_in_the_messages_folder_are_messages(tmp_path):
+    path = message_path(str(tmp_path / "rec"), "c1", 1, 0.0)
+    save(path, b"\0\0")
+    (tmp_path / "secret").write_text("")
+    link = path.with_name("link.wav")
+    link.symlink_to(tmp_path / "secret")
+    outside = path.parent / ".." / ".." / ".." / "secret"
+    assert is_message(path, str(tmp_path / "rec"))
+    assert not any(
+        is_message(one, str(tmp_path / "rec")) for one in (link, outside, path.parent, path.with_name("no"))
+    )

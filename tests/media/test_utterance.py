@@ -93,9 +93,12 @@ def test_a_click_and_a_knock_start_nothing():
     assert said == []
 
 
-def test_a_key_after_the_words_is_not_waited_for():
-    line = frames(silence(500), speech("sales"), silence(100), samples(tones.dtmf("1", 200, 0)), silence(900))
-    said, _utterance = listened(line)
+@pytest.mark.parametrize("shift_ms", range(0, 20, 3))
+def test_a_key_after_the_words_is_not_waited_for(shift_ms):
+    """Wherever the tone's edges fall in a frame."""
+    key = samples(tones.dtmf("1", 200, 0))
+    line = frames(silence(500), speech("sales"), silence(100 + shift_ms), key, silence(900))
+    said, _ = listened(line)
     assert [what for _, what in said] == [Said.STARTED, Said.OVER]
     assert said[1][0] <= 500 + len(speech("sales")) // 8 + 700
 

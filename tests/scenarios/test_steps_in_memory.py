@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import wave
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -471,6 +471,69 @@ async def test_a_refused_warm_transfer_brings_the_caller_back(tmp_path):
         assert (await stage.over()).end_reason == "way 504"
         assert "refused" in stage.of("step.failed")[0]["reason"]
         assert callee.pj.ended is not None
+
+
+@dataclass
+class Word:
+    """A command of control."""
+
+    kind: str
+    data: dict
+    command_id: str = "c1"
+
+
+def told(request):
+    return [data for kind, data in request.asked if kind == "tool.command_done"]
+
+
+async def test_a_person_takes_over_from_the_agent_after_a_whispered_summary(tmp_path):
+    request = control(tmp_path, {"tool.command_done": {}})
+    async with on_stage_with_targets(plan_of(AgentStep("front")), request=request) as stage:
+        await stage.talking()
+        stage.call.commands.take(Word("warm_transfer", {"target": "sales", "summary": "Wants a refund."}))
+        callee = await dialled(stage)
+        callee.answer()
+        await stage.until(lambda: len(callee.heard()) >= 10)
+        assert frame(3000) not in stage.line.heard()
+        assert not told(request)
+        callee.press("1")
+        await stage.until(lambda: told(request))
+        assert told(request)[0]["ok"] is True
+        await stage.until(lambda: stage.of("leg.connected") and stage.call.talk.conversation is None)
+        for _ in range(10):
+            stage.line.stream.arrive(frame(111))
+            await asyncio.gather(stage.line.advance(20), callee.advance(20))
+        assert frame(111) in callee.heard()
+        callee.hang_up()
+        record = await stage.over()
+        assert (record.end_status, record.end_reason) == (200, "transferred")
+
+
+async def test_a_person_who_refuses_leaves_the_caller_with_the_agent(tmp_path):
+    request = control(tmp_path, {"tool.command_done": {}})
+    async with on_stage_with_targets(plan_of(AgentStep("front")), request=request) as stage:
+        await stage.talking()
+        stage.call.commands.take(Word("warm_transfer", {"target": "sales", "summary": "Wants a refund."}))
+        callee = await dialled(stage)
+        callee.answer()
+        await stage.until(callee.heard)
+        callee.press("5")
+        await stage.until(lambda: told(request))
+        assert (told(request)[0]["ok"], "refused" in told(request)[0]["error"]) == (False, True)
+        assert stage.call.talk.conversation is not None
+        assert callee.pj.ended is not None
+
+
+async def test_a_call_that_ends_while_somebody_is_being_asked_takes_them_along(tmp_path):
+    request = control(tmp_path, {"tool.command_done": {}})
+    async with on_stage_with_targets(plan_of(AgentStep("front")), request=request) as stage:
+        await stage.talking()
+        stage.call.commands.take(Word("warm_transfer", {"target": "sales", "summary": "Wants a refund."}))
+        callee = await dialled(stage)
+        stage.line.hang_up()
+        await stage.over()
+        assert callee.pj.ended is not None
+        assert told(request)[0]["ok"] is False
 
 
 async def test_in_a_conference_all_hear_all():

@@ -117,7 +117,13 @@ async def test_without_a_webhook_nothing_is_sent_and_that_is_said(run, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("hang_up", {}), ("transfer", {"to": "sales"}), ("collect_digits", {"digits": 4})]
+    ("name", "arguments"),
+    [
+        ("hang_up", {}),
+        ("transfer", {"to": "sales"}),
+        ("warm_transfer", {"to": "sales", "summary": "A refund."}),
+        ("collect_digits", {"digits": 4}),
+    ],
 )
 async def test_where_there_is_no_call_its_tools_say_so(run, name, arguments):
     assert (await run(name, **arguments)).output == {"error": "there is no call"}

@@ -63,6 +63,7 @@ def test_the_delivered_tools_load():
             "recording",
             "hang_up",
             "transfer",
+            "warm_transfer",
             "collect_digits",
             "verify_caller",
         ),
