@@ -167,11 +167,10 @@ class SipAgent:
             call = PjCall(self, self._account, leg)
             prm = call_parameters(headers=headers)
             prm.txOption.localUri = from_uri
-            try:
-                call.makeCall(uri, prm)
-            except pj.Error as error:
+            problem = call.place(uri, prm)
+            if problem:
                 self._dead.append(call)
-                raise SipError(400, f"cannot call {clean(uri)}: {clean(error.reason)}") from None
+                raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
 
         await self._submit(dial)

@@ -37,6 +37,7 @@ from bridge.sip.port import ConferencePort
 
 log = structlog.get_logger(__name__)
 
+DECLINED = 603
 NOT_ANSWERED = 480  # Temporarily Unavailable: what a hang-up with success is before there was any
 GAVE_UP = {pj.PJSIP_EVENT_TIMER, pj.PJSIP_EVENT_TRANSPORT_ERROR}
 Callback = Callable[["PjCall", Any], None]
@@ -178,7 +179,26 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
     def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
         self.emit(TransferProgress(prm.statusCode, clean(prm.reason, 80), bool(prm.finalNotify)))
 
+    def onCallTransferRequest(self, prm: Any) -> None:  # noqa: N802
+        """A REFER that came past the doorman. pjsua2 by itself would dial its target: toll fraud."""
+        prm.statusCode = DECLINED
+
+    def onCallRedirected(self, prm: Any) -> int:  # noqa: N802, ARG002
+        """A 3xx to our INVITE ends the call with that status: no peer makes us dial what the plan does not know."""
+        return int(pj.PJSIP_REDIRECT_REJECT)
+
     # ---- commands, run by the agent on the pj thread ---------------------------------------------------------
+
+    def place(self, uri: str, prm: pj.CallOpParam) -> str:
+        """Send the INVITE of a call we place. Says why it cannot be sent, "" when it is on its way.
+
+        No exception: its traceback would hold this object, and let go of it on another thread, which crashes.
+        """
+        try:
+            self.makeCall(uri, prm)
+        except pj.Error as error:
+            return clean(error.reason) or "refused"
+        return ""
 
     def respond(self, status: int) -> None:
         """Send a provisional or 2xx response to the INVITE."""
