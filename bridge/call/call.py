@@ -438,4 +438,5 @@ def call_facts(leg: Leg, plan: Plan) -> CallFacts:
         to_host=invite.called.host,
         from_host=invite.from_party.host,
         open_hours=plan.open_at(datetime.now().astimezone()),
+        trunk=invite.trunk,
     )

@@ -8,6 +8,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+from bridge.dialplan import check_trunks
 from bridge.dialplan.check_steps import StepWalk
 from bridge.dialplan.match import is_regex
 from bridge.dialplan.schema import Route
@@ -32,6 +33,7 @@ def problems(
     hours = {name for source in sources for name in source.spec.hours} if whole else None
     targets = {name for source in sources for name in source.spec.transfers} if whole else None
     yield from _twice(sources)
+    yield from check_trunks.problems(sources)
     for source in sources:
         for name, opening in source.spec.hours.items():
             yield from _hours_problems(source.document, ("hours", name), opening)
@@ -67,6 +69,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
             if agent.greeting is None:
                 hint = "add greeting, or the caller hears nothing until he speaks"
                 yield source.document.problem(("agents", name), "no greeting", hint, at_key=True)
+    yield from check_trunks.warnings(sources)
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
         source, routes = last[-1]
@@ -93,6 +96,7 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         ("agents", "this agent is"),
         ("hours", "these hours are"),
         ("transfers", "this target is"),
+        ("trunks", "this trunk is"),
     ):
         seen: dict[str, str] = {}
         for source in sources:

@@ -20,6 +20,7 @@ BY_CLOCK = frozenset({"hours", "outside"})
 class CallFacts:
     """What is known of a call when it is routed. All of it comes from the network and proves nothing.
 
+    `trunk`: the plan's trunk it came from, "" when from none; decided by address or registration (bridge/trunk.py).
     Numbers are the user parts of the URIs (`to_number`: request URI). `headers` has lower-case names.
     """
 
@@ -30,6 +31,7 @@ class CallFacts:
     to_host: str = ""
     from_host: str = ""
     open_hours: frozenset[str] = frozenset()
+    trunk: str = ""
 
     def value(self, name: str) -> str:
         """The value a condition on `name` ("to", "from", "header:x-foo") looks at; a missing header is ""."""

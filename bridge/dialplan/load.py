@@ -18,6 +18,7 @@ from bridge import yamlfile
 from bridge.dialplan import check, plan, schema, schema_agent
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_steps import compile_step
+from bridge.dialplan.compile_trunks import compile_trunk
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, Problem
@@ -70,6 +71,9 @@ def inspect(path: Path, providers: Collection[str] | None = None) -> Inspected:
         ),
         hours=tuple(
             opening_hours(name, one) for source in sources for name, one in source.spec.hours.items()
+        ),
+        trunks=tuple(
+            compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
         ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
     )

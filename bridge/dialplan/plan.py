@@ -35,6 +35,7 @@ from bridge.dialplan.steps import (
 )
 from bridge.errors import DialplanError, LinkError, Problem
 from bridge.strictjson import decode, encode
+from bridge.trunk import Trunk
 
 __all__ = [
     "BY_CLOCK",
@@ -87,6 +88,7 @@ class Plan:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str] = field(default_factory=dict)
     hours: tuple[Hours, ...] = ()
+    trunks: tuple[Trunk, ...] = ()
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
@@ -103,7 +105,8 @@ class Plan:
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         parts = {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
-        return {**parts, "transfers": dict(self.transfers), "hours": encode(self.hours, without)}
+        parts |= {"hours": encode(self.hours, without), "trunks": encode(self.trunks, without)}
+        return {**parts, "transfers": dict(self.transfers)}
 
     def open_at(self, at: datetime) -> frozenset[str]:
         """Names of the opening hours that an aware instant falls into."""
@@ -117,6 +120,10 @@ class Plan:
         raise DialplanError(
             [Problem("dialplan", 0, 0, "", "no route fits this call", "add a last route without `when`")]
         )
+
+    def trunk(self, name: str) -> Trunk | None:
+        """The trunk of that name; None when there is none, as for "" (a call of nobody known)."""
+        return next((trunk for trunk in self.trunks if trunk.name == name), None)
 
     def agent(self, name: str) -> Agent:
         """The agent of that name. Names in steps were checked at load, so a KeyError is a bug of ours."""
@@ -141,7 +148,7 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours)
+        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.trunks)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -154,3 +161,4 @@ class _PlanWire:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str]
     hours: tuple[Hours, ...]
+    trunks: tuple[Trunk, ...]

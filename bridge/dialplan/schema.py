@@ -20,6 +20,7 @@ from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_base import Language, Line, Name, Part, SipTarget
 from bridge.dialplan.schema_hours import Hours
 from bridge.dialplan.schema_steps import Step
+from bridge.dialplan.schema_trunks import Trunk
 from bridge.dialplan.schema_when import When
 
 
@@ -44,5 +45,8 @@ class Dialplan(Part):
         default_factory=dict,
         max_length=1000,
         description="Where a call may be transferred to, by the name that tools use: sip:USER@HOST[:PORT].",
+    )
+    trunks: dict[Name, Trunk] = Field(
+        default_factory=dict, max_length=200, description="Carriers and PBXs by name."
     )
     routes: list[Route] = Field(default_factory=list, max_length=20_000, description="First fit wins.")

@@ -19,8 +19,8 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -32,25 +32,29 @@ from bridge.errors import MediaError, SipError
 from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
+from bridge.sip.accounts import Accounts
 from bridge.sip.doorman import Doorman
 from bridge.sip.endpoint import (
     EXTENSION,
     TRANSACTION_MS,
-    account_config,
     allow_codecs,
     endpoint_config,
     open_pjsua,
     transport_config,
 )
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
-from bridge.sip.headers import clean, parse_invite
+from bridge.sip.headers import clean, own_invite
+from bridge.sip.identity import Identity, identity
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort
+from bridge.sip.sdp import offers
+from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
+from bridge.trunk import Trunk
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +64,8 @@ COMMAND_DEADLINE_S = (
     5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
 )
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
+
+NO_CODEC = (488, "No Codec Of The Trunk")
 
 T = TypeVar("T")
 OnIncoming = Callable[[Leg], None]
@@ -76,20 +82,13 @@ class AgentInfo:
     note: str
 
 
-class _PjAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
-    """The one local identity; INVITEs arrive here."""
+class _PjEndpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no types
+    """pjsua2's endpoint; it asks which account an INVITE is for."""
 
-    def __init__(self, agent: "SipAgent") -> None:
-        super().__init__()
-        self.agent = agent
+    accounts: Accounts
 
-    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
-        invite = parse_invite(prm.rdata.wholeMsg, prm.rdata.srcAddress)
-        self.agent.incoming(prm.callId, invite)
-
-    def onIncomingSubscribe(self, prm: Any) -> None:  # noqa: N802
-        prm.code = 405
-        prm.reason = "Method Not Allowed"
+    def onSelectAccount(self, prm: Any) -> None:  # noqa: N802
+        self.accounts.select(prm)
 
 
 class SipAgent:
@@ -125,6 +124,9 @@ class SipAgent:
         self._unsettled = False
         self.clock: MediaClock
         self._doorman: Doorman
+        self._accounts = Accounts(sip, self)
+        self._trunks = TrunkDesk(self._accounts, self._submit)
+        self._trunk_task: asyncio.Task[None]
         self.info: AgentInfo
 
     # ---- the loop's side -------------------------------------------------------------------------------------
@@ -142,9 +144,11 @@ class SipAgent:
             audio=self.info.audio,
             note=self.info.note,
         )
+        self._trunk_task = asyncio.create_task(self._trunks.run(), name="trunks")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._trunk_task.cancel()
         self._stopping = True
         self._waker.wake()
         await asyncio.to_thread(self._thread.join, COMMAND_DEADLINE_S)
@@ -156,17 +160,38 @@ class SipAgent:
         self._on_refused = on_refused
         self.accepting = True
 
-    async def call(self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "") -> Leg:
+    async def use_trunks(self, trunks: Iterable[Trunk], secret: Secret, *, register: bool = True) -> None:
+        """The trunks in force from now on; those that did not change keep their registration.
+
+        Returns when calls from them are known; accounts and registrations follow, see `trunk_facts`. `register` is
+        False on every worker but one. Raises SipError.
+        """
+        await self._trunks.use(tuple(trunks), secret, register=register)
+
+    @property
+    def trunk_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """How each trunk is, by name: registered, reachable (None: unknown), problem."""
+        return self._trunks.facts
+
+    async def call(
+        self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "", trunk: str = ""
+    ) -> Leg:
         """Place a call; the leg's events tell how it goes. `from_uri` replaces the agent's own From (name-addr form).
 
-        Raises SipError when a URI is unusable or all lines are busy.
+        `trunk`: by whose account, proxy and caller-id rules (see identity.py); `Trunk.uri` makes the URI of a number.
+        Raises SipError when a URI is unusable, the trunk is not ready or all lines are busy.
         """
-        leg = self._new_leg(Invite("", uri, *_own_parties(self._sip, uri)), incoming=False)
+        chosen = self._accounts.trunks.get(trunk)
+        invite = own_invite(f"{self._sip.user_agent}@{self._sip.bind}", uri, trunk)
+        leg = self._new_leg(invite, chosen, incoming=False)
+        who = (
+            Identity(from_uri, headers or {}) if chosen is None else identity(chosen, from_uri, headers or {})
+        )
 
         def dial() -> None:
-            call = PjCall(self, self._account, leg)
-            prm = call_parameters(headers=headers)
-            prm.txOption.localUri = from_uri
+            call = PjCall(self, self._accounts.account(trunk), leg)
+            prm = call_parameters(headers=who.headers)
+            prm.txOption.localUri = who.from_uri
             problem = call.place(uri, prm)
             if problem:
                 self._dead.append(call)
@@ -205,7 +230,7 @@ class SipAgent:
         async with asyncio.timeout(COMMAND_DEADLINE_S):
             return await asyncio.wrap_future(future)
 
-    def _new_leg(self, invite: Invite, *, incoming: bool) -> Leg:
+    def _new_leg(self, invite: Invite, trunk: Trunk | None, *, incoming: bool) -> Leg:
         media = self._media
         audio = AudioPort(
             self._loop,
@@ -215,7 +240,7 @@ class SipAgent:
         )
         leg_id = uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
-        return Leg(leg_id, invite, audio, self, incoming=incoming)
+        return Leg(leg_id, invite, audio, self, incoming=incoming, trunk=trunk)
 
     def problem(self, now: float) -> str:
         """What makes this agent useless at monotonic `now`; "" while it works. Cheap."""
@@ -247,9 +272,14 @@ class SipAgent:
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE passed the doorman and pjsip's own checks: make its leg."""
-        leg = self._new_leg(invite, incoming=True)
-        self._calls[leg.id] = PjCall(self, self._account, leg, call_index)
-        if self._on_incoming is not None:
+        name = self._accounts.trunk_of(invite)
+        trunk = self._accounts.trunks.get(name)
+        leg = self._new_leg(replace(invite, trunk=name), trunk, incoming=True)
+        call = self._calls[leg.id] = PjCall(self, self._accounts.account(name, ready=False), leg, call_index)
+        if trunk is not None and not offers(invite.sdp, trunk.codecs):
+            call.end(HangUpBy.BRIDGE, *NO_CODEC)
+            self.turned_away(leg.invite, *NO_CODEC)
+        elif self._on_incoming is not None:
             self.to_loop(self._on_incoming, leg)
 
     def closed(self) -> tuple[int, str] | None:
@@ -267,6 +297,14 @@ class SipAgent:
         if verdict is None and not self._pace.admit(time.monotonic()):
             verdict = 503, "Too Many Calls At Once"
         return verdict
+
+    def registration(self, trunk: str, status: int, reason: str) -> None:
+        """For Accounts."""
+        self.to_loop(self._trunks.registration, trunk, status, reason)
+
+    def options_answered(self, trunk: str, status: int) -> None:
+        """For Accounts."""
+        self.to_loop(self._trunks.answered, trunk, status)
 
     def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         """An INVITE was refused."""
@@ -289,7 +327,8 @@ class SipAgent:
             self._dead.append(call)
 
     def _run(self) -> None:
-        endpoint = pj.Endpoint()
+        endpoint = _PjEndpoint()
+        endpoint.accounts = self._accounts
         try:
             self._start(endpoint)
         except (pj.Error, SipError, MediaError, OSError, AttributeError) as error:
@@ -305,7 +344,7 @@ class SipAgent:
         self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
-        del self._account
+        self._accounts.stop(lambda: endpoint.libHandleEvents(10))
         self._destroy(endpoint)
 
     def _turn(self, endpoint: pj.Endpoint) -> None:
@@ -314,6 +353,7 @@ class SipAgent:
         try:
             endpoint.libHandleEvents(POLL_MS)
             self._bury()
+            self._accounts.sweep(self._accounts_in_use)
             self._settle()
             with contextlib.suppress(queue.Empty):
                 while True:
@@ -327,6 +367,9 @@ class SipAgent:
         Its destructor hangs up whatever call has its number.
         """
         self._dead = [call for call in self._dead if call.isActive()]
+
+    def _accounts_in_use(self) -> set[int]:
+        return {call.account_id for call in (*self._calls.values(), *self._dead)}
 
     def _settle(self) -> None:
         """When the last call is over, the conference bridge lets go of what the calls left in its queue."""
@@ -344,8 +387,7 @@ class SipAgent:
         note = self._choose_audio(endpoint)
         endpoint.libStart()
         allow_codecs(endpoint, self._sip.codecs)
-        self._account = _PjAccount(self)
-        self._account.create(account_config(self._sip))
+        self._accounts.start()
         self._doorman = Doorman(EXTENSION, self)
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
@@ -391,8 +433,3 @@ def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
 def _as_sip_error(error: Exception) -> Exception:
     """What pjsua2 throws must not leave the pj thread, nor must a traceback, whose frames hold calls."""
     return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error.with_traceback(None)
-
-
-def _own_parties(sip: SipConfig, uri: str) -> tuple[Any, Any]:
-    from_party = parse_invite(f"INVITE x SIP/2.0\nFrom: <sip:{sip.user_agent}@{sip.bind}>\nTo: <{uri}>\n\n")
-    return from_party.from_party, from_party.to_party

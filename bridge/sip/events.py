@@ -59,6 +59,7 @@ class SdpFacts:
 class Invite:
     """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case.
 
+    `trunk`: the name of the trunk it came from, "" when from none (the agent decides, not a header).
     Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party.
     """
 
@@ -73,6 +74,7 @@ class Invite:
     headers: Mapping[str, str] = field(default_factory=dict)
     sdp: SdpFacts | None = None
     request_party: Party | None = None
+    trunk: str = ""
 
     @property
     def called(self) -> Party:

@@ -178,6 +178,11 @@ def parse_invite(message: str, source: str = "") -> Invite:
     )
 
 
+def own_invite(who: str, uri: str, trunk: str = "") -> Invite:
+    """The INVITE we send to `uri`, as far as a record of the call wants to know it. `who`: USER@HOST."""
+    return Invite("", uri, parse_party(f"<sip:{who}>"), parse_party(f"<{uri}>"), trunk=trunk)
+
+
 def info_digit(message: str) -> str | None:
     """The keypad digit of an INFO request (application/dtmf-relay, application/dtmf).
 

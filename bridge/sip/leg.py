@@ -25,6 +25,7 @@ from bridge.sip.events import (
 )
 from bridge.sip.keys import Keys
 from bridge.sip.port import AudioPort
+from bridge.trunk import Trunk
 
 MAX_QUEUED_EVENTS = 200  # a peer that floods digits loses digits, never a hang-up
 
@@ -42,15 +43,24 @@ class Leg:
     """A call leg.
 
     `next_event()` gives its LegEvents in order, at last a HungUp. `media`: the stream that ran last, if any.
+    `trunk`: whose call it is, None when it came from nobody known.
     `held`: the peer has us on hold, from the start perhaps; known when `answer()` returns.
     """
 
     def __init__(
-        self, leg_id: str, invite: Invite, audio: AudioPort, sink: CommandSink, *, incoming: bool
+        self,
+        leg_id: str,
+        invite: Invite,
+        audio: AudioPort,
+        sink: CommandSink,
+        *,
+        incoming: bool,
+        trunk: Trunk | None = None,
     ) -> None:
         self.id = leg_id
         self.invite = invite
         self.audio = audio
+        self.trunk = trunk
         self.dialog = LegDialog(incoming=incoming)
         self.media: MediaStarted | None = None
         self.held = False
@@ -91,8 +101,9 @@ class Leg:
         """End the leg: a final response before the answer, BYE after it. The cause goes along as a Reason header."""
         return await self._do(Command.HANG_UP, lambda call: call.end(by, status, reason))
 
-    async def send_dtmf(self, digits: str, method: DtmfMethod = DtmfMethod.RFC4733) -> bool:
-        """Send keypad digits to the peer."""
+    async def send_dtmf(self, digits: str, method: DtmfMethod | None = None) -> bool:
+        """Send keypad digits to the peer, by the trunk's method when none is named."""
+        method = method or DtmfMethod(self.trunk.dtmf if self.trunk else DtmfMethod.RFC4733)
         return await self._do(Command.SEND_DTMF, lambda call: call.send_digits(digits, method))
 
     async def transfer(self, target: str) -> bool:

@@ -34,6 +34,7 @@ from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives
 from bridge.sip.port import ConferencePort
+from bridge.sip.sdp import limit_codecs
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +106,14 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         known = tag_of(self.leg.invite.headers.get("From", ""))  # "" for a call we placed
         return not known or known == tag_of(request.headers.get("From", ""))
 
+    @property
+    def account_id(self) -> int:
+        """Pjsua's number of the account it is on; -1 when the call is gone."""
+        try:
+            return int(self.getInfo().accId)
+        except pj.Error:
+            return -1
+
     # pjsua2 calls these by name; their names are its own
     @_guarded
     def onCallState(self, prm: Any) -> None:  # noqa: N802
@@ -118,6 +127,12 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             self.agent.clock.remove(self.leg.audio)
             self.agent.forget(self)
             self.emit(HungUp(by, self.failed_with or info.lastStatusCode, reason, self.stats))
+
+    def onCallSdpCreated(self, prm: Any) -> None:  # noqa: N802
+        """Our SDP, before it is sent: of the worker's codecs only those of the trunk."""
+        trunk = self.leg.trunk
+        if trunk is not None and trunk.codecs:
+            prm.sdp.wholeSdp = limit_codecs(prm.sdp.wholeSdp, trunk.codecs)
 
     @_guarded
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802, ARG002
