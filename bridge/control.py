@@ -33,6 +33,7 @@ from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_trunks import TrunkSecrets
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -60,6 +61,7 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.trunks: TrunkSecrets | None = None
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -73,9 +75,11 @@ class Desk:
             await self.tools.calls_ended(ended)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, and `tool.*` when there are tools."""
+        """`credential`, `trunk_secret`, and `tool.*` when there are tools."""
         if kind.startswith("tool.") and self.tools is not None:
             return await self.tools.answer(kind, data)
+        if kind == "trunk_secret" and self.trunks is not None:
+            return self.trunks.answer(data)
         if kind != "credential":
             raise LinkError(f"control knows no request {kind[:40]!r}")
         return await self._credentials.answer(data)
@@ -132,6 +136,7 @@ class Control:
             Store(str(self._settings.store)) as store,
         ):
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
+            desk.trunks = TrunkSecrets(lambda: self._plan, self._environ)
             async with LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)

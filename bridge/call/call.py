@@ -43,7 +43,7 @@ from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionE
 from bridge.media.playout import ItemFinished
 from bridge.media.recorder import Recording
 from bridge.realtime.session import Session
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Invite, MediaStarted, Resumed, TransferProgress
+from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed, TransferProgress
 from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
 
@@ -82,7 +82,7 @@ class Call:
         self._prompts: dict[str, asyncio.Event] = {}
         self._history = History()
         link_s = deps.config.deadlines.link_request_s
-        who = tool_facts(self._facts, leg.invite, deps.config.sip.verstat_from)
+        who = tool_facts(self._facts, leg, deps.config.sip.verstat_from)
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(leg, plan.transfers, self._journal, deps.request, link_s)
         self._spoke = False
@@ -422,9 +422,11 @@ async def _by(due_s: float, event: asyncio.Event, code: str, words: str) -> None
         raise RemoteSessionError(FailureKind.RETRY, code, words) from None
 
 
-def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:
+def tool_facts(facts: CallFacts, leg: Leg, trusted: tuple[str, ...]) -> dict[str, str]:
     """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
-    return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
+    believed = leg.trunk is not None and leg.trunk.verstat
+    word = verstat(leg.invite, trusted, trunk_trusted=believed)
+    return {"caller": facts.from_number, "called": facts.to_number, "verstat": word}
 
 
 def call_facts(leg: Leg, plan: Plan) -> CallFacts:

@@ -54,22 +54,27 @@ def clean(value: str, max_chars: int = MAX_VALUE_CHARS) -> str:
     return kept.strip()[:max_chars].rstrip()
 
 
-def verstat(invite: Invite, trusted: Iterable[str]) -> str:
+def verstat(invite: Invite, trusted: Iterable[str], *, trunk_trusted: bool = False) -> str:
     """What a trusted trunk says of the caller's number (ATIS-1000074 section 5.3.2.3), such as TN-Validation-Passed.
 
-    "" for everybody else: the parameter is only text, and whoever sends the INVITE can write it.
+    Trusted are the networks `trusted`, and the call's own trunk if the plan says so (`trunk_trusted`). "" for everybody
+    else: the parameter is only text, and whoever sends the INVITE can write it.
     """
-    try:
-        address = ipaddress.ip_address(invite.source.rpartition(":")[0].strip("[]"))
-    except ValueError:
-        return ""
-    if not any(address in ipaddress.ip_network(network) for network in trusted):
+    if not (trunk_trusted or _comes_from(invite.source, trusted)):
         return ""
     for name in ("P-Asserted-Identity", "From"):
         found = re.search(r";verstat=([A-Za-z-]{1,40})", invite.headers.get(name, ""))
         if found:
             return found[1]
     return ""
+
+
+def _comes_from(source: str, networks: Iterable[str]) -> bool:
+    try:
+        address = ipaddress.ip_address(source.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network) for network in networks)
 
 
 def canonical_name(name: str) -> str:
