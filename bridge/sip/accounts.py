@@ -25,6 +25,7 @@ from bridge.trunk import MAX_IDENTITIES, Credential, Trunk
 
 log = structlog.get_logger(__name__)
 
+STOP_S = 1.0
 LEAVE_S = 3.0  # how long a registrar may take to answer our un-REGISTER
 TIMER_USE = {
     "off": pj.PJSUA_SIP_TIMER_INACTIVE,
@@ -82,17 +83,27 @@ class _Slot:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     user: str = ""
     address: str = ""
+    state: tuple[int, str] | None = None  # what came of the last REGISTER
     leave_by_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An OPTIONS that waits for its answer. pjsip aborts the process when its account is deleted before that."""
+
+    trunk: str
+    account: PjAccount
+    token: Any  # its address is the request's user data
+
+
 class Accounts:
-    """All of them. `start` makes the worker's own; `stop` lets go of every one, before the endpoint is destroyed."""
+    """All of them. `start` makes the worker's own, `leave` unregisters; after the endpoint is destroyed `clear`."""
 
     def __init__(self, sip: SipConfig, owner: AccountOwner) -> None:
         self._sip = sip
         self._owner = owner
         self._slots: list[_Slot] = []
-        self._asked: dict[int, tuple[str, Any]] = {}
+        self._asked: dict[int, _Asked] = {}
         self._directory = Directory(())
         self.trunks: dict[str, Trunk] = {}
         self.base: PjAccount
@@ -139,7 +150,10 @@ class Accounts:
         elif slot.credential != credential:
             slot.credential = credential
             slot.account.modify(self._config(trunk, slot))
-        slot.names.add(trunk.name)
+        if trunk.name not in slot.names:
+            slot.names.add(trunk.name)
+            if slot.state is not None:
+                self._owner.registration(trunk.name, *slot.state)
 
     def _make(self, trunk: Trunk, credential: Credential | None, *, registers: bool) -> _Slot:
         if len(self._slots) >= MAX_IDENTITIES:
@@ -171,23 +185,28 @@ class Accounts:
                 slot.leave_by_s = time.monotonic() + (LEAVE_S if slot.registers else 0)
                 if slot.registers:
                     _register(slot.account, on=False)
-            elif slot.leave_by_s is not None and time.monotonic() >= slot.leave_by_s:
+            elif self._may_go(slot):
                 self._slots.remove(slot)
                 slot.account.shutdown()
 
-    def stop(self, turn: Callable[[], None]) -> None:
-        """Unregister what is registered, briefly (`turn` lets pjsip work), and drop every account."""
+    def _may_go(self, slot: _Slot) -> bool:
+        left = slot.leave_by_s is not None and time.monotonic() >= slot.leave_by_s
+        return left and not any(asked.account is slot.account for asked in self._asked.values())
+
+    def leave(self, turn: Callable[[], None]) -> None:
+        """Unregister what is registered; `turn` lets pjsip work. The endpoint's end deletes what is left."""
         for slot in self._slots:
             slot.names.clear()
-        until = time.monotonic() + 1
-        while self._slots and time.monotonic() < until:
+        until = time.monotonic() + STOP_S
+        while any(slot.registers for slot in self._slots) and time.monotonic() < until:
             self.sweep(set)
             turn()
-        for slot in self._slots:
-            slot.account.shutdown()
+
+    def clear(self) -> None:
+        """Drop every account; the endpoint is destroyed."""
         self._slots.clear()
         self._asked.clear()
-        del self.base
+        self.__dict__.pop("base", None)
 
     # ---- use -------------------------------------------------------------------------------------------------
 
@@ -228,9 +247,10 @@ class Accounts:
         prm.method = "OPTIONS"
         prm.txOption.targetUri = f"sip:{trunk.host}"
         prm.userData = token
-        self._asked[int(token.this)] = (name, token)
+        account = self.account(name)
+        self._asked[int(token.this)] = _Asked(name, account, token)
         try:
-            self.account(name).sendRequest(prm)
+            account.sendRequest(prm)
         except pj.Error:
             del self._asked[int(token.this)]
             self._owner.options_answered(name, 503)
@@ -248,14 +268,15 @@ class Accounts:
         code = prm.code if prm.code >= 300 or prm.expiration > 0 else 480
         if code == 200:
             slot.address = str(source_address(prm.rdata.srcAddress) or slot.address)
+        slot.state = code, clean(prm.reason, 80)
         for name in slot.names:
-            self._owner.registration(name, code, clean(prm.reason, 80))
+            self._owner.registration(name, *slot.state)
 
     def answered(self, prm: Any) -> None:
         """pjsua2's onSendRequest."""
-        name, _ = self._asked.pop(int(prm.userData), ("", None))
-        if name:
-            self._owner.options_answered(name, prm.e.body.tsxState.tsx.statusCode)
+        asked = self._asked.pop(int(prm.userData), None)
+        if asked is not None:
+            self._owner.options_answered(asked.trunk, prm.e.body.tsxState.tsx.statusCode)
 
     # ---- inside ----------------------------------------------------------------------------------------------
 

@@ -65,7 +65,6 @@ COMMAND_DEADLINE_S = (
 )
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
 
-NO_CODEC = (488, "No Codec Of The Trunk")
 
 T = TypeVar("T")
 OnIncoming = Callable[[Leg], None]
@@ -189,6 +188,8 @@ class SipAgent:
         )
 
         def dial() -> None:
+            if not self._pace.admit(time.monotonic()):
+                raise SipError(503, "too many calls at once")
             call = PjCall(self, self._accounts.account(trunk), leg)
             prm = call_parameters(headers=who.headers)
             prm.txOption.localUri = who.from_uri
@@ -272,15 +273,34 @@ class SipAgent:
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE passed the doorman and pjsip's own checks: make its leg."""
-        name = self._accounts.trunk_of(invite)
-        trunk = self._accounts.trunks.get(name)
-        leg = self._new_leg(replace(invite, trunk=name), trunk, incoming=True)
-        call = self._calls[leg.id] = PjCall(self, self._accounts.account(name, ready=False), leg, call_index)
-        if trunk is not None and not offers(invite.sdp, trunk.codecs):
-            call.end(HangUpBy.BRIDGE, *NO_CODEC)
-            self.turned_away(leg.invite, *NO_CODEC)
+        invite = self.identified(invite)
+        trunk = self._accounts.trunks.get(invite.trunk)
+        leg = self._new_leg(invite, trunk, incoming=True)
+        account = self._accounts.account(invite.trunk, ready=False)
+        call = self._calls[leg.id] = PjCall(self, account, leg, call_index)
+        verdict = _unusable(invite, trunk)
+        if verdict is not None:
+            call.end(HangUpBy.BRIDGE, *verdict)
+            self.turned_away(invite, *verdict)
         elif self._on_incoming is not None:
             self.to_loop(self._on_incoming, leg)
+
+    def identified(self, invite: Invite) -> Invite:
+        """The INVITE with the trunk it comes from."""
+        return replace(invite, trunk=self._accounts.trunk_of(invite))
+
+    def find(self, leg_id: str) -> PjCall | None:
+        """The call of a leg."""
+        return self._calls.get(leg_id)
+
+    def succeed(self, call: PjCall, heir: PjCall) -> None:
+        """The leg of `call` is that of `heir` from now on."""
+        self._calls[call.leg.id] = heir
+        self._dead.append(call)
+
+    def admit_heir(self) -> bool:
+        """Whether an INVITE that takes over a call may come in although no new call may; it counts."""
+        return self._doorman.lines_in_use() < PJSUA_LINES and self._pace.admit(time.monotonic())
 
     def closed(self) -> tuple[int, str] | None:
         """Why no call may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503); None: one may.
@@ -344,7 +364,7 @@ class SipAgent:
         self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
-        self._accounts.stop(lambda: endpoint.libHandleEvents(10))
+        self._accounts.leave(lambda: endpoint.libHandleEvents(10))
         self._destroy(endpoint)
 
     def _turn(self, endpoint: pj.Endpoint) -> None:
@@ -422,6 +442,7 @@ class SipAgent:
     def _destroy(self, endpoint: pj.Endpoint) -> None:
         with contextlib.suppress(pj.Error):
             endpoint.libDestroy()
+        self._accounts.clear()
 
 
 def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
@@ -433,3 +454,12 @@ def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
 def _as_sip_error(error: Exception) -> Exception:
     """What pjsua2 throws must not leave the pj thread, nor must a traceback, whose frames hold calls."""
     return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error.with_traceback(None)
+
+
+def _unusable(invite: Invite, trunk: Trunk | None) -> tuple[int, str] | None:
+    """Why an INVITE that pjsip let in is refused all the same."""
+    if "Replaces" in invite.headers:  # pjsip took it for a new call: it cannot be read
+        return 400, "Bad Replaces"
+    if trunk is not None and not offers(invite.sdp, trunk.codecs):
+        return 488, "No Codec Of The Trunk"
+    return None

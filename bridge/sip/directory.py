@@ -52,6 +52,18 @@ class Directory:
         return ""
 
 
+def may_replace(replaced: Invite, invite: Invite) -> bool:
+    """Whether an INVITE may take over a call (RFC 3891 section 3): it comes from where that call came from, or went to.
+
+    The same trunk; for a call of no trunk the same address. The dialog's identifiers alone prove nothing: they travel
+    in clear.
+    """
+    if replaced.trunk or invite.trunk:
+        return replaced.trunk == invite.trunk
+    address = source_address(replaced.source)
+    return address is not None and address == source_address(invite.source)
+
+
 def source_address(source: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address in `ip:port`, as `Invite.source` has it; None when there is none."""
     try:

@@ -56,6 +56,9 @@ class House(Protocol):
     def admit(self) -> Verdict | None:
         """(status, phrase) when this INVITE may not come in; else it counts as a call."""
 
+    def admit_heir(self) -> bool:
+        """Whether an INVITE that takes over a call may come in although no new call may; it counts."""
+
     def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         """An INVITE was refused; told once, however often it is sent."""
 
@@ -164,6 +167,8 @@ class Doorman:
         if verdict is None:
             return 0
         invite = parse_invite(_packet(rdata, b"INVITE "))
+        if "Replaces" in invite.headers and self._house.admit_heir():
+            return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id):
             self._house.turned_away(invite, *verdict)
         self._respond(rdata, *verdict, RETRY_AFTER)

@@ -150,6 +150,13 @@ class TransferProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """The peer is another now: its INVITE replaced the dialog (RFC 3891). The call goes on; `invite` is the new one."""
+
+    invite: Invite
+
+
+@dataclass(frozen=True, slots=True)
 class MediaStats:
     """Counters of one leg's RTP, both directions, from pjmedia's RTCP session and jitter buffer.
 
@@ -182,5 +189,14 @@ class HungUp:
 
 
 LegEvent = (
-    Ringing | Confirmed | MediaStarted | MediaStopped | Held | Resumed | Dtmf | TransferProgress | HungUp
+    Ringing
+    | Confirmed
+    | MediaStarted
+    | MediaStopped
+    | Held
+    | Resumed
+    | Dtmf
+    | TransferProgress
+    | Replaced
+    | HungUp
 )

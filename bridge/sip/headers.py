@@ -12,9 +12,10 @@ RFC 4566 and 3264 (SDP).
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterable
-from urllib.parse import unquote
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, unquote
 
+from bridge.errors import SipError
 from bridge.sip.events import Invite, Party, SdpFacts
 
 MAX_VALUE_CHARS = 256  # a display name or a number longer than this is an attack, not a person
@@ -38,6 +39,15 @@ STATIC_PAYLOADS = {
 DIGITS = "0123456789*#ABCD"
 EVENT_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}  # RFC 4733 section 3.2
 
+NOT_IN_URIS = {
+    "Accept", "Accept-Encoding", "Accept-Language", "Allow", "Authorization", "Call-ID", "Contact", "Content-Encoding",
+    "Content-Length", "Content-Type", "CSeq", "From", "Max-Forwards", "P-Asserted-Identity", "P-Preferred-Identity",
+    "Privacy", "Proxy-Authorization", "Record-Route", "Refer-To", "Referred-By", "Replaces", "Require", "Route", "To",
+    "Supported", "Via",
+}  # fmt: skip
+MAX_CONTEXT_CHARS = 512  # one SIP message over UDP has about 1300 bytes for everything
+_HNV_SAFE = "[]/?:+$-_.!~*'()"  # RFC 3261 section 25.1: hnv-unreserved, unreserved
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.!%*+`'~-]{1,64}\Z")
 _SIGNAL = re.compile(r"^[ \t]*Signal[ \t]*=[ \t]*([^\s;]+)", re.IGNORECASE | re.MULTILINE)
 _TAG = re.compile(r";[ \t]*tag[ \t]*=[ \t]*([^;\s>]+)[^<>]*$", re.IGNORECASE)
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
@@ -181,6 +191,21 @@ def parse_invite(message: str, source: str = "") -> Invite:
         sdp=parse_sdp(body) if body.strip() else None,
         request_party=parse_party(f"<{request_uri}>"),
     )
+
+
+def with_headers(uri: str, headers: Mapping[str, str]) -> str:
+    """`uri` with headers for the INVITE that is to be made of it: sip:x@y?X-Context=… (RFC 3261 section 19.1.1).
+
+    Raises SipError for a name that is none, or one that section 19.1.5 warns of: it could change who calls, or whom.
+    """
+    pairs = []
+    for name, value in headers.items():
+        if not _HEADER_NAME.match(name) or canonical_name(name) in NOT_IN_URIS:
+            raise SipError(400, f"the header {clean(name, 40)!r} cannot go along with a transfer")
+        pairs.append(f"{name}={quote(clean(value, MAX_CONTEXT_CHARS), safe=_HNV_SAFE)}")
+    if not pairs:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}{'&'.join(pairs)}"
 
 
 def own_invite(who: str, uri: str, trunk: str = "") -> Invite:

@@ -7,7 +7,7 @@ A leg holds no pj object and no rule: commands go to the agent's pj thread by le
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from bridge.sip.dialog import Command, LegDialog, LegState
@@ -23,6 +23,7 @@ from bridge.sip.events import (
     MediaStats,
     Resumed,
 )
+from bridge.sip.headers import with_headers
 from bridge.sip.keys import Keys
 from bridge.sip.port import AudioPort
 from bridge.trunk import Trunk
@@ -93,6 +94,13 @@ class Leg:
         """Send 180 Ringing (or another provisional status). False when it is too late for it."""
         return await self._do(Command.RING, lambda call: call.respond(status))
 
+    async def early_media(self) -> bool:
+        """Send 183 Session Progress with SDP: from then on `audio` can be started and heard before the answer.
+
+        False when it is too late. Raises SipError when there is no common codec.
+        """
+        return await self._do(Command.EARLY_MEDIA, lambda call: call.respond(183))
+
     async def answer(self) -> bool:
         """Send 200 OK. False when it is too late (the caller has cancelled)."""
         return await self._do(Command.ANSWER, lambda call: call.respond(200))
@@ -106,9 +114,24 @@ class Leg:
         method = method or DtmfMethod(self.trunk.dtmf if self.trunk else DtmfMethod.RFC4733)
         return await self._do(Command.SEND_DTMF, lambda call: call.send_digits(digits, method))
 
-    async def transfer(self, target: str) -> bool:
-        """REFER the peer to a SIP URI (RFC 3515); TransferProgress events tell what became of it."""
-        return await self._do(Command.TRANSFER, lambda call: call.refer(target))
+    async def transfer(self, target: str, headers: Mapping[str, str] | None = None) -> bool:
+        """REFER the peer to a SIP URI (RFC 3515); TransferProgress events tell what became of it.
+
+        `headers` go along in the Refer-To URI: the peer is to put them into its INVITE (RFC 3261 section 19.1.1).
+        Raises SipError for a header that may not.
+        """
+        uri = with_headers(target, headers or {})
+        return await self._do(Command.TRANSFER, lambda call: call.refer(uri))
+
+    async def transfer_to(self, other: "Leg") -> bool:
+        """Attended transfer: REFER the peer to the peer of `other`, whose dialog it is to replace (RFC 3891).
+
+        TransferProgress events tell what became of it; both legs stay until somebody hangs them up. False when either
+        is not up.
+        """
+        if not other.dialog.answered:
+            return False
+        return await self._do(Command.TRANSFER, lambda call: call.refer_replacing(other.id))
 
     async def stats(self) -> MediaStats:
         """RTP counters so far."""

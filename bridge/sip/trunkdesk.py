@@ -68,10 +68,10 @@ class TrunkDesk:
             self._start(name, self._submit(functools.partial(self._yard.close, name)))
         for name, trunk in wanted.items():
             line = self._lines.get(name)
-            if line is None or line.trunk != trunk:
+            if line is None or line.trunk.identity != trunk.identity:
                 self._lines[name] = Upkeep(trunk, registers=register, now=now)
-            elif trunk.digest is not None:
-                line.reopen(now)
+            else:
+                line.follow(trunk, now)
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""

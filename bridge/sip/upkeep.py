@@ -69,9 +69,14 @@ class Upkeep:
             return Do.ASK
         return None
 
-    def reopen(self, now: float) -> None:
-        """A plan came: the password may have changed."""
-        self._open_s = now
+    def follow(self, trunk: Trunk, now: float) -> None:
+        """A plan came in which the trunk has the same identity: its account stays, its password may be another."""
+        if trunk.options_every_s != self.trunk.options_every_s:
+            self._ask_s = now if trunk.options_every_s else None
+            self._reachable = None
+        self.trunk = trunk
+        if trunk.digest is not None:
+            self._open_s = now
 
     def opened(self, now: float) -> None:
         """The account is there, and its first REGISTER on its way."""
