@@ -19,7 +19,7 @@ def test_with_a_realm_only_the_hash_leaves_control():
     assert answer == {
         "user": "1001",
         "realm": "pbx.test",
-        "value": "97d9c2a0fda2dafc73a1ee9ba0e1b2e2",
+        "value": "53231e6442ac000ede727f7783590a8e",
         "ha1": True,
     }
 

@@ -53,6 +53,7 @@ ONLY_IN = {
         "bridge.sip.accounts",
         "bridge.sip.agent",
         "bridge.sip.endpoint",
+        "bridge.sip.errands",
         "bridge.sip.pjcall",
         "bridge.sip.port",
     },

@@ -43,7 +43,7 @@ from bridge.errors import DialplanError, FailureKind, MediaError, RemoteSessionE
 from bridge.media.playout import ItemFinished
 from bridge.media.recorder import Recording
 from bridge.realtime.session import Session
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed, TransferProgress
+from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, MediaStarted, Replaced, Resumed, TransferProgress
 from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
 
@@ -156,6 +156,8 @@ class Call:
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
                     if not self.commands.press(digit) and self._conversation is not None:
                         self._conversation.press(digit)
+                case Replaced(invite):
+                    self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.source)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
 

@@ -45,11 +45,29 @@ class AccountOwner(Protocol):
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE came."""
 
-    def registration(self, trunk: str, status: int, reason: str) -> None:
-        """What became of a REGISTER."""
+    def to_loop(self, callback: Callable[..., None], *args: object) -> None:
+        """Run `callback` on the loop."""
 
-    def options_answered(self, trunk: str, status: int) -> None:
+
+class Told(Protocol):
+    """Who wants to know, on the loop."""
+
+    def registration(self, name: str, status: int, reason: str) -> None:
+        """What became of a trunk's REGISTER."""
+
+    def answered(self, name: str, status: int) -> None:
         """What came to an OPTIONS of ours."""
+
+
+class PjEndpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no types
+    """pjsua2's endpoint; it asks which account an INVITE is for."""
+
+    def __init__(self, accounts: "Accounts") -> None:
+        super().__init__()
+        self.accounts = accounts
+
+    def onSelectAccount(self, prm: Any) -> None:  # noqa: N802
+        self.accounts.select(prm)
 
 
 class PjAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
@@ -107,6 +125,7 @@ class Accounts:
         self._directory = Directory(())
         self.trunks: dict[str, Trunk] = {}
         self.base: PjAccount
+        self.told: Told
 
     def start(self) -> None:
         """The worker's own account."""
@@ -153,7 +172,7 @@ class Accounts:
         if trunk.name not in slot.names:
             slot.names.add(trunk.name)
             if slot.state is not None:
-                self._owner.registration(trunk.name, *slot.state)
+                self._owner.to_loop(self.told.registration, trunk.name, *slot.state)
 
     def _make(self, trunk: Trunk, credential: Credential | None, *, registers: bool) -> _Slot:
         if len(self._slots) >= MAX_IDENTITIES:
@@ -253,7 +272,7 @@ class Accounts:
             account.sendRequest(prm)
         except pj.Error:
             del self._asked[int(token.this)]
-            self._owner.options_answered(name, 503)
+            self._owner.to_loop(self.told.answered, name, 503)
 
     # ---- answers ---------------------------------------------------------------------------------------------
 
@@ -270,13 +289,13 @@ class Accounts:
             slot.address = str(source_address(prm.rdata.srcAddress) or slot.address)
         slot.state = code, clean(prm.reason, 80)
         for name in slot.names:
-            self._owner.registration(name, *slot.state)
+            self._owner.to_loop(self.told.registration, name, *slot.state)
 
     def answered(self, prm: Any) -> None:
         """pjsua2's onSendRequest."""
         asked = self._asked.pop(int(prm.userData), None)
         if asked is not None:
-            self._owner.options_answered(asked.trunk, prm.e.body.tsxState.tsx.statusCode)
+            self._owner.to_loop(self.told.answered, asked.trunk, prm.e.body.tsxState.tsx.statusCode)
 
     # ---- inside ----------------------------------------------------------------------------------------------
 

@@ -15,12 +15,11 @@ import concurrent.futures
 import contextlib
 import contextvars
 import functools
-import queue
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -32,16 +31,19 @@ from bridge.errors import MediaError, SipError
 from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
-from bridge.sip.accounts import Accounts
+from bridge.sip.accounts import Accounts, PjEndpoint
+from bridge.sip.directory import unusable
 from bridge.sip.doorman import Doorman
 from bridge.sip.endpoint import (
     EXTENSION,
     TRANSACTION_MS,
+    AgentInfo,
     allow_codecs,
     endpoint_config,
     open_pjsua,
     transport_config,
 )
+from bridge.sip.errands import Errands
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, own_invite
 from bridge.sip.identity import Identity, identity
@@ -51,7 +53,6 @@ from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort
-from bridge.sip.sdp import offers
 from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
 from bridge.trunk import Trunk
@@ -71,25 +72,6 @@ OnIncoming = Callable[[Leg], None]
 OnRefused = Callable[[str, Invite, int, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class AgentInfo:
-    """Where the agent is reachable and how its audio moves (`direct` or `conference`, and why)."""
-
-    address: str
-    port: int
-    audio: str
-    note: str
-
-
-class _PjEndpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no types
-    """pjsua2's endpoint; it asks which account an INVITE is for."""
-
-    accounts: Accounts
-
-    def onSelectAccount(self, prm: Any) -> None:  # noqa: N802
-        self.accounts.select(prm)
-
-
 class SipAgent:
     """The worker's SIP side for the asyncio loop.
 
@@ -105,7 +87,8 @@ class SipAgent:
         self._media = media
         self._log_file = log_file
         self._waker = Waker(sip.bind, sip.port)
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._errands = Errands(self._waker.wake, COMMAND_DEADLINE_S)
+        self._submit = self._errands.submit
         self._calls: dict[str, PjCall] = {}
         self._dead: list[PjCall] = []
         self._pace = Pace()
@@ -125,6 +108,7 @@ class SipAgent:
         self._doorman: Doorman
         self._accounts = Accounts(sip, self)
         self._trunks = TrunkDesk(self._accounts, self._submit)
+        self._accounts.told = self._trunks
         self._trunk_task: asyncio.Task[None]
         self.info: AgentInfo
 
@@ -136,13 +120,7 @@ class SipAgent:
         self._context = contextvars.copy_context()
         self._thread.start()
         self.info = await asyncio.wrap_future(self._started)
-        log.info(
-            "sip.listening",
-            address=self.info.address,
-            port=self.info.port,
-            audio=self.info.audio,
-            note=self.info.note,
-        )
+        log.info("sip.listening", **asdict(self.info))
         self._trunk_task = asyncio.create_task(self._trunks.run(), name="trunks")
         return self
 
@@ -211,26 +189,6 @@ class SipAgent:
 
         return await self._submit(run)
 
-    async def _submit(self, function: Callable[[], T]) -> T:
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-        def run() -> None:
-            # A command whose caller was cancelled is carried out all the same: the dialog counts it as done.
-            wanted = future.set_running_or_notify_cancel()
-            try:
-                result = function()
-            except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller, not to this thread
-                if wanted:
-                    future.set_exception(_as_sip_error(error))
-            else:
-                if wanted:
-                    future.set_result(result)
-
-        self._commands.put(run)
-        self._waker.wake()
-        async with asyncio.timeout(COMMAND_DEADLINE_S):
-            return await asyncio.wrap_future(future)
-
     def _new_leg(self, invite: Invite, trunk: Trunk | None, *, incoming: bool) -> Leg:
         media = self._media
         audio = AudioPort(
@@ -268,8 +226,7 @@ class SipAgent:
                 log.error("sip.call_failed", call_id=leg_id, status=status, reason=reason, what=what)
                 call.fail(status, reason)
 
-        self._commands.put(run)
-        self._waker.wake()
+        self._errands.post(run)
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE passed the doorman and pjsip's own checks: make its leg."""
@@ -278,7 +235,7 @@ class SipAgent:
         leg = self._new_leg(invite, trunk, incoming=True)
         account = self._accounts.account(invite.trunk, ready=False)
         call = self._calls[leg.id] = PjCall(self, account, leg, call_index)
-        verdict = _unusable(invite, trunk)
+        verdict = unusable(invite, trunk)
         if verdict is not None:
             call.end(HangUpBy.BRIDGE, *verdict)
             self.turned_away(invite, *verdict)
@@ -318,14 +275,6 @@ class SipAgent:
             verdict = 503, "Too Many Calls At Once"
         return verdict
 
-    def registration(self, trunk: str, status: int, reason: str) -> None:
-        """For Accounts."""
-        self.to_loop(self._trunks.registration, trunk, status, reason)
-
-    def options_answered(self, trunk: str, status: int) -> None:
-        """For Accounts."""
-        self.to_loop(self._trunks.answered, trunk, status)
-
     def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         """An INVITE was refused."""
         if self._on_refused is not None:
@@ -347,8 +296,7 @@ class SipAgent:
             self._dead.append(call)
 
     def _run(self) -> None:
-        endpoint = _PjEndpoint()
-        endpoint.accounts = self._accounts
+        endpoint = PjEndpoint(self._accounts)
         try:
             self._start(endpoint)
         except (pj.Error, SipError, MediaError, OSError, AttributeError) as error:
@@ -375,9 +323,7 @@ class SipAgent:
             self._bury()
             self._accounts.sweep(self._accounts_in_use)
             self._settle()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._commands.get_nowait()()
+            self._errands.work_off()
         except Exception:
             log.exception("sip.round_failed")
 
@@ -449,17 +395,3 @@ def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
     # Silence must not be found between two packets that are merely long.
     silence_after_ms = max(media.silence_after_ms, 3 * ptime_ms)
     return Dejitter(media.reorder_wait_ms, silence_after_ms, ptime_ms)
-
-
-def _as_sip_error(error: Exception) -> Exception:
-    """What pjsua2 throws must not leave the pj thread, nor must a traceback, whose frames hold calls."""
-    return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error.with_traceback(None)
-
-
-def _unusable(invite: Invite, trunk: Trunk | None) -> tuple[int, str] | None:
-    """Why an INVITE that pjsip let in is refused all the same."""
-    if "Replaces" in invite.headers:  # pjsip took it for a new call: it cannot be read
-        return 400, "Bad Replaces"
-    if trunk is not None and not offers(invite.sdp, trunk.codecs):
-        return 488, "No Codec Of The Trunk"
-    return None

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.sip.events import Invite
+from bridge.sip.sdp import offers
 from bridge.trunk import Trunk
 
 _LINE = re.compile(r";line=([0-9a-f]{16,64})(?:[;?>]|$)", re.IGNORECASE)
@@ -50,6 +51,15 @@ class Directory:
             if token == line.token or (not token and line.address == address and line.user == user):
                 return line.trunk
         return ""
+
+
+def unusable(invite: Invite, trunk: Trunk | None) -> tuple[int, str] | None:
+    """Why an INVITE that pjsip let in is refused all the same: status and phrase; None when it is not."""
+    if "Replaces" in invite.headers:  # pjsip took it for a new call: it cannot be read
+        return 400, "Bad Replaces"
+    if trunk is not None and not offers(invite.sdp, trunk.codecs):
+        return 488, "No Codec Of The Trunk"
+    return None
 
 
 def may_replace(replaced: Invite, invite: Invite) -> bool:

@@ -106,7 +106,7 @@ def test_a_mistake_has_its_place_and_says_what_to_do(tmp_path, trunk, said):
 
 
 def test_the_same_network_in_two_trunks_is_a_mistake(tmp_path):
-    with pytest.raises(DialplanError, match="10.0.0.1/32 is trunk a too"):
+    with pytest.raises(DialplanError, match=r"10\.0\.0\.1/32 is trunk a too"):
         load(write(tmp_path, "  a: {addresses: 10.0.0.1}\n  b: {addresses: [10.0.0.2, 10.0.0.1]}"))
 
 
