@@ -153,10 +153,14 @@ def _trunk_gauge(peers: list[Peer], name: str, words: str, key: str) -> Metric:
     samples = [
         ({"worker": str(peer.hello.worker), "trunk": str(trunk)}, float(bool(facts[key])))
         for peer in peers
-        for trunk, facts in (_at(peer.status, ("trunks",)) or {}).items()
-        if isinstance(facts, dict) and facts.get(key) is not None
+        for trunk, facts in _object(_at(peer.status, ("trunks",))).items()
+        if _object(facts).get(key) is not None
     ]
     return Metric(name, "gauge", words, tuple(samples))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _at(status: Any, path: tuple[str, ...]) -> Any:

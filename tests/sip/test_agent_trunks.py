@@ -198,6 +198,20 @@ async def test_the_account_of_a_trunk_that_went_stays_until_its_call_is_over(age
         assert not agent._accounts._slots
 
 
+async def test_the_account_of_a_trunk_that_went_stays_until_its_options_are_answered(agent):
+    """pjsip aborts the process when the answer finds no account."""
+    async with raw_phone(agent.info.port) as phone:
+        host = f"127.0.0.1:{phone.sip_port}"
+        trunk = Trunk("out", host=host, digest=Digest("u", "", "X"), options_every_s=30)
+        async with trunks(agent, trunk):
+            options = await phone.request("OPTIONS")
+            await agent.use_trunks((), no_secret)
+            await asyncio.sleep(0.3)
+            assert len(agent._accounts._slots) == 1
+            phone.reply(options)
+        assert not agent._accounts._slots
+
+
 # ---- codecs, digits ----------------------------------------------------------------------------------------------
 
 
