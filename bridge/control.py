@@ -27,13 +27,17 @@ from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_credentials import Credentials
 from bridge.control_health import serve
+from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_pages import Facts, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_room import Room
+from bridge.control_speech import Speech, SpeechCache
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
 from bridge.control_trunks import TrunkSecrets
+from bridge.control_voicemail import VoicemailDesk
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -44,6 +48,7 @@ from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
+from bridge.store.voicemailstore import VoicemailStore
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +67,9 @@ class Desk:
         self._credentials = credentials
         self.tools: ToolOffice | None = None
         self.trunks: TrunkSecrets | None = None
+        self.speech: Speech | None = None
+        self.voicemail: VoicemailDesk | None = None
+        self.room = Room()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -71,13 +79,26 @@ class Desk:
         costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
         self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
         ended = [event.call_id for event in fresh if event.type == "call.ended"]
-        if ended and self.tools is not None:
-            await self.tools.calls_ended(ended)
+        await self.calls_ended(ended)
+        if self.voicemail is not None and any(event.type == "voicemail" for event in fresh):
+            self.voicemail.news()
+
+    async def calls_ended(self, call_ids: Sequence[str]) -> None:
+        """Whoever keeps something for these calls lets it go."""
+        self.room.ended(call_ids)
+        if call_ids and self.tools is not None:
+            await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `trunk_secret`, and `tool.*` when there are tools."""
+        """`credential`, `trunk_secret`, `room.take`, and `tool.*` and `speech.*` when there are tools and a voice."""
+        if kind == "room.take":
+            wanted = (str(data["route"]), int(data["max_calls"]))
+            granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
+            return {"granted": granted, "live": {} if granted else self.room.live()}
         if kind.startswith("tool.") and self.tools is not None:
             return await self.tools.answer(kind, data)
+        if kind.startswith("speech.") and self.speech is not None:
+            return await self.speech.answer(kind, data)
         if kind == "trunk_secret" and self.trunks is not None:
             return self.trunks.answer(data)
         if kind != "credential":
@@ -91,6 +112,9 @@ class Desk:
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
+        held = now.get("held")
+        if isinstance(held, dict):
+            self.room.told(hello.worker, held, time.monotonic())
         restarts = number(now.get("clock_restarts")) or 0.0
         if restarts > (number(before.get("clock_restarts")) or 0.0):
             log.warning(
@@ -109,7 +133,10 @@ class Control:
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        self._files = PlanFiles(settings.dialplans, tuple(settings.providers), self._config.paths, speak)
+        self._speak = speak
+        self._files = PlanFiles(
+            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+        )
         self._source = ToolSource(settings, environ)
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()
@@ -136,8 +163,9 @@ class Control:
             Store(str(self._settings.store)) as store,
         ):
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
+            desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self._plan, self._environ)
-            async with LinkServer(Path(paths.link_socket), desk) as link:
+            async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
                 self._come_into_force(await asyncio.to_thread(self._first_plan), link)
                 handlers = pages(desk.facts, link, self._settings.workers, lambda: self._plan)
@@ -149,6 +177,15 @@ class Control:
                         log.error("health.no_port", port=console.port, reason=str(error))  # noqa: TRY400
                     await self._work(desk, link, store)
         log.info("control.stopped")
+
+    def _speech(self) -> Speech:
+        deadline_s = self._config.deadlines.link_request_s * 0.8
+        cache = SpeechCache(self._settings.state_dir / "speech")
+        return Speech(cache, self._speak, Hearing(deadline_s), say_s=deadline_s)
+
+    def _voicemail(self, store: Store) -> VoicemailDesk:
+        channels, recordings = self._settings.notify.channels, self._config.recording.folder
+        return VoicemailDesk(VoicemailStore(store), channels, self._environ, recordings)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
@@ -172,6 +209,8 @@ class Control:
     async def _work(self, desk: Desk, link: LinkServer, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._reloads(link)), tasks.create_task(self._sweeps(desk, store))]
+            if desk.voicemail is not None:
+                running.append(tasks.create_task(desk.voicemail.run()))
             if desk.tools is not None:
                 parts = (desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run())
                 running += [tasks.create_task(part) for part in parts]
@@ -213,8 +252,7 @@ class Control:
             desk.worker_left.clear()
             try:
                 ended = await sweeper.sweep(time.monotonic())
-                if ended and desk.tools is not None:
-                    await desk.tools.calls_ended(ended)
+                await desk.calls_ended(ended)
             except (StoreError, OSError) as error:
                 log.warning("sweep.failed", reason=str(error))
             else:

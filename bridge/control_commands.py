@@ -76,3 +76,12 @@ class ToolCall:
         """What the caller types."""
         wanted = {"digits": digits, "terminator": terminator, "timeout_s": timeout_s}
         return str((await self._commands.run(self._call_id, "collect", wanted)).get("digits", ""))
+
+    async def hand_off(self, agent: str, note: str) -> None:
+        """Hand the caller to another agent."""
+        await self._commands.run(self._call_id, "hand_off", {"agent": agent, "note": note[:2000]})
+
+    async def recording(self, action: str) -> Mapping[str, Any]:
+        """Pause or resume the recording."""
+        answer = await self._commands.run(self._call_id, "recording", {"action": action})
+        return {key: answer.get(key) for key in ("recording", "paused", "changed")}

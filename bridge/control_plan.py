@@ -36,6 +36,7 @@ class PlanFiles:
     providers: Collection[str]
     paths: PathsConfig
     speak: Speak
+    environment: str | None = None
 
     @property
     def plan_json(self) -> Path:
@@ -48,7 +49,7 @@ class PlanFiles:
         `in_force`: the version that stays then, for the log.
         """
         try:
-            found = inspect(self.dialplans, self.providers)
+            found = inspect(self.dialplans, self.providers, environment=self.environment)
             for warning in found.warnings:
                 log.warning("dialplan.odd", problem=str(warning))
             for prompt in prompts(found.plan):

@@ -13,8 +13,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from bridge.errors import Problem
+
 MAX_SHOWN = 40
 """Characters of a wrong value that are repeated in a message."""
+
+MISSING = "this key is needed"
 
 Words = tuple[str, str]
 """Message and hint."""
@@ -39,7 +43,39 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
         message, _, hint = str(context["error"]).partition(" | ")
         return message, hint
     words = _WORDS.get(kind)
-    return (words(context), "") if words else (str(detail["msg"]).lower(), "")
+    message = words(context) if words else str(detail["msg"]).lower()
+    if kind == "bool_type" and text is not None and text.lower() in _YES_AND_NO:
+        return message, f"write {_YES_AND_NO[text.lower()]}"
+    return message, description(model, detail["loc"]) or _HINTS.get(kind, "")
+
+
+def description(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    """What the schema says of the key at `path` below `model`; "" when that is not known."""
+    path = path[:-2] if path[-1:] == ("[key]",) else path  # of a mapping whose keys have a form
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    *parents, key = path or [""]
+    hints: list[Any] = [model]
+    for part in parents:
+        hints = _below(hints, part)
+    told = (
+        info.description
+        for found in _models(hints)
+        for name, info in found.model_fields.items()
+        if key in {name, info.alias} and info.description
+    )
+    return next(told, "").rstrip(".")
+
+
+def once(problems: Sequence[Problem]) -> list[Problem]:
+    """Without those that say that a key is missing where an unknown key was meant to be it."""
+    meant = {(problem.file, problem.key.rpartition(".")[0], problem.hint) for problem in problems}
+
+    def is_echo(problem: Problem) -> bool:
+        parent, _, name = problem.key.rpartition(".")
+        return problem.message == MISSING and (problem.file, parent, f"did you mean {name}?") in meant
+
+    return [problem for problem in problems if not is_echo(problem)]
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
@@ -103,19 +139,35 @@ def _flat(hints: list[Any]) -> list[Any]:
 
 def _choice(expected: str, given: Any, tag: str) -> Words:
     allowed = expected.replace("'", "").replace(" or ", ", ")
+    if isinstance(given, str) and not tag and given in allowed.split(", ") and f"'{given}'" not in expected:
+        return f"allowed: {allowed}", f"write {given} without quotes"
     word = tag or (given if isinstance(given, str) else "")
     message = f"allowed: {allowed}"
     if word and isinstance(word, str):
         close = difflib.get_close_matches(word.lower(), [name.lower() for name in allowed.split(", ")], n=1)
         hint = f"did you mean {close[0]}?" if close else ""
         return f"{word[:MAX_SHOWN]} is not allowed here, {message}", hint
-    return message, ""
+    return message, "" if "," in allowed else f"write {allowed}"
 
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+_YES_AND_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+"""What YAML 1.1 took for true and false."""
 
 _CHOICES = {"literal_error": "expected", "union_tag_invalid": "expected_tags", "enum": "expected"}
 
+_HINTS = {
+    "too_short": "write one, or leave the key out",
+    "model_type": "lines such as key: value",
+    "dict_type": "lines such as key: value",
+}
+"""Where the schema describes nothing."""
+
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "missing": lambda _: "this key is needed",
+    "missing": lambda _: MISSING,
     "string_type": lambda _: "text is needed",
     "int_type": lambda _: "a whole number is needed",
     "int_from_float": lambda _: "a whole number is needed",
@@ -131,11 +183,11 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than_equal": lambda context: f"must be at least {context['ge']}",
     "greater_than": lambda context: f"must be more than {context['gt']}",
     "less_than_equal": lambda context: f"must be at most {context['le']}",
-    "less_than": lambda context: f"must be less than {context['lt']}",
+    "less_than": lambda context: f"must be less than {context['lt']:g}",
     "finite_number": lambda _: "a finite number is needed",
     "string_too_short": lambda _: "must not be empty",
     "string_too_long": lambda context: f"has more than {context['max_length']} characters",
-    "too_short": lambda context: f"needs at least {context['min_length']} entries",
-    "too_long": lambda context: f"has more than {context['max_length']} entries",
+    "too_short": lambda context: f"needs at least {_entries(context['min_length'])}",
+    "too_long": lambda context: f"has more than {_entries(context['max_length'])}",
     "string_pattern_mismatch": lambda context: f"must match {context['pattern']}",
 }

@@ -53,7 +53,7 @@ def run(settings: Settings, config_path: Path | None) -> int:
     problems = missing_secrets(settings, os.environ)
     if problems:
         raise SettingsError(problems)
-    dialplan.load(settings.dialplans, tuple(settings.providers))
+    dialplan.load(settings.dialplans, tuple(settings.providers), environment=settings.environment)
     try:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:

@@ -225,6 +225,11 @@ class Settings(Section):
         default=Path("dialplans"),
         description="Dialplan file, or folder of *.yaml files read in the order of names.",
     )
+    environment: Name | None = Field(
+        default=None,
+        description="Whose dialplan overlay is used: overlays/NAME.yaml in the dialplans' folder. None: the plan as "
+        "it is.",
+    )
     tools: FilePath = Field(
         default=Path("tools"),
         description="Folder of the function tools a model may ask for (*.py) and of their policy (policy.yaml). "

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from bridge.errors import LinkError
 
 T = TypeVar("T")
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 Decoder = Callable[[Any, str], Any]
 """Takes a JSON value and the path that names it in an error."""
 
@@ -27,8 +28,10 @@ def encode(value: Any, without: frozenset[str] = frozenset()) -> Any:
 
     A class with a `TAG` gets it under "kind". Dataclass fields named in `without` are left out.
     """
+    kind: Any = type(value)
+    if kind in _SCALARS:
+        return value
     if dataclasses.is_dataclass(value):
-        kind: Any = type(value)
         fields = {name: encode(getattr(value, name), without) for name in _names(kind, without)}
         tag = getattr(value, "TAG", None)
         return {"kind": tag, **fields} if tag else fields

@@ -27,6 +27,7 @@ from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
+from bridge.dialplan.variables import warm
 from bridge.errors import BridgeError, LinkError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
 from bridge.link.messages import CallCommand
@@ -89,7 +90,9 @@ class Worker:
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread() as recorder:
-            self._deps = CallDeps(config, load_prices(), recorder, self._link.emit, self._link.request)
+            self._deps = CallDeps(
+                config, load_prices(), recorder, self._link.emit, self._link.request, dial=self._dial
+            )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
         self._link.close()
@@ -161,8 +164,12 @@ class Worker:
                 await contained(call.hang_up(500, "internal error"), call.id)
         finally:
             self._calls.pop(call.id, None)
+            self._deps.occupancy.leave(call.id)
             if not self._calls:
                 self._idle.set()
+
+    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
+        return await self._agent.call(uri, headers, from_uri)
 
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
@@ -191,6 +198,8 @@ class Worker:
             log.warning("plan.refused", reason=str(error), in_force=in_force)
             return
         self._plan = plan
+        texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
+        threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
         self._planned.set()
         self._replanned.set()
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
@@ -235,6 +244,7 @@ class Worker:
             "sip_port": self._config.sip.port,
             "plan_version": self._plan.version if self._plan else "",
             "calls": len(self._calls),
+            "held": self._deps.occupancy.held if hasattr(self, "_deps") else {},
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,

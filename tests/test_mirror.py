@@ -16,12 +16,34 @@ ELSEWHERE = {
     "bridge/dialplan/check_trunks.py": "as check.py: tests/dialplan/test_schema_trunks.py",
     "bridge/dialplan/compile_trunks.py": "what it makes is seen through load: tests/dialplan/test_schema_trunks.py",
     "bridge/sip/accounts.py": "pj objects: tests/sip/test_agent_trunks.py and test_agent_kamailio.py",
+    "bridge/dialplan/check_agent.py": "as check.py: tests/dialplan/test_load.py and test_prompts.py",
+    "bridge/dialplan/compile_recording.py": "what it makes is seen through load: tests/dialplan/test_recording.py",
+    "bridge/dialplan/schema_recording.py": "as schema.py: tests/dialplan/test_recording.py",
+    "bridge/dialplan/check_when.py": "as check.py: tests/dialplan/test_bad.py",
+    "bridge/dialplan/check_book.py": "as check.py: tests/dialplan/test_bad.py",
+    "bridge/dialplan/compile_book.py": "what it makes is seen through load: tests/dialplan/test_book.py",
+    "bridge/dialplan/reading.py": "as load.py: tests/dialplan/test_load.py, test_bad.py and test_files.py",
+    "bridge/dialplan/schema_book.py": "as schema.py: tests/dialplan/test_bad.py",
     "bridge/dialplan/source.py": "as check.py: tests/dialplan/test_load.py",
     "bridge/dialplan/compile_agent.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/compile_steps.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/compile_when.py": "what it makes is seen through load: tests/dialplan/test_load.py",
     "bridge/dialplan/agent.py": "plain values: tests/dialplan/test_plan.py",
     "bridge/dialplan/facts.py": "conditions are tried with plans: tests/dialplan/test_plan.py",
+    "bridge/call/listening.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/recorded.py": "whole calls in memory: tests/scenarios/test_limits_in_memory.py",
+    "bridge/call/takeover.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/asking.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/callerside.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/connecting.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/context.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/party.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/secondleg.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/steps.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/steptool.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/dialplan/queue.py": "plain values: tests/dialplan/test_plan.py",
+    "bridge/dialplan/check_flows.py": "as check.py: tests/dialplan/test_load.py",
+    "bridge/dialplan/schema_queues.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/steps.py": "plain values: tests/dialplan/test_plan.py",
     "bridge/dialplan/schema_agent.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/schema_steps.py": "as schema.py: tests/dialplan/test_load.py",
@@ -36,6 +58,8 @@ ELSEWHERE = {
     "bridge/store/migrations/versions/rev_0001_calls.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0002_gate.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0003_audit_users.py": "run by tests/store/test_store.py",
+    "bridge/store/migrations/versions/rev_0005_voicemail.py": "run by tests/store/test_store.py",
+    "bridge/store/voicemailrows.py": "seen through the store: tests/store/test_voicemailstore.py",
     "bridge/settings_base.py": "its types are checked through the settings: tests/test_settings_model.py",
     "bridge/control_decisions.py": "its rules need gates and a store: tests/test_control_tools.py",
     "bridge/control_gates.py": "its rules need gates and a store: tests/test_control_tools.py",
@@ -76,6 +100,8 @@ def test_every_unit_test_file_has_its_module():
     folders = {path.parent for path in here}
     own = {ROOT / "tests" / name for name in ("test_layers.py", "test_mirror.py", "test_docstrings.py")}
     own.add(ROOT / "tests" / "sim" / "test_openai_client.py")  # the openai package against the local engine
+    own.add(ROOT / "tests" / "test_actions.py")  # the pages of ops/actions
+    own.add(ROOT / "tests" / "dialplan" / "test_bad.py")  # the folder bad/, a mistake a file
     own.add(ROOT / "tests" / "toolbox" / "test_delivered.py")  # the tools/ folder
     strays = {path for folder in folders for path in folder.glob("test_*.py")} - here - own
     more = {path for path in strays for known in here if path.stem.startswith(f"{known.stem}_")}

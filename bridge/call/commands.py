@@ -9,16 +9,17 @@ command gets exactly one answer, also when the call ends in the middle of it. On
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
 
+from bridge.call.context import NotDoneError
 from bridge.call.journal import Journal
+from bridge.call.party import Party
 from bridge.call.tooldesk import Request
 from bridge.errors import LinkError, SipError
 from bridge.sip.events import HangUpBy, TransferProgress
-from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +31,7 @@ TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
 
 
-class NotDoneError(Exception):
-    """The command was not carried out; the text is for the model."""
+Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class Word(Protocol):
@@ -49,30 +49,33 @@ class CommandDesk:
     """The commands of one call. `transfers`: target URI by name."""
 
     def __init__(
-        self, leg: Leg, transfers: Mapping[str, str], journal: Journal, request: Request, deadline_s: float
+        self,
+        caller: Party,
+        transfers: Mapping[str, str],
+        journal: Journal,
+        request: Request,
+        deadline_s: float,
     ) -> None:
-        self._leg = leg
+        self._caller = caller
+        self._leg = caller.leg
         self._transfers = transfers
         self._journal = journal
         self._request = request
         self._deadline_s = deadline_s
         self._queue: asyncio.Queue[Word] = asyncio.Queue(MAX_OPEN)
-        self._keys: asyncio.Queue[str] | None = None
         self._progress: asyncio.Queue[TransferProgress] = asyncio.Queue()
         self._open: dict[str, str] = {}
         self._referred = ""
+        self._more: dict[str, Handler] = {}
+
+    def add(self, kind: str, handler: Handler) -> None:
+        """Carry out commands of this kind with `handler(data)`; it gives the answer or raises NotDoneError."""
+        self._more[kind] = handler
 
     def take(self, word: Word) -> None:
         """A command of control. One too many is answered when there is room again; control has its own deadline."""
         if not self._queue.full():
             self._queue.put_nowait(word)
-
-    def press(self, digit: str) -> bool:
-        """A key; True when it was waited for."""
-        if self._keys is None:
-            return False
-        self._keys.put_nowait(digit)
-        return True
 
     def transfer_progress(self, event: TransferProgress) -> None:
         """What the caller's side says about the transfer (NOTIFY with message/sipfrag)."""
@@ -93,7 +96,7 @@ class CommandDesk:
 
     async def _carry_out(self, word: Word) -> None:
         self._open[word.command_id] = word.kind
-        handler = _HANDLERS.get(word.kind, CommandDesk._unknown)
+        handler = _HANDLERS.get(word.kind, CommandDesk._other)
         try:
             answer = {"ok": True, **await handler(self, word)}
         except NotDoneError as error:
@@ -110,7 +113,10 @@ class CommandDesk:
             )
             await self._leg.hang_up(HangUpBy.AGENT, 200, reason)
 
-    async def _unknown(self, word: Word) -> Mapping[str, Any]:
+    async def _other(self, word: Word) -> Mapping[str, Any]:
+        handler = self._more.get(word.kind)
+        if handler is not None:
+            return await handler(word.data)
         raise NotDoneError(f"there is no command {word.kind[:20]}")
 
     async def _hang_up(self, word: Word) -> Mapping[str, Any]:
@@ -122,7 +128,9 @@ class CommandDesk:
         await self.transfer(str(word.data.get("target", "")), word.command_id)
         return {}
 
-    async def transfer(self, name: str, command_id: str = "") -> None:
+    async def transfer(
+        self, name: str, command_id: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
         """Hand the caller on. Returns when the target has answered. Raises NotDoneError, SipError."""
         target = self._transfers.get(name)
         if target is None:
@@ -130,7 +138,7 @@ class CommandDesk:
             raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
         await self._finish_saying()
         self._journal.note("transfer.started", target=name)
-        if not await self._leg.transfer(target):
+        if not await self._leg.transfer(target, headers or {}):
             raise NotDoneError("the call cannot be transferred now")
         try:
             async with asyncio.timeout(TRANSFER_S):
@@ -150,22 +158,20 @@ class CommandDesk:
     async def _collect(self, word: Word) -> Mapping[str, Any]:
         wanted, terminator = int(word.data["digits"]), str(word.data.get("terminator", ""))
         until_s = time.monotonic() + min(float(word.data["timeout_s"]), COLLECT_MOST_S)
-        if self._keys is not None:
+        if self._caller.listening:
             raise NotDoneError("digits are being collected already")
-        keys = self._keys = asyncio.Queue(64)
         typed = ""
-        try:
-            while len(typed) < wanted:
-                async with asyncio.timeout(max(until_s - time.monotonic(), 0)):
-                    key = await keys.get()
-                if terminator and key == terminator:
-                    break
-                typed += key
-        except TimeoutError:
-            if not typed:
-                raise NotDoneError("the caller typed nothing") from None
-        finally:
-            self._keys = None
+        with self._caller.keys() as keys:
+            try:
+                while len(typed) < wanted:
+                    async with asyncio.timeout(max(until_s - time.monotonic(), 0)):
+                        key = await keys.get()
+                    if terminator and key == terminator:
+                        break
+                    typed += key
+            except TimeoutError:
+                if not typed:
+                    raise NotDoneError("the caller typed nothing") from None
         return {"digits": typed}
 
     async def _finish_saying(self) -> None:

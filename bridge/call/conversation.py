@@ -17,11 +17,14 @@ from typing import Any
 
 import structlog
 
+from bridge.call.agentlimits import NO_MORE_CALLS, AgentLimits
 from bridge.call.deadair import DeadAir, Remedy
 from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.keypad import Keypad
+from bridge.call.opening import Opening, resumed
 from bridge.call.tooldesk import ToolDesk
+from bridge.call.transcript import Transcript
 from bridge.call.turn import (
     AgentAudio,
     AgentSilent,
@@ -49,20 +52,14 @@ log = structlog.get_logger(__name__)
 
 MAX_FAILED_RESPONSES = 3  # in a row; then the model side counts as lost
 FAILED_RESPONSE_WAIT_S = 0.5  # doubles with each failure
-RESUME_FACTS = (
-    "The technical connection was lost for a moment and is back. What was said on this call so far:\n{lines}"
-)
-RESUME_ORDER = (
-    "Say exactly the following words first, in the language of the conversation: "
-    '"I am sorry, the line was interrupted for a moment." Then go on where the conversation was.'
-)
 KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
 
 
 class Conversation:
     """`run()` talks until the session or the call ends.
 
-    `ready`: the session is up. `speaking`: the agent can be heard.
+    `ready`: the session is up. `speaking`: the agent can be heard. With `takes_over` it stays still, when it is up,
+    until `begin`: another conversation has the caller.
     """
 
     def __init__(  # noqa: PLR0913  # the pieces of a conversation
@@ -76,6 +73,8 @@ class Conversation:
         *,
         barge_in: bool,
         patience_s: float,
+        limits: AgentLimits | None = None,
+        takes_over: bool = False,
     ) -> None:
         self.ready = asyncio.Event()
         self.speaking = asyncio.Event()
@@ -99,7 +98,10 @@ class Conversation:
         self._retry_due_s: float | None = None
         self._failed_responses = 0
         self._cut_short: set[str] = set()
-        self._unfinished: dict[str, str] = {}
+        self._transcript = Transcript(journal, history, tools)
+        self._limits = limits or AgentLimits()
+        self._takes_over = takes_over
+        self._left = False
 
     async def run(self) -> None:
         """Until cancelled. Raises RemoteSessionError (in an exception group) when the model side fails for good."""
@@ -113,8 +115,40 @@ class Conversation:
         """The caller hears us now: from here on the caller's audio counts."""
         self._answered.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether the model is at an answer."""
+        return self._session.response_active
+
+    def begin(self, opening: Opening | None) -> None:
+        """Have the caller, from now on: call functions, and say what there is to say first."""
+        self._tools.bind(self._session, self._outgoing.set)
+        if not self._audio.silent:  # of the one before: the caller may interrupt that too
+            self._take_turn(AgentAudio(), time.monotonic())
+        if opening is not None:
+            self._session.send_user_text(opening.facts, role="system")
+            self._session.say(opening.order)
+        elif self._session.config.greeting:
+            self._session.greet()
+        else:
+            self.speaking.set()
+        self._outgoing.set()
+
+    def leave(self) -> None:
+        """Another conversation has the caller now. What this one said, and is still to be heard, stays."""
+        self._left = True
+        self._tools.unbind()
+        self._transcript.keep_unfinished()
+
+    def say(self, order: str) -> None:
+        """Have the agent say something when the floor is free; `order` is for the model."""
+        self._session.say(order)
+        self._outgoing.set()
+
     def abandon(self) -> None:
         """The session is over. What it still had to say is cut, and what it did say is remembered."""
+        if self._left:
+            return
         self._tools.unbind()
         cleared = self._audio.clear()
         for item_id in cleared.unheard:
@@ -123,7 +157,7 @@ class Conversation:
             self._history.cut(cleared.item_id, cleared.heard_ms)
             facts = {"heard_ms": cleared.heard_ms, "interrupted": True}
             self._journal.note("agent.finished", item_id=cleared.item_id, **facts)
-        self._keep_unfinished_words()
+        self._transcript.keep_unfinished()
 
     def press(self, digit: str) -> None:
         """The caller pressed a key."""
@@ -132,8 +166,7 @@ class Conversation:
             self._tools.pressed(digit)
             return
         self._take_turn(CallerPressed(), now)
-        entry = self._keypad.press(digit, now)
-        if entry:
+        if entry := self._keypad.press(digit, now):
             self._tell_digits(entry, now)
         self._times_changed.set()
 
@@ -170,8 +203,7 @@ class Conversation:
             now = time.monotonic()
             events = self._session.receive(message, now)
             for event in events:
-                handler = _HANDLERS.get(type(event))
-                if handler is not None:
+                if (handler := _HANDLERS.get(type(event))) is not None:
                     handler(self, event, now)
             audio_alone = len(events) == 1 and isinstance(events[0], rt.AudioDelta)
             if not audio_alone:  # which gives nothing to send
@@ -202,8 +234,7 @@ class Conversation:
                 self._fall_due(time.monotonic())
 
     def _fall_due(self, now: float) -> None:
-        entry = self._keypad.poll(now)
-        if entry:
+        if entry := self._keypad.poll(now):
             self._tell_digits(entry, now)
         if self._retry is not None and self._retry_due_s is not None and now >= self._retry_due_s:
             self._session.retry(self._retry)
@@ -223,18 +254,13 @@ class Conversation:
         ready_ms = round((now - self._created_s) * 1000, 1)
         self._journal.note("session.ready", session_id=event.session_id, model=event.model, ms=ready_ms)
         self.ready.set()
-        self._tools.bind(self._session, self._outgoing.set)
-        if self._history:
-            self._session.send_user_text(RESUME_FACTS.format(lines=self._history.text()), role="system")
-            self._session.say(RESUME_ORDER)
-        elif self._session.config.greeting:
-            self._session.greet()
-        else:
-            self.speaking.set()
+        if not self._takes_over:
+            self.begin(resumed(self._history) if self._history else None)
 
     def _audio_delta(self, event: rt.AudioDelta, now: float) -> None:
         refused = self._audio.play(event.item_id, self._codec.decode(event.audio))
         self.speaking.set()
+        self._limits.spoke()
         self._take_turn(AgentAudio(), now)
         self._dead_air.broken()
         if refused:
@@ -243,9 +269,6 @@ class Conversation:
             self._cut_short.add(event.item_id)
             self._audio.finish(event.item_id)
             self._session.interrupted()
-
-    def _audio_done(self, event: rt.AudioDone, _now: float) -> None:
-        self._audio.finish(event.item_id)
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
@@ -261,45 +284,28 @@ class Conversation:
         if not (isinstance(detection, Mapping) and detection.get("create_response") is False):
             self._await_answer(now)
 
-    def _user_transcript(self, event: rt.UserTranscript, _now: float) -> None:
-        if event.final:
-            self._history.add("caller", event.text)
-            self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
-            self._tools.heard(event.item_id, event.text)
-
-    def _agent_transcript(self, event: rt.AgentTranscript, _now: float) -> None:
-        if not event.final:
-            self._unfinished[event.item_id] = self._unfinished.get(event.item_id, "") + event.text
-        else:
-            self._unfinished.pop(event.item_id, None)
-            if event.muted:
-                self._history.muted(event.item_id)
-            self._history.add("agent", event.text, event.item_id)
-            facts = {"interrupted": True} if event.muted else {}
-            self._journal.note("transcript", who="agent", item_id=event.item_id, text=event.text, **facts)
-            if not event.muted:
-                self._tools.agent_said(event.item_id, event.text)
-
     def _transcription_failed(self, event: rt.TranscriptionFailed, _now: float) -> None:
         self._journal.note("error", where="transcription", code=event.code, message=event.message)
 
     def _transcription_usage(self, event: rt.TranscriptionUsage, _now: float) -> None:
+        self._limits.spent(event.cost_usd)
         cost = None if event.cost_usd is None else float(event.cost_usd)
         self._journal.note("transcription", item_id=event.item_id, cost_usd=cost)
 
     def _function_call(self, event: rt.FunctionCall, now: float) -> None:
         arguments = self._tools.shown(event.name, event.arguments)
         self._journal.note("function_call", name=event.name, arguments=arguments, call_id=event.call_id)
-        self._tools.called(event, now)
+        self._tools.called(event, now, "" if self._limits.tool_called() else NO_MORE_CALLS)
 
     def _approval(self, event: rt.McpApprovalRequested, now: float) -> None:
         self._journal.note("function_call", name=event.name, arguments=event.arguments, call_id=event.item_id)
-        self._tools.approval_requested(event, now)
+        self._tools.approval_requested(event, now, "" if self._limits.tool_called() else NO_MORE_CALLS)
 
     def _response_ended(self, event: rt.ResponseEnded, now: float) -> None:
         report = event.report
         self._journal.response(report)
-        self._keep_unfinished_words()
+        self._limits.spent(report.cost_usd, report.usage.total)
+        self._transcript.keep_unfinished()
         if report.status != "failed":
             self._failed_responses = 0
             return
@@ -323,13 +329,6 @@ class Conversation:
             raise RemoteSessionError(event.kind, event.code, event.message)
         if event.wish:
             self._ask_later(event, now)
-
-    def _keep_unfinished_words(self) -> None:
-        """A response that was cut short may never send its whole transcript; what came of it counts."""
-        for item_id, words in self._unfinished.items():
-            self._history.add("agent", words, item_id)
-            self._journal.note("transcript", who="agent", item_id=item_id, text=words)
-        self._unfinished.clear()
 
     # ---- the floor -------------------------------------------------------------------------------------------
 
@@ -384,11 +383,11 @@ _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = MappingPr
     {
         rt.SessionReady: Conversation._ready,  # noqa: SLF001  # the class's own table
         rt.AudioDelta: Conversation._audio_delta,  # noqa: SLF001
-        rt.AudioDone: Conversation._audio_done,  # noqa: SLF001
+        rt.AudioDone: lambda talk, event, _now: talk._audio.finish(event.item_id),  # noqa: SLF001
         rt.SpeechStarted: Conversation._speech_started,  # noqa: SLF001
         rt.SpeechStopped: Conversation._speech_stopped,  # noqa: SLF001
-        rt.UserTranscript: Conversation._user_transcript,  # noqa: SLF001
-        rt.AgentTranscript: Conversation._agent_transcript,  # noqa: SLF001
+        rt.UserTranscript: lambda talk, event, _now: talk._transcript.caller(event),  # noqa: SLF001
+        rt.AgentTranscript: lambda talk, event, _now: talk._transcript.agent(event),  # noqa: SLF001
         rt.TranscriptionFailed: Conversation._transcription_failed,  # noqa: SLF001
         rt.TranscriptionUsage: Conversation._transcription_usage,  # noqa: SLF001
         rt.FunctionCall: Conversation._function_call,  # noqa: SLF001

@@ -4,6 +4,7 @@ The vocabulary is the store's (records/cdr.py folds it). Journal only names and 
 on disk and gets it to control. Digits, numbers and transcripts travel to the store; they are not logged here.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -16,6 +17,12 @@ from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
 Emit = Callable[[str, str, Mapping[str, Any]], None]
 MAX_RECORDED_HEADERS = 40
 MAX_RECORDED_ERRORS = 50
+NOTHING: Mapping[str, str] = {}
+MAX_HIDDEN_ITEMS = 256
+HIDDEN = "…"
+_HIDES: Mapping[str, str] = {
+    "dtmf": "digit", "transcript": "text", "function_call": "arguments", "function_output": "output",
+}  # fmt: skip
 
 
 class Journal:
@@ -25,6 +32,15 @@ class Journal:
         self.call_id = call_id
         self._emit = emit
         self._errors = 0
+        self._hidden = False
+        self._hidden_items: deque[str] = deque(maxlen=MAX_HIDDEN_ITEMS)
+        self._speaking: dict[str, str] = {}
+
+    def hide(self, *, hidden: bool) -> None:
+        """While hidden, digits, words and arguments are not recorded; nor are, later, words of speech begun then."""
+        self._hidden = hidden
+        if hidden:
+            self._hidden_items.extend(self._speaking.values())
 
     def note(self, event_type: str, **data: Any) -> None:
         """An event as it stands. Errors beyond the first fifty are only counted: a broken peer sends thousands."""
@@ -32,10 +48,23 @@ class Journal:
             self._errors += 1
             if self._errors > MAX_RECORDED_ERRORS:
                 return
-        self._emit(self.call_id, event_type, data)
+        self._emit(self.call_id, event_type, self._shown(event_type, data))
 
-    def started(self, invite: Invite, *, route: str, plan_version: str, worker: str) -> None:
-        """The INVITE came and was routed."""
+    def _shown(self, event_type: str, data: dict[str, Any]) -> dict[str, Any]:
+        item_id = data.get("item_id", "")
+        if event_type in {"speech.started", "agent.started"}:
+            self._speaking[event_type] = item_id
+        if self._hidden and item_id:
+            self._hidden_items.append(item_id)
+        key = _HIDES.get(event_type)
+        if key is None or not (self._hidden or (item_id and item_id in self._hidden_items)):
+            return data
+        return {**data, key: HIDDEN}
+
+    def started(
+        self, invite: Invite, *, route: str, plan_version: str, worker: str, seen: Mapping[str, str] = NOTHING
+    ) -> None:
+        """The INVITE came and was routed. `seen`: what the dialplan made of its numbers."""
         headers = dict(list(invite.headers.items())[:MAX_RECORDED_HEADERS])
         self._emit(
             self.call_id,
@@ -51,6 +80,7 @@ class Journal:
                 "plan_version": plan_version,
                 "worker": worker,
                 "headers": headers,
+                **seen,
             },
         )
 

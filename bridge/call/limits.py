@@ -24,7 +24,7 @@ class CallLimits:
     def __init__(self, limits: LimitsConfig, now: float) -> None:
         self._limits = limits
         self._max_call_s = limits.max_call_s
-        self._answered_s = now
+        self.answered_s = now
         self._held_s: float | None = None
 
     def shorten(self, max_call_s: int) -> None:
@@ -41,12 +41,12 @@ class CallLimits:
         `last_rx_s`: when the last RTP packet came; None: the peer sends none by right (recvonly).
         """
         limits = self._limits
-        if now - self._answered_s >= self._max_call_s:
+        if now - self.answered_s >= self._max_call_s:
             return Ending(200, "max_duration", f"the call reached its limit of {self._max_call_s} s")
         if self._held_s is not None:
             if now - self._held_s >= limits.hold_max_s:
                 return Ending(200, "hold_timeout", f"on hold for {limits.hold_max_s} s")
             return None
-        if last_rx_s is not None and now - max(last_rx_s, self._answered_s) >= limits.rtp_timeout_s:
+        if last_rx_s is not None and now - max(last_rx_s, self.answered_s) >= limits.rtp_timeout_s:
             return Ending(408, "rtp_timeout", f"no RTP from the peer for {limits.rtp_timeout_s} s")
         return None

@@ -7,9 +7,11 @@ headers of each kind of provider, the dialplan and the settings say the rest.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.call.occupancy import Occupancy
+from bridge.call.prompts import read_music
 from bridge.config import DeadlinesConfig, ProviderConfig, WorkerConfig
 from bridge.errors import FailureKind, LinkError, RemoteSessionError
 from bridge.media.recorder import RecorderThread
@@ -17,6 +19,7 @@ from bridge.realtime.endpoint import endpoint
 from bridge.realtime.transport import Transport
 from bridge.realtime.usage import PriceTable
 from bridge.realtime.websocket import Deadlines, connect
+from bridge.sip.leg import Leg
 
 MIN_OPEN_S = 0.5  # a last try is given at least this much
 
@@ -26,6 +29,7 @@ class CallDeps:
     """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
+    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM; raises MediaError.
     """
 
     config: WorkerConfig
@@ -34,6 +38,9 @@ class CallDeps:
     emit: Callable[[str, str, Mapping[str, Any]], None]
     request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
     connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
+    occupancy: Occupancy = field(default_factory=Occupancy)
+    dial: Callable[[str, Mapping[str, str], str], Awaitable[Leg]] | None = None
+    music: Callable[[str], bytes] = read_music
 
 
 async def open_transport(

@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 from bridge.errors import MediaError
+from bridge.media.music import music
 
 
 def read_prompt(path: Path) -> bytes:
@@ -18,3 +19,8 @@ def read_prompt(path: Path) -> bytes:
             return reader.readframes(reader.getnframes())
     except (OSError, wave.Error, EOFError) as error:
         raise MediaError(f"{path}: {error}") from error
+
+
+def read_music(path: str) -> bytes:
+    """The PCM of music on hold; "" is the built-in one. Raises MediaError."""
+    return music(path or None)

@@ -37,3 +37,29 @@ def first(group: BaseExceptionGroup[Any], kind: type[E]) -> E:
         if isinstance(error, BaseExceptionGroup) and error.subgroup(kind):
             return first(error, kind)
     raise BridgeError("an exception group without the exception it was caught for")
+
+
+async def either(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, Any]) -> T | None:
+    """Wait for whichever ends first; the other one is cancelled. The result of `one` if it ended, else None.
+
+    What either raises comes through.
+    """
+    first_task, second_task = asyncio.create_task(one), asyncio.create_task(other)
+    try:
+        await asyncio.wait({first_task, second_task}, return_when=asyncio.FIRST_COMPLETED)
+        if first_task.done():
+            return first_task.result()
+        second_task.result()
+        return None
+    finally:
+        await cancelled(first_task)
+        await cancelled(second_task)
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """End a task and wait for it. A cancellation of ours still comes through; its own result or error is nobody's."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

@@ -5,9 +5,11 @@ mended reaches the next one, as a fact instead of a function's output. Everythin
 """
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -26,6 +28,7 @@ ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it m
 ASK_FOR_S = 20.0  # a call that control did not answer is put to it again so long; it knows it by its id
 CONFIRM_TRIES = 5
 HIDDEN = "…"
+HAND_OFF = "hand_off"  # whose outcome the agent who took over can see
 MAX_UTTERANCES = 32
 MAX_MISSED = 5
 SAY = 'Say exactly the following words, nothing else: "{text}"'
@@ -46,6 +49,16 @@ class Missed:
         return [one for one, count in self._counts.items() if count >= MAX_MISSED]
 
 
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What an agent may call."""
+
+    agent: str
+    functions: frozenset[str] = frozenset()
+    servers: frozenset[str] = frozenset()
+    hidden: Mapping[str, Any] = field(default_factory=dict)
+
+
 class ToolDesk:
     """`request(kind, data, deadline_s)` asks control; raises LinkError. `facts`: who calls whom, for the policy."""
 
@@ -54,7 +67,7 @@ class ToolDesk:
     ) -> None:
         self._request = request
         self._journal = journal
-        self._facts = facts
+        self.facts = facts
         self._deadline_s = deadline_s
         self._calls = ToolCalls()
         self._questions: asyncio.Queue[Ask | Confirmed] = asyncio.Queue(64)
@@ -66,9 +79,11 @@ class ToolDesk:
         self._offered: frozenset[str] = frozenset()
         self._servers: frozenset[str] = frozenset()
         self._hidden: Mapping[str, Any] = {}
+        self._next = _Offer("")
         self._missed = Missed()
         self._listed: dict[str, Mapping[str, Any]] = {}
         self._began_s: dict[str, float] = {}
+        self._watched: dict[str, asyncio.Queue[Mapping[str, Any]]] = {}
         self.agent = ""
 
     @property
@@ -76,29 +91,46 @@ class ToolDesk:
         """Whether the caller is being asked to confirm: their keys are the answer to that."""
         return self._calls.confirming
 
-    async def offer(self, agent: str, names: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
-        """The definitions of the tools this agent may call. None while control is away: it must not call any then."""
-        self.agent, self._offered, self._servers = agent, frozenset(), frozenset()
+    async def offer(
+        self, agent: str, names: tuple[str, ...], *, later: bool = False
+    ) -> tuple[Mapping[str, Any], ...]:
+        """The definitions of the tools this agent may call; `later`: from the next `bind` on, another has the caller.
+
+        None while control is away: it must not call any then.
+        """
+        self._next, tools = await self._ask_offer(agent, names)
+        if not later:
+            self._take_offer()
+        return tools
+
+    async def _ask_offer(
+        self, agent: str, names: tuple[str, ...]
+    ) -> tuple[_Offer, tuple[Mapping[str, Any], ...]]:
         if not names:
-            return ()
+            return _Offer(agent), ()
         try:
             answer = await self._request("tool.offer", {"names": list(names)}, self._deadline_s)
         except LinkError as error:
             self._journal.note("error", where="tools", code="no_tools", message=str(error))
             log.warning("tools.none", reason=str(error))
-            return ()
+            return _Offer(agent), ()
         tools = tuple(answer.get("tools", ()))
-        self._hidden = answer.get("hidden", {})
-        self._offered = frozenset(str(one["name"]) for one in tools if one.get("type") == "function")
-        self._servers = frozenset(str(one["server_label"]) for one in tools if one.get("type") == "mcp")
-        return tools
+        functions = frozenset(str(one["name"]) for one in tools if one.get("type") == "function")
+        servers = frozenset(str(one["server_label"]) for one in tools if one.get("type") == "mcp")
+        return _Offer(agent, functions, servers, answer.get("hidden", {})), tools
 
     def bind(self, session: Session, wake: Callable[[], None]) -> None:
         """A model session is up; `wake` has it send what it was told. What came in meanwhile is told now."""
         self._session, self._wake, self._alone = session, wake, False
+        self._take_offer()
         late, self._late = self._late, []
         self._do(late)
         self._do(self._calls.session_began(time.monotonic()))
+
+    def _take_offer(self) -> None:
+        offer = self._next
+        self.agent, self._hidden = offer.agent, offer.hidden
+        self._offered, self._servers = offer.functions, offer.servers
 
     def unbind(self) -> None:
         """The model session is over."""
@@ -106,10 +138,11 @@ class ToolDesk:
 
     # ---- what happens ----------------------------------------------------------------------------------------
 
-    def called(self, event: FunctionCall, now: float) -> None:
-        """The model calls a function. One that it was not offered is not even asked about."""
-        if event.name not in self._offered:
-            self._do([Output(event.call_id, event.name, failure(NOT_OFFERED))])
+    def called(self, event: FunctionCall, now: float, refused: str = "") -> None:
+        """The model calls a function. One that it was not offered, or that is `refused`, is not even asked about."""
+        refused = refused if event.name in self._offered else NOT_OFFERED
+        if refused:
+            self._do([Output(event.call_id, event.name, failure(refused))])
             return
         self._do(self._calls.called(Ask(event.call_id, event.name, event.arguments), now))
 
@@ -131,12 +164,12 @@ class ToolDesk:
         for one in event.definitions:
             self._listed[f"{event.server_label}__{one.get('name')}"] = one
 
-    def approval_requested(self, event: McpApprovalRequested, now: float) -> None:
+    def approval_requested(self, event: McpApprovalRequested, now: float, refused: str = "") -> None:
         """The provider asks whether it may run a tool. What it has not shown the definition of, it may not."""
         name, key = f"{event.server_label}__{event.name}", event.approval_request_id
         definition = self._listed.get(name)
-        if event.server_label not in self._servers or definition is None:
-            self._do([Output(key, name, failure(NOT_OFFERED), approval=True)])
+        if event.server_label not in self._servers or definition is None or refused:
+            self._do([Output(key, name, failure(refused or NOT_OFFERED), approval=True)])
             return
         self._do(self._calls.called(Ask(key, name, event.arguments, definition), now))
 
@@ -145,7 +178,21 @@ class ToolDesk:
         facts = {key: news[key] for key in ("request_id", "state", "tool") if key in news}
         if news.get("state") != "unchanged":
             self._journal.note("tool.state", call_id=function_call_id, **facts)
-        self._do(self._calls.update(function_call_id, news, time.monotonic()))
+        watcher = self._watched.get(function_call_id)
+        if watcher is None:
+            self._do(self._calls.update(function_call_id, news, time.monotonic()))
+        elif not watcher.full():
+            watcher.put_nowait(news)
+
+    @contextlib.contextmanager
+    def news_of(self, function_call_id: str) -> "Iterator[asyncio.Queue[Mapping[str, Any]]]":
+        """Control's words on a call that no model made, inside the block."""
+        line: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(64)
+        self._watched[function_call_id] = line
+        try:
+            yield line
+        finally:
+            del self._watched[function_call_id]
 
     def agent_said(self, item_id: str, text: str) -> None:
         """A final transcript of the agent."""
@@ -218,7 +265,7 @@ class ToolDesk:
             "tool": ask.name,
             "arguments": ask.arguments,
             "agent": self.agent,
-            **self._facts,
+            **self.facts,
         }
         if ask.definition is not None:
             question["definition"] = dict(ask.definition)
@@ -284,7 +331,9 @@ class ToolDesk:
                 session.approve_mcp(output.function_call_id, approve=output.done, reason=reason)
             else:
                 session.function_output(output.function_call_id, output.text)
-        except LocalSessionError:  # asked in a session that was lost
+        except LocalSessionError:  # asked in a session that was lost, or by the agent before
+            if output.name == HAND_OFF:
+                return
             told = failure(LOST) if output.approval and output.done else output.text
             session.send_user_text(LATE.format(name=output.name, text=told), role="system")
             session.request_response()

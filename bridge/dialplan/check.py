@@ -6,20 +6,21 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import pairwise
 
-from bridge.dialplan import check_trunks
-from bridge.dialplan.check_steps import StepWalk
-from bridge.dialplan.match import is_regex
+from bridge.dialplan import check_flows, check_trunks
+from bridge.dialplan.check_agent import agent_problems, agent_warnings
+from bridge.dialplan.check_book import book_problems, odd_patterns, unused
+from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
+from bridge.dialplan.check_when import known_to_conditions, when_problems
+from bridge.dialplan.compile_book import country_of
 from bridge.dialplan.schema import Route
 from bridge.dialplan.schema_agent import Agent
-from bridge.dialplan.schema_hours import Hours
+from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_steps import Step
-from bridge.dialplan.schema_when import When
-from bridge.dialplan.source import Source
+from bridge.dialplan.source import Source, play_path
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
-from bridge.yamlfile import KeyPath, YamlFile
+from bridge.yamlfile import KeyPath
 
 
 def problems(
@@ -29,22 +30,28 @@ def problems(
 
     `whole`: every agent and route has at least a name here; else nothing is said to be missing.
     """
-    agents = {name for source in sources for name in source.spec.agents} if whole else None
-    hours = {name for source in sources for name in source.spec.hours} if whole else None
-    targets = {name for source in sources for name in source.spec.transfers} if whole else None
+    names = {
+        section: {name for source in sources for name in getattr(source.spec, section)} if whole else None
+        for section in ("agents", "transfers", "flows", "queues")
+    }
+    known, have = Known(**names), known_to_conditions(sources, whole=whole)
     yield from _twice(sources)
+    yield from book_problems(sources, have, whole=whole)
     yield from check_trunks.problems(sources)
     for source in sources:
-        for name, opening in source.spec.hours.items():
-            yield from _hours_problems(source.document, ("hours", name), opening)
         for name, agent in source.agents():
             yield from _agent_problems(source, name, agent, providers)
+            yield from agent_problems(source, name, agent, known.agents)
         for number, route in source.routes():
             path: KeyPath = ("routes", number)
-            yield from _when_problems(source.document, (*path, "when"), route.when)
-            yield from _unknown_hours(source.document, (*path, "when"), route.when, hours)
-            walk = StepWalk(source, agents, targets)
-            yield from walk.steps(route.do, (*path, "do"), answered=False, fallback=False)
+            yield from when_problems(source.document, (*path, "when"), route.when, have)
+            yield from StepWalk(source, known).steps(route.do, (*path, "do"), Where())
+        for name, steps in source.flows():
+            # Who goes there may have answered.
+            yield from StepWalk(source, known).steps(steps, ("flows", name), Where(maybe_answered=True))
+        for name, queue in source.queues():
+            yield from _queue_problems(source, ("queues", name), queue, known.transfers)
+    yield from check_flows.problems(sources)
     yield from _unreachable(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
@@ -57,18 +64,20 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     used: set[str] = set()
     for source in sources:
         for number, route in enumerate(source.spec.routes):
-            for path, step in _walk(route.do, ("routes", number, "do")):
-                used.add(step.agent or "")
-                if step.agent and not step.or_else and "or_else" not in path:
-                    hint = "add or_else: the caller would get 503 when the model does not come up"
-                    yield source.document.problem((*path, "agent"), "no fallback", hint)
+            yield from odd_patterns(source, ("routes", number, "when"), route.when, country_of(sources))
+            yield from _no_fallback(source, route.do, ("routes", number, "do"), used)
+        for name, flow in source.spec.flows.items():
+            yield from _no_fallback(source, flow, ("flows", name), used)
     for source in sources:
         for name, agent in source.spec.agents.items():
             if name not in used:
                 yield source.document.problem(("agents", name), "no route uses this agent", at_key=True)
-            if agent.greeting is None:
+            if agent.greeting is None and agent.prompt is None:
                 hint = "add greeting, or the caller hears nothing until he speaks"
                 yield source.document.problem(("agents", name), "no greeting", hint, at_key=True)
+    yield from unused(sources)
+    yield from _unused_flows(sources)
+    yield from (one for source in sources for one in agent_warnings(source))
     yield from check_trunks.warnings(sources)
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
@@ -87,7 +96,27 @@ def _walk(steps: Sequence[Step], path: KeyPath) -> Iterator[tuple[KeyPath, Step]
     for number, step in enumerate(steps):
         here = (*path, number)
         yield here, step
+        for inner_path, inner in step.lists():
+            yield from _walk(inner, (*here, *inner_path))
         yield from _walk(step.or_else or (), (*here, "or_else"))
+
+
+def _no_fallback(source: Source, steps: Sequence[Step], at: KeyPath, used: set[str]) -> Iterator[Problem]:
+    for path, step in _walk(steps, at):
+        used.add(step.agent or (step.conference.agent if step.conference else "") or "")
+        if step.agent and not step.or_else and "or_else" not in path:
+            hint = "add or_else: the caller would get 503 when the model does not come up"
+            yield source.document.problem((*path, "agent"), "no fallback", hint)
+
+
+def _unused_flows(sources: Sequence[Source]) -> Iterator[Problem]:
+    routes = [route.do for source in sources for route in source.spec.routes]
+    flows = [steps for source in sources for steps in source.spec.flows.values()]
+    used = {name for steps in (*routes, *flows) for name in check_flows.used(steps)}
+    for source in sources:
+        for name in source.spec.flows:
+            if name not in used:
+                yield source.document.problem(("flows", name), "nothing goes to this flow", at_key=True)
 
 
 def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
@@ -96,13 +125,20 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         ("agents", "this agent is"),
         ("hours", "these hours are"),
         ("transfers", "this target is"),
+        ("numbers", "this number is"),
+        ("lists", "this list is"),
+        ("holidays", "this calendar is"),
+        ("vars", "this constant is"),
+        ("flows", "this flow is"),
+        ("queues", "this queue is"),
         ("trunks", "this trunk is"),
     ):
         seen: dict[str, str] = {}
         for source in sources:
             for name in getattr(source.spec, kind):
                 if name in seen:
-                    yield source.document.problem((kind, name), f"{word} also in {seen[name]}", at_key=True)
+                    message, hint = f"{word} also in {seen[name]}", "give one another name, or remove it"
+                    yield source.document.problem((kind, name), message, hint, at_key=True)
                 seen.setdefault(name, source.document.name)
     for source in sources:
         document = source.document
@@ -121,6 +157,8 @@ def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
     for source in sources:
         for number, route in source.routes():
             key = route.when.model_dump_json() if route.when else ""
+            if route.when and (route.when.percent or route.when.capacity):
+                key = f"{route.name}\n{key}"  # a share and room are each route's own
             winner = catch_all or earlier.get(key, "")
             if winner:
                 hint = "the first fitting route wins: move it up, or remove one"
@@ -131,49 +169,16 @@ def _unreachable(sources: Sequence[Source]) -> Iterator[Problem]:
             earlier.setdefault(key, route.name)
 
 
-def _when_problems(document: YamlFile, path: KeyPath, when: When | None) -> Iterator[Problem]:
-    if when is None:
-        return
-    if not (when.to or when.from_ or when.headers or when.hours or when.outside):
-        hint = "leave `when` out for a route that fits every call"
-        yield document.problem(path, "no condition in it", hint, at_key=True)
-    seen: dict[str, str] = {}
-    for name in when.headers or {}:
-        if name.lower() in seen:
-            hint = "header names ignore case: join the patterns in a list"
-            yield document.problem(
-                (*path, "headers", name), f"same as {seen[name.lower()]}", hint, at_key=True
-            )
-        seen[name.lower()] = name
-    for field, patterns in (("to", when.to), ("from", when.from_)):
-        for number, pattern in enumerate(patterns or ()):
-            if not is_regex(pattern) and any(char in pattern for char in " ()/"):
-                hint = "write it as the network sends it: digits, + in front, no spaces"
-                yield document.problem((*path, field, number), f"{pattern} is not how numbers arrive", hint)
-
-
-def _hours_problems(document: YamlFile, path: KeyPath, hours: Hours) -> Iterator[Problem]:
-    for day, windows in hours.week.items():
-        ordered = sorted(windows)
-        for earlier, later in pairwise(ordered):
-            if later.partition("-")[0] < earlier.partition("-")[2]:
-                message = f"{earlier} and {later} overlap"
-                yield document.problem((*path, "week", day), message, "make one window of them")
-    if not any(hours.week.values()):
-        yield document.problem((*path, "week"), "it is never open", "name a day with a window")
-
-
-def _unknown_hours(
-    document: YamlFile, path: KeyPath, when: When | None, known: Collection[str] | None
-) -> Iterator[Problem]:
-    if when is None or known is None:
-        return
-    for key, names in (("hours", when.hours), ("outside", when.outside)):
-        for name in names or ():
-            if name not in known:
-                yield document.problem(
-                    (*path, key), f"there are no opening hours {name}", nearest(name, known)
-                )
+def _queue_problems(source: Source, path: KeyPath, queue: Queue, targets: Names) -> Iterator[Problem]:
+    document = source.document
+    for number, name in enumerate(queue.members):
+        if targets is not None and name not in targets:
+            hint = nearest(name, targets) or "name it in transfers"
+            yield document.problem((*path, "members", number), f"transfers has no {name}", hint)
+    if queue.music:
+        wrong = wav_mistake(play_path(source, queue.music))
+        if wrong:
+            yield document.problem((*path, "music"), wrong)
 
 
 def _agent_problems(

@@ -1,10 +1,20 @@
-"""Mistakes in the steps of a route. Reads WAV headers of `play` files. Not worker-safe. Called by check.py."""
+"""Mistakes in the steps of a route or a flow. Reads WAV headers. Not worker-safe. Called by check.py."""
 
 import wave
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.dialplan.schema_steps import LAST_VERBS, VERBS, Step
+from bridge.dialplan.schema_steps import (
+    BEFORE_ANSWER,
+    CAN_FAIL,
+    LAST_VERBS,
+    VERBS,
+    Collect,
+    Menu,
+    Prompted,
+    Step,
+)
 from bridge.dialplan.source import Source, play_path
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
@@ -12,86 +22,193 @@ from bridge.yamlfile import KeyPath
 
 MAX_PLAY_BYTES = 16_000 * 600
 """Ten minutes."""
+Names = Collection[str] | None
+"""None: not all of them are known, because a file could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The names that steps may use."""
+
+    agents: Names = None
+    transfers: Names = None
+    flows: Names = None
+    queues: Names = None
+
+
+_NAMED: Mapping[str, tuple[str, Callable[[Step], Sequence[tuple[KeyPath, str]]]]] = {
+    "agent": ("agents", lambda step: [(("agent",), step.agent or "")]),
+    "go": ("flows", lambda step: [(("go",), step.go or "")]),
+    "queue": ("queues", lambda step: [(("queue",), step.queue or "")]),
+    "transfer": ("transfers", lambda step: [(("transfer", "to"), step.transfer.to)] if step.transfer else []),
+    "warm_transfer": (
+        "transfers",
+        lambda step: [(("warm_transfer", "to"), step.warm_transfer.to)] if step.warm_transfer else [],
+    ),
+    "dial": (
+        "transfers",
+        lambda step: [(("dial", "to"), name) for name in (step.dial.to if step.dial else ())],
+    ),
+    "conference": (
+        "transfers",
+        lambda step: [
+            (("conference", "invite"), name) for name in (step.conference.invite if step.conference else ())
+        ],
+    ),
+}
+"""Where a step uses a name of another section: (section, the names and where they stand)."""
+_WORDS = {
+    "agents": "no agent is called {}",
+    "transfers": "transfers has no {}",
+    "flows": "no flow is called {}",
+    "queues": "no queue is called {}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What is known of the call at a list of steps. `maybe_answered`: or it may be. `must_end`: nothing comes after."""
+
+    answered: bool = False
+    maybe_answered: bool = False
+    must_end: bool = True
 
 
 class StepWalk:
-    """Checks the steps of one route. `answered`: the call is surely up; `fallback`: inside an or_else."""
+    """Checks the steps of one route or flow."""
 
-    def __init__(
-        self, source: Source, agents: Collection[str] | None, targets: Collection[str] | None
-    ) -> None:
+    def __init__(self, source: Source, known: Known) -> None:
         self._source = source
         self._document = source.document
-        self._agents = agents
-        self._targets = targets
+        self._known = known
 
-    def steps(
-        self, steps: Sequence[Step], path: KeyPath, *, answered: bool, fallback: bool
-    ) -> Iterator[Problem]:
+    def steps(self, steps: Sequence[Step], path: KeyPath, where: Where) -> Iterator[Problem]:
         """Mistakes in a list of steps and in the lists inside it."""
         verb = ""
         for number, step in enumerate(steps):
             here = (*path, number)
             if verb in LAST_VERBS:
-                hint = "put a fallback into or_else" if verb in {"agent", "transfer"} else "remove it"
+                hint = "put a fallback into or_else" if verb in CAN_FAIL else "remove it"
                 yield self._document.problem(here, f"nothing happens after {verb}", hint)
                 return
-            given = [name for name in VERBS if getattr(step, name) is not None]
-            if len(given) != 1:
-                message = f"{len(given)} actions in one step: {', '.join(given) or 'none'}"
-                yield self._document.problem(
-                    here, message, f"exactly one of {', '.join(VERBS)}; steps begin with -"
-                )
+            if len(step.given) != 1:
+                message = f"{len(step.given)} actions in one step: {', '.join(step.given) or 'none'}"
+                hint = f"exactly one of {', '.join(VERBS)}; steps begin with -"
+                yield self._document.problem(here, message, hint)
                 return
-            verb = given[0]
-            yield from self._one(verb, step, here, answered=answered, fallback=fallback)
-            answered = answered or verb in {"say", "play"}
-        if verb not in LAST_VERBS:
+            verb = step.verb
+            last = number == len(steps) - 1
+            yield from self._one(step, here, where)
+            yield from self._inner(step, here, where, last=last)
+            if verb not in BEFORE_ANSWER:
+                where = Where(answered=True, maybe_answered=True, must_end=where.must_end)
+        if where.must_end and not self._ends(steps[-1]):
             hint = f"end with one of {', '.join(sorted(LAST_VERBS))}"
             yield self._document.problem((*path, len(steps) - 1), "what happens then?", hint)
 
-    def _one(
-        self, verb: str, step: Step, here: KeyPath, *, answered: bool, fallback: bool
-    ) -> Iterator[Problem]:
-        if step.or_else is not None and verb not in {"agent", "transfer"}:
-            hint = "put it beside agent"
-            yield self._document.problem((*here, "or_else"), "or_else belongs to an agent", hint, at_key=True)
-        if verb == "ring" and (answered or fallback):
+    def _ends(self, step: Step) -> bool:
+        """Whether nothing can follow: a last verb, or a choice whose every way is checked to end."""
+        return step.verb in LAST_VERBS or (step.verb in {"menu", "switch"} and step.or_else is not None)
+
+    def _inner(self, step: Step, here: KeyPath, where: Where, *, last: bool) -> Iterator[Problem]:
+        must_end = (where.must_end and last) or step.verb in LAST_VERBS
+        within = Where(
+            answered=where.answered or step.verb not in BEFORE_ANSWER,
+            maybe_answered=True if step.verb not in BEFORE_ANSWER else where.maybe_answered,
+            must_end=must_end,
+        )
+        for path, steps in step.lists():
+            if not steps:
+                yield self._document.problem((*here, *path), "no steps in it", "name at least one")
+                continue
+            yield from self.steps(steps, (*here, *path), within)
+        if step.or_else is not None:
+            # A step that failed may have answered the call before it did.
+            failed = Where(where.answered, maybe_answered=True, must_end=must_end)
+            yield from self.steps(step.or_else, (*here, "or_else"), failed)
+
+    def _one(self, step: Step, here: KeyPath, where: Where) -> Iterator[Problem]:
+        verb = step.verb
+        if step.or_else is not None and verb not in CAN_FAIL:
+            hint = f"only beside {', '.join(sorted(CAN_FAIL))}"
+            yield self._document.problem((*here, "or_else"), f"{verb} cannot fail", hint, at_key=True)
+        if verb in {"ring", "early_media"} and where.maybe_answered:
             yield self._document.problem(
-                (*here, verb), "the call is answered already", "ring first", at_key=True
+                (*here, verb), "the call is answered already", f"{verb} first", at_key=True
             )
-        if verb == "reject" and (answered or fallback):
+        if verb == "reject" and where.maybe_answered:
             hint = "use hang_up, it has a status too"
             yield self._document.problem((*here, verb), "the call may be answered already", hint, at_key=True)
-        if step.say is not None and "{{" in step.say.text:
-            hint = "only an agent's greeting can have them"
-            yield self._document.problem((*here, verb), "a prompt is spoken once, without variables", hint)
         if step.play is not None:
-            yield from self._play(step.play, here)
-        if step.agent is not None and self._agents is not None and step.agent not in self._agents:
-            hint = nearest(step.agent, self._agents)
-            yield self._document.problem((*here, "agent"), f"no agent is called {step.agent}", hint)
-        if step.transfer is not None and self._targets is not None and step.transfer not in self._targets:
-            hint = nearest(step.transfer, self._targets) or "name it in transfers"
-            yield self._document.problem((*here, "transfer"), f"transfers has no {step.transfer}", hint)
-        if verb in {"agent", "transfer"}:
-            yield from self._or_else(step, here)
+            yield from self._file(step.play, (*here, "play"))
+        yield from self._names(step, here)
+        value = getattr(step, verb)
+        if isinstance(value, Prompted):
+            yield from self._prompted(value, (*here, verb), verb)
+        if getattr(value, "music", None):
+            yield from self._file(value.music, (*here, verb, "music"))
+        if isinstance(value, Menu):
+            yield from self._menu(value, (*here, verb))
+        if isinstance(value, Collect):
+            yield from self._collect(value, (*here, verb))
 
-    def _or_else(self, step: Step, here: KeyPath) -> Iterator[Problem]:
-        if step.or_else is not None:
-            yield from self.steps(step.or_else, (*here, "or_else"), answered=False, fallback=True)
+    def _names(self, step: Step, here: KeyPath) -> Iterator[Problem]:
+        section, names_of = _NAMED.get(step.verb, ("", None))
+        if names_of is not None:
+            for path, name in names_of(step):
+                yield from self._name(section, (*here, *path), name)
+        if step.conference is not None and step.conference.agent is not None:
+            yield from self._name("agents", (*here, "conference", "agent"), step.conference.agent)
 
-    def _play(self, text: str, here: KeyPath) -> Iterator[Problem]:
+    def _name(self, section: str, path: KeyPath, name: str) -> Iterator[Problem]:
+        known: Names = getattr(self._known, section)
+        if known is not None and name not in known:
+            hint = nearest(name, known) or f"name it in {section}"
+            yield self._document.problem(path, _WORDS[section].format(name), hint)
+
+    def _prompted(self, value: Prompted, here: KeyPath, verb: str) -> Iterator[Problem]:
+        if value.play is not None:
+            yield from self._file(value.play, (*here, "play"))
+        if value.say is None and value.play is None and verb in {"menu", "early_media"}:
+            yield self._document.problem(here, "nothing is said", "add say or play", at_key=True)
+
+    def _menu(self, menu: Menu, here: KeyPath) -> Iterator[Problem]:
+        seen: dict[str, str] = {}
+        for key, option in menu.options.items():
+            for number, word in enumerate(option.words):
+                other = seen.setdefault(word.lower(), key)
+                if other != key:
+                    path = (*here, "options", key, "words", number)
+                    yield self._document.problem(
+                        path, f"{word} is a word of {other} too", "choose another word"
+                    )
+
+    def _collect(self, collect: Collect, here: KeyPath) -> Iterator[Problem]:
+        given = collect.model_fields_set & {"least", "most"}
+        if collect.digits is not None and given:
+            yield self._document.problem(
+                (*here, "digits"),
+                f"digits and {' and '.join(sorted(given))}",
+                "either one or the other",
+                at_key=True,
+            )
+        elif collect.least > collect.most:
+            yield self._document.problem(
+                (*here, "least"), f"{collect.least} is more than most, {collect.most}"
+            )
+
+    def _file(self, text: str, here: KeyPath) -> Iterator[Problem]:
         path = play_path(self._source, text)
-        wrong = _wav_mistake(path)
+        wrong = wav_mistake(path)
         if wrong:
             hint = (
                 f"ffmpeg -i {path.name} -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav" if path.exists() else str(path)
             )
-            yield self._document.problem((*here, "play"), wrong, hint)
+            yield self._document.problem(here, wrong, hint)
 
 
-def _wav_mistake(path: Path) -> str:
+def wav_mistake(path: Path) -> str:
+    """Why a WAV file cannot be played; "" when it can."""
     try:
         if path.stat().st_size > MAX_PLAY_BYTES:
             return "the file is longer than ten minutes"

@@ -18,7 +18,7 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
     """Every mistake, in file order."""
     networks: dict[str, str] = {}
     for source in sources:
-        for name, trunk in source.spec.trunks.items():
+        for name, trunk in source.typed(source.spec.trunks, "trunks"):
             yield from _alone(source.document, ("trunks", name), trunk)
             for number, network in enumerate(trunk.addresses or ()):
                 if network in networks:
@@ -36,7 +36,7 @@ def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None
     """What is allowed but probably not meant."""
     environ = os.environ if environ is None else environ
     for source in sources:
-        for name, trunk in source.spec.trunks.items():
+        for name, trunk in source.typed(source.spec.trunks, "trunks"):
             path: KeyPath = ("trunks", name)
             for key, part in (("register", trunk.register_), ("auth", trunk.auth)):
                 variable = part.password_env if part is not None else None
@@ -66,7 +66,7 @@ def _too_many(sources: Sequence[Source]) -> Iterator[Problem]:
     every = [
         (source, name, compile_trunk(name, one))
         for source in sources
-        for name, one in source.spec.trunks.items()
+        for name, one in source.typed(source.spec.trunks, "trunks")
     ]
     needed = identities(tuple(trunk for _, _, trunk in every))
     if needed > MAX_IDENTITIES:

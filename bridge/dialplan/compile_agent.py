@@ -7,16 +7,23 @@ from typing import Any
 
 from bridge.dialplan import agent as plan
 from bridge.dialplan import schema_agent as schema
+from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.schema_base import Part
+from bridge.dialplan.source import Source
 
 
-def compile_agent(name: str, spec: schema.Agent, language: str) -> plan.Agent:
-    """`language`: the dialplan's, for an agent that names none."""
+def compile_agent(source: Source, name: str, spec: schema.Agent) -> plan.Agent:
+    """The agent, with its prompt's text in it: who changes the text makes another plan."""
+    use = spec.prompt
+    prompt = source.prompts.find(use)[0] if use else None
+    front = prompt.front if prompt else None
+    language = spec.language or (front.language if front else None) or source.spec.language
+    limits = spec.limits or schema.AgentLimits()
     return plan.Agent(
         name=name,
-        instructions=spec.instructions,
-        greeting=spec.greeting,
-        language=spec.language or language,
+        instructions=prompt.text if prompt else spec.instructions or "",
+        greeting=spec.greeting or (front.greeting if front else None),
+        language=language,
         provider=spec.provider,
         model=spec.model,
         voice=spec.voice,
@@ -30,9 +37,18 @@ def compile_agent(name: str, spec: schema.Agent, language: str) -> plan.Agent:
         tool_choice=_sent(spec.tool_choice),
         reasoning_effort=spec.reasoning.effort if spec.reasoning else None,
         barge_in=spec.barge_in,
-        recording=spec.recording,
-        max_call_s=spec.limits.max_call_s if spec.limits else None,
+        recording=spec.recording is not False,
+        recording_rule=recording_rule(spec.recording, language),
+        max_call_s=limits.max_call_s,
+        max_cost_usd=limits.max_cost_usd,
+        max_tokens=limits.max_tokens,
+        max_tool_calls=limits.max_tool_calls,
+        warn_s=limits.warn_s,
         tools=tuple(spec.tools),
+        hand_off_to=tuple(spec.hand_off_to),
+        prompt=f"{front.id}@{front.version}" if front else "",
+        variables=prompt.values(use.variables) if prompt and use else {},
+        stored_prompt=_sent(spec.stored_prompt),
     )
 
 

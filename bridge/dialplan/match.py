@@ -108,9 +108,12 @@ class RouteIndex:
         index.lengths = tuple(sorted({len(text) for text in index.prefix}))
         return index
 
-    def candidates(self, value_of: Callable[[str], str]) -> Iterator[int]:
-        """Numbers of the routes that may fit, in file order; `value_of(field)` is the call's value."""
-        mask = self._all
+    def candidates(self, value_of: Callable[[str], str], among: int = -1) -> Iterator[int]:
+        """Numbers of the routes that may fit, in file order; `value_of(field)` is the call's value.
+
+        `among`: bits of the routes that come into question.
+        """
+        mask = self._all & among
         for name, index in self._fields.items():
             mask &= index.candidates(value_of(name))
         while mask:

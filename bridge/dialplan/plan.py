@@ -14,14 +14,18 @@ wrote; that is done before it exists.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from bridge.dialplan.agent import Agent
+from bridge.dialplan.book import Book
 from bridge.dialplan.facts import BY_CLOCK, HEADER, CallFacts, Condition
 from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex
+from bridge.dialplan.nameindex import NameIndex, by_pattern
+from bridge.dialplan.queue import Queue
+from bridge.dialplan.recording import RecordingRule
 from bridge.dialplan.steps import (
     AgentStep,
     HangUpStep,
@@ -42,6 +46,7 @@ __all__ = [
     "HEADER",
     "Agent",
     "AgentStep",
+    "Book",
     "CallFacts",
     "Condition",
     "HangUpStep",
@@ -63,7 +68,7 @@ _WHERE = frozenset({"file", "line", "path"})
 class Route:
     """Conditions (all must fit; none fits every call) and what to do.
 
-    `file` and `line` say where it is written.
+    `file` and `line` say where it is written. `recording`: goes before the agents' rules.
     """
 
     name: str
@@ -71,10 +76,17 @@ class Route:
     steps: tuple[Step, ...]
     file: str = ""
     line: int = 0
+    recording: RecordingRule | None = None
 
     def misfit(self, facts: CallFacts) -> Condition | None:
         """The first condition the call does not fulfil; None when the route fits."""
         return next((condition for condition in self.conditions if not condition.fits(facts)), None)
+
+    @property
+    def max_calls(self) -> int | None:
+        """How many calls it takes at a time; None: any number."""
+        found = (int(one.patterns[0]) for one in self.conditions if one.field == "capacity")
+        return next(found, None)
 
 
 @dataclass(frozen=True)
@@ -88,33 +100,46 @@ class Plan:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str] = field(default_factory=dict)
     hours: tuple[Hours, ...] = ()
+    flows: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    queues: tuple[Queue, ...] = ()
+    book: Book = field(default_factory=Book)
     trunks: tuple[Trunk, ...] = ()
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
+    _names: NameIndex = field(init=False, repr=False, compare=False)
     _agents: Mapping[str, Agent] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         canonical = json.dumps(self._content(_WHERE), sort_keys=True, separators=(",", ":"))
-        by_field = [
-            {c.field: c.patterns for c in route.conditions if c.field not in BY_CLOCK}
-            for route in self.routes
-        ]
+        by_field = [{c.field: c.patterns for c in route.conditions if by_pattern(c)} for route in self.routes]
         object.__setattr__(self, "version", hashlib.sha256(canonical.encode()).hexdigest()[:12])
         object.__setattr__(self, "_index", RouteIndex(by_field))
+        object.__setattr__(self, "_names", NameIndex([route.conditions for route in self.routes]))
         object.__setattr__(self, "_agents", {agent.name: agent for agent in self.agents})
 
     def _content(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         parts = {"routes": encode(self.routes, without), "agents": encode(self.agents, without)}
-        parts |= {"hours": encode(self.hours, without), "trunks": encode(self.trunks, without)}
-        return {**parts, "transfers": dict(self.transfers)}
+        return {
+            **parts,
+            "transfers": dict(self.transfers),
+            "hours": encode(self.hours, without),
+            "flows": encode(self.flows, without),
+            "queues": encode(self.queues, without),
+            "book": encode(self.book, without),
+            "trunks": encode(self.trunks, without),
+        }
 
     def open_at(self, at: datetime) -> frozenset[str]:
         """Names of the opening hours that an aware instant falls into."""
         return frozenset(hours.name for hours in self.hours if hours.open_at(at))
 
+    def complete(self, facts: CallFacts, at: datetime) -> CallFacts:
+        """The facts of a call that came at the aware instant `at`, with all that this plan makes of them."""
+        return self.book.complete(replace(facts, open_hours=self.open_at(at)), at)
+
     def route(self, facts: CallFacts) -> Route:
         """The first route that fits the call; DialplanError (SIP 404) when none does."""
-        for number in self._index.candidates(facts.value):
+        for number in self._index.candidates(facts.value, self._names.mask(facts)):
             if self.routes[number].misfit(facts) is None:
                 return self.routes[number]
         raise DialplanError(
@@ -129,9 +154,14 @@ class Plan:
         """The agent of that name. Names in steps were checked at load, so a KeyError is a bug of ours."""
         return self._agents[name]
 
+    def queue(self, name: str) -> Queue:
+        """The queue of that name; KeyError: names were checked at load."""
+        return {queue.name: queue for queue in self.queues}[name]
+
     def steps(self) -> Iterator[Step]:
-        """Every step of every route, fallbacks included, in file order."""
-        return walk(step for route in self.routes for step in route.steps)
+        """Every step of every route and flow, those inside others included, in file order."""
+        lists = (*(route.steps for route in self.routes), *self.flows.values())
+        return walk(step for steps in lists for step in steps)
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads."""
@@ -148,7 +178,16 @@ class Plan:
         except ValueError as error:
             raise LinkError(f"the plan is not JSON: {error}") from None
         wire = decode(_PlanWire, data, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.trunks)
+        plan = cls(
+            wire.routes,
+            wire.agents,
+            wire.transfers,
+            wire.hours,
+            wire.flows,
+            wire.queues,
+            wire.book,
+            wire.trunks,
+        )
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -161,4 +200,7 @@ class _PlanWire:
     agents: tuple[Agent, ...]
     transfers: Mapping[str, str]
     hours: tuple[Hours, ...]
+    flows: Mapping[str, tuple[Step, ...]]
+    queues: tuple[Queue, ...]
+    book: Book
     trunks: tuple[Trunk, ...]

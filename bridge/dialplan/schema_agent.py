@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic.json_schema import WithJsonSchema
 
 from bridge.config import AudioFormat
-from bridge.dialplan.schema_base import Language, OrWord, Part, Template, as_type, word_or_object
+from bridge.dialplan.schema_base import Language, Name, OrWord, Part, Template, as_type, word_or_object
+from bridge.dialplan.schema_recording import Recording
 
 
 def _tokens(value: Any) -> Any:
@@ -113,9 +114,63 @@ ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}[*]?$")]
 
 
 class AgentLimits(Part):
-    """Bounds of one agent's calls."""
+    """Bounds of one agent's calls. Before the end the agent says goodbye."""
 
-    max_call_s: int = Field(ge=10, le=86_400, description="Longest call; the settings' limit holds too.")
+    max_call_s: Annotated[int, Field(ge=10, le=86_400)] | None = Field(
+        default=None, description="Longest call; the settings' limit holds too."
+    )
+    warn_s: int = Field(
+        default=30, ge=0, le=600, description="So long before the end the caller is told; 0: never."
+    )
+    max_cost_usd: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
+        default=None, description="What the models may cost; a model without a price counts as nothing."
+    )
+    max_tokens: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        default=None, description="Tokens the models may use, for models without a price."
+    )
+    max_tool_calls: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="Function calls that are carried out; further ones are refused."
+    )
+
+
+def _version(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+PromptVersion = Annotated[
+    str, BeforeValidator(_version), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$"),
+    WithJsonSchema({"type": ["string", "integer"]}),
+]  # fmt: skip
+PromptValue = (
+    bool
+    | int
+    | float
+    | Annotated[str, Field(max_length=10_000)]
+    | list[Annotated[str, Field(max_length=1000)]]
+)
+"""What a prompt's variable may be."""
+
+
+class PromptUse(Part):
+    """A prompt of the folder `prompts` beside the dialplan file."""
+
+    id: Name = Field(description="As in the prompt file.")
+    version: PromptVersion | None = Field(
+        default=None, description="Needed when the folder has more than one."
+    )
+    variables: dict[Name, PromptValue] = Field(
+        default_factory=dict, max_length=100, description="Values of the variables it declares."
+    )
+
+
+class StoredPrompt(Part):
+    """A prompt that the model's server keeps, sent as session.prompt."""
+
+    id: str = Field(min_length=1, max_length=128)
+    version: PromptVersion | None = None
+    variables: dict[Name, Template] = Field(
+        default_factory=dict, max_length=100, description="Sent as text; {{ caller.number }} is possible."
+    )
 
 
 Detection = Annotated[ServerVad | SemanticVad, Discriminator("type")]
@@ -127,8 +182,15 @@ class Agent(Part):
     What is left out is the server's default, if not said otherwise.
     """
 
-    instructions: Template = Field(
-        description="Who the agent is and how it behaves. Variables: {{ caller.number }}."
+    instructions: Template | None = Field(
+        default=None,
+        description="Who the agent is and how it behaves. Variables: {{ caller.number }}. Or take a prompt.",
+    )
+    prompt: PromptUse | None = Field(
+        default=None, description="A prompt of the folder prompts, instead of instructions."
+    )
+    stored_prompt: StoredPrompt | None = Field(
+        default=None, description="A prompt kept by the model's server, for servers that do."
     )
     greeting: Template | None = Field(
         default=None, description="What it says first. Without it the agent waits for the caller to speak."
@@ -175,11 +237,21 @@ class Agent(Part):
     ) = Field(default=None, description="auto, none, required, or one tool.")
     reasoning: Reasoning | None = Field(default=None, description="Thinking effort of reasoning models.")
     barge_in: bool = Field(default=True, description="The caller's speech stops the agent's.")
-    recording: bool = Field(default=True, description="Record the call, when the settings record at all.")
+    recording: Annotated[
+        Annotated[bool, Tag("word")] | Annotated[Recording, Tag("object")], Discriminator(word_or_object)
+    ] = Field(
+        default=True,
+        description="Record the call, when the settings record at all; a mapping says how the caller is told.",
+    )
     limits: AgentLimits | None = Field(default=None, description="Bounds of this agent's calls.")
     tools: list[ToolName] = Field(
         default_factory=list,
         max_length=64,
         description="Tools it may ask for, by name (sipbridge tools list); SERVER__* is all of an MCP server. Whether "
         "one runs, the policy says.",
+    )
+    hand_off_to: list[Name] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Agents it may hand the caller over to within the call, with the tool hand_off.",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bridge.errors import MediaError
+from bridge.media import mixer
 from bridge.media.frame import RATE_HZ, SAMPLE_BYTES
 
 
@@ -25,9 +26,7 @@ def resample(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
 def mix(left: bytes, right: bytes) -> bytes:
     """Two mono pieces added up (clipped); the shorter one is continued with silence."""
     size = max(len(left), len(right))
-    total = np.frombuffer(left.ljust(size, b"\0"), dtype="<i2").astype(np.int32)
-    total += np.frombuffer(right.ljust(size, b"\0"), dtype="<i2")
-    return np.clip(total, -32768, 32767).astype("<i2").tobytes()
+    return mixer.mix(left.ljust(size, b"\0"), right.ljust(size, b"\0"))
 
 
 def read_wav(path: Path, rate_hz: int = RATE_HZ) -> bytes:

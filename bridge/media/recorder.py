@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 _CHANNELS = 2
 _BLOCK_BYTES = _CHANNELS * SAMPLE_BYTES
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+RESUME_MS = 400
+"""Silence after a pause: audio of the pause may be on its way for so long (media/tape.py keeps up to 300 ms)."""
 _MAX_DATA_BYTES = 0xFFFFFFFF - _HEADER.size  # what a RIFF size field can say: 37 hours at 8 kHz
 
 
@@ -82,6 +84,8 @@ class Recording:
         self._dropped = 0
         self._written = 0
         self._error = ""
+        self._paused = False
+        self._silence = 0
         self._closing = False
         self._closed = threading.Event()
 
@@ -96,8 +100,18 @@ class Recording:
                 self._dropped += size
                 return
             self._close_gap()
+            if self._paused or self._silence:
+                self._silence = max(self._silence - size, 0)
+                caller = agent = b""
             self._pieces.append((size, caller, agent))
             self._queued += size
+
+    def pause(self, *, paused: bool) -> None:
+        """Silence instead of sound, on both channels, until it is resumed; RESUME_MS more then. Never blocks."""
+        with self._lock:
+            if self._paused and not paused:
+                self._silence = RESUME_MS * self._rate_hz * SAMPLE_BYTES // 1000
+            self._paused = paused
 
     def close(self, deadline_s: float = 2.0) -> RecordingFacts:
         """Write the rest and close the file; waits for the writer thread at most `deadline_s`. Idempotent.

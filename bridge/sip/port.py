@@ -25,6 +25,7 @@ import pjsua2 as pj
 from bridge.media.dejitter import Dejitter
 from bridge.media.frame import FRAME_BYTES, FRAME_MS, SILENCE
 from bridge.media.intake import Intake
+from bridge.media.mixer import Mixer, mix
 from bridge.media.playout import Cleared, Playout, PlayoutEvent
 from bridge.media.tape import Tap, Tape
 from bridge.sip.mediaclock import MAX_LATE_S, wake
@@ -63,6 +64,8 @@ class AudioPort:
         self._playing = False
         self._paused = False
         self._tape: Tape | None = None
+        self._mixer: Mixer | None = None
+        self._party = self._voice = ""
         self._rx_packets = 0
         self.on_failure: Callable[[str], None] | None = None
         self.last_rx_s = time.monotonic()
@@ -106,6 +109,11 @@ class AudioPort:
                 return events
             await self._played.wait()
 
+    def drain(self) -> None:
+        """Forget what the peer said so far: whoever reads from now on hears the present."""
+        with self._lock:
+            self._intake.clear()
+
     @property
     def queued_ms(self) -> float:
         """Agent audio that waits to be heard."""
@@ -129,6 +137,19 @@ class AudioPort:
             self._intake.clear()
             self.last_rx_s = time.monotonic()
             self._playing = True
+
+    def join(self, mixer: Mixer, party: str, voice: str = "") -> None:
+        """From now on this leg is `party` of a conference, which must know it. On top it hears what `play` queues.
+
+        `voice`: what `play` queues is a party too, heard by the others; and `read` gives what the others say as well.
+        """
+        with self._lock:
+            self._mixer, self._party, self._voice = mixer, party, voice
+
+    def leave(self) -> None:
+        """Out of the conference."""
+        with self._lock:
+            self._mixer = None
 
     def record(self, tap: Tap) -> None:
         """From now on `tap` gets (caller, agent) frames, aligned, on the media thread. It must not block.
@@ -242,9 +263,9 @@ class AudioPort:
         self._ungiven = pcm[whole:]
         for start in range(0, whole, FRAME_BYTES):
             frame = pcm[start : start + FRAME_BYTES]
-            self._intake.push(frame)
             if self._tape is not None:
                 self._tape.hear(frame)
+            self._intake.push(frame if self._mixer is None else self._shared(self._mixer, frame))
         self._wake_wanted = True
 
     def take(self) -> bytes:
@@ -254,8 +275,27 @@ class AudioPort:
         frame = SILENCE if self._paused else self._playout.pull()
         if self._playout.has_events:
             self._wake_wanted = True
+        if self._mixer is not None:
+            frame = self._conference(self._mixer, frame)
         self._record(frame)
         return frame
+
+    def _shared(self, mixer: Mixer, frame: bytes) -> bytes:
+        """A frame of the peer, told to the conference; and what of it the loop reads."""
+        mixer.say(self._party, frame)
+        others = mixer.hear(self._voice) if self._voice else None
+        return others or frame  # the caller is one of those whom the voice hears
+
+    def _conference(self, mixer: Mixer, frame: bytes) -> bytes:
+        """What the peer hears: the conference, and `frame`, which the others may hear too."""
+        if self._voice:
+            mixer.say(self._voice, frame)
+            others = mixer.hear(self._party)  # the voice is one of them
+            return frame if others is None else others
+        others = mixer.hear(self._party)
+        if others is None or self._paused:
+            return frame
+        return others if frame is SILENCE or not any(frame) else mix(frame, others)
 
     def _record(self, agent: bytes) -> None:
         if self._playing and self._tape is not None:

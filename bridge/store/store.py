@@ -25,6 +25,7 @@ from bridge.errors import StoreError
 from bridge.records.cdr import CallEvent, CallRecord, apply, number
 from bridge.store.migrate import upgrade
 from bridge.store.tables import call_events, calls, link_offsets
+from bridge.store.voicemailrows import keep_voicemails
 
 BUSY_TIMEOUT_MS = 5000
 T = TypeVar("T")
@@ -172,6 +173,7 @@ def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) 
         return 0
     connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
     _fold(connection, worker, fresh)
+    keep_voicemails(connection, fresh)
     if known is None:
         connection.execute(sa.insert(link_offsets).values(boot=boot, worker=worker, seq=fresh[-1].seq))
     else:

@@ -8,6 +8,8 @@ audit_entries  everything the gate did, append-only, each with the hash of the o
 audit_payloads what of that is personal, under the hash that the entry names; `payload` is NULL once erased
 users         who may look, decide or administer; `password` is an argon2 hash
 api_tokens    what programs and commands prove a user by; `hash` is SHA-256 of 256 random bits
+voicemails    messages that callers left: new, done; a deleted one has no row; (boot, seq) is its event's
+voicemail_deliveries  to which channel a message has to go: pending, delivered, given_up
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
 """
 
@@ -172,4 +174,35 @@ api_tokens = Table(
     Column("expires_at", Float),
     Column("used_at", Float),
     Index("api_tokens_user", "user"),
+)
+
+voicemails = Table(
+    "voicemails",
+    metadata,
+    Column("voicemail_id", Integer, primary_key=True),
+    Column("boot", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("call_id", String(100), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("mailbox", String(100), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("from_uri", Text, nullable=False),
+    Column("called", Text, nullable=False),
+    Column("transcript", Text),
+    Column("state", String(16), nullable=False),
+    UniqueConstraint("boot", "seq", name="voicemails_once"),
+    Index("voicemails_state", "state", "voicemail_id"),
+)
+
+voicemail_deliveries = Table(
+    "voicemail_deliveries",
+    metadata,
+    Column("voicemail_id", Integer, primary_key=True),
+    Column("channel", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("error", Text),
+    Index("voicemail_deliveries_due", "state", "next_at"),
 )

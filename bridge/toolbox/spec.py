@@ -42,6 +42,12 @@ class CallControl(Protocol):
     async def collect(self, digits: int, terminator: str, timeout_s: float) -> str:
         """What the caller types: up to `digits` keys, the terminator not among them."""
 
+    async def hand_off(self, agent: str, note: str) -> None:
+        """Hand the caller to another agent that the dialplan allows (`hand_off_to`); back when that agent has them."""
+
+    async def recording(self, action: str) -> Mapping[str, Any]:
+        """`pause` or `resume` the recording, and what the record keeps of the words: {recording, paused, changed}."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:

@@ -195,7 +195,7 @@ def test_a_thousand_rules_can_be_loaded(load_text):
         ("{name: r, allow: true, when: args.a >}", "rules[0].when: not a CEL expression: at character 9"),
         ("{name: r, allow: true, when: true}", "text is needed (YAML reads true as something else"),
         ("{name: r, allow: true, risk: [harmless]}", "harmless is not allowed here"),
-        ("{name: r, allow: true, tools: []}", "needs at least 1 entries"),
+        ("{name: r, allow: true, tools: []}", "needs at least 1 entry"),
         ("{name: r, allow: true, tools: ['a b']}", "rules[0].tools[0]: must match"),
         ("{name: r, ask: {group: g, approvers: 0}}", "must be at least 1"),
         ("{name: r, ask: {group: g, approvers: '2'}}", "a whole number is needed"),
@@ -206,7 +206,7 @@ def test_a_thousand_rules_can_be_loaded(load_text):
         ("{name: r, confirm: {question: 'Press 1 or say yes.'}}", "the question ends in words that mean yes"),
         ("{name: r, confirm: {question: Say so to go ahead}}", "the question ends in words that mean yes"),
         ("{name: r, confirm: {question: q, key: 1}}", "text is needed"),
-        ("{name: r, confirm: {question: q, by: []}}", "needs at least 1 entries"),
+        ("{name: r, confirm: {question: q, by: []}}", "needs at least 1 entry"),
         ("{name: r, confirm: {question: q, by: [mail]}}", "mail is not allowed here"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from bridge.call import commands as module
 from bridge.call.commands import CommandDesk
 from bridge.call.journal import Journal
+from bridge.call.party import Party
 from bridge.sip.events import HangUpBy, TransferProgress
 
 GUARD_S = 5.0
@@ -27,7 +28,7 @@ class Leg:
         self.audio = SimpleNamespace(silent=True)
         self.referred, self.ended, self.transferable = [], [], transferable
 
-    async def transfer(self, target):
+    async def transfer(self, target, headers):
         self.referred.append(target)
         return self.transferable
 
@@ -42,7 +43,8 @@ class Setting:
     def __init__(self, leg):
         self.leg, self.answers, self.told = leg, [], asyncio.Event()
         journal = Journal("c1", lambda *event: None)
-        self.desk = CommandDesk(leg, {"sales": "sip:1@pbx"}, journal, self.request, 1.0)
+        self.caller = Party(leg)
+        self.desk = CommandDesk(self.caller, {"sales": "sip:1@pbx"}, journal, self.request, 1.0)
 
     async def request(self, kind, data, deadline_s):
         assert kind == "tool.command_done"
@@ -135,11 +137,11 @@ async def test_digits_are_collected_up_to_their_number_or_the_terminator():
         for wanted, keys, got in ((4, "12345", "1234"), (9, "77#", "77")):
             setting.told.clear()
             setting.desk.take(Word("collect", {"digits": wanted, "terminator": "#", "timeout_s": 5}))
-            await until(lambda: setting.desk._keys is not None)
-            used = [setting.desk.press(key) for key in keys]
+            await until(lambda: setting.caller.listening)
+            used = [setting.caller.press(key) for key in keys]
             assert used[0]
             assert (await setting.answer())["digits"] == got
-            assert not setting.desk.press("1")
+            assert not setting.caller.press("1")
 
 
 async def test_a_caller_who_types_nothing_is_not_waited_for_longer():

@@ -119,3 +119,36 @@ def test_explain_says_what_happens_at_another_time(run, tmp_path):
     assert " x day" in output
     assert "nothing is open now, needed office" in output
     assert run("explain", "p.yaml", "--to", "1", "--at", "noon")[0] == 2
+
+
+EVERYTHING = """version: 1
+country: DE
+numbers: {"030 1234567": front-office}
+routes:
+- {name: full, when: {number: front-office, capacity: {max_calls: 2}}, do: [{hang_up: {}}]}
+- {name: trunk, when: {trunk: carrier}, do: [{hang_up: {}}]}
+- {name: rest, do: [{hang_up: {}}]}
+trunks: {carrier: {addresses: 198.51.100.1}}
+"""
+
+
+def test_explain_takes_a_load_and_a_trunk(run, tmp_path):
+    (tmp_path / "p.yaml").write_text(EVERYTHING)
+    asked = ("explain", "p.yaml", "--to", "030/1234567", "--trunk", "carrier")
+    code, output = run(*asked, "--load", "full=2")
+    assert code == 0
+    assert "to: 030/1234567 is +49301234567" in output
+    assert " x full (p.yaml:5): 2 on it now, room for 2" in output
+    assert "-> trunk (p.yaml:6): fits (trunk carrier)" in output
+    assert "-> full" in run(*asked, "--load", "full=1")[1]
+    assert run(*asked, "--load", "full")[0] == run(*asked, "--load", "full=many")[0] == 2
+
+
+def test_check_and_explain_look_at_an_environment(run, tmp_path):
+    (tmp_path / "p.yaml").write_text(PLAN)
+    (tmp_path / "overlays").mkdir()
+    (tmp_path / "overlays" / "production.yaml").write_text("version: 1\nroutes: [{name: nobody, do: []}]\n")
+    assert run("check", "p.yaml")[0] == 0
+    code, output = run("check", "p.yaml", "--environment", "production")
+    assert code == 1
+    assert "overlays/production.yaml:2:17: routes[0].name: the plan has no route nobody" in output

@@ -19,7 +19,7 @@ def test_each_route_before_the_winner_says_what_it_missed():
     assert [str(verdict) for verdict in explain(PLAN, CallFacts("3", "5"))] == [
         'a (p.yaml:3): to is "3", needed 1 or 2*',
         "b (p.yaml:6): header x-a is missing, needed yes",
-        "c (p.yaml:9): fits",
+        "c (p.yaml:9): fits (from 5)",
     ]
 
 

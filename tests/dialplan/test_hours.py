@@ -101,7 +101,7 @@ def test_a_call_is_routed_by_the_time_it_came(plan, instant, to, route):
         ('{mon: ["09:00-18:00"]}', "{mon: []}", "it is never open"),
         ("mon: [", "monday: [", "did you mean mon?"),
         ("timezone: Europe/Berlin", "timezone: Europe/Berln", "did you mean Europe/Berlin?"),
-        ("2026-12-28", "2026-02-30", "is no date"),
+        ("2026-12-28", "2026-02-30", "there is no 2026-02-30"),
         ("hours: office", "hours: ofice", "there are no opening hours ofice (did you mean office?)"),
         ("outside: [office, night]", "outside: []", "at least 1"),
     ],

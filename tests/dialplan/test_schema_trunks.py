@@ -110,6 +110,12 @@ def test_the_same_network_in_two_trunks_is_a_mistake(tmp_path):
         load(write(tmp_path, "  a: {addresses: 10.0.0.1}\n  b: {addresses: [10.0.0.2, 10.0.0.1]}"))
 
 
+def test_beside_a_broken_trunk_the_others_are_checked(tmp_path):
+    with pytest.raises(DialplanError) as caught:
+        load(write(tmp_path, "  a: {host: [1]}\n  b: {}\n  c: 7"))
+    assert [problem.line for problem in caught.value.problems] == [3, 4, 5]
+
+
 def test_the_same_name_in_two_files_is_a_mistake(tmp_path):
     write(tmp_path, "  a: {addresses: 10.0.0.1}")
     (tmp_path / "second.yaml").write_text("version: 1\ntrunks:\n  a: {addresses: 10.0.0.2}\n")

@@ -14,7 +14,7 @@ from bridge.errors import LinkError
 from bridge.media.recorder import RecorderThread
 from bridge.realtime.usage import load_prices
 from bridge.records.cdr import fold
-from tests.fakes.line import FakeLine, settle
+from tests.fakes.line import FakeLine, frame, settle
 from tests.fakes.memory import Connector
 from tests.fakes.realtime_server import FakeRealtime, tone
 
@@ -25,6 +25,7 @@ AGENT = Agent(
     "front", "Be kind to {{ caller.number }}.", greeting="Hello there", turn_detection=VAD, recording=False
 )
 SPEAK = tone(400)
+MUSIC = frame(300, 1000)
 PROVIDER = ProviderConfig(name="local", kind="compatible", url="ws://model.example/v1/realtime")
 CONFIG = WorkerConfig(
     providers=(PROVIDER,), deadlines=DeadlinesConfig(session_ready_s=2.0, answer_wait_s=3.0)
@@ -67,6 +68,7 @@ class Stage:
         self.changed = asyncio.Condition()
         self.task = None
         self.call = None
+        self.others = []
 
     def emit(self, call_id, event_type, data):
         assert isinstance(data, dict) or dict(data) is not None
@@ -89,6 +91,8 @@ class Stage:
             while not condition():
                 if ticking:
                     await self.line.advance(20, speech)
+                    for other in self.others:
+                        await other.advance(20)
                 await asyncio.sleep(0)
 
     async def session(self, number=0):
@@ -111,7 +115,15 @@ class Stage:
 
 @asynccontextmanager
 async def on_stage(
-    plan=None, *, config=CONFIG, greeting=SPEAK, failures=(), on_event=None, line=None, request=None
+    plan=None,
+    *,
+    config=CONFIG,
+    greeting=SPEAK,
+    failures=(),
+    on_event=None,
+    line=None,
+    request=None,
+    dial=None,
 ):
     """A call in memory, started; cancelled at the end if it still runs."""
     line = line or FakeLine()
@@ -123,7 +135,16 @@ async def on_stage(
         raise LinkError("control is away")
 
     with RecorderThread(flush_s=0.05) as recorder:
-        deps = CallDeps(config, PRICES, recorder, stage.emit, request or refuse, connector)
+        deps = CallDeps(
+            config,
+            PRICES,
+            recorder,
+            stage.emit,
+            request or refuse,
+            connector,
+            dial=dial,
+            music=lambda path: MUSIC,
+        )
         stage.call = Call(line.leg, plan or plan_of(AgentStep("front")), deps)
         stage.task = asyncio.create_task(stage.call.run())
         try:

@@ -12,7 +12,19 @@ from bridge.media.dejitter import Dejitter
 from bridge.media.frame import FRAME_BYTES
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
-from bridge.sip.events import Confirmed, HangUpBy, HungUp, Invite, MediaStarted, MediaStats, Party, SdpFacts
+from bridge.sip.events import (
+    Confirmed,
+    Dtmf,
+    DtmfMethod,
+    HangUpBy,
+    HungUp,
+    Invite,
+    MediaStarted,
+    MediaStats,
+    Party,
+    Ringing,
+    SdpFacts,
+)
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import wake
 from bridge.sip.port import AudioPort
@@ -79,6 +91,7 @@ class FakePjCall:
         self.digits = []
         self.stats = MediaStats(rx_packets=7, rx_lost=1)
         self.answers_bye = True
+        self.referred = None
 
     def respond(self, status):
         self.responses.append(status)
@@ -91,6 +104,9 @@ class FakePjCall:
         if self.answers_bye:
             self.line.over(HungUp(by, 200 if 200 in self.responses else status, reason, self.stats))
 
+    def refer(self, target, headers=None):
+        self.referred = target
+
     def send_digits(self, digits, method):
         self.digits.append((digits, method))
 
@@ -101,7 +117,7 @@ class FakePjCall:
 class FakeLine:
     """A leg with everything around it. `advance(ms)` lets the media clock tick; nothing else moves time."""
 
-    def __init__(self, to="100", caller="200", headers=None):
+    def __init__(self, to="100", caller="200", headers=None, *, incoming=True, leg_id="leg-1"):
         self.stream = FakeStream()
         self.pj = FakePjCall(self)
         self.gone = False
@@ -110,7 +126,7 @@ class FakeLine:
             source="127.0.0.1:5080", sdp=SdpFacts(("PCMU",)),
         )  # fmt: skip
         self.port = make_port()
-        self.leg = Leg("leg-1", invite, self.port, self, incoming=True)
+        self.leg = Leg(leg_id, invite, self.port, self, incoming=incoming)
         self.port.attach(self.stream)
         self.now = time.monotonic()
 
@@ -127,6 +143,20 @@ class FakeLine:
         """The dialog is over."""
         self.gone = True
         self.event(end)
+
+    def answer(self):
+        """Who was called takes the call."""
+        self.event(Ringing(180))
+        self.event(MediaStarted("PCMU", 20, "127.0.0.1:4002", direct=True))
+        self.event(Confirmed())
+
+    def refuse(self, status=486, reason="Busy Here"):
+        """Who was called does not."""
+        self.over(HungUp(HangUpBy.CALLER, status, reason))
+
+    def press(self, digit):
+        """A key."""
+        self.event(Dtmf(digit, DtmfMethod.INFO))
 
     def hang_up(self, reason="Normal"):
         """The caller hangs up."""

@@ -121,6 +121,7 @@ class RawPhone:
         self.numbers = itertools.count(1)
         self.rtp_to = None
         self.sip_port = self.rtp_port = 0
+        self.sent = []
         self.sequence = 1000
         self.timestamp = 5000
 
@@ -143,6 +144,7 @@ class RawPhone:
 
     def raw(self, text):
         """Send a message as it stands."""
+        self.sent.append(parse(text if isinstance(text, bytes) else text.encode(), time.monotonic()))
         self.sip_transport.sendto(
             text if isinstance(text, bytes) else text.encode(), ("127.0.0.1", self.port)
         )

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+import wave
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from bridge.dialplan.plan import Agent, AgentStep, Plan, Route
 from bridge.errors import LinkError
 from bridge.link.messages import CallCommand, Event, decode
 from bridge.link.server import LinkServer
+from bridge.media.tones import beep
 from bridge.records.cdr import fold
 from tests.fakes.realtime_server import FakeRealtime, tone
 
@@ -45,9 +47,11 @@ def free_udp_port():
 
 
 class Control:
-    """What control does for a worker, in memory: keeps events and what commands came to, answers nothing else."""
+    """What control does for a worker, in memory: keeps events and what commands came to, speaks with a tone."""
 
-    def __init__(self):
+    def __init__(self, folder):
+        self.folder = folder
+        self.asked = []
         self.events, self.done = [], []
         self.changed = asyncio.Condition()
 
@@ -63,7 +67,19 @@ class Control:
             async with self.changed:
                 self.changed.notify_all()
             return {}
+        self.asked.append((kind, dict(data)))
+        if kind == "speech.say":
+            return {"path": str(self._spoken())}
         raise LinkError(f"no such request {kind!r}")
+
+    def _spoken(self):
+        path = self.folder / "spoken.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(beep(400, 800.0))
+        return path
 
     def gone(self, hello):
         pass
@@ -184,7 +200,7 @@ async def running_worker(
     """
     (folder / "run").mkdir(exist_ok=True)
     (folder / "run" / "plan.json").write_text(plan_text or (plan or plan_of()).to_json())
-    keeper = Control()
+    keeper = Control(folder)
     async with FakeRealtime(greeting, on_event).running() as model:
         worker = WorkerProcess(worker_config(folder, model_url or model.url, **config), model, keeper)
         if not control:

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from bridge.errors import MediaError
-from bridge.media.recorder import RecorderThread, Recording, RecordingFacts, wav_header
+from bridge.media.recorder import RESUME_MS, RecorderThread, Recording, RecordingFacts, wav_header
 
 LOUD = np.full(160, 1000, dtype="<i2").tobytes()
 SOFT = np.full(160, -7, dtype="<i2").tobytes()
@@ -112,7 +112,7 @@ def test_the_file_can_be_played_at_any_moment(tmp_path):
 KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
-from bridge.media.recorder import RecorderThread
+from bridge.media.recorder import RESUME_MS, RecorderThread
 with RecorderThread(flush_s=0.01) as recorder:
     first, second = (recorder.open(Path(sys.argv[1]) / name) for name in ("a.wav", "b.wav"))
     first.write(b"\\1\\0" * 8000, b"\\2\\0" * 8000)
@@ -199,3 +199,19 @@ def test_a_writer_that_hangs_does_not_hold_the_call(tmp_path):
 def test_sizes_stop_at_what_a_riff_header_can_say():
     assert wav_header(2**33)[40:] == (0xFFFFFFFF - 44).to_bytes(4, "little")
     assert wav_header(320)[40:] == (320).to_bytes(4, "little")
+
+
+def test_a_pause_is_silence_of_the_same_length_and_a_little_more(tmp_path):
+    loud = (1000).to_bytes(2, "little", signed=True) * 160
+    with RecorderThread(flush_s=0.01) as recorder:
+        recording = recorder.open(tmp_path / "a.wav")
+        for paused in (False, True, False):
+            recording.pause(paused=paused)
+            for _ in range(50):
+                recording.write(loud, loud)
+        recording.close()
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        pcm = file.readframes(10**6)
+    frames = [any(pcm[at : at + 640]) for at in range(0, len(pcm), 640)]
+    assert len(frames) == 150
+    assert frames == [True] * 50 + [False] * (50 + RESUME_MS // 20) + [True] * (50 - RESUME_MS // 20)

@@ -143,7 +143,7 @@ async def test_digits_are_told_when_the_caller_pauses():
         session = await stage.talking()
         stage.line.event(Dtmf("7", DtmfMethod.INFO))
         await settle()
-        stage.call._conversation._keypad._gap_s = 0.0
+        stage.call.talk.conversation._keypad._gap_s = 0.0
         stage.line.event(Dtmf("8", DtmfMethod.INFO))
         await stage.until(lambda: session.of("conversation.item.create"))
         text = session.of("conversation.item.create")[0]["item"]["content"][0]["text"]
@@ -358,7 +358,7 @@ async def test_a_call_answered_on_hold_is_no_ghost():
         line.event(Held())
         await stage.session()
         await stage.until(lambda: stage.of("call.answered"))
-        assert stage.call._limits.check(-1000.0, time.monotonic() + 5) is None
+        assert stage.call.caller.limits.check(-1000.0, time.monotonic() + 5) is None
 
 
 async def test_a_prompt_longer_than_the_playout_holds_is_heard_to_its_end(prompt):
@@ -472,7 +472,7 @@ async def test_an_agent_may_have_a_shorter_limit():
     agent = AGENT.__class__(**{name: getattr(AGENT, name) for name in AGENT.__slots__} | {"max_call_s": 1})
     async with on_stage(plan_of(AgentStep("front"), agents=(agent,))) as stage:
         await stage.talking()
-        assert stage.call._limits._max_call_s == 1
+        assert stage.call.caller.limits._max_call_s == 1
 
 
 async def test_a_call_nobody_answers_stops_ringing():
@@ -515,7 +515,7 @@ async def test_a_cancelled_call_hangs_up_records_and_stays_cancelled():
 async def test_a_bug_of_ours_ends_one_call_with_500_and_a_complete_record(capsys):
     async with on_stage() as stage:
         await stage.talking()
-        stage.call._limits.check = None
+        stage.call.caller.limits.check = None
         record = await stage.over()
         assert (record.end_status, record.end_reason) == (500, "internal error")
         assert "NoneType" in record.end_detail

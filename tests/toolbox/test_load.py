@@ -59,6 +59,8 @@ def test_the_delivered_tools_load():
             "take_message",
             "send_text",
             "send_email",
+            "hand_off",
+            "recording",
             "hang_up",
             "transfer",
             "collect_digits",

@@ -1,0 +1,199 @@
+"""A leg that the call places itself: to a transfer target, a member of a queue, a supervisor.
+
+    async with second_leg(context, "sales", ring_s=30) as other:      # INVITE; answered here, or NotDoneError
+        async with connected(context.caller, other): await other.over.wait()
+
+Whoever opens it closes it: at the end of the block the leg is hung up, whatever happened. On the worker's loop.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+
+import structlog
+
+from bridge.call.context import CallContext, NotDoneError
+from bridge.call.party import Party
+from bridge.call.tasks import cancelled
+from bridge.errors import SipError
+from bridge.media.mixer import Mixer
+from bridge.sip.events import Confirmed, Dtmf, HangUpBy, HungUp, MediaStarted, Ringing
+from bridge.sip.leg import Leg
+
+log = structlog.get_logger(__name__)
+
+HANG_UP_WAIT_S = 2.0
+_PLAIN = re.compile(r"\+?[A-Za-z0-9._-]{1,64}")
+
+
+class SecondLeg(Party):
+    """`answered` and `over` are set as it goes; `end` says how it ended."""
+
+    def __init__(self, name: str, leg: Leg) -> None:
+        super().__init__(leg)
+        self.name = name
+        self.ringing = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.over = asyncio.Event()
+        self.end: HungUp | None = None
+        self.codec = ""
+
+    async def watch(self) -> None:
+        """Take the leg's events to its end."""
+        while self.end is None:
+            match await self.leg.next_event():
+                case Ringing():
+                    self.ringing.set()
+                case Confirmed():
+                    self.leg.audio.start()
+                    self.answered.set()
+                case MediaStarted() as media:
+                    self.codec = media.codec
+                case Dtmf(digit):
+                    self.press(digit)
+                case HungUp() as end:
+                    self.end = end
+                    self.over.set()
+
+    async def give_up(self) -> None:
+        """CANCEL or BYE, if that is still needed; does not wait for the other side."""
+        if self.end is None:
+            with contextlib.suppress(SipError, TimeoutError):
+                await self.leg.hang_up(HangUpBy.BRIDGE, 200, "the call is over")
+
+    async def watch_playout(self) -> None:
+        """Prompts on this leg end when they have been heard."""
+        while True:
+            for event in await self.leg.audio.playout_events():
+                self.played(event)
+
+
+@contextlib.asynccontextmanager
+async def second_leg(
+    context: CallContext, name: str, *, ring_s: float, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[SecondLeg]:
+    """Call a target of the plan. In the block it is answered; raises NotDoneError when that does not happen."""
+    async with dialling(context, name, headers) as other:
+        await answer_of(other, ring_s)
+        context.journal.note("leg.answered", leg=name, codec=other.codec)
+        yield other
+
+
+@contextlib.asynccontextmanager
+async def dialling(
+    context: CallContext, name: str, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[SecondLeg]:
+    """Call a target of the plan; in the block it may be ringing yet. Raises NotDoneError."""
+    uri = context.plan.transfers.get(name)
+    if uri is None:
+        known = ", ".join(sorted(context.plan.transfers)) or "none"
+        raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
+    if context.deps.dial is None:
+        raise NotDoneError("this process cannot place calls")
+    shown = {field: context.render(value) for field, value in (headers or {}).items()}
+    try:
+        leg = await context.deps.dial(uri, {"X-Call-ID": context.call_id, **shown}, _from(context))
+    except (SipError, TimeoutError) as error:
+        raise NotDoneError(
+            f"{name} cannot be called: {str(error) or 'no answer of the SIP thread'}"
+        ) from None
+    context.journal.note("leg.dialled", leg=name, leg_id=leg.id)
+    other = SecondLeg(name, leg)
+    tasks = [asyncio.create_task(other.watch()), asyncio.create_task(other.watch_playout())]
+    began_s = time.monotonic()
+    try:
+        yield other
+    finally:
+        # Of a cancelled call too: a second leg must never outlive it.
+        await asyncio.shield(asyncio.create_task(_close(context, other, tasks, began_s)))
+
+
+async def answer_of(other: SecondLeg, ring_s: float) -> None:
+    """Wait until it is answered. Raises NotDoneError: refused, busy, or it rang too long."""
+    try:
+        async with asyncio.timeout(ring_s):
+            while not other.answered.is_set() and other.end is None:
+                await _first(other.answered, other.over)
+    except TimeoutError:
+        raise NotDoneError(f"{other.name} did not answer within {ring_s:g} s") from None
+    if other.end is not None:
+        raise NotDoneError(f"{other.name} could not be reached: {other.end.status} {other.end.reason}")
+
+
+@contextlib.asynccontextmanager
+async def connected(*parties: Party) -> AsyncIterator[Mixer]:
+    """The parties hear each other for as long as the block runs; keys of the first go to the second."""
+    mixer = Mixer()
+    names = [f"party-{number}" for number in range(len(parties))]
+    for name, party in zip(names, parties, strict=True):
+        mixer.join(name)
+        party.leg.audio.join(mixer, name)
+    try:
+        yield mixer
+    finally:
+        for party in parties:
+            party.leg.audio.leave()
+
+
+async def pass_keys(caller: Party, other: SecondLeg) -> None:
+    """What the caller presses goes to the other side (RFC 4733), until cancelled."""
+    with caller.keys() as keys:
+        while True:
+            digit = await keys.get()
+            with contextlib.suppress(SipError, TimeoutError):
+                await other.leg.send_dtmf(digit)
+
+
+async def end_when_silent(other: SecondLeg, rtp_timeout_s: float) -> None:
+    """Hang up on a party from which no packet has come for so long, and which has not put us on hold."""
+    while other.end is None:
+        await asyncio.sleep(1)
+        media = other.leg.media
+        listens_only = media is not None and not media.peer_sends
+        silent_s = time.monotonic() - other.leg.audio.last_rx_s
+        if not other.leg.held and not listens_only and silent_s >= rtp_timeout_s:
+            log.warning("leg.rtp_timeout", leg=other.name, seconds=round(silent_s))
+            await other.give_up()
+            other.over.set()  # whoever sends nothing may not answer our BYE either
+            return
+
+
+async def _first(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            await cancelled(task)
+
+
+async def _close(
+    context: CallContext, other: SecondLeg, tasks: list["asyncio.Task[None]"], began_s: float
+) -> None:
+    await other.give_up()
+    if other.end is None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_WAIT_S):
+                await other.over.wait()
+    for task in tasks:
+        await cancelled(task)
+    other.leg.audio.stop()
+    end = other.end
+    context.journal.note(
+        "leg.ended",
+        leg=other.name,
+        answered=other.answered.is_set(),
+        seconds=round(time.monotonic() - began_s, 1),
+        by="" if end is None else ("callee" if end.by is HangUpBy.CALLER else end.by.value),
+        status=0 if end is None else end.status,
+        reason="" if end is None else end.reason,
+    )
+
+
+def _from(context: CallContext) -> str:
+    """The caller's number goes along when it is one: whoever is called sees who it is."""
+    number = context.facts.from_number
+    bind = context.deps.config.sip.bind
+    return f"<sip:{number}@{bind}>" if _PLAIN.fullmatch(number) else ""

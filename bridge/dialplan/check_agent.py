@@ -1,0 +1,61 @@
+"""Mistakes in an agent that need more than its own lines: its prompt, whom it hands over to. Not worker-safe.
+
+Called by check.py.
+"""
+
+from collections.abc import Collection, Iterator
+
+from bridge.dialplan.schema_agent import Agent
+from bridge.dialplan.source import Source
+from bridge.errors import Problem
+from bridge.fieldhelp import nearest
+from bridge.yamlfile import KeyPath
+
+HAND_OFF = "hand_off"
+
+
+def agent_problems(
+    source: Source, name: str, agent: Agent, agents: Collection[str] | None
+) -> Iterator[Problem]:
+    """`agents`: all names there are; None when they are not known."""
+    document, path = source.document, ("agents", name)
+    if agent.instructions is None and agent.prompt is None and agent.stored_prompt is None:
+        hint = "instructions, or prompt: {id: …} of the folder prompts"
+        yield document.problem((*path, "instructions"), "this key is needed", hint, at_key=True)
+    if agent.instructions is not None and agent.prompt is not None:
+        yield document.problem((*path, "prompt"), "instructions and prompt", "keep one of them", at_key=True)
+    if agent.prompt is not None:
+        yield from source.prompts.problems(document, (*path, "prompt"), agent.prompt)
+    yield from _hand_offs(source, name, agent, agents)
+
+
+def _hand_offs(source: Source, name: str, agent: Agent, agents: Collection[str] | None) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, target in enumerate(agent.hand_off_to):
+        path: KeyPath = ("agents", name, "hand_off_to", number)
+        if agents is not None and target not in agents:
+            hint = nearest(target, {*agents} - {name})
+            yield source.document.problem(path, f"no agent is called {target}", hint)
+        elif target == name:
+            yield source.document.problem(path, "an agent cannot hand over to itself", "remove it")
+        elif target in seen:
+            yield source.document.problem(path, f"{target} is named twice", "remove one")
+        seen.add(target)
+
+
+def agent_warnings(source: Source) -> Iterator[Problem]:
+    """What is allowed but probably not meant."""
+    for name, agent in source.agents():
+        path: KeyPath = ("agents", name)
+        if agent.hand_off_to and HAND_OFF not in agent.tools:
+            hint = f"add {HAND_OFF} to its tools"
+            message = "it has no tool to hand over with"
+            yield source.document.problem((*path, "hand_off_to"), message, hint, at_key=True)
+        if HAND_OFF in agent.tools and not agent.hand_off_to:
+            hint = "hand_off_to: [NAME, …]"
+            yield source.document.problem((*path, "tools"), f"{HAND_OFF} leads nowhere", hint, at_key=True)
+        if agent.stored_prompt is not None:
+            hint = "OpenAI ends its own on 2026-11-30: use prompt"
+            message = "the model's server must keep this prompt"
+            yield source.document.problem((*path, "stored_prompt"), message, hint, at_key=True)
+    yield from source.prompts.warnings()
