@@ -44,6 +44,7 @@ from bridge.control_speech import Speech, SpeechCache
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_trunks import TrunkSecrets
 from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
 from bridge.control_waiting import WaitingRoom
@@ -78,6 +79,7 @@ class Desk:
         self._credentials = credentials
         self.tools: ToolOffice | None = None
         self.outbound: OutboundOffice | None = None
+        self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
         self.room = Room()
@@ -102,22 +104,26 @@ class Desk:
             await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` when there are such."""
+        """`credential`, `trunk_secret`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` if any."""
         if self.waiting.knows(kind):
             return await self.waiting.answer(kind, data)
-        if kind == "outbound.not_placed" and self.outbound is not None:
-            return await self.outbound.not_placed(data)
         if kind == "room.take":
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
             return {"granted": granted, "live": {} if granted else self.room.live()}
-        if kind.startswith("tool.") and self.tools is not None:
-            return await self.tools.answer(kind, data)
-        if kind.startswith("speech.") and self.speech is not None:
-            return await self.speech.answer(kind, data)
-        if kind != "credential":
+        family = kind.partition(".")[0]
+        if family in {"tool", "speech"}:
+            part = self.tools if family == "tool" else self.speech
+            if part is not None:
+                return await part.answer(kind, data)
+        alone = {"credential": self._credentials.answer}
+        if self.outbound is not None:
+            alone["outbound.not_placed"] = self.outbound.not_placed
+        if self.trunks is not None:
+            alone["trunk_secret"] = self.trunks.answer
+        if kind not in alone:
             raise LinkError(f"control knows no request {kind[:40]!r}")
-        return await self._credentials.answer(data)
+        return await alone[kind](data)
 
     def gone(self, hello: Hello) -> None:
         """Look at the spools now rather than in a second: the worker may be dead."""
@@ -179,6 +185,7 @@ class Control:
         ):
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
             desk.voicemail = self._voicemail(store)
+            desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
                 desk.outbound = self._outbound = self._open_outbound(store, link)

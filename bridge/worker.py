@@ -41,6 +41,8 @@ from bridge.records.log import configure
 from bridge.sip.agent import SipAgent
 from bridge.sip.events import HangUpBy, HungUp, Invite
 from bridge.sip.leg import Leg
+from bridge.strictjson import decode
+from bridge.trunk import Credential, Trunk
 from bridge.worker_plan import PlanIntake, calm
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,7 @@ class Worker:
         self._config = config
         self._calls: dict[str, Call] = {}
         self._placed: deque[str] = deque(maxlen=MAX_PLACED)
+        self._replanned = asyncio.Event()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,6 +116,7 @@ class Worker:
             link = self._tasks.create_task(self._link.run())
             plans = self._tasks.create_task(self._plans.run())
             self._agent.listen(self._incoming, self._refused)
+            trunks = self._tasks.create_task(self._follow_trunks())
             ready = self._tasks.create_task(self._say_ready())
             watch = self._tasks.create_task(watch_health(self._agent))
             try:
@@ -122,9 +126,29 @@ class Worker:
             ready.cancel()
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)
+            trunks.cancel()
             link.cancel()
             plans.cancel()
             watch.cancel()
+
+    async def _follow_trunks(self) -> None:
+        """The trunks of the plan in force. One worker registers: a registrar would ring all of them otherwise."""
+        while True:
+            await self._replanned.wait()
+            self._replanned.clear()
+            plan = self._plans.plan
+            if plan is None:
+                continue
+            try:
+                await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=not self._config.index)
+            except (SipError, TimeoutError) as error:
+                log.error("trunks.not_taken", reason=str(error) or "no answer of the SIP thread")  # noqa: TRY400
+
+    async def _trunk_secret(self, trunk: Trunk) -> Credential:
+        answer = await self._link.request(
+            "trunk_secret", {"trunk": trunk.name}, self._config.deadlines.link_request_s
+        )
+        return decode(Credential, dict(answer), "trunk_secret")
 
     async def _say_ready(self) -> None:
         """Tell the supervisor, which reads our standard output, that a call would be taken now."""
@@ -236,6 +260,7 @@ class Worker:
 
     def _plan_changed(self) -> None:
         self._link.say_status()
+        self._replanned.set()
         plan = self._plans.plan
         if plan is not None:
             texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
@@ -286,6 +311,7 @@ class Worker:
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,
+            "trunks": agent.trunk_facts if agent is not None else {},
         }
 
     def _read_last_plan(self) -> None:

@@ -30,7 +30,7 @@ MACHINES = {
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
-    "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace",
+    "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace", "bridge.sip.upkeep",
     "bridge.supervision",
     "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
@@ -50,14 +50,22 @@ PURE = {
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
-    "bridge.piecejson", "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
+    "bridge.sip.directory", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity", "bridge.sip.sdp",
+    "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
     "subprocess", "queue", "select", "selectors", "multiprocessing", "concurrent", "httpx", "random",
 }  # fmt: skip
 ONLY_IN = {
-    "pjsua2": {"bridge.sip.agent", "bridge.sip.endpoint", "bridge.sip.pjcall", "bridge.sip.port"},
+    "pjsua2": {
+        "bridge.sip.accounts",
+        "bridge.sip.agent",
+        "bridge.sip.endpoint",
+        "bridge.sip.errands",
+        "bridge.sip.pjcall",
+        "bridge.sip.port",
+    },
     "websockets": {
         "bridge.link.client",
         "bridge.link.server",
@@ -118,6 +126,7 @@ LEVELS = [
     {
         "bridge.piecejson",
         "bridge.config",
+        "bridge.trunk",
         "bridge.yamlfile",
         "bridge.ports",
         "bridge.supervision",

@@ -40,8 +40,8 @@ from bridge.sip.events import (
     HangUpBy,
     Held,
     HungUp,
-    Invite,
     MediaStarted,
+    Replaced,
     Resumed,
     Ringing,
     TransferProgress,
@@ -83,7 +83,7 @@ class Call:
             self.caller = CalledSide(self._outgoing, self._config.limits, self.end)
         self._recording = CallRecording(deps.config.recording, deps.recorder, leg.audio, self._journal)
         link_s = deps.config.deadlines.link_request_s
-        who = tool_facts(facts, leg.invite, deps.config.sip.verstat_from)
+        who = tool_facts(facts, leg, deps.config.sip.verstat_from)
         if order:  # who is on the line, as the gate means it, is who we called
             who = {"caller": order.number, "called": order.rules.caller_id, "verstat": ""}
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
@@ -161,21 +161,25 @@ class Call:
                 case HungUp():
                     raise CallOver(event)
                 case Held() | Resumed():
-                    held = isinstance(event, Held)
-                    self._leg.audio.pause(held)
-                    if self.caller.limits is not None:
-                        self.caller.limits.held(held, time.monotonic())
-                    self._journal.note("call.held" if held else "call.resumed")
+                    self._hold(isinstance(event, Held))
                 case MediaStarted():
                     self._journal.media_started(event)
                 case Dtmf(digit, method):
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
                     if not self.caller.press(digit):
                         self.talk.press(digit)
+                case Replaced(invite):
+                    self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.source)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
                 case Ringing() | Confirmed() if self._outgoing is not None:
                     self._outgoing.take(event)
+
+    def _hold(self, held: bool) -> None:
+        self._leg.audio.pause(held)
+        if self.caller.limits is not None:
+            self.caller.limits.held(held, time.monotonic())
+        self._journal.note("call.held" if held else "call.resumed")
 
     async def _watch_playout(self) -> None:
         while True:
@@ -330,9 +334,11 @@ class Call:
         structlog.contextvars.unbind_contextvars("call_id")
 
 
-def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:
+def tool_facts(facts: CallFacts, leg: Leg, trusted: tuple[str, ...]) -> dict[str, str]:
     """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
-    return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
+    believed = leg.trunk is not None and leg.trunk.verstat
+    word = verstat(leg.invite, trusted, trunk_trusted=believed)
+    return {"caller": facts.from_number, "called": facts.to_number, "verstat": word}
 
 
 def seen(facts: CallFacts) -> dict[str, str]:
@@ -356,5 +362,6 @@ def call_facts(leg: Leg, plan: Plan) -> CallFacts:
         headers={name.lower(): value for name, value in invite.headers.items()},
         to_host=invite.called.host,
         from_host=invite.from_party.host,
+        trunk=invite.trunk,
     )
     return plan.complete(facts, datetime.now().astimezone())

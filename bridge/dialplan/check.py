@@ -7,7 +7,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bridge.dialplan import check_flows, check_outbound, check_reach
+from bridge.dialplan import check_flows, check_outbound, check_reach, check_trunks
 from bridge.dialplan.check_agent import agent_problems, agent_warnings
 from bridge.dialplan.check_book import book_problems, odd_patterns, unused
 from bridge.dialplan.check_steps import Known, Names, StepWalk, Where, wav_mistake
@@ -37,6 +37,7 @@ def problems(
     known, have = Known(**names), known_to_conditions(sources, whole=whole)
     yield from _twice(sources)
     yield from book_problems(sources, have, whole=whole)
+    yield from check_trunks.problems(sources)
     for source in sources:
         for name, agent in source.agents():
             yield from _agent_problems(source, name, agent, providers)
@@ -79,6 +80,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     yield from unused(sources)
     yield from _unused_flows(sources)
     yield from (one for source in sources for one in agent_warnings(source))
+    yield from check_trunks.warnings(sources)
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
         source, routes = last[-1]
@@ -131,6 +133,7 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         ("vars", "this constant is"),
         ("flows", "this flow is"),
         ("queues", "this queue is"),
+        ("trunks", "this trunk is"),
     ):
         seen: dict[str, str] = {}
         for source in sources:

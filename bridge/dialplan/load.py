@@ -21,6 +21,7 @@ from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
 from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
+from bridge.dialplan.compile_trunks import compile_trunk
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, LinkError, Problem
@@ -125,6 +126,9 @@ def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Pla
         },
         queues=tuple(
             compile_queue(source, name, one) for source in sources for name, one in source.spec.queues.items()
+        ),
+        trunks=tuple(
+            compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
         ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
         book=compile_book(sources),

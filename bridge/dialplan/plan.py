@@ -40,6 +40,7 @@ from bridge.dialplan.steps import (
 from bridge.errors import DialplanError, LinkError, Problem
 from bridge.piecejson import decode_text, digest
 from bridge.strictjson import encode
+from bridge.trunk import Trunk
 
 __all__ = [
     "BY_CLOCK",
@@ -104,6 +105,7 @@ class Plan:
     queues: tuple[Queue, ...] = ()
     book: Book = field(default_factory=Book)
     outbound: Outbound | None = None
+    trunks: tuple[Trunk, ...] = ()
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _names: NameIndex = field(init=False, repr=False, compare=False)
@@ -126,6 +128,7 @@ class Plan:
             "queues": encode(self.queues, without),
             "book": encode(self.book, without),
             "outbound": encode(self.outbound, without),
+            "trunks": encode(self.trunks, without),
         }
 
     def open_at(self, at: datetime) -> frozenset[str]:
@@ -144,6 +147,10 @@ class Plan:
         raise DialplanError(
             [Problem("dialplan", 0, 0, "", "no route fits this call", "add a last route without `when`")]
         )
+
+    def trunk(self, name: str) -> Trunk | None:
+        """The trunk of that name; None when there is none, as for "" (a call of nobody known)."""
+        return next((trunk for trunk in self.trunks if trunk.name == name), None)
 
     def agent(self, name: str) -> Agent:
         """The agent of that name. Names in steps were checked at load, so a KeyError is a bug of ours."""
@@ -170,7 +177,7 @@ class Plan:
         LinkError when it does not fit this code, or the content is not what was sent.
         """
         wire = decode_text(_PlanWire, text, "plan")
-        parts = (wire.transfers, wire.hours, wire.flows, wire.queues, wire.book, wire.outbound)
+        parts = (wire.transfers, wire.hours, wire.flows, wire.queues, wire.book, wire.outbound, wire.trunks)
         plan = cls(wire.routes, wire.agents, *parts)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
@@ -187,4 +194,5 @@ class _PlanWire:
     flows: Mapping[str, tuple[Step, ...]]
     queues: tuple[Queue, ...]
     book: Book
-    outbound: Outbound | None = None
+    outbound: Outbound | None
+    trunks: tuple[Trunk, ...]

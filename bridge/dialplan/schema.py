@@ -24,6 +24,7 @@ from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_recording import Recording
 from bridge.dialplan.schema_steps import Step
+from bridge.dialplan.schema_trunks import Trunk
 from bridge.dialplan.schema_when import When
 
 
@@ -82,6 +83,9 @@ class Dialplan(Part):
     )
     outbound: Outbound | None = Field(
         default=None, description="Calls that the bridge places; without it, none."
+    )
+    trunks: dict[Name, Trunk] = Field(
+        default_factory=dict, max_length=200, description="Carriers and PBXs by name."
     )
     queues: dict[Name, Queue] = Field(default_factory=dict, max_length=100, description="Queues by name.")
     flows: dict[Name, Annotated[list[Step], Field(min_length=1, max_length=20)]] = Field(

@@ -137,8 +137,10 @@ class AudioPort:
             self._listening = True
 
     def start(self) -> None:
-        """The call is answered: audio queued so far begins to play, the caller's audio counts."""
+        """The call is answered (or has early media): audio queued begins to play, the caller's audio counts. Once."""
         with self._lock:
+            if self._playing:
+                return
             self._intake.clear()
             self.last_rx_s = time.monotonic()
             self._playing = True
@@ -206,10 +208,14 @@ class AudioPort:
             self._dejitter = self._new_dejitter(stream.ptime_ms)
             self._rx_packets = 0
 
-    def detach(self) -> None:
-        """The stream is about to be destroyed. After this returns the media thread does not touch it."""
+    def detach(self, stream: NativeStream | None = None) -> None:
+        """The stream is about to be destroyed. After this returns the media thread does not touch it.
+
+        `stream`: only if it is that one still; a peer that was replaced takes its own stream along, not its heir's.
+        """
         with self._lock:
-            self._detach_locked()
+            if stream is None or stream is self._stream:
+                self._detach_locked()
 
     def _detach_locked(self) -> None:
         if self._stream is not None:
