@@ -167,8 +167,7 @@ class SipAgent:
             call = PjCall(self, self._accounts.account(trunk), leg)
             prm = call_parameters(headers=who.headers)
             prm.txOption.localUri = who.from_uri
-            problem = call.place(uri, prm)
-            if problem:
+            if problem := call.place(uri, prm):
                 self._dead.append(call)
                 raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
