@@ -35,7 +35,7 @@ from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_pages import Facts, pages
-from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
@@ -139,7 +139,7 @@ class Control:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._speak = speak
         self._files = PlanFiles(
-            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+            settings.dialplans, around(settings), self._config.paths, speak, settings.environment
         )
         self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
@@ -219,7 +219,7 @@ class Control:
     def _application(self, desk: Desk, link: LinkServer, store: Store) -> Starlette:
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, self.plans.more)
         chosen = self._settings
-        api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
+        api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
         return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:

@@ -33,7 +33,9 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         *parents, key = detail["loc"]
-        return "unknown key", nearest(str(key), allowed_keys(model, parents))
+        return "unknown key", _elsewhere(model, parents, key) or nearest(
+            str(key), allowed_keys(model, parents)
+        )
     if kind == "string_type" and text is not None and not isinstance(detail["input"], (dict, list)):
         shown = text[:MAX_SHOWN]
         return "text is needed", f'YAML reads {shown} as something else: write "{shown}" in quotes'
@@ -46,7 +48,33 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
     message = words(context) if words else str(detail["msg"]).lower()
     if kind == "bool_type" and text is not None and text.lower() in _YES_AND_NO:
         return message, f"write {_YES_AND_NO[text.lower()]}"
-    return message, description(model, detail["loc"]) or _HINTS.get(kind, "")
+    written = _as_mapping(model, detail["loc"]) if kind == "model_type" else ""
+    return message, written or description(model, detail["loc"]) or _HINTS.get(kind, "")
+
+
+def _elsewhere(model: type[BaseModel], parents: Sequence[str | int], key: str) -> str:
+    """Where a key belongs that only has too many or too few spaces before it; "" when that is not clear."""
+    *above, last = parents or ("",)
+    if last in (outer := allowed_keys(model, above)) and key in outer:
+        return f"{key} stands beside {last}, not in it: fewer spaces before it"
+    here = allowed_keys(model, parents)
+    if difflib.get_close_matches(key.lower(), here, n=1):
+        return ""
+    homes = [name for name in here if key in allowed_keys(model, [*parents, name])]
+    return f"{key} belongs in {' or '.join(homes)}: more spaces before it" if 1 <= len(homes) <= 2 else ""
+
+
+def _as_mapping(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    """How the mapping at `path` is written: `ring: {ms: …}`; "" for an entry of a list."""
+    hints: list[Any] = [model]
+    for part in path:
+        hints = _below(hints, part)
+    models = _models(hints)
+    if len(models) != 1 or not path or isinstance(path[-1], int):
+        return ""
+    fields = models[0].model_fields
+    needed = [name for name, info in fields.items() if info.is_required()] or [*fields][:1]
+    return f"{path[-1]}: {{{', '.join(f'{name}: …' for name in needed)}}}" if needed else f"{path[-1]}: {{}}"
 
 
 def description(model: type[BaseModel], path: Sequence[str | int]) -> str:
