@@ -55,9 +55,12 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
 def _elsewhere(model: type[BaseModel], parents: Sequence[str | int], key: str) -> str:
     """Where a key belongs that only has too many or too few spaces before it; "" when that is not clear."""
     *above, last = parents or ("",)
+    given, key = key, _MEANT.get(key, key)
     if last in (outer := allowed_keys(model, above)) and key in outer:
         return f"{key} stands beside {last}, not in it: fewer spaces before it"
     here = allowed_keys(model, parents)
+    if key != given and key in here:
+        return f"did you mean {key}?"
     if difflib.get_close_matches(key.lower(), here, n=1):
         return ""
     homes = [name for name in here if key in allowed_keys(model, [*parents, name])]
@@ -173,7 +176,7 @@ def _choice(expected: str, given: Any, tag: str) -> Words:
     message = f"allowed: {allowed}"
     if word and isinstance(word, str):
         close = difflib.get_close_matches(word.lower(), [name.lower() for name in allowed.split(", ")], n=1)
-        hint = f"did you mean {close[0]}?" if close else ""
+        hint = f"did you mean {close[0]}?" if close else "choose one of them"
         return f"{word[:MAX_SHOWN]} is not allowed here, {message}", hint
     return message, "" if "," in allowed else f"write {allowed}"
 
@@ -187,10 +190,24 @@ _YES_AND_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "
 
 _CHOICES = {"literal_error": "expected", "union_tag_invalid": "expected_tags", "enum": "expected"}
 
+_MEANT = {
+    **dict.fromkeys(("default", "else", "otherwise", "fallback", "on_error", "on_failure"), "or_else"),
+    **dict.fromkeys(("wait", "sleep", "pause", "delay"), "hold"),
+    **dict.fromkeys(("forward", "bridge", "connect", "call"), "dial"),
+    **dict.fromkeys(("goto", "jump", "gosub", "run"), "go"),
+    **dict.fromkeys(("record", "message"), "voicemail"),
+    **dict.fromkeys(("gather", "input", "dtmf"), "collect"),
+    **dict.fromkeys(("busy", "decline", "deny"), "reject"),
+    **dict.fromkeys(("if", "case"), "switch"),
+    "ivr": "menu",
+}
+"""What other systems call the keys of a dialplan."""
+
 _HINTS = {
     "too_short": "write one, or leave the key out",
     "model_type": "lines such as key: value",
     "dict_type": "lines such as key: value",
+    "list_type": "each entry begins with -",
 }
 """Where the schema describes nothing."""
 

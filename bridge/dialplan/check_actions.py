@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bridge.dialplan.schema_steps import Collect, Conference, Dial, Menu, Step, Switch, Transfer
+from bridge.dialplan import templatecheck
+from bridge.dialplan.schema_steps import Collect, Conference, Dial, Menu, Step, Switch, Tool, Transfer
 from bridge.errors import Problem
 from bridge.yamlfile import KeyPath, YamlFile
 
@@ -25,6 +26,8 @@ def action_problems(document: YamlFile, step: Step, here: KeyPath) -> Iterator[P
     check = _CHECKS.get(step.verb)
     if check is not None:
         yield from check(document, value, path)
+    if step.tool is not None:
+        yield from _arguments(document, step.tool, (*path, "arguments"))
     for inner, text in _templates(step, path):
         bare = _BARE_NAME.fullmatch(text)
         if bare:
@@ -96,6 +99,13 @@ def _dial(document: YamlFile, dial: Dial, here: KeyPath) -> Iterator[Problem]:
 
 def _conference(document: YamlFile, conference: Conference, here: KeyPath) -> Iterator[Problem]:
     yield from twice(document, conference.invite, (*here, "invite"))
+
+
+def _arguments(document: YamlFile, tool: Tool, here: KeyPath) -> Iterator[Problem]:
+    """Their types say nothing of the templates in them."""
+    for path, text in texts(tool.arguments, here):
+        for _, what, hint in templatecheck.mistakes(text):
+            yield document.problem(path, what, hint)
 
 
 def _headers(document: YamlFile, headers: Mapping[str, str], here: KeyPath) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ def agent_problems(
         yield document.problem((*path, "instructions"), "this key is needed", hint, at_key=True)
     if agent.instructions is not None and agent.prompt is not None:
         yield document.problem((*path, "prompt"), "instructions and prompt", "keep one of them", at_key=True)
-    if agent.prompt is not None:
+    elif agent.prompt is not None:
         yield from source.prompts.problems(document, (*path, "prompt"), agent.prompt)
     yield from _hand_offs(source, name, agent, agents)
 

@@ -1,7 +1,7 @@
 """Mistakes in the steps of a route or a flow. Reads WAV headers. Not worker-safe. Called by check.py."""
 
 import wave
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,27 +30,17 @@ class Known:
     channels: Names = None
 
 
-_NAMED: Mapping[str, tuple[str, Callable[[Step], Sequence[tuple[KeyPath, str]]]]] = {
-    "agent": ("agents", lambda step: [(("agent",), step.agent or "")]),
-    "go": ("flows", lambda step: [(("go",), step.go or "")]),
-    "queue": ("queues", lambda step: [(("queue",), step.queue or "")]),
-    "transfer": ("transfers", lambda step: [(("transfer", "to"), step.transfer.to)] if step.transfer else []),
-    "warm_transfer": (
-        "transfers",
-        lambda step: [(("warm_transfer", "to"), step.warm_transfer.to)] if step.warm_transfer else [],
-    ),
-    "dial": (
-        "transfers",
-        lambda step: [(("dial", "to"), name) for name in (step.dial.to if step.dial else ())],
-    ),
-    "conference": (
-        "transfers",
-        lambda step: [
-            (("conference", "invite"), name) for name in (step.conference.invite if step.conference else ())
-        ],
-    ),
+_NAMED: Mapping[str, Sequence[tuple[str, str]]] = {
+    "agent": [("agents", "")],
+    "go": [("flows", "")],
+    "queue": [("queues", "")],
+    "transfer": [("transfers", "to")],
+    "warm_transfer": [("transfers", "to")],
+    "dial": [("transfers", "to")],
+    "conference": [("transfers", "invite"), ("agents", "agent")],
+    "voicemail": [("channels", "to")],
 }
-"""Where a step uses a name of another section: (section, the names and where they stand)."""
+"""Where a step uses names of another section: (section, the setting that holds one or several; "" is the step)."""
 _WORDS = {
     "agents": "no agent is called {}",
     "transfers": "transfers has no {}",
@@ -160,12 +150,14 @@ class StepWalk:
         yield from action_problems(self._document, step, here)
 
     def _names(self, step: Step, here: KeyPath) -> Iterator[Problem]:
-        section, names_of = _NAMED.get(step.verb, ("", None))
-        if names_of is not None:
-            for path, name in names_of(step):
-                yield from self._name(section, (*here, *path), name)
-        if step.conference is not None and step.conference.agent is not None:
-            yield from self._name("agents", (*here, "conference", "agent"), step.conference.agent)
+        value = getattr(step, step.verb)
+        for section, key in _NAMED.get(step.verb, ()):
+            named = getattr(value, key) if key else value
+            path = (*here, step.verb, key) if key else (*here, step.verb)
+            if isinstance(named, str):
+                yield from self._name(section, path, named)
+            for number, name in enumerate(named if isinstance(named, list) else ()):
+                yield from self._name(section, (*path, number), name)
 
     def _name(self, section: str, path: KeyPath, name: str) -> Iterator[Problem]:
         known: Names = getattr(self._known, section)
@@ -202,5 +194,6 @@ def wav_mistake(path: Path) -> str:
         return f"not a WAV file: {error}"
     rate_hz, channels, width = found
     if found != (8000, 1, 2):
-        return f"8000 Hz, mono, 16 bit is needed; this has {rate_hz} Hz, {channels} channels, {8 * width} bit"
+        heard = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+        return f"8000 Hz, mono, 16 bit is needed; this has {rate_hz} Hz, {heard}, {8 * width} bit"
     return ""

@@ -47,8 +47,12 @@ class Read:
         told = {(one.file, one.line, one.column) for one in self.problems}
         rest = [one for one in problems if (one.file, one.line, one.column) not in told]
         last = len(self.order)
+        # What an alias repeats is wrong once.
+        once = {
+            (one.file, one.line, one.column, one.message): one for one in reversed([*self.problems, *rest])
+        }
         return sorted(
-            [*self.problems, *rest],
+            reversed(once.values()),
             key=lambda one: (self.order.get(one.file, last), one.line, one.column),
         )
 

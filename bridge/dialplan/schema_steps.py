@@ -122,7 +122,7 @@ class Option(Part):
     words: Annotated[list[Word], BeforeValidator(listed)] = Field(
         default_factory=list, max_length=20, description="What the caller may say instead of the key."
     )
-    do: list["Step"] = Field(min_length=1, max_length=20, description="Steps, in order.")
+    do: list["Step"] = Field(min_length=1, max_length=20, description="Steps, in order: - say: Hello")
 
 
 class Menu(Prompted):
@@ -193,7 +193,7 @@ class Voicemail(Prompted):
 class Transfer(Part):
     """The caller is handed on by REFER."""
 
-    to: TargetName = Field(description="A target of `transfers`.")
+    to: TargetName = Field(description="One target of `transfers`; dial and queue take several.")
     headers: dict[HeaderName, Template] = Field(
         default_factory=dict,
         max_length=20,
@@ -369,3 +369,6 @@ BEFORE_ANSWER = frozenset(
     {"ring", "early_media", "set", "switch", "go", "reject", "hang_up", "callback", "tool"}
 )
 """These do not answer the call. `tool` plays its music only to a call that is answered."""
+
+for _model in (Option, Switch, Menu):
+    _model.model_rebuild()  # now that there is Step: hints come from the fields' types, names alone say nothing
