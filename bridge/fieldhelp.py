@@ -33,9 +33,8 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         *parents, key = detail["loc"]
-        return "unknown key", _elsewhere(model, parents, key) or nearest(
-            str(key), allowed_keys(model, parents)
-        )
+        allowed = nearest(str(key), allowed_keys(model, parents))
+        return "unknown key", _elsewhere(model, parents, str(key)) or allowed or "remove it"
     if kind == "string_type" and text is not None and not isinstance(detail["input"], (dict, list)):
         shown = text[:MAX_SHOWN]
         return "text is needed", f'YAML reads {shown} as something else: write "{shown}" in quotes'
@@ -49,7 +48,9 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
     if kind == "bool_type" and text is not None and text.lower() in _YES_AND_NO:
         return message, f"write {_YES_AND_NO[text.lower()]}"
     written = _as_mapping(model, detail["loc"]) if kind == "model_type" else ""
-    return message, written or description(model, detail["loc"]) or _HINTS.get(kind, "")
+    loc = detail["loc"]
+    told = description(model, loc) or _HINTS.get(kind, "") or description(model, loc[:-1])
+    return message, written or told
 
 
 def _elsewhere(model: type[BaseModel], parents: Sequence[str | int], key: str) -> str:
