@@ -28,13 +28,15 @@ from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve, serve_unix
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
-from bridge.control_pages import Facts, pages
+from bridge.control_outbound import OutboundDeps, OutboundOffice
+from bridge.control_pages import Facts, More, pages
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
@@ -42,8 +44,10 @@ from bridge.control_speech import Speech, SpeechCache
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_trunks import TrunkSecrets
 from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
+from bridge.control_waiting import WaitingRoom
 from bridge.control_watch import watch
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
@@ -52,6 +56,7 @@ from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
+from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 from bridge.store.voicemailstore import VoicemailStore
@@ -73,9 +78,12 @@ class Desk:
         self._store = store
         self._credentials = credentials
         self.tools: ToolOffice | None = None
+        self.outbound: OutboundOffice | None = None
+        self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
         self.room = Room()
+        self.waiting = WaitingRoom()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
@@ -96,18 +104,26 @@ class Desk:
             await self.tools.calls_ended(call_ids)
 
     async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`credential`, `room.take`, and `tool.*` and `speech.*` when there are tools and a voice."""
+        """`credential`, `trunk_secret`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` if any."""
+        if self.waiting.knows(kind):
+            return await self.waiting.answer(kind, data)
         if kind == "room.take":
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
             return {"granted": granted, "live": {} if granted else self.room.live()}
-        if kind.startswith("tool.") and self.tools is not None:
-            return await self.tools.answer(kind, data)
-        if kind.startswith("speech.") and self.speech is not None:
-            return await self.speech.answer(kind, data)
-        if kind != "credential":
+        family = kind.partition(".")[0]
+        if family in {"tool", "speech"}:
+            part = self.tools if family == "tool" else self.speech
+            if part is not None:
+                return await part.answer(kind, data)
+        alone = {"credential": self._credentials.answer}
+        if self.outbound is not None:
+            alone["outbound.not_placed"] = self.outbound.not_placed
+        if self.trunks is not None:
+            alone["trunk_secret"] = self.trunks.answer
+        if kind not in alone:
             raise LinkError(f"control knows no request {kind[:40]!r}")
-        return await self._credentials.answer(data)
+        return await alone[kind](data)
 
     def gone(self, hello: Hello) -> None:
         """Look at the spools now rather than in a second: the worker may be dead."""
@@ -146,6 +162,7 @@ class Control:
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
+        self._outbound: OutboundOffice | None = None
         self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -168,11 +185,14 @@ class Control:
         ):
             desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
             desk.voicemail = self._voicemail(store)
+            desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
                 desk.tools = await self._open_tools(store, link)
+                desk.outbound = self._outbound = self._open_outbound(store, link)
+                desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
                 await self.plans.start()
-                app = self._application(desk, link, store)
+                app = self._application(desk, desk.waiting, link, store)
                 async with contextlib.AsyncExitStack() as stack:
                     try:
                         self.health_port = await stack.enter_async_context(
@@ -211,13 +231,23 @@ class Control:
             versions=self._versions,
             tools=self._source,
             prompts=Prompts(Path(paths.prompts), limits.max_call_s),
-            push=self._handout.give,
+            push=self._push,
             reported=reported,
         )
         return PlanDesk(parts, watched=self._settings.watch_dialplans)
 
-    def _application(self, desk: Desk, link: LinkServer, store: Store) -> Starlette:
-        handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, self.plans.more)
+    def _push(self, text: str, version: str) -> None:
+        self._handout.give(text, version)
+        if self._outbound is not None and self.plans.plan is not None:
+            self._outbound.take_plan(self.plans.plan)
+
+    def _application(self, desk: Desk, waiting: WaitingRoom, link: LinkServer, store: Store) -> Starlette:
+        def more() -> More:
+            plans = self.plans.more()
+            return More(plans.notes, (*plans.metrics, *waiting.metrics()))
+
+        handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
+        handlers = {**handlers, "/queues": waiting.page}
         chosen = self._settings
         api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
         return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
@@ -241,11 +271,20 @@ class Control:
             )
         )
 
+    def _seal_key(self) -> bytes:
+        return secret(self._settings.state_dir / "keys" / DECISION_KEY)
+
+    def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
+        key = self._seal_key()
+        return OutboundOffice(OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls))
+
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             parts = [self._reloads(), self._sweeps(desk, store), self._handout.run()]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
+            if desk.outbound is not None:
+                parts.append(desk.outbound.run())
             if desk.voicemail is not None:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:

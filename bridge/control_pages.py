@@ -45,6 +45,12 @@ _WORKER_GAUGES = (
 )
 
 
+_TRUNK_GAUGES = (
+    ("sipbridge_trunk_registered", "1 while the trunk's registration is in force.", "registered"),
+    ("sipbridge_trunk_reachable", "1 while the trunk answers OPTIONS.", "reachable"),
+)
+
+
 @dataclass(slots=True)
 class Facts:
     """Counted since the start of this control process."""
@@ -145,6 +151,7 @@ def metrics(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metri
     ]
     families += [_gauge(peers, name, words, path) for name, words, path in _WORKER_GAUGES]
     families += more
+    families += [_trunk_gauge(peers, name, words, key) for name, words, key in _TRUNK_GAUGES]
     return Page(HTTPStatus.OK, "text/plain; version=0.0.4", render(families))
 
 
@@ -155,6 +162,21 @@ def _one(name: str, kind: str, words: str, value: float) -> Metric:
 def _gauge(peers: list[Peer], name: str, words: str, path: tuple[str, ...]) -> Metric:
     samples = [({"worker": str(peer.hello.worker)}, number(_at(peer.status, path)) or 0.0) for peer in peers]
     return Metric(name, "gauge", words, tuple(samples))
+
+
+def _trunk_gauge(peers: list[Peer], name: str, words: str, key: str) -> Metric:
+    """One sample a worker and trunk that knows the answer; trunks are names of the plan, at most 200."""
+    samples = [
+        ({"worker": str(peer.hello.worker), "trunk": str(trunk)}, float(bool(facts[key])))
+        for peer in peers
+        for trunk, facts in _object(_at(peer.status, ("trunks",))).items()
+        if _object(facts).get(key) is not None
+    ]
+    return Metric(name, "gauge", words, tuple(samples))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _at(status: Any, path: tuple[str, ...]) -> Any:

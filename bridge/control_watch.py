@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 REST_MS = 400
 """Nothing has happened for so long: whoever saves is done."""
 MAX_WAIT_MS = 3000
+LOOK_AGAIN_MS = 1000
 RETRY_S = 5.0
 
 
@@ -26,14 +27,18 @@ async def watch(path: Path, changed: Callable[[], Awaitable[object]]) -> None:
         whole = await asyncio.to_thread(path.is_dir)
         try:
             await changed()
-            async for _ in awatch(
+            looked = False
+            async for changes in awatch(
                 path if whole else path.parent,
                 debounce=MAX_WAIT_MS,
                 step=REST_MS,
                 recursive=whole,
-                rust_timeout=1000,
+                rust_timeout=LOOK_AGAIN_MS,
+                yield_on_timeout=True,
             ):
-                await changed()
+                if changes or not looked:  # a change before the kernel watched was not seen
+                    looked = True
+                    await changed()
         except (OSError, RuntimeError) as error:  # the folder is not there, or the kernel watches no more
             log.warning("dialplan.not_watched", path=str(path), reason=str(error), retry_s=RETRY_S)
         await asyncio.sleep(RETRY_S)

@@ -11,11 +11,13 @@ control plane's packages: a worker stays small.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,17 +27,22 @@ import structlog
 from bridge.call.call import Call
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
+from bridge.call.outgoing import NOT_PLACED, Order, order_of
+from bridge.call.rendezvous import Rendezvous
 from bridge.config import WorkerConfig
+from bridge.dialplan.plan import Plan
 from bridge.dialplan.variables import warm
-from bridge.errors import BridgeError, SipError
+from bridge.errors import BridgeError, LinkError, SipError
 from bridge.link.client import LinkClient, LinkHandlers
-from bridge.link.messages import CallCommand
+from bridge.link.messages import CallCommand, PlaceCall
 from bridge.media.recorder import RecorderThread
 from bridge.realtime.usage import load_prices
 from bridge.records.log import configure
 from bridge.sip.agent import SipAgent
 from bridge.sip.events import HangUpBy, HungUp, Invite
 from bridge.sip.leg import Leg
+from bridge.strictjson import decode
+from bridge.trunk import Credential, Trunk
 from bridge.worker_plan import PlanIntake, calm
 
 log = structlog.get_logger(__name__)
@@ -45,6 +52,7 @@ SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much in
 STOP_WAIT_S = 3.0
 DELIVERY_WAIT_S = 2.0
 HEALTH_CHECK_S = 1.0
+MAX_PLACED = 1000  # ids of calls that we placed; none is placed twice
 SICK_CHECKS = 2  # in a row: a process that was stopped for a while looks sick when it wakes, but only once
 
 
@@ -54,6 +62,8 @@ class Worker:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._calls: dict[str, Call] = {}
+        self._placed: deque[str] = deque(maxlen=MAX_PLACED)
+        self._replanned = asyncio.Event()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -72,6 +82,7 @@ class Worker:
                 tool_update=self._tool_update,
                 call_command=self._call_command,
                 facts=self._facts,
+                place_call=self._place_call,
             ),
             boot=os.environ.get(BOOT_VARIABLE),
         )
@@ -87,7 +98,13 @@ class Worker:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread() as recorder:
             self._deps = CallDeps(
-                config, load_prices(), recorder, self._link.emit, self._link.request, dial=self._dial
+                config,
+                load_prices(),
+                recorder,
+                self._link.emit,
+                self._link.request,
+                dial=self._dial,
+                rendezvous=Rendezvous({config.sip.bind, "127.0.0.1"}),
             )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
@@ -99,6 +116,7 @@ class Worker:
             link = self._tasks.create_task(self._link.run())
             plans = self._tasks.create_task(self._plans.run())
             self._agent.listen(self._incoming, self._refused)
+            trunks = self._tasks.create_task(self._follow_trunks())
             ready = self._tasks.create_task(self._say_ready())
             watch = self._tasks.create_task(watch_health(self._agent))
             try:
@@ -108,9 +126,29 @@ class Worker:
             ready.cancel()
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)
+            trunks.cancel()
             link.cancel()
             plans.cancel()
             watch.cancel()
+
+    async def _follow_trunks(self) -> None:
+        """The trunks of the plan in force. One worker registers: a registrar would ring all of them otherwise."""
+        while True:
+            await self._replanned.wait()
+            self._replanned.clear()
+            plan = self._plans.plan
+            if plan is None:
+                continue
+            try:
+                await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=not self._config.index)
+            except (SipError, TimeoutError) as error:
+                log.error("trunks.not_taken", reason=str(error) or "no answer of the SIP thread")  # noqa: TRY400
+
+    async def _trunk_secret(self, trunk: Trunk) -> Credential:
+        answer = await self._link.request(
+            "trunk_secret", {"trunk": trunk.name}, self._config.deadlines.link_request_s
+        )
+        return decode(Credential, dict(answer), "trunk_secret")
 
     async def _say_ready(self) -> None:
         """Tell the supervisor, which reads our standard output, that a call would be taken now."""
@@ -121,6 +159,8 @@ class Worker:
     # ---- calls -----------------------------------------------------------------------------------------------
 
     def _incoming(self, leg: Leg) -> None:
+        if self._deps.rendezvous.admit(leg):
+            return
         plan = self._plans.plan
         if plan is None:
             self._tasks.create_task(contained(self._turn_away(leg), leg.id))
@@ -131,6 +171,9 @@ class Worker:
             log.exception("call.unusable", call_id=leg.id)
             self._tasks.create_task(contained(leg.hang_up(HangUpBy.BRIDGE, 500, "internal error"), leg.id))
             return
+        self._begin(call)
+
+    def _begin(self, call: Call) -> None:
         self._calls[call.id] = call
         self._idle.clear()
         self._tasks.create_task(self._carry(call), name=f"call-{call.id[:8]}")
@@ -165,10 +208,59 @@ class Worker:
         journal.started(invite, route="", plan_version=version, worker=self._config.name)
         journal.ended(HungUp(HangUpBy.BRIDGE, status, reason))
 
+    # ---- calls that we place ---------------------------------------------------------------------------------
+
+    def _place_call(self, wanted: PlaceCall) -> None:
+        if wanted.call_id in self._placed:
+            return
+        self._placed.append(wanted.call_id)
+        self._tasks.create_task(contained(self._place(wanted), wanted.call_id))
+
+    async def _place(self, wanted: PlaceCall) -> None:
+        try:
+            plan = self._plan_for(wanted)
+            variables = {str(name): str(value) for name, value in wanted.variables.items()}
+            order = order_of(plan, wanted.number, wanted.run, variables)
+        except ValueError as error:
+            log.warning("outbound.not_placed", call_id=wanted.call_id, reason=str(error))
+            facts = {"call_id": wanted.call_id, "reason": str(error)}
+            with contextlib.suppress(LinkError):  # then nobody knows, and control says so
+                await self._link.request("outbound.not_placed", facts, self._config.deadlines.link_request_s)
+            return
+        await self._dial_order(wanted.call_id, order, plan)
+
+    def _plan_for(self, wanted: PlaceCall) -> Plan:
+        plan = self._plans.plan
+        if plan is None or plan.version != wanted.plan_version:
+            raise ValueError("the worker has another plan")
+        if self._draining.is_set() or len(self._calls) >= self._config.sip.max_calls:
+            raise ValueError("the worker takes no calls now")
+        return plan
+
+    async def _dial_order(self, call_id: str, order: Order, plan: Plan) -> None:
+        """The record begins before the INVITE goes out: what rings somewhere is known here."""
+        journal, bind = Journal(call_id, self._link.emit), self._config.sip.bind
+        invite, name = order.invite(bind), self._config.name
+        journal.started(
+            invite, route="outbound", plan_version=plan.version, worker=name, direction="outbound"
+        )
+        log.info("outbound.dialled", call_id=call_id, pii_to=order.number)
+        try:
+            leg = await self._agent.call(invite.request_uri, from_uri=order.from_uri(bind), leg_id=call_id)
+        except (SipError, TimeoutError) as error:
+            full = isinstance(error, SipError) and error.sip_status == 503
+            reason = NOT_PLACED if full else "cannot dial"
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, reason), str(error) or "no answer of the SIP thread")
+            return
+        self._begin(Call(leg, plan, self._deps, order))
+        with contextlib.suppress(SipError, TimeoutError):
+            journal.note("call.dialled", sip_call_id=await leg.sip_call_id())
+
     # ---- control's words -------------------------------------------------------------------------------------
 
     def _plan_changed(self) -> None:
         self._link.say_status()
+        self._replanned.set()
         plan = self._plans.plan
         if plan is not None:
             texts = [text for agent in plan.agents for text in (agent.instructions, agent.greeting or "")]
@@ -219,6 +311,7 @@ class Worker:
             "clock_late_ticks": clock.late_ticks if clock else 0,
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,
+            "trunks": agent.trunk_facts if agent is not None else {},
         }
 
     def _read_last_plan(self) -> None:

@@ -247,6 +247,20 @@ async def test_health_and_metrics_tell_what_is_there(folder, unused_tcp_port):
     assert 'sipbridge_worker_events_lost{worker="0"} 0\n' in text
 
 
+async def test_calls_that_wait_are_asked_for_over_the_link_and_shown_on_a_page(folder, unused_tcp_port):
+    text = (folder / "settings.yaml").read_text()
+    (folder / "settings.yaml").write_text(text.replace("port: 1}", f"port: {unused_tcp_port}}}"))
+    parked = {"call_id": "c", "slot": "701", "parked_at": 0.0, "address": "h:1", "token": "t"}
+    async with control(folder) as running, worker(folder) as link, httpx.AsyncClient() as client:
+        await until(lambda: link.connected)
+        assert await link.request("park.wait", parked, GUARD_S) == {"parked": True}
+        wish = {"call_id": "c", "number": "+4930123456", "after_s": 0}
+        assert (await link.request("callback.request", wish, GUARD_S))["refused"]
+        base = f"http://127.0.0.1:{running.health_port}"
+        assert (await client.get(base + "/queues")).json()["parked"][0]["slot"] == "701"
+        assert "sipbridge_parked_calls 1\n" in (await client.get(base + "/metrics")).text
+
+
 async def test_a_taken_health_port_is_no_reason_to_be_without_records(folder):
     """Port 1 cannot be bound by an ordinary user; here as root it may be, so it is taken first."""
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)

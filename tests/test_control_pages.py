@@ -75,6 +75,28 @@ def test_the_media_clock_of_every_worker_is_in_the_metrics(link):
         assert f"sipbridge_worker_{line}\n" in text
 
 
+def test_a_trunk_is_in_the_metrics_of_the_workers_that_know_how_it_is(link):
+    known = {
+        "pbx": {"registered": True, "reachable": None},
+        "carrier": {"registered": None, "reachable": False},
+    }
+    link._peers = {
+        0: peer(0, {"trunks": known}),
+        1: peer(1, {"trunks": {"pbx": {"registered": None, "reachable": None}}}),
+        2: peer(2, {"trunks": ["nonsense"]}),
+        3: peer(3, {"trunks": {"pbx": 7}}),
+    }
+    lines = [
+        line
+        for line in metrics(Facts(0.0), link, PLAN).text.splitlines()
+        if line.startswith("sipbridge_trunk")
+    ]
+    assert sorted(lines) == [
+        'sipbridge_trunk_reachable{worker="0",trunk="carrier"} 0',
+        'sipbridge_trunk_registered{worker="0",trunk="pbx"} 1',
+    ]
+
+
 def test_both_pages_are_there(link):
     found = pages(Facts(started_at=0.0), link, 0, lambda: PLAN)
     assert {path: page().status for path, page in found.items()} == {"/healthz": 200, "/metrics": 200}

@@ -23,23 +23,26 @@ MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.agentlimits",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
-    "bridge.control_room", "bridge.link.outbox",
-    "bridge.media.activity", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
+    "bridge.control_room", "bridge.link.outbox", "bridge.outbound.job",
+    "bridge.media.activity", "bridge.media.amd", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
     "bridge.media.message", "bridge.media.mixer", "bridge.media.playout", "bridge.media.resample", "bridge.media.tape",
     "bridge.media.utterance",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
-    "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace",
+    "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace", "bridge.sip.upkeep",
     "bridge.supervision",
+    "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
 PURE = {
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
-    "bridge.call.handoff", "bridge.call.opening", "bridge.dialplan.sandbox",
+    "bridge.call.handoff", "bridge.call.opening", "bridge.call.waittimes", "bridge.dialplan.sandbox",
     "bridge.call.agentsession", "bridge.call.history", "bridge.config", "bridge.dialplan.match",
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
     "bridge.dialplan.needed",
+    "bridge.dialplan.outbound", "bridge.dialplan.do_not_call",
+    "bridge.outbound.number", "bridge.outbound.policy", "bridge.outbound.sheet", "bridge.outbound.wish",
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
     "bridge.dialplan.nameindex", "bridge.dialplan.recording",
@@ -47,14 +50,22 @@ PURE = {
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
-    "bridge.piecejson", "bridge.sip.events", "bridge.sip.headers", "bridge.strictjson",
+    "bridge.sip.directory", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity", "bridge.sip.sdp",
+    "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
     "subprocess", "queue", "select", "selectors", "multiprocessing", "concurrent", "httpx", "random",
 }  # fmt: skip
 ONLY_IN = {
-    "pjsua2": {"bridge.sip.agent", "bridge.sip.endpoint", "bridge.sip.pjcall", "bridge.sip.port"},
+    "pjsua2": {
+        "bridge.sip.accounts",
+        "bridge.sip.agent",
+        "bridge.sip.endpoint",
+        "bridge.sip.errands",
+        "bridge.sip.pjcall",
+        "bridge.sip.port",
+    },
     "websockets": {
         "bridge.link.client",
         "bridge.link.server",
@@ -94,7 +105,7 @@ ONLY_IN = {
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing"},
-    "phonenumbers": {"bridge.dialplan.e164"},
+    "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
 }
 PEERS = [
     {"bridge.call", "bridge.store", "bridge.sim"},
@@ -115,6 +126,7 @@ LEVELS = [
     {
         "bridge.piecejson",
         "bridge.config",
+        "bridge.trunk",
         "bridge.yamlfile",
         "bridge.ports",
         "bridge.supervision",
@@ -129,7 +141,7 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools"},
+    {"bridge.settings_tools", "bridge.outbound", "bridge.waiting"},
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},

@@ -129,5 +129,6 @@ MAY: Mapping[str, frozenset[str]] = {
     "administer": frozenset({"admin"}),
     "audit": frozenset({"admin", "operator"}),
     "dialplan": frozenset({"admin", "operator"}),
+    "dial": frozenset({"admin", "operator"}),
 }
 """What each role may do, in the command line and in the console. The gate asks for the group as well."""

@@ -21,9 +21,11 @@ from bridge.call.context import CallContext, NotDoneError
 from bridge.call.journal import Journal
 from bridge.call.limits import Ending
 from bridge.call.modelside import CallDeps
+from bridge.call.outgoing import NO_ANSWER, CalledSide, Order, Outgoing
 from bridge.call.recorded import Recorded
 from bridge.call.recording import CallRecording
 from bridge.call.steps import StepRunner
+from bridge.call.supervising import Supervision
 from bridge.call.takeover import TakeOver
 from bridge.call.talk import AgentTalk, LeftError, Scope
 from bridge.call.tasks import first
@@ -31,7 +33,19 @@ from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.plan import Agent, CallFacts, Plan
 from bridge.dialplan.steps import RejectStep, Step, TransferStep
 from bridge.errors import DialplanError, SipError
-from bridge.sip.events import Dtmf, HangUpBy, Held, HungUp, Invite, MediaStarted, Resumed, TransferProgress
+from bridge.media.amd import Verdict
+from bridge.sip.events import (
+    Confirmed,
+    Dtmf,
+    HangUpBy,
+    Held,
+    HungUp,
+    MediaStarted,
+    Replaced,
+    Resumed,
+    Ringing,
+    TransferProgress,
+)
 from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
 
@@ -50,30 +64,42 @@ class CallOver(Exception):  # noqa: N818  # not an error: the normal end
 
 
 class Call:
-    """The life of one inbound call on `leg`, by the plan in force when it came. Never raises but CancelledError."""
+    """The life of one call on `leg`, by the plan in force when it came. Never raises but CancelledError.
 
-    def __init__(self, leg: Leg, plan: Plan, deps: CallDeps) -> None:
+    `order`: the call is one that we place; its INVITE is under way and its record begun.
+    """
+
+    def __init__(self, leg: Leg, plan: Plan, deps: CallDeps, order: Order | None = None) -> None:
         self.id = leg.id
         self._leg = leg
         self._plan = plan
         self._deps = deps
         self._config = deps.config
         self._journal = Journal(leg.id, deps.emit)
-        facts = call_facts(leg, plan)
+        self._outgoing = Outgoing(leg, order, self._journal) if order else None
+        facts = order.facts() if order else call_facts(leg, plan)
         self.caller = CallerSide(leg, self._journal, self._config.limits, self.end)
+        if self._outgoing is not None:
+            self.caller = CalledSide(self._outgoing, self._config.limits, self.end)
         self._recording = CallRecording(deps.config.recording, deps.recorder, leg.audio, self._journal)
         link_s = deps.config.deadlines.link_request_s
-        who = tool_facts(facts, leg.invite, deps.config.sip.verstat_from)
+        who = tool_facts(facts, leg, deps.config.sip.verstat_from)
+        if order:  # who is on the line, as the gate means it, is who we called
+            who = {"caller": order.number, "called": order.rules.caller_id, "verstat": ""}
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(self.caller, plan.transfers, self._journal, deps.request, link_s)
         self.context = CallContext(plan, deps, self._journal, self.caller, facts, self.end, self._run_steps)
         self.steps = StepRunner(self.context, self.tools, self._run_agent, self._transfer)
         self.talk = AgentTalk(Scope(leg, plan, deps, self._journal, facts, self.tools), self)
         self._recorded = Recorded(self.context, self._recording)
+        self._recorded.rule = order.recording if order else None
         self._take_over = TakeOver(self.context, self.talk)
+        self.supervision = Supervision(self.context, self.talk)
         self.commands.add("hand_off", self.talk.hand_off)
         self.commands.add("recording", self._recorded.command)
         self.commands.add("warm_transfer", self._take_over.warm_transfer)
+        self.commands.add("supervise", self.supervision.command)
+        self.commands.add("take_over", self.supervision.take_over)
         self._came_s = time.monotonic()
 
     async def run(self) -> None:
@@ -91,14 +117,17 @@ class Call:
     async def _run(self) -> HungUp:
         end = HungUp(HangUpBy.BRIDGE, 500, "internal error")
         try:
-            route = await self._route()
+            steps = self._outgoing.order.steps if self._outgoing else await self._route()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_leg())
                 tasks.create_task(self._watch_playout())
                 tasks.create_task(self._watch_limits())
                 tasks.create_task(self.tools.run())
                 tasks.create_task(self.commands.run())
-                tasks.create_task(self._run_route(route))
+                tasks.create_task(self.supervision.run())
+                tasks.create_task(
+                    self._run_placed(self._outgoing, steps) if self._outgoing else self._run_route(steps)
+                )
         except* CallOver as group:
             end = first(group, CallOver).end
         except* Exception as group:
@@ -132,19 +161,25 @@ class Call:
                 case HungUp():
                     raise CallOver(event)
                 case Held() | Resumed():
-                    held = isinstance(event, Held)
-                    self._leg.audio.pause(held)
-                    if self.caller.limits is not None:
-                        self.caller.limits.held(held, time.monotonic())
-                    self._journal.note("call.held" if held else "call.resumed")
+                    self._hold(isinstance(event, Held))
                 case MediaStarted():
                     self._journal.media_started(event)
                 case Dtmf(digit, method):
                     self._journal.note("dtmf", digit=digit, method=method.value, direction="in")
                     if not self.caller.press(digit):
                         self.talk.press(digit)
+                case Replaced(invite):
+                    self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.source)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
+                case Ringing() | Confirmed() if self._outgoing is not None:
+                    self._outgoing.take(event)
+
+    def _hold(self, held: bool) -> None:
+        self._leg.audio.pause(held)
+        if self.caller.limits is not None:
+            self.caller.limits.held(held, time.monotonic())
+        self._journal.note("call.held" if held else "call.resumed")
 
     async def _watch_playout(self) -> None:
         while True:
@@ -162,7 +197,7 @@ class Call:
                 only_listens = media is not None and not media.peer_sends
                 last_rx_s = None if only_listens else self._leg.audio.last_rx_s
                 ending = self.caller.limits.check(last_rx_s, now)
-            elif now >= ring_until_s:
+            elif now >= ring_until_s and self._outgoing is None:
                 ending = Ending(
                     480, "ring_timeout", f"not answered within {self._config.limits.ring_max_s} s"
                 )
@@ -200,6 +235,23 @@ class Call:
         log.info(
             "call.started", route=route, plan=self._plan.version, pii_from=self.context.facts.from_number
         )
+
+    async def _run_placed(self, out: Outgoing, steps: tuple[Step, ...]) -> None:
+        """A call that we place: its steps run while it rings, and are heard when the right one has answered."""
+        async with asyncio.TaskGroup() as tasks:
+            talk = tasks.create_task(self._run_route(steps))
+            if not await out.answered():
+                await self.end(Ending(487, NO_ANSWER, f"not answered within {out.order.rules.ring_s} s"))
+            machine = await out.who() is Verdict.MACHINE
+            if machine and out.order.rules.on_machine == "hang_up":
+                await self.end(Ending(200, "machine", "a machine has answered"))
+            if machine and out.order.rules.on_machine == "leave_message":
+                talk.cancel()
+                await asyncio.wait({talk})
+                await out.message_moment()
+                steps = out.order.rules.message
+                tasks.create_task(self._run_route(steps))
+            out.may_talk.set()
 
     async def _run_route(self, steps: tuple[Step, ...]) -> None:
         await self.steps.run(steps)
@@ -259,6 +311,8 @@ class Call:
 
     async def heard(self, agent: Agent) -> None:
         """The agent's first word is there: talk.Host."""
+        if self._outgoing is not None:  # ringing is not recorded
+            await self._outgoing.may_talk.wait()
         self._recorded.heard(agent)
         await self.caller.answer()
         if self.caller.limits is not None and agent.max_call_s:
@@ -280,9 +334,11 @@ class Call:
         structlog.contextvars.unbind_contextvars("call_id")
 
 
-def tool_facts(facts: CallFacts, invite: Invite, trusted: tuple[str, ...]) -> dict[str, str]:
+def tool_facts(facts: CallFacts, leg: Leg, trusted: tuple[str, ...]) -> dict[str, str]:
     """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
-    return {"caller": facts.from_number, "called": facts.to_number, "verstat": verstat(invite, trusted)}
+    believed = leg.trunk is not None and leg.trunk.verstat
+    word = verstat(leg.invite, trusted, trunk_trusted=believed)
+    return {"caller": facts.from_number, "called": facts.to_number, "verstat": word}
 
 
 def seen(facts: CallFacts) -> dict[str, str]:
@@ -306,5 +362,6 @@ def call_facts(leg: Leg, plan: Plan) -> CallFacts:
         headers={name.lower(): value for name, value in invite.headers.items()},
         to_host=invite.called.host,
         from_host=invite.from_party.host,
+        trunk=invite.trunk,
     )
     return plan.complete(facts, datetime.now().astimezone())

@@ -62,15 +62,25 @@ class Journal:
         return {**data, key: HIDDEN}
 
     def started(
-        self, invite: Invite, *, route: str, plan_version: str, worker: str, seen: Mapping[str, str] = NOTHING
+        self,
+        invite: Invite,
+        *,
+        route: str,
+        plan_version: str,
+        worker: str,
+        seen: Mapping[str, str] = NOTHING,
+        direction: str = "inbound",
     ) -> None:
-        """The INVITE came and was routed. `seen`: what the dialplan made of its numbers."""
+        """The INVITE came and was routed; or ("outbound") it is about to be sent.
+
+        `seen`: what the dialplan made of its numbers.
+        """
         headers = dict(list(invite.headers.items())[:MAX_RECORDED_HEADERS])
         self._emit(
             self.call_id,
             "call.started",
             {
-                "direction": "inbound",
+                "direction": direction,
                 "from": invite.caller.user,
                 "from_display": invite.caller.display,
                 "to": invite.called.user,

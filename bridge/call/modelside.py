@@ -12,6 +12,8 @@ from typing import Any
 
 from bridge.call.occupancy import Occupancy
 from bridge.call.prompts import read_music
+from bridge.call.rendezvous import Rendezvous
+from bridge.call.waittimes import WaitTimes
 from bridge.config import DeadlinesConfig, ProviderConfig, WorkerConfig
 from bridge.errors import FailureKind, LinkError, RemoteSessionError
 from bridge.media.recorder import RecorderThread
@@ -29,7 +31,8 @@ class CallDeps:
     """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
-    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM; raises MediaError.
+    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM; raises MediaError. `rendezvous`:
+    who may come into a running call.
     """
 
     config: WorkerConfig
@@ -41,6 +44,8 @@ class CallDeps:
     occupancy: Occupancy = field(default_factory=Occupancy)
     dial: Callable[[str, Mapping[str, str], str], Awaitable[Leg]] | None = None
     music: Callable[[str], bytes] = read_music
+    rendezvous: Rendezvous = field(default_factory=Rendezvous)
+    times: WaitTimes = field(default_factory=WaitTimes)
 
 
 async def open_transport(

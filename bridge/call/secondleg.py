@@ -90,17 +90,32 @@ async def dialling(
     if uri is None:
         known = ", ".join(sorted(context.plan.transfers)) or "none"
         raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
+    shown = {field: context.render(value) for field, value in (headers or {}).items()}
+    async with dialling_uri(context, name, uri, shown) as other:
+        yield other
+
+
+@contextlib.asynccontextmanager
+async def dialling_uri(
+    context: CallContext, name: str, uri: str, headers: Mapping[str, str]
+) -> AsyncIterator[SecondLeg]:
+    """Like `dialling`, to a SIP URI that is ours: never one that a caller or a model has given."""
     if context.deps.dial is None:
         raise NotDoneError("this process cannot place calls")
-    shown = {field: context.render(value) for field, value in (headers or {}).items()}
     try:
-        leg = await context.deps.dial(uri, {"X-Call-ID": context.call_id, **shown}, _from(context))
+        leg = await context.deps.dial(uri, {"X-Call-ID": context.call_id, **headers}, _from(context))
     except (SipError, TimeoutError) as error:
         raise NotDoneError(
             f"{name} cannot be called: {str(error) or 'no answer of the SIP thread'}"
         ) from None
     context.journal.note("leg.dialled", leg=name, leg_id=leg.id)
-    other = SecondLeg(name, leg)
+    async with attended(context, SecondLeg(name, leg)) as other:
+        yield other
+
+
+@contextlib.asynccontextmanager
+async def attended(context: CallContext, other: SecondLeg) -> AsyncIterator[SecondLeg]:
+    """Its events are taken inside the block; at the end of it the leg is hung up."""
     tasks = [asyncio.create_task(other.watch()), asyncio.create_task(other.watch_playout())]
     began_s = time.monotonic()
     try:
@@ -137,7 +152,7 @@ async def connected(*parties: Party) -> AsyncIterator[Mixer]:
             party.leg.audio.leave()
 
 
-async def pass_keys(caller: Party, other: SecondLeg) -> None:
+async def pass_keys(caller: Party, other: Party) -> None:
     """What the caller presses goes to the other side (RFC 4733), until cancelled."""
     with caller.keys() as keys:
         while True:

@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 
-from bridge.call import asking, connecting, listening, steptool
+from bridge.call import asking, connecting, listening, parking, queueing, steptool
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.limits import Ending
 from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan import steps as plan
-from bridge.errors import SipError
+from bridge.errors import LinkError, SipError
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +105,22 @@ class StepRunner:
         self.context.journal.note("flow", name=step.flow)
         await self.run(self.context.plan.flows[step.flow])
 
+    async def callback(self, step: plan.CallbackStep) -> None:
+        """Control's outbound rules decide; nothing is dialled from here."""
+        context = self.context
+        number = context.render(step.number).strip()
+        wish = {"call_id": context.call_id, "number": number, "after_s": step.after_s}
+        try:
+            answer = await context.deps.request(
+                "callback.request", wish, context.deps.config.deadlines.link_request_s
+            )
+        except LinkError as error:
+            raise NotDoneError(f"the call back was not noted: {error}") from None
+        refused = str(answer.get("refused") or "")
+        context.journal.note("callback", accepted=not refused, after_s=step.after_s)
+        if refused:
+            raise NotDoneError(f"no call back: {refused}")
+
     async def end(self, step: plan.HangUpStep | plan.RejectStep) -> None:
         """No status: an ordinary end once answered, else 480 (RFC 3261 section 21.4.18)."""
         status = step.status
@@ -137,4 +153,8 @@ _ACTIONS: Mapping[type[plan.Step], Action] = {
     plan.DialStep: lambda runner, step: connecting.dial(runner.context, step),
     plan.WarmTransferStep: lambda runner, step: connecting.warm_transfer(runner.context, step),
     plan.ConferenceStep: lambda runner, step: connecting.conference(runner.context, step, runner.talk),
+    plan.QueueStep: lambda runner, step: queueing.queue(runner.context, step),
+    plan.ParkStep: lambda runner, step: parking.park(runner.context, step),
+    plan.PickUpStep: lambda runner, step: parking.pick_up(runner.context, step),
+    plan.CallbackStep: StepRunner.callback,
 }

@@ -7,7 +7,7 @@ thread. Called by bridge/dialplan/load.py. Not worker-safe.
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bridge.dialplan import check_flows, check_reach
+from bridge.dialplan import check_flows, check_outbound, check_reach, check_trunks
 from bridge.dialplan.around import Around
 from bridge.dialplan.check_actions import twice
 from bridge.dialplan.check_agent import agent_problems, agent_warnings
@@ -38,6 +38,7 @@ def problems(sources: Sequence[Source], around: Around, *, whole: bool = True) -
     known, have = Known(**names, channels=around.channels), known_to_conditions(sources, whole=whole)
     yield from _twice(sources)
     yield from book_problems(sources, have, whole=whole)
+    yield from check_trunks.problems(sources)
     answered = check_flows.answered(sources)
     for source in sources:
         for name, agent in source.agents():
@@ -53,6 +54,7 @@ def problems(sources: Sequence[Source], around: Around, *, whole: bool = True) -
         for name, queue in source.queues():
             yield from _queue_problems(source, ("queues", name), queue, known.transfers)
     yield from check_flows.problems(sources)
+    yield from check_outbound.problems(sources, known, whole=whole)
     yield from check_reach.problems(sources)
     if whole and not any(source.spec.routes for source in sources):
         yield sources[0].document.problem(
@@ -70,6 +72,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
         for name, flow in source.spec.flows.items():
             yield from _in_vain(source, flow, ("flows", name))
         yield from _no_fallback(source, used)
+    used |= check_outbound.agents(sources)
     for source in sources:
         for name, agent in source.spec.agents.items():
             if name not in used:
@@ -80,6 +83,7 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     yield from unused(sources)
     yield from check_flows.warnings(sources)
     yield from (one for source in sources for one in agent_warnings(source))
+    yield from check_trunks.warnings(sources)
     last = [(source, source.spec.routes) for source in sources if source.spec.routes]
     if last and not _fits_all(last[-1][1][-1]):
         source, routes = last[-1]
@@ -99,6 +103,8 @@ def every_step(source: Source) -> Iterator[tuple[KeyPath, Step]]:
         yield from _walk(route.do, ("routes", number, "do"))
     for name, steps in source.flows():
         yield from _walk(steps, ("flows", name))
+    if source.spec.outbound is not None:
+        yield from _walk(source.spec.outbound.do, ("outbound", "do"))
 
 
 def _walk(steps: Sequence[Step], path: KeyPath) -> Iterator[tuple[KeyPath, Step]]:
@@ -149,6 +155,7 @@ def _twice(sources: Sequence[Source]) -> Iterator[Problem]:
         ("vars", "this constant is"),
         ("flows", "this flow is"),
         ("queues", "this queue is"),
+        ("trunks", "this trunk is"),
     ):
         seen: dict[str, str] = {}
         for source in sources:

@@ -28,7 +28,7 @@ def action_problems(document: YamlFile, step: Step, here: KeyPath) -> Iterator[P
         yield from check(document, value, path)
     if step.tool is not None:
         yield from _arguments(document, step.tool, (*path, "arguments"))
-    for inner, text in _templates(step, path):
+    for inner, text in _templates(step.verb, value, path):
         bare = _BARE_NAME.fullmatch(text)
         if bare:
             yield document.problem(
@@ -120,20 +120,11 @@ def _headers(document: YamlFile, headers: Mapping[str, str], here: KeyPath) -> I
             yield document.problem((*here, name), f"{name} is written by SIP itself", hint, at_key=True)
 
 
-def _templates(step: Step, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _templates(verb: str, value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     """The texts of an action in which a variable alone makes sense."""
-    found: Mapping[str, Any] = {
-        "set": step.set,
-        "switch": {"value": step.switch.value} if step.switch else None,
-        "tool": {"arguments": step.tool.arguments} if step.tool else None,
-        "transfer": {"headers": step.transfer.headers} if step.transfer else None,
-        "dial": {"headers": step.dial.headers} if step.dial else None,
-        "warm_transfer": {"summary": step.warm_transfer.summary} if step.warm_transfer else None,
-        "park": {"slot": step.park.slot} if step.park else None,
-        "pick_up": step.pick_up,
-        "callback": {"number": step.callback.number} if step.callback else None,
-    }
-    return texts(found.get(step.verb), path)
+    key = _TEMPLATES.get(verb)
+    if key is not None:
+        yield from texts(getattr(value, key) if key else value, (*path, key) if key else path)
 
 
 def texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
@@ -148,6 +139,17 @@ def texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             yield from texts(one, (*path, number))
 
 
+_TEMPLATES = {
+    "set": "",
+    "switch": "value",
+    "tool": "arguments",
+    "transfer": "headers",
+    "dial": "headers",
+    "park": "slot",
+    "pick_up": "",
+    "callback": "number",
+}
+"""Where the texts of an action stand; "": it is one, or a mapping of them."""
 _CHECKS: Mapping[str, Callable[[YamlFile, Any, KeyPath], Iterator[Problem]]] = {
     "menu": _menu,
     "collect": _collect,

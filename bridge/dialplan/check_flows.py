@@ -34,6 +34,8 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
 def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     """Flows that go round as fast as they can when something fails, and flows that nothing goes to."""
     flows = _flows(sources)
+    if not flows:
+        return
     edges = {name: _at_once(steps, TAKING_TIME, FAILS_AT_ONCE) for name, (_, steps) in flows.items()}
     for name, _ in _circles(edges):
         message = "when it fails at once it goes round without a pause"
@@ -49,6 +51,8 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
 def answered(sources: Sequence[Source]) -> set[str]:
     """The flows that a call may come to when it is answered already."""
     flows = _flows(sources)
+    if not flows:
+        return set()
     waiting = [one for steps, up in _beginnings(sources) for one in goes(steps, answered=up)]
     found: set[tuple[str, bool]] = set()
     while waiting:
@@ -99,9 +103,8 @@ def _beginnings(sources: Sequence[Source]) -> Iterator[tuple[Sequence[Step], boo
     """The lists of steps in which calls begin, and whether they are answered there: calls that we place are."""
     for source in sources:
         yield from ((route.do, False) for _, route in source.routes())
-        outbound = getattr(source.spec, "outbound", None)
-        if outbound is not None:
-            yield outbound.do, True
+        if source.spec.outbound is not None:
+            yield source.spec.outbound.do, True
 
 
 def _at_once(steps: Sequence[Step], waits: Collection[str], fails: Collection[str]) -> set[str]:

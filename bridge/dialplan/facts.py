@@ -28,6 +28,7 @@ SHARES = 10_000
 class CallFacts:
     """What is known of a call when it is routed. All of it comes from the network and proves nothing.
 
+    `trunk`: the plan's trunk it came from, "" when from none; decided by address or registration (bridge/trunk.py).
     Numbers are the user parts of the URIs (`to_number`: request URI), in E.164 form when the plan names its country;
     as they came they are in `to_raw` and `from_raw`. `headers` has lower-case names. `live`: calls on each route, by
     name. `vars`: what steps of the call have found out so far. `number`: the plan's name of the called number; it and

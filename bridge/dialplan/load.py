@@ -19,8 +19,10 @@ from bridge.dialplan import check, check_hours, check_tools, check_vars, check_w
 from bridge.dialplan.around import Around
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
+from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
+from bridge.dialplan.compile_trunks import compile_trunk
 from bridge.dialplan.compile_when import conditions, opening_hours
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, LinkError, Problem
@@ -129,8 +131,14 @@ def _compiled(read: reading.Read, around: Around) -> plan.Plan:
         queues=tuple(
             compile_queue(source, name, one) for source in sources for name, one in source.spec.queues.items()
         ),
+        trunks=tuple(
+            compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
+        ),
         transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
         book=compile_book(sources),
+        outbound=next(
+            (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from bridge.dialplan.facts import BY_CLOCK, HEADER, CallFacts, Condition
 from bridge.dialplan.hours import Hours
 from bridge.dialplan.match import RouteIndex
 from bridge.dialplan.nameindex import NameIndex, by_pattern
+from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.queue import Queue
 from bridge.dialplan.recording import RecordingRule
 from bridge.dialplan.steps import (
@@ -39,6 +40,7 @@ from bridge.dialplan.steps import (
 from bridge.errors import DialplanError, LinkError, Problem
 from bridge.piecejson import decode_text, digest
 from bridge.strictjson import encode
+from bridge.trunk import Trunk
 
 __all__ = [
     "BY_CLOCK",
@@ -102,6 +104,8 @@ class Plan:
     flows: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     queues: tuple[Queue, ...] = ()
     book: Book = field(default_factory=Book)
+    outbound: Outbound | None = None
+    trunks: tuple[Trunk, ...] = ()
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _names: NameIndex = field(init=False, repr=False, compare=False)
@@ -123,6 +127,8 @@ class Plan:
             "flows": encode(self.flows, without),
             "queues": encode(self.queues, without),
             "book": encode(self.book, without),
+            "outbound": encode(self.outbound, without),
+            "trunks": encode(self.trunks, without),
         }
 
     def open_at(self, at: datetime) -> frozenset[str]:
@@ -142,6 +148,10 @@ class Plan:
             [Problem("dialplan", 0, 0, "", "no route fits this call", "add a last route without `when`")]
         )
 
+    def trunk(self, name: str) -> Trunk | None:
+        """The trunk of that name; None when there is none, as for "" (a call of nobody known)."""
+        return next((trunk for trunk in self.trunks if trunk.name == name), None)
+
     def agent(self, name: str) -> Agent:
         """The agent of that name. Names in steps were checked at load, so a KeyError is a bug of ours."""
         return self._agents[name]
@@ -151,8 +161,9 @@ class Plan:
         return {queue.name: queue for queue in self.queues}[name]
 
     def steps(self) -> Iterator[Step]:
-        """Every step of every route and flow, those inside others included, in file order."""
-        lists = (*(route.steps for route in self.routes), *self.flows.values())
+        """Every step of every route and flow, those inside others included, in file order; then of calls we place."""
+        out = (self.outbound.steps, self.outbound.message) if self.outbound else ()
+        lists = (*(route.steps for route in self.routes), *self.flows.values(), *out)
         return walk(step for steps in lists for step in steps)
 
     def to_json(self) -> str:
@@ -166,7 +177,8 @@ class Plan:
         LinkError when it does not fit this code, or the content is not what was sent.
         """
         wire = decode_text(_PlanWire, text, "plan")
-        plan = cls(wire.routes, wire.agents, wire.transfers, wire.hours, wire.flows, wire.queues, wire.book)
+        parts = (wire.transfers, wire.hours, wire.flows, wire.queues, wire.book, wire.outbound, wire.trunks)
+        plan = cls(wire.routes, wire.agents, *parts)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -182,3 +194,5 @@ class _PlanWire:
     flows: Mapping[str, tuple[Step, ...]]
     queues: tuple[Queue, ...]
     book: Book
+    outbound: Outbound | None
+    trunks: tuple[Trunk, ...]

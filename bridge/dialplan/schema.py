@@ -20,9 +20,11 @@ from bridge.dialplan.schema_agent import Agent
 from bridge.dialplan.schema_base import Language, Line, Name, Part, SipTarget
 from bridge.dialplan.schema_book import Constant, Country, Includes, Number, NumberList, NumberText
 from bridge.dialplan.schema_hours import DateText, DayParts, Hours, TimeZone
+from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_recording import Recording
 from bridge.dialplan.schema_steps import Step
+from bridge.dialplan.schema_trunks import Trunk
 from bridge.dialplan.schema_when import When
 
 
@@ -78,6 +80,12 @@ class Dialplan(Part):
         default_factory=dict,
         max_length=1000,
         description="Where a call may be transferred to, by the name that tools use: sip:USER@HOST[:PORT].",
+    )
+    outbound: Outbound | None = Field(
+        default=None, description="Calls that the bridge places; without it, none."
+    )
+    trunks: dict[Name, Trunk] = Field(
+        default_factory=dict, max_length=200, description="Carriers and PBXs by name."
     )
     queues: dict[Name, Queue] = Field(default_factory=dict, max_length=100, description="Queues by name.")
     flows: dict[Name, Annotated[list[Step], Field(min_length=1, max_length=20)]] = Field(

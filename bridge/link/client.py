@@ -36,6 +36,7 @@ from bridge.link.messages import (
     HangUp,
     Hello,
     JsonObject,
+    PlaceCall,
     PlanPush,
     Reply,
     Request,
@@ -75,6 +76,7 @@ class LinkHandlers:
     """Now: `sip_port`, `plan_version`, `calls`, and any counters; the first three go into Hello, all into
     Status.
     """
+    place_call: Callable[[PlaceCall], None] = lambda _order: None
 
 
 @dataclass(slots=True)
@@ -311,6 +313,8 @@ class LinkClient:
                 self._handlers.tool_update(call_id, function_call_id, data)
             case CallCommand():
                 self._handlers.call_command(message)
+            case PlaceCall():
+                self._handlers.place_call(message)
 
     def _answer(self, reply: Reply, waiting: asyncio.Future[JsonObject] | None) -> None:
         if waiting is None or waiting.done():

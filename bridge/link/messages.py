@@ -1,7 +1,7 @@
 """The words worker and control say to each other: frozen dataclasses, one JSON object a message.
 
     worker  -> control   Hello, Event, Request, Status
-    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand
+    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand, PlaceCall
 
 `{"message": "<name>", ...fields}`; a key we do not know is ignored, a missing or mistyped one is a LinkError.
 The text of an Event is also its line in the worker's spool, so what is on disk is what goes over the wire.
@@ -123,7 +123,8 @@ class CallCommand:
     """Have call `call_id` do something; its worker answers with the request "call.done".
 
     `kind`: hang_up (`reason`), transfer (`target`: a name of the plan's transfers), collect (`digits`, `terminator`,
-    `timeout_s`). The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
+    `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`). The answer:
+    `call_id`, `command_id`, `ok`, `error`, and `digits`.
     """
 
     call_id: str
@@ -132,8 +133,34 @@ class CallCommand:
     data: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """Dial `number` (E.164) as call `call_id`, once, by the rules of plan `plan_version`. Never sent twice.
+
+    `run`: what a person hears: "" for the plan's own steps, "agent:NAME", "route:NAME". `variables`: text by name. A
+    worker that does not place it says so with the request "outbound.not_placed"; the rest is in the call's events.
+    """
+
+    call_id: str
+    number: str
+    plan_version: str
+    run: str
+    variables: JsonObject
+
+
 Message = (
-    Hello | Event | Request | Status | Ack | PlanPush | Reply | Drain | HangUp | ToolUpdate | CallCommand
+    Hello
+    | Event
+    | Request
+    | Status
+    | Ack
+    | PlanPush
+    | Reply
+    | Drain
+    | HangUp
+    | ToolUpdate
+    | CallCommand
+    | PlaceCall
 )
 
 _NAMES: dict[type[Any], str] = {
@@ -148,6 +175,7 @@ _NAMES: dict[type[Any], str] = {
     HangUp: "hang_up",
     ToolUpdate: "tool_update",
     CallCommand: "call_command",
+    PlaceCall: "place_call",
 }
 _TYPES: dict[str, type[Any]] = {name: kind for kind, name in _NAMES.items()}
 _FITS: dict[Any, Callable[[Any], bool]] = {

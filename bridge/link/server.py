@@ -163,6 +163,13 @@ class LinkServer:
             peer.tell(HangUp(call_id, reason))
         return peer is not None
 
+    def tell(self, boot: str, message: Message) -> bool:
+        """Say something to one worker process. False: it is not connected, so it was not told."""
+        peer = next((one for one in self._peers.values() if one.hello.boot == boot), None)
+        if peer is not None:
+            peer.tell(message)
+        return peer is not None
+
     def broadcast(self, message: Message) -> None:
         """Say something to every worker: the one it concerns knows."""
         for peer in self._peers.values():

@@ -9,7 +9,7 @@ on the loop; the parties are replaced as a whole, so that neither sees half of a
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -32,16 +32,27 @@ class Mixer:
     def __init__(self) -> None:
         self._lines: Mapping[str, Lines] = {}
         self._muted: frozenset[str] = frozenset()
+        self._hidden: Mapping[str, frozenset[str]] = {}
 
-    def join(self, party: str, *, muted: bool = False) -> None:
-        """From now on `party` hears the others, and they hear it unless it is `muted`."""
+    @property
+    def parties(self) -> frozenset[str]:
+        """Who is in it."""
+        return frozenset(self._lines)
+
+    def join(self, party: str, *, muted: bool = False, hidden_from: Iterable[str] = ()) -> None:
+        """From now on `party` hears the others, and they hear it unless it is `muted` or hidden from them.
+
+        Joining again changes only that.
+        """
         names = {*self._lines, party}
         self._muted = self._muted | {party} if muted else self._muted - {party}
+        self._hidden = {**self._hidden, party: frozenset(hidden_from)}
         self._lines = self._rebuilt(names)
 
     def leave(self, party: str) -> None:
         """`party` hears and says nothing any more; idempotent."""
         self._muted -= {party}
+        self._hidden = {name: hidden for name, hidden in self._hidden.items() if name != party}
         self._lines = self._rebuilt({*self._lines} - {party})
 
     def say(self, party: str, frame: bytes) -> None:
@@ -68,7 +79,7 @@ class Mixer:
             listener: {
                 speaker: known.get(listener, {}).get(speaker) or deque(maxlen=LINE_FRAMES)
                 for speaker in names
-                if speaker != listener
+                if speaker != listener and listener not in self._hidden.get(speaker, ())
             }
             for listener in names
         }

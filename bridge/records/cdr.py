@@ -147,6 +147,10 @@ def _started(_record: CallRecord, event: CallEvent) -> Changes:
     return {"started_at": number(event.at) or 0.0, **{to: _text(data.get(key)) for to, key in texts.items()}}
 
 
+def _dialled(_record: CallRecord, event: CallEvent) -> Changes:
+    return {"sip_call_id": _text(event.data.get("sip_call_id"))}
+
+
 def _answered(record: CallRecord, event: CallEvent) -> Changes:
     media = _codec(record, event)
     if record.answered_at is not None:
@@ -237,6 +241,7 @@ def _count(field: str) -> Callable[[CallRecord, CallEvent], Changes]:
 
 _HANDLERS: dict[str, Callable[[CallRecord, CallEvent], Changes]] = {
     "call.started": _started,
+    "call.dialled": _dialled,
     "call.answered": _answered,
     "call.ended": _ended,
     "media.started": _codec,

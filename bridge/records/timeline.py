@@ -264,6 +264,8 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "call.started": ("started", _sign(""), _words("{direction} from {from} to {to}")),
     "call.ringing": ("ringing", _sign(""), _words("")),
     "call.answered": ("answered", _sign(""), _codec_words),
+    "amd": ("who", _sign("?"), _words("{verdict}: {why}, after {ms} ms")),
+    "amd.message": ("who", _sign("?"), _words("message after: {why}")),
     "media.started": ("media", _sign(""), _codec_words),
     "call.held": ("held", _sign("H"), _words("")),
     "call.resumed": ("resumed", _sign("H"), _words("")),

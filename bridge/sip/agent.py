@@ -3,11 +3,9 @@
     asyncio loop ──submit(command)──► queue ──► pj thread: libHandleEvents, then the queue, for ever
     asyncio loop ◄─call_soon_threadsafe(frozen event)── pj thread (all pjsua2 callbacks run there: threadCnt=0)
 
-No pj object leaves the pj thread, ids do. Every pj object sits in a dict here and is dropped only on that
-thread: a garbage
-collection that destroyed one elsewhere would crash the process. The rules (what may be asked when) are in
-dialog.py; callbacks and commands
-of one call are in pjcall.py, the audio is in port.py. pjsua2 is imported only in these three.
+No pj object leaves the pj thread, ids do. Every pj object sits in a dict here and is dropped only on that thread: a
+garbage collection that destroyed one elsewhere would crash the process. The rules (what may be asked when) are in
+dialog.py; callbacks and commands of one call are in pjcall.py, the audio is in port.py.
 """
 
 import asyncio
@@ -15,12 +13,11 @@ import concurrent.futures
 import contextlib
 import contextvars
 import functools
-import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -32,74 +29,50 @@ from bridge.errors import MediaError, SipError
 from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
+from bridge.sip.accounts import Accounts, PjEndpoint
+from bridge.sip.directory import unusable
 from bridge.sip.doorman import Doorman
 from bridge.sip.endpoint import (
     EXTENSION,
     TRANSACTION_MS,
-    account_config,
+    AgentInfo,
     allow_codecs,
     endpoint_config,
     open_pjsua,
     transport_config,
 )
+from bridge.sip.errands import Errands
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
-from bridge.sip.headers import clean, parse_invite
+from bridge.sip.headers import clean, own_invite
+from bridge.sip.identity import Identity, identity
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort
+from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
+from bridge.trunk import Trunk
 
 log = structlog.get_logger(__name__)
 
 POLL_MS = 100  # how long the pj thread waits for the network; a command wakes it at once (see Waker)
 PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
-COMMAND_DEADLINE_S = (
-    5.0  # a pj thread that does not answer for so long is stuck; the worker says so and is replaced
-)
+COMMAND_DEADLINE_S = 5.0  # a pj thread that does not answer for so long is stuck, and the worker replaced
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
+
 
 T = TypeVar("T")
 OnIncoming = Callable[[Leg], None]
 OnRefused = Callable[[str, Invite, int, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class AgentInfo:
-    """Where the agent is reachable and how its audio moves (`direct` or `conference`, and why)."""
-
-    address: str
-    port: int
-    audio: str
-    note: str
-
-
-class _PjAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
-    """The one local identity; INVITEs arrive here."""
-
-    def __init__(self, agent: "SipAgent") -> None:
-        super().__init__()
-        self.agent = agent
-
-    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
-        invite = parse_invite(prm.rdata.wholeMsg, prm.rdata.srcAddress)
-        self.agent.incoming(prm.callId, invite)
-
-    def onIncomingSubscribe(self, prm: Any) -> None:  # noqa: N802
-        prm.code = 405
-        prm.reason = "Method Not Allowed"
-
-
 class SipAgent:
-    """The worker's SIP side for the asyncio loop.
+    """The worker's SIP side for the asyncio loop. `async with SipAgent(...)`: the endpoint lives as long as the block.
 
-    `async with SipAgent(...)`: the endpoint lives as long as the block.
-
-    `on_incoming` is called on the loop with a fresh `Leg` for every INVITE that is let in; `on_refused` for
-    every one that is
-    not (full, draining) with the status it got. Raises SipError when the port is taken, MediaError without codecs.
+    `on_incoming` is called on the loop with a fresh `Leg` for every INVITE that is let in; `on_refused` for every one
+    that is not, with its status. Raises SipError when the port is taken, MediaError without codecs.
     """
 
     def __init__(self, sip: SipConfig, media: MediaConfig, *, log_file: Path | None = None) -> None:
@@ -107,7 +80,8 @@ class SipAgent:
         self._media = media
         self._log_file = log_file
         self._waker = Waker(sip.bind, sip.port)
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._errands = Errands(self._waker.wake, COMMAND_DEADLINE_S)
+        self._submit = self._errands.submit
         self._calls: dict[str, PjCall] = {}
         self._dead: list[PjCall] = []
         self._pace = Pace()
@@ -125,6 +99,10 @@ class SipAgent:
         self._unsettled = False
         self.clock: MediaClock
         self._doorman: Doorman
+        self._accounts = Accounts(sip, self)
+        self._trunks = TrunkDesk(self._accounts, self._submit)
+        self._accounts.told = self._trunks
+        self._trunk_task: asyncio.Task[None]
         self.info: AgentInfo
 
     # ---- the loop's side -------------------------------------------------------------------------------------
@@ -135,16 +113,12 @@ class SipAgent:
         self._context = contextvars.copy_context()
         self._thread.start()
         self.info = await asyncio.wrap_future(self._started)
-        log.info(
-            "sip.listening",
-            address=self.info.address,
-            port=self.info.port,
-            audio=self.info.audio,
-            note=self.info.note,
-        )
+        log.info("sip.listening", **asdict(self.info))
+        self._trunk_task = asyncio.create_task(self._trunks.run(), name="trunks")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._trunk_task.cancel()
         self._stopping = True
         self._waker.wake()
         await asyncio.to_thread(self._thread.join, COMMAND_DEADLINE_S)
@@ -156,22 +130,51 @@ class SipAgent:
         self._on_refused = on_refused
         self.accepting = True
 
-    async def call(self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "") -> Leg:
+    async def use_trunks(self, trunks: Iterable[Trunk], secret: Secret, *, register: bool = True) -> None:
+        """The trunks in force from now on; those that did not change keep their registration.
+
+        Returns when calls from them are known; accounts and registrations follow, see `trunk_facts`. `register` is
+        False on every worker but one. Raises SipError.
+        """
+        await self._trunks.use(tuple(trunks), secret, register=register)
+
+    @property
+    def trunk_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """How each trunk is, by name: registered, reachable (None: unknown), problem."""
+        return self._trunks.facts
+
+    async def call(
+        self,
+        uri: str,
+        headers: Mapping[str, str] | None = None,
+        from_uri: str = "",
+        trunk: str = "",
+        leg_id: str = "",
+    ) -> Leg:
         """Place a call; the leg's events tell how it goes. `from_uri` replaces the agent's own From (name-addr form).
 
-        Raises SipError when a URI is unusable or all lines are busy.
+        `trunk`: by whose account, proxy and caller-id rules (see identity.py); `Trunk.uri` makes the URI of a number.
+        Raises SipError when a URI is unusable, the trunk is not ready or (503) all lines are busy.
         """
-        leg = self._new_leg(Invite("", uri, *_own_parties(self._sip, uri)), incoming=False)
+        chosen = self._accounts.trunks.get(trunk)
+        invite = own_invite(f"{self._sip.user_agent}@{self._sip.bind}", uri, trunk)
+        leg = self._new_leg(invite, chosen, incoming=False, leg_id=leg_id)
+        who = (
+            Identity(from_uri, headers or {}) if chosen is None else identity(chosen, from_uri, headers or {})
+        )
 
         def dial() -> None:
-            call = PjCall(self, self._account, leg)
-            prm = call_parameters(headers=headers)
-            prm.txOption.localUri = from_uri
-            try:
-                call.makeCall(uri, prm)
-            except pj.Error as error:
+            if self._full():
+                raise SipError(503, "all lines are busy")
+            if not self._pace.admit(time.monotonic()):
+                raise SipError(503, "too many calls at once")
+            call = PjCall(self, self._accounts.account(trunk), leg)
+            prm = call_parameters(headers=who.headers)
+            prm.txOption.localUri = who.from_uri
+            problem = call.place(uri, prm)
+            if problem:
                 self._dead.append(call)
-                raise SipError(400, f"cannot call {clean(uri)}: {clean(error.reason)}") from None
+                raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
 
         await self._submit(dial)
@@ -186,27 +189,7 @@ class SipAgent:
 
         return await self._submit(run)
 
-    async def _submit(self, function: Callable[[], T]) -> T:
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-        def run() -> None:
-            # A command whose caller was cancelled is carried out all the same: the dialog counts it as done.
-            wanted = future.set_running_or_notify_cancel()
-            try:
-                result = function()
-            except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller, not to this thread
-                if wanted:
-                    future.set_exception(_as_sip_error(error))
-            else:
-                if wanted:
-                    future.set_result(result)
-
-        self._commands.put(run)
-        self._waker.wake()
-        async with asyncio.timeout(COMMAND_DEADLINE_S):
-            return await asyncio.wrap_future(future)
-
-    def _new_leg(self, invite: Invite, *, incoming: bool) -> Leg:
+    def _new_leg(self, invite: Invite, trunk: Trunk | None, *, incoming: bool, leg_id: str = "") -> Leg:
         media = self._media
         audio = AudioPort(
             self._loop,
@@ -214,9 +197,9 @@ class SipAgent:
             Intake(max_ms=media.intake_max_ms),
             functools.partial(_new_dejitter, media),
         )
-        leg_id = uuid.uuid4().hex
+        leg_id = leg_id or uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
-        return Leg(leg_id, invite, audio, self, incoming=incoming)
+        return Leg(leg_id, invite, audio, self, incoming=incoming, trunk=trunk)
 
     def problem(self, now: float) -> str:
         """What makes this agent useless at monotonic `now`; "" while it works. Cheap."""
@@ -243,24 +226,50 @@ class SipAgent:
                 log.error("sip.call_failed", call_id=leg_id, status=status, reason=reason, what=what)
                 call.fail(status, reason)
 
-        self._commands.put(run)
-        self._waker.wake()
+        self._errands.post(run)
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE passed the doorman and pjsip's own checks: make its leg."""
-        leg = self._new_leg(invite, incoming=True)
-        self._calls[leg.id] = PjCall(self, self._account, leg, call_index)
-        if self._on_incoming is not None:
+        invite = self.identified(invite)
+        trunk = self._accounts.trunks.get(invite.trunk)
+        leg = self._new_leg(invite, trunk, incoming=True)
+        account = self._accounts.account(invite.trunk, ready=False)
+        call = self._calls[leg.id] = PjCall(self, account, leg, call_index)
+        verdict = unusable(invite, trunk)
+        if verdict is not None:
+            call.end(HangUpBy.BRIDGE, *verdict)
+            self.turned_away(invite, *verdict)
+        elif self._on_incoming is not None:
             self.to_loop(self._on_incoming, leg)
+
+    def identified(self, invite: Invite) -> Invite:
+        """The INVITE with the trunk it comes from."""
+        return replace(invite, trunk=self._accounts.trunk_of(invite))
+
+    def find(self, leg_id: str) -> PjCall | None:
+        """The call of a leg."""
+        return self._calls.get(leg_id)
+
+    def succeed(self, call: PjCall, heir: PjCall) -> None:
+        """The leg of `call` is that of `heir` from now on."""
+        self._calls[call.leg.id] = heir
+        self._dead.append(call)
+
+    def admit_heir(self) -> bool:
+        """Whether an INVITE that takes over a call may come in although no new call may; it counts."""
+        return self._doorman.lines_in_use() < PJSUA_LINES and self._pace.admit(time.monotonic())
 
     def closed(self) -> tuple[int, str] | None:
         """Why no call may come in now (RFC 3261 section 21.5.4: a carrier tries elsewhere on 503); None: one may.
 
         A call that is over for us keeps its line in pjsua until the peer has answered our BYE.
         """
-        if len(self._calls) >= self._sip.max_calls or self._doorman.lines_in_use() >= PJSUA_LINES:
+        if self._full():
             return 503, "All Lines Busy"
         return None if self.accepting else (503, "Not Accepting Calls")
+
+    def _full(self) -> bool:
+        return len(self._calls) >= self._sip.max_calls or self._doorman.lines_in_use() >= PJSUA_LINES
 
     def admit(self) -> tuple[int, str] | None:
         """Like `closed`, for an INVITE: it counts."""
@@ -290,7 +299,7 @@ class SipAgent:
             self._dead.append(call)
 
     def _run(self) -> None:
-        endpoint = pj.Endpoint()
+        endpoint = PjEndpoint(self._accounts)
         try:
             self._start(endpoint)
         except (pj.Error, SipError, MediaError, OSError, AttributeError) as error:
@@ -306,7 +315,7 @@ class SipAgent:
         self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
-        del self._account
+        self._accounts.leave(lambda: endpoint.libHandleEvents(10))
         self._destroy(endpoint)
 
     def _turn(self, endpoint: pj.Endpoint) -> None:
@@ -315,10 +324,9 @@ class SipAgent:
         try:
             endpoint.libHandleEvents(POLL_MS)
             self._bury()
+            self._accounts.sweep(self._accounts_in_use)
             self._settle()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._commands.get_nowait()()
+            self._errands.work_off()
         except Exception:
             log.exception("sip.round_failed")
 
@@ -328,6 +336,9 @@ class SipAgent:
         Its destructor hangs up whatever call has its number.
         """
         self._dead = [call for call in self._dead if call.isActive()]
+
+    def _accounts_in_use(self) -> set[int]:
+        return {call.account_id for call in (*self._calls.values(), *self._dead)}
 
     def _settle(self) -> None:
         """When the last call is over, the conference bridge lets go of what the calls left in its queue."""
@@ -345,8 +356,7 @@ class SipAgent:
         note = self._choose_audio(endpoint)
         endpoint.libStart()
         allow_codecs(endpoint, self._sip.codecs)
-        self._account = _PjAccount(self)
-        self._account.create(account_config(self._sip))
+        self._accounts.start()
         self._doorman = Doorman(EXTENSION, self)
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
@@ -381,19 +391,10 @@ class SipAgent:
     def _destroy(self, endpoint: pj.Endpoint) -> None:
         with contextlib.suppress(pj.Error):
             endpoint.libDestroy()
+        self._accounts.clear()
 
 
 def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
     # Silence must not be found between two packets that are merely long.
     silence_after_ms = max(media.silence_after_ms, 3 * ptime_ms)
     return Dejitter(media.reorder_wait_ms, silence_after_ms, ptime_ms)
-
-
-def _as_sip_error(error: Exception) -> Exception:
-    """What pjsua2 throws must not leave the pj thread, nor must a traceback, whose frames hold calls."""
-    return SipError(500, clean(error.reason)) if isinstance(error, pj.Error) else error.with_traceback(None)
-
-
-def _own_parties(sip: SipConfig, uri: str) -> tuple[Any, Any]:
-    from_party = parse_invite(f"INVITE x SIP/2.0\nFrom: <sip:{sip.user_agent}@{sip.bind}>\nTo: <{uri}>\n\n")
-    return from_party.from_party, from_party.to_party

@@ -31,6 +31,7 @@ class Command(Enum):
     """What the bridge may ask of a leg."""
 
     RING = "ring"
+    EARLY_MEDIA = "early media"
     ANSWER = "answer"
     REFUSE = "refuse"
     HANG_UP = "hang up"
@@ -42,6 +43,8 @@ _S = LegState
 _AFTER_COMMAND: dict[tuple[LegState, Command], LegState] = {
     (_S.INCOMING, Command.RING): _S.EARLY,
     (_S.EARLY, Command.RING): _S.EARLY,
+    (_S.INCOMING, Command.EARLY_MEDIA): _S.EARLY,
+    (_S.EARLY, Command.EARLY_MEDIA): _S.EARLY,
     (_S.INCOMING, Command.ANSWER): _S.ANSWERED,
     (_S.EARLY, Command.ANSWER): _S.ANSWERED,
     (_S.INCOMING, Command.REFUSE): _S.ENDED,

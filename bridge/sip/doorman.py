@@ -5,8 +5,10 @@ same 503, so that a dispatcher that probes sends its calls elsewhere.
 Why: a default pjsua answers SUBSCRIBE, MESSAGE and REGISTER of strangers (200, dialogs, memory, a published
 use-after-free), and refuses the call beyond its compiled limit with 486 without telling anyone. The doorman is a
 pjsip module between the dialog layer and pjsua: requests inside dialogs never reach it. A second one, before the
-dialog layer, answers two requests inside calls: OPTIONS, by which trunks see whether the call still lives and to
-which pjsua says 500, and INFO with a digit, of which "Signal=5" without a line end makes pjsua abort the process.
+dialog layer, answers three requests inside calls: OPTIONS, by which trunks see whether the call still lives and to
+which pjsua says 500; INFO with a digit, of which "Signal=5" without a line end makes pjsua abort the process; and
+REFER, which pjsua2 accepts by itself and then dials whatever the peer named: toll fraud. It gets 603 (RFC 3515
+section 2.4.2): a call goes where the dialplan says, never where the peer says.
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
@@ -35,6 +37,8 @@ ONLY_IN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"
 ABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"))  # RFC 3261 section 11.2
 RETRY_AFTER = ("Retry-After", "5")
 NO_SUCH_DIALOG = (481, "Call/Transaction Does Not Exist")
+DECLINED = (603, "Decline")
+IN_DIALOGS = frozenset({"OPTIONS", "INFO", "REFER"})  # answered here, before the dialog layer
 MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
 _PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN; the packet lies near the start of pjsip_rx_data
 _SEARCH_BYTES = 400
@@ -51,6 +55,9 @@ class House(Protocol):
 
     def admit(self) -> Verdict | None:
         """(status, phrase) when this INVITE may not come in; else it counts as a call."""
+
+    def admit_heir(self) -> bool:
+        """Whether an INVITE that takes over a call may come in although no new call may; it counts."""
 
     def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         """An INVITE was refused; told once, however often it is sent."""
@@ -160,15 +167,17 @@ class Doorman:
         if verdict is None:
             return 0
         invite = parse_invite(_packet(rdata, b"INVITE "))
+        if "Replaces" in invite.headers and self._house.admit_heir():
+            return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id):
             self._house.turned_away(invite, *verdict)
         self._respond(rdata, *verdict, RETRY_AFTER)
         return 1
 
     def _on_request_in_dialog(self, rdata: int) -> int:
-        """OPTIONS (RFC 3261 section 11) and INFO of a dialog: its To has a tag. All else passes."""
+        """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes."""
         method = _method(self._library.pjsip_rx_data_get_info(rdata))
-        if method not in {"OPTIONS", "INFO"}:
+        if method not in IN_DIALOGS:
             return 0
         message = _packet(rdata, f"{method} ".encode())
         request = parse_invite(message)
@@ -178,6 +187,9 @@ class Doorman:
             self._respond(rdata, *NO_SUCH_DIALOG)
         elif method == "OPTIONS":
             self._respond(rdata, 200, "OK", *ABILITIES)
+        elif method == "REFER":
+            log.warning("sip.refer_declined", pii_refer_to=request.headers.get("Refer-To", ""))
+            self._respond(rdata, *DECLINED)
         else:
             self._respond(rdata, *self._take_info(request, info_digit(message)), *ABILITIES)
         return 1

@@ -5,6 +5,7 @@ choose comes from the configuration.
 """
 
 import ctypes
+from dataclasses import dataclass
 from pathlib import Path
 
 import pjsua2 as pj
@@ -25,6 +26,16 @@ _SIGNATURES: Signatures = {
     "pj_log_set_level": (None, [ctypes.c_int]),
     "pjsip_tsx_set_timers": (None, [ctypes.c_uint] * 4),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """Where the agent is reachable and how its audio moves (`direct` or `conference`, and why)."""
+
+    address: str
+    port: int
+    audio: str
+    note: str
 
 
 def open_pjsua() -> ctypes.PyDLL:

@@ -59,6 +59,7 @@ class SdpFacts:
 class Invite:
     """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case.
 
+    `trunk`: the name of the trunk it came from, "" when from none (the agent decides, not a header).
     Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party.
     """
 
@@ -73,6 +74,7 @@ class Invite:
     headers: Mapping[str, str] = field(default_factory=dict)
     sdp: SdpFacts | None = None
     request_party: Party | None = None
+    trunk: str = ""
 
     @property
     def called(self) -> Party:
@@ -148,6 +150,13 @@ class TransferProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """The peer is another now: its INVITE replaced the dialog (RFC 3891). The call goes on; `invite` is the new one."""
+
+    invite: Invite
+
+
+@dataclass(frozen=True, slots=True)
 class MediaStats:
     """Counters of one leg's RTP, both directions, from pjmedia's RTCP session and jitter buffer.
 
@@ -180,5 +189,14 @@ class HungUp:
 
 
 LegEvent = (
-    Ringing | Confirmed | MediaStarted | MediaStopped | Held | Resumed | Dtmf | TransferProgress | HungUp
+    Ringing
+    | Confirmed
+    | MediaStarted
+    | MediaStopped
+    | Held
+    | Resumed
+    | Dtmf
+    | TransferProgress
+    | Replaced
+    | HungUp
 )

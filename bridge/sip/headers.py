@@ -12,9 +12,10 @@ RFC 4566 and 3264 (SDP).
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterable
-from urllib.parse import unquote
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, unquote
 
+from bridge.errors import SipError
 from bridge.sip.events import Invite, Party, SdpFacts
 
 MAX_VALUE_CHARS = 256  # a display name or a number longer than this is an attack, not a person
@@ -38,6 +39,15 @@ STATIC_PAYLOADS = {
 DIGITS = "0123456789*#ABCD"
 EVENT_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}  # RFC 4733 section 3.2
 
+NOT_IN_URIS = {
+    "Accept", "Accept-Encoding", "Accept-Language", "Allow", "Authorization", "Call-ID", "Contact", "Content-Encoding",
+    "Content-Length", "Content-Type", "CSeq", "From", "Max-Forwards", "P-Asserted-Identity", "P-Preferred-Identity",
+    "Privacy", "Proxy-Authorization", "Record-Route", "Refer-To", "Referred-By", "Replaces", "Require", "Route", "To",
+    "Supported", "Via",
+}  # fmt: skip
+MAX_CONTEXT_CHARS = 512  # one SIP message over UDP has about 1300 bytes for everything
+_HNV_SAFE = "[]/?:+$-_.!~*'()"  # RFC 3261 section 25.1: hnv-unreserved, unreserved
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.!%*+`'~-]{1,64}\Z")
 _SIGNAL = re.compile(r"^[ \t]*Signal[ \t]*=[ \t]*([^\s;]+)", re.IGNORECASE | re.MULTILINE)
 _TAG = re.compile(r";[ \t]*tag[ \t]*=[ \t]*([^;\s>]+)[^<>]*$", re.IGNORECASE)
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
@@ -54,22 +64,27 @@ def clean(value: str, max_chars: int = MAX_VALUE_CHARS) -> str:
     return kept.strip()[:max_chars].rstrip()
 
 
-def verstat(invite: Invite, trusted: Iterable[str]) -> str:
+def verstat(invite: Invite, trusted: Iterable[str], *, trunk_trusted: bool = False) -> str:
     """What a trusted trunk says of the caller's number (ATIS-1000074 section 5.3.2.3), such as TN-Validation-Passed.
 
-    "" for everybody else: the parameter is only text, and whoever sends the INVITE can write it.
+    Trusted are the networks `trusted`, and the call's own trunk if the plan says so (`trunk_trusted`). "" for everybody
+    else: the parameter is only text, and whoever sends the INVITE can write it.
     """
-    try:
-        address = ipaddress.ip_address(invite.source.rpartition(":")[0].strip("[]"))
-    except ValueError:
-        return ""
-    if not any(address in ipaddress.ip_network(network) for network in trusted):
+    if not (trunk_trusted or _comes_from(invite.source, trusted)):
         return ""
     for name in ("P-Asserted-Identity", "From"):
         found = re.search(r";verstat=([A-Za-z-]{1,40})", invite.headers.get(name, ""))
         if found:
             return found[1]
     return ""
+
+
+def _comes_from(source: str, networks: Iterable[str]) -> bool:
+    try:
+        address = ipaddress.ip_address(source.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network) for network in networks)
 
 
 def canonical_name(name: str) -> str:
@@ -176,6 +191,26 @@ def parse_invite(message: str, source: str = "") -> Invite:
         sdp=parse_sdp(body) if body.strip() else None,
         request_party=parse_party(f"<{request_uri}>"),
     )
+
+
+def with_headers(uri: str, headers: Mapping[str, str]) -> str:
+    """`uri` with headers for the INVITE that is to be made of it: sip:x@y?X-Context=… (RFC 3261 section 19.1.1).
+
+    Raises SipError for a name that is none, or one that section 19.1.5 warns of: it could change who calls, or whom.
+    """
+    pairs = []
+    for name, value in headers.items():
+        if not _HEADER_NAME.match(name) or canonical_name(name) in NOT_IN_URIS:
+            raise SipError(400, f"the header {clean(name, 40)!r} cannot go along with a transfer")
+        pairs.append(f"{name}={quote(clean(value, MAX_CONTEXT_CHARS), safe=_HNV_SAFE)}")
+    if not pairs:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}{'&'.join(pairs)}"
+
+
+def own_invite(who: str, uri: str, trunk: str = "") -> Invite:
+    """The INVITE we send to `uri`, as far as a record of the call wants to know it. `who`: USER@HOST."""
+    return Invite("", uri, parse_party(f"<sip:{who}>"), parse_party(f"<{uri}>"), trunk=trunk)
 
 
 def info_digit(message: str) -> str | None:

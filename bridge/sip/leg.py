@@ -8,10 +8,8 @@ A leg holds no pj object and no rule: commands go to the agent's pj thread by le
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from bridge.errors import SipError
 from bridge.sip.dialog import Command, LegDialog, LegState
 from bridge.sip.events import (
     Dtmf,
@@ -25,8 +23,10 @@ from bridge.sip.events import (
     MediaStats,
     Resumed,
 )
+from bridge.sip.headers import with_headers
 from bridge.sip.keys import Keys
 from bridge.sip.port import AudioPort
+from bridge.trunk import Trunk
 
 MAX_QUEUED_EVENTS = 200  # a peer that floods digits loses digits, never a hang-up
 
@@ -44,15 +44,24 @@ class Leg:
     """A call leg.
 
     `next_event()` gives its LegEvents in order, at last a HungUp. `media`: the stream that ran last, if any.
+    `trunk`: whose call it is, None when it came from nobody known.
     `held`: the peer has us on hold, from the start perhaps; known when `answer()` returns.
     """
 
     def __init__(
-        self, leg_id: str, invite: Invite, audio: AudioPort, sink: CommandSink, *, incoming: bool
+        self,
+        leg_id: str,
+        invite: Invite,
+        audio: AudioPort,
+        sink: CommandSink,
+        *,
+        incoming: bool,
+        trunk: Trunk | None = None,
     ) -> None:
         self.id = leg_id
         self.invite = invite
         self.audio = audio
+        self.trunk = trunk
         self.dialog = LegDialog(incoming=incoming)
         self.media: MediaStarted | None = None
         self.held = False
@@ -86,8 +95,11 @@ class Leg:
         return await self._do(Command.RING, lambda call: call.respond(status))
 
     async def early_media(self) -> bool:
-        """Send 183 Session Progress with SDP: audio flows before the answer. False when it is too late for it."""
-        return await self._do(Command.RING, lambda call: call.respond(183))
+        """Send 183 Session Progress with SDP: from then on `audio` can be started and heard before the answer.
+
+        False when it is too late. Raises SipError when there is no common codec.
+        """
+        return await self._do(Command.EARLY_MEDIA, lambda call: call.respond(183))
 
     async def answer(self) -> bool:
         """Send 200 OK. False when it is too late (the caller has cancelled)."""
@@ -97,21 +109,37 @@ class Leg:
         """End the leg: a final response before the answer, BYE after it. The cause goes along as a Reason header."""
         return await self._do(Command.HANG_UP, lambda call: call.end(by, status, reason))
 
-    async def send_dtmf(self, digits: str, method: DtmfMethod = DtmfMethod.RFC4733) -> bool:
-        """Send keypad digits to the peer."""
+    async def send_dtmf(self, digits: str, method: DtmfMethod | None = None) -> bool:
+        """Send keypad digits to the peer, by the trunk's method when none is named."""
+        method = method or DtmfMethod(self.trunk.dtmf if self.trunk else DtmfMethod.RFC4733)
         return await self._do(Command.SEND_DTMF, lambda call: call.send_digits(digits, method))
 
-    async def transfer(self, target: str, headers: Mapping[str, str] = MappingProxyType({})) -> bool:  # noqa: ARG002
-        """REFER the peer to a SIP URI (RFC 3515); TransferProgress events tell what became of it."""
-        return await self._do(Command.TRANSFER, lambda call: call.refer(target))  # headers: see trunks
+    async def transfer(self, target: str, headers: Mapping[str, str] | None = None) -> bool:
+        """REFER the peer to a SIP URI (RFC 3515); TransferProgress events tell what became of it.
 
-    async def transfer_to(self, other: "Leg") -> bool:  # noqa: ARG002
-        """REFER the peer to the dialog of another leg, which it replaces (RFC 3891)."""
-        raise SipError(501, "not possible yet")
+        `headers` go along in the Refer-To URI: the peer is to put them into its INVITE (RFC 3261 section 19.1.1).
+        Raises SipError for a header that may not.
+        """
+        uri = with_headers(target, headers or {})
+        return await self._do(Command.TRANSFER, lambda call: call.refer(uri))
+
+    async def transfer_to(self, other: "Leg") -> bool:
+        """Attended transfer: REFER the peer to the peer of `other`, whose dialog it is to replace (RFC 3891).
+
+        TransferProgress events tell what became of it; both legs stay until somebody hangs them up. False when either
+        is not up.
+        """
+        if not other.dialog.answered:
+            return False
+        return await self._do(Command.TRANSFER, lambda call: call.refer_replacing(other.id))
 
     async def stats(self) -> MediaStats:
         """RTP counters so far."""
         return await self._sink.command(self.id, lambda call: call.read_stats(), MediaStats())
+
+    async def sip_call_id(self) -> str:
+        """The Call-ID header of this dialog, for a call we placed; "" when it is over."""
+        return await self._sink.command(self.id, lambda call: str(call.getInfo().callIdString), "")
 
     @property
     def ended(self) -> bool:

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import pjsua2 as pj
 import structlog
 
+from bridge.errors import SipError
+from bridge.sip.directory import may_replace
 from bridge.sip.events import (
     Confirmed,
     Dtmf,
@@ -25,18 +27,22 @@ from bridge.sip.events import (
     MediaStarted,
     MediaStats,
     MediaStopped,
+    Replaced,
     Resumed,
     Ringing,
     TransferProgress,
 )
-from bridge.sip.headers import clean, reason_text, tag_of
+from bridge.sip.headers import clean, parse_invite, reason_text, tag_of
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
-from bridge.sip.natives import Natives
+from bridge.sip.natives import Natives, NativeStream
 from bridge.sip.port import ConferencePort
+from bridge.sip.sdp import limit_codecs
 
 log = structlog.get_logger(__name__)
 
+DECLINED = 603
+NO_SUCH_DIALOG = (481, "Call/Transaction Does Not Exist")
 NOT_ANSWERED = 480  # Temporarily Unavailable: what a hang-up with success is before there was any
 GAVE_UP = {pj.PJSIP_EVENT_TIMER, pj.PJSIP_EVENT_TRANSPORT_ERROR}
 Callback = Callable[["PjCall", Any], None]
@@ -71,6 +77,15 @@ class CallOwner(Protocol):
     def forget(self, call: "PjCall") -> None:
         """The call is over."""
 
+    def find(self, leg_id: str) -> "PjCall | None":
+        """The call of a leg."""
+
+    def identified(self, invite: Invite) -> Invite:
+        """The INVITE with the trunk it comes from."""
+
+    def succeed(self, call: "PjCall", heir: "PjCall") -> None:
+        """The leg of `call` is that of `heir` from now on."""
+
 
 class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
     """pjsua2's call object. Lives on the pj thread; translates callbacks into events, decides nothing."""
@@ -83,7 +98,12 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         else:
             super().__init__(account, call_index)
         self.agent = agent
+        self.account = account
         self.leg = leg
+        self.peer_tag = tag_of(leg.invite.headers.get("From", ""))  # "" for a call we placed
+        self.stream: NativeStream | None = None
+        self.heir: Invite | None = None  # whose INVITE takes this dialog over
+        self.replaced = False
         self.held = False
         self.codec = ""
         self.remote = ""
@@ -101,12 +121,21 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         """Whether a request of the peer belongs to this call (RFC 3261 section 12.2.2, without our own tag)."""
         if self.getInfo().callIdString != request.sip_call_id:
             return False
-        known = tag_of(self.leg.invite.headers.get("From", ""))  # "" for a call we placed
-        return not known or known == tag_of(request.headers.get("From", ""))
+        return not self.peer_tag or self.peer_tag == tag_of(request.headers.get("From", ""))
+
+    @property
+    def account_id(self) -> int:
+        """Pjsua's number of the account it is on; -1 when the call is gone."""
+        try:
+            return int(self.getInfo().accId)
+        except pj.Error:
+            return -1
 
     # pjsua2 calls these by name; their names are its own
     @_guarded
     def onCallState(self, prm: Any) -> None:  # noqa: N802
+        if self.replaced:  # the leg goes on with another call
+            return
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_EARLY and info.role == pj.PJSIP_ROLE_UAC:
             self.emit(Ringing(info.lastStatusCode))
@@ -117,6 +146,12 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             self.agent.clock.remove(self.leg.audio)
             self.agent.forget(self)
             self.emit(HungUp(by, self.failed_with or info.lastStatusCode, reason, self.stats))
+
+    def onCallSdpCreated(self, prm: Any) -> None:  # noqa: N802
+        """Our SDP, before it is sent: of the worker's codecs only those of the trunk."""
+        trunk = self.leg.trunk
+        if trunk is not None and trunk.codecs:
+            prm.sdp.wholeSdp = limit_codecs(prm.sdp.wholeSdp, trunk.codecs)
 
     @_guarded
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802, ARG002
@@ -154,6 +189,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
                 self.agent.fail(self.leg.id, 500, "media failed", f"no access to the RTP stream: {error}")
                 return
             ptime_ms = stream.ptime_ms
+            self.stream = stream
             self.leg.audio.attach(stream)
             self.agent.clock.add(self.leg.audio)
         elif self.conference is None:
@@ -165,7 +201,9 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
     def onStreamDestroyed(self, prm: Any) -> None:  # noqa: N802, ARG002
         # First of all: pjmedia frees the stream when this returns. The port stays with the clock, which measures
         # the time without a stream for the recording.
-        self.leg.audio.detach()
+        self.leg.audio.detach(self.stream)
+        if self.replaced:
+            return
         self.read_stats()
         self.emit(MediaStopped())
 
@@ -178,11 +216,56 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
     def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
         self.emit(TransferProgress(prm.statusCode, clean(prm.reason, 80), bool(prm.finalNotify)))
 
+    @_guarded
+    def onCallReplaceRequest(self, prm: Any) -> None:  # noqa: N802
+        """An INVITE wants to take this dialog over (RFC 3891)."""
+        prm.statusCode, prm.reason = 500, "Internal Server Error"
+        invite = self.agent.identified(parse_invite(prm.rdata.wholeMsg, prm.rdata.srcAddress))
+        if self.getInfo().state != pj.PJSIP_INV_STATE_CONFIRMED:
+            prm.statusCode, prm.reason = NO_SUCH_DIALOG
+        elif not may_replace(self.leg.invite, invite):
+            log.warning("sip.replaces_refused", call_id=self.leg.id, trunk=invite.trunk, source=invite.source)
+            prm.statusCode, prm.reason = 403, "Forbidden"
+        else:
+            self.heir = invite
+            prm.statusCode, prm.reason = 200, "OK"
+
+    @_guarded
+    def onCallReplaced(self, prm: Any) -> None:  # noqa: N802
+        """It has: the leg goes on with the new call, this one is being ended by pjsua."""
+        invite = self.heir or self.leg.invite
+        heir = PjCall(self.agent, self.account, self.leg, prm.newCallId)
+        heir.peer_tag = tag_of(invite.headers.get("From", ""))
+        heir.held = self.held
+        self.replaced = True
+        self.agent.succeed(self, heir)
+        prm.newCall = heir
+        heir.emit(Replaced(invite))
+
+    def onCallTransferRequest(self, prm: Any) -> None:  # noqa: N802
+        """A REFER that came past the doorman. pjsua2 by itself would dial its target: toll fraud."""
+        prm.statusCode = DECLINED
+
+    def onCallRedirected(self, prm: Any) -> int:  # noqa: N802, ARG002
+        """A 3xx to our INVITE ends the call with that status: no peer makes us dial what the plan does not know."""
+        return int(pj.PJSIP_REDIRECT_REJECT)
+
     # ---- commands, run by the agent on the pj thread ---------------------------------------------------------
+
+    def place(self, uri: str, prm: pj.CallOpParam) -> str:
+        """Send the INVITE of a call we place. Says why it cannot be sent, "" when it is on its way.
+
+        No exception: its traceback would hold this object, and let go of it on another thread, which crashes.
+        """
+        try:
+            self.makeCall(uri, prm)
+        except pj.Error as error:
+            return clean(error.reason) or "refused"
+        return ""
 
     def respond(self, status: int) -> None:
         """Send a provisional or 2xx response to the INVITE."""
-        if status == 200 and self.agent.natives is not None:
+        if status in {183, 200} and self.agent.natives is not None:
             self.agent.clock.add(
                 self.leg.audio
             )  # time passes for the recording even without a stream (inactive)
@@ -219,6 +302,13 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
     def refer(self, target: str) -> None:
         """REFER with Refer-To `target` and Referred-By us; the subscription it makes tells how it went."""
         self.xfer(f"<{target}>", call_parameters())
+
+    def refer_replacing(self, leg_id: str) -> None:
+        """REFER to the peer of another call of ours, with Replaces of that dialog. SipError when it is gone."""
+        other = self.agent.find(leg_id)
+        if other is None:
+            raise SipError(481, "the other call is over")
+        self.xferReplaces(other, call_parameters())
 
     def hold(self, on: bool) -> None:
         """re-INVITE with sendonly, or back with sendrecv (RFC 3264 section 8.4)."""

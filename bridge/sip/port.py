@@ -63,6 +63,7 @@ class AudioPort:
         self._wake_scheduled = False
         self._playing = False
         self._paused = False
+        self._listening = False
         self._tape: Tape | None = None
         self._mixer: Mixer | None = None
         self._party = self._voice = ""
@@ -129,12 +130,21 @@ class AudioPort:
         """Whether the caller hears nothing of the agent and nothing waits: no item is queued or half heard."""
         return not self._playout.queued_ms and self._playout.playing is None
 
-    def start(self) -> None:
-        """The call is answered: audio queued so far begins to play, the caller's audio counts."""
+    def listen(self) -> None:
+        """The peer's audio counts from now on; what is queued for it still waits for `start`."""
         with self._lock:
+            self._intake.clear()
+            self._listening = True
+
+    def start(self) -> None:
+        """The call is answered (or has early media): audio queued begins to play, the caller's audio counts. Once."""
+        with self._lock:
+            if self._playing:
+                return
             self._intake.clear()
             self.last_rx_s = time.monotonic()
             self._playing = True
+            self._listening = False
 
     def join(self, mixer: Mixer, party: str, voice: str = "") -> None:
         """From now on this leg is `party` of a conference, which must know it. On top it hears what `play` queues.
@@ -143,6 +153,11 @@ class AudioPort:
         """
         with self._lock:
             self._mixer, self._party, self._voice = mixer, party, voice
+
+    @property
+    def conference(self) -> Mixer | None:
+        """The conference this leg is in."""
+        return self._mixer
 
     def leave(self) -> None:
         """Out of the conference."""
@@ -168,7 +183,7 @@ class AudioPort:
     def stop(self) -> None:
         """The call is over: no more frames reach the tap."""
         with self._lock:
-            self._playing = False
+            self._playing = self._listening = False
 
     @property
     def recording_dropped_ms(self) -> int:
@@ -193,10 +208,14 @@ class AudioPort:
             self._dejitter = self._new_dejitter(stream.ptime_ms)
             self._rx_packets = 0
 
-    def detach(self) -> None:
-        """The stream is about to be destroyed. After this returns the media thread does not touch it."""
+    def detach(self, stream: NativeStream | None = None) -> None:
+        """The stream is about to be destroyed. After this returns the media thread does not touch it.
+
+        `stream`: only if it is that one still; a peer that was replaced takes its own stream along, not its heir's.
+        """
         with self._lock:
-            self._detach_locked()
+            if stream is None or stream is self._stream:
+                self._detach_locked()
 
     def _detach_locked(self) -> None:
         if self._stream is not None:
@@ -250,14 +269,14 @@ class AudioPort:
 
     def give(self, pcm: bytes) -> None:
         """Caller audio from the network, of any length: a peer may send 30 ms packets. Lock held."""
-        if not self._playing or self._paused:
+        if not (self._playing or self._listening) or self._paused:
             return
         pcm = self._ungiven + pcm if self._ungiven else pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         self._ungiven = pcm[whole:]
         for start in range(0, whole, FRAME_BYTES):
             frame = pcm[start : start + FRAME_BYTES]
-            if self._tape is not None:
+            if self._tape is not None and self._playing:
                 self._tape.hear(frame)
             self._intake.push(frame if self._mixer is None else self._shared(self._mixer, frame))
         self._wake_wanted = True

@@ -8,6 +8,9 @@ audit_entries  everything the gate did, append-only, each with the hash of the o
 audit_payloads what of that is personal, under the hash that the entry names; `payload` is NULL once erased
 users         who may look, decide or administer; `password` is an argon2 hash
 api_tokens    what programs and commands prove a user by; `hash` is SHA-256 of 256 random bits
+outbound_calls  one row a call that was asked for (bridge/outbound/job.py); `wish` is sealed, `version` guards changes
+outbound_attempts  one row a try, written before it is dialled: what the caps count
+outbound_campaigns  running, paused or cancelled
 voicemails    messages that callers left: new, done; a deleted one has no row; (boot, seq) is its event's
 voicemail_deliveries  to which channel a message has to go: pending, delivered, given_up
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
@@ -174,6 +177,49 @@ api_tokens = Table(
     Column("expires_at", Float),
     Column("used_at", Float),
     Index("api_tokens_user", "user"),
+)
+
+outbound_calls = Table(
+    "outbound_calls",
+    metadata,
+    Column("job_id", String(16), primary_key=True),
+    Column("campaign", String(64), nullable=False),
+    Column("number", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("call_id", String(100), nullable=False),
+    Column("boot", String(64), nullable=False),
+    Column("dialled_at", Float, nullable=False),
+    Column("heard", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cancel", Integer, nullable=False),
+    Column("wish", Text, nullable=False),
+    Column("seal", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("outbound_calls_due", "state", "due_at"),
+    Index("outbound_calls_campaign", "campaign", "state"),
+)
+
+outbound_attempts = Table(
+    "outbound_attempts",
+    metadata,
+    Column("call_id", String(100), primary_key=True),
+    Column("job_id", String(16), nullable=False),
+    Column("number", String(16), nullable=False),
+    Column("at", Float, nullable=False),
+    Index("outbound_attempts_at", "at", "number"),
+)
+
+outbound_campaigns = Table(
+    "outbound_campaigns",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("asked_by", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
 )
 
 voicemails = Table(

@@ -129,6 +129,7 @@ routes:
 - {name: full, when: {number: front-office, capacity: {max_calls: 2}}, do: [{hang_up: {}}]}
 - {name: trunk, when: {trunk: carrier}, do: [{hang_up: {}}]}
 - {name: rest, do: [{hang_up: {}}]}
+trunks: {carrier: {addresses: 198.51.100.1}}
 """
 
 

@@ -34,6 +34,7 @@ routes:
 - {name: night, when: {day_part: [night]}, do: [{hang_up: {}}]}
 - {name: strangers, when: {not: {from: "@vip", hours: office}, to: "0049 89*"}, do: [{hang_up: {}}]}
 - {name: rest, do: [{hang_up: {}}]}
+trunks: {carrier: {addresses: 198.51.100.1}, pbx: {addresses: 198.51.100.2}}
 """
 NOON = "2026-11-23T12:30+01:00"
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from bridge.call.call import Call
 from bridge.call.modelside import CallDeps
+from bridge.call.rendezvous import Rendezvous
+from bridge.call.waittimes import WaitTimes
 from bridge.config import DeadlinesConfig, LimitsConfig, ProviderConfig, RecordingConfig, WorkerConfig
 from bridge.dialplan.plan import Agent, AgentStep, Plan, Route
 from bridge.errors import LinkError
@@ -124,6 +126,8 @@ async def on_stage(
     line=None,
     request=None,
     dial=None,
+    rendezvous=None,
+    times=None,
 ):
     """A call in memory, started; cancelled at the end if it still runs."""
     line = line or FakeLine()
@@ -144,6 +148,8 @@ async def on_stage(
             connector,
             dial=dial,
             music=lambda path: MUSIC,
+            rendezvous=rendezvous or Rendezvous(),
+            times=times or WaitTimes(),
         )
         stage.call = Call(line.leg, plan or plan_of(AgentStep("front")), deps)
         stage.task = asyncio.create_task(stage.call.run())

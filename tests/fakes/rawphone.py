@@ -57,7 +57,9 @@ def parse(data, at):
     headers = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers.setdefault(name.strip().lower(), value.strip())
+        known = headers.setdefault(name.strip().lower(), value.strip())
+        if name.lower() == "via" and known != value.strip():
+            headers["via"] += f", {value.strip()}"  # a proxy's way back
     return Message(start, headers, body, at)
 
 
@@ -109,8 +111,9 @@ def loudness(payload, law="pcmu"):
 class RawPhone:
     """One call at a time to `port`. Method names are what it sends; `response`, `request`, `heard` are what came."""
 
-    def __init__(self, port):
+    def __init__(self, port, host="127.0.0.1"):
         self.port = port
+        self.host = host
         self.call_id = f"raw-{next(_serial)}-{time.monotonic_ns()}"
         self.to_tag = ""
         self.invite_branch = ""
@@ -125,10 +128,10 @@ class RawPhone:
     async def open(self):
         loop = asyncio.get_running_loop()
         self.sip_transport, self.sip = await loop.create_datagram_endpoint(
-            lambda: Inbox(parse), local_addr=("127.0.0.1", 0)
+            lambda: Inbox(parse), local_addr=(self.host, 0)
         )
         self.rtp_transport, self.rtp = await loop.create_datagram_endpoint(
-            lambda: Inbox(read_rtp), local_addr=("127.0.0.1", 0)
+            lambda: Inbox(read_rtp), local_addr=(self.host, 0)
         )
         self.sip_port = self.sip_transport.get_extra_info("sockname")[1]
         self.rtp_port = self.rtp_transport.get_extra_info("sockname")[1]
@@ -146,12 +149,12 @@ class RawPhone:
             text if isinstance(text, bytes) else text.encode(), ("127.0.0.1", self.port)
         )
 
-    def sdp(self, codecs=(0,), direction="sendrecv", address="127.0.0.1", ptime_ms=20, extra=""):
+    def sdp(self, codecs=(0,), direction="sendrecv", address="", ptime_ms=20, extra=""):
         names = {0: "PCMU/8000", 8: "PCMA/8000", 3: "GSM/8000", 9: "G722/8000", 97: "opus/48000/2"}
         self.sdp_version += 1
         maps = "".join(f"a=rtpmap:{codec} {names[codec]}\r\n" for codec in codecs)
         return (
-            f"v=0\r\no=- 1 {self.sdp_version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 {self.sdp_version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 {address or self.host}\r\nt=0 0\r\n"
             f"m=audio {self.rtp_port} RTP/AVP {' '.join(map(str, codecs))} 101\r\n{maps}"
             f"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:{ptime_ms}\r\na={direction}\r\n{extra}"
         )
@@ -166,9 +169,9 @@ class RawPhone:
         content = f"Content-Type: {kind}\r\n" if body else ""
         return (
             f"{method} sip:{to}@127.0.0.1:{self.port} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.sip_port};branch={branch}\r\nMax-Forwards: 70\r\n"
-            f'From: "Raw" <sip:raw@127.0.0.1:{self.sip_port}>;tag=r1\r\nTo: <sip:{to}@127.0.0.1>{tag}\r\n'
-            f"Call-ID: {self.call_id}\r\nCSeq: {number} {method}\r\nContact: <sip:raw@127.0.0.1:{self.sip_port}>\r\n"
+            f"Via: SIP/2.0/UDP {self.host}:{self.sip_port};branch={branch}\r\nMax-Forwards: 70\r\n"
+            f'From: "Raw" <sip:raw@{self.host}:{self.sip_port}>;tag=r1\r\nTo: <sip:{to}@127.0.0.1>{tag}\r\n'
+            f"Call-ID: {self.call_id}\r\nCSeq: {number} {method}\r\nContact: <sip:raw@{self.host}:{self.sip_port}>\r\n"
             f"{headers}{content}Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
@@ -284,9 +287,9 @@ class RawPhone:
 
 
 @asynccontextmanager
-async def raw_phone(port):
+async def raw_phone(port, host="127.0.0.1"):
     """A phone with its sockets open."""
-    phone = RawPhone(port)
+    phone = RawPhone(port, host)
     await phone.open()
     try:
         yield phone

@@ -6,7 +6,7 @@ from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from bridge.errors import LinkError
-from bridge.link.messages import Ack, Event, Hello, Status, decode, encode
+from bridge.link.messages import Ack, Event, Hello, PlaceCall, Status, decode, encode
 from tests.fakes.link import GUARD_S, MemoryStore, client, server, until
 
 HELLO = Hello(0, "b1", 1, 5060, "v1", 0)
@@ -118,3 +118,13 @@ async def test_a_worker_that_comes_back_takes_its_place_and_the_status_is_known(
         async with client(tmp_path, boot="b2"):
             await until(lambda: [peer.hello.boot for peer in link_server.peers()] == ["b2"])
     assert store.left == ["b1", "b2"]
+
+
+async def test_a_word_for_one_process_reaches_it_or_is_known_not_to(tmp_path):
+    async with server(tmp_path, MemoryStore()) as link, connect(tmp_path) as wire:
+        await wire.send(encode(HELLO))
+        await until(lambda: bool(link.peers()))
+        order = PlaceCall("c1", "+493012345678", "v1", "", {"name": "Ann"})
+        assert link.tell("b1", order)
+        assert not link.tell("b2", order)
+        assert decode(await wire.recv()) == order

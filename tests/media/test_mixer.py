@@ -37,6 +37,18 @@ def test_a_muted_party_hears_and_is_not_heard():
     assert (mixer.hear("supervisor"), mixer.hear("caller")) == (frame(5), None)
 
 
+def test_a_party_may_be_hidden_from_some_and_joining_again_changes_that():
+    mixer = conference("caller", "agent")
+    mixer.join("supervisor", hidden_from=("caller",))
+    mixer.say("supervisor", frame(7))
+    assert (mixer.hear("agent"), mixer.hear("caller")) == (frame(7), None)
+    mixer.join("supervisor")
+    mixer.say("supervisor", frame(7))
+    assert (mixer.hear("agent"), mixer.hear("caller")) == (frame(7), frame(7))
+    mixer.leave("supervisor")
+    assert mixer.parties == {"caller", "agent"}
+
+
 def test_who_left_is_not_heard_and_what_the_others_had_not_heard_of_each_other_stays():
     mixer = conference("a", "b", "c")
     mixer.say("a", frame(1))

@@ -178,3 +178,9 @@ def test_no_event_however_strange_stops_the_ones_behind_it(events):
 def test_folding_in_two_parts_is_folding_at_once(cut):
     events = conversation()
     assert fold(events[cut:], fold(events[:cut])) == fold(events)
+
+
+def test_a_call_we_place_gets_its_sip_call_id_when_it_is_dialled():
+    kinds = {"call.started": {"direction": "outbound"}, "call.dialled": {"sip_call_id": "x@y"}}
+    record = fold([Event(1, "b", "c", kind, 1.0, 1.0, data) for kind, data in kinds.items()])
+    assert (record.direction, record.sip_call_id) == ("outbound", "x@y")

@@ -75,7 +75,7 @@ async def test_a_callback_that_raises_ends_its_own_call_only(agent):
 
 
 async def test_a_round_that_raises_does_not_end_the_pj_thread(agent):
-    agent._commands.put(lambda: 1 / 0)
+    agent._errands.post(lambda: 1 / 0)
     assert await agent._submit(lambda: 7) == 7
     assert agent.problem(time.monotonic()) == ""
 

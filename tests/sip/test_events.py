@@ -26,5 +26,5 @@ def test_the_called_party_is_tos_when_there_is_no_request_uri():
 def test_leg_events_are_immutable_values_that_may_cross_threads(kind):
     assert kind.__dataclass_params__.frozen
     assert not hasattr(kind, "__dict__") or "__slots__" in vars(kind)
-    allowed = (str, int, float, bool, events.HangUpBy, events.DtmfMethod, events.MediaStats)
+    allowed = (str, int, float, bool, events.HangUpBy, events.DtmfMethod, events.MediaStats, Invite)
     assert all(field.type in allowed for field in dataclasses.fields(kind))

@@ -363,3 +363,18 @@ async def test_the_conference_way_moves_the_same_frames(line):
     heard.size = 0
     slow.onFrameReceived(heard)
     assert drain(line.port) == []
+
+
+async def test_a_port_that_listens_hears_the_peer_and_keeps_what_is_to_be_said_for_later():
+    line = Attached(started=False)
+    line.port.play("a", frame(500))
+    line.stream.arrive(frame(7))
+    line.run(40)
+    line.port.listen()
+    line.stream.arrive(frame(9))
+    line.run(60)
+    assert await line.port.read() == frame(9)
+    assert not any(any(pcm) for pcm in line.stream.written)
+    line.port.start()
+    line.run(60)
+    assert any(pcm == frame(500) for pcm in line.stream.written)

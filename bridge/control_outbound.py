@@ -1,0 +1,276 @@
+"""Control's desk for calls that the bridge places: judges wishes, dials when it is their turn, follows them to the end.
+
+    asked ──policy──► queued ──due, pacing, a free line──► dialling ──PlaceCall──► worker
+                        ▲                                     │   events of the call, from the store
+                        └────────── retry ◄── after() ◄───────┘
+
+Everything is in the store, so control may die at any moment: what is `dialling` was written before the worker was told
+and is never told again; what became of it is read from the call's events, whoever stored them. A job of which no event
+comes is `unknown`. One loop, one job after the other; the rules are in bridge/outbound.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from bridge.control_outbound_requests import is_sealed
+from bridge.dialplan.plan import Plan
+from bridge.errors import StoreError
+from bridge.link.messages import HangUp, Message, PlaceCall
+from bridge.outbound.job import (
+    OPEN,
+    Fact,
+    Job,
+    accepted,
+    after,
+    cancelled,
+    dialled,
+    lost,
+    not_placed,
+    refused,
+    waits,
+)
+from bridge.outbound.number import Number, NumberError, read
+from bridge.outbound.policy import Counts, Refusal, Rules, never, not_now
+from bridge.outbound.rules import rules_of
+from bridge.store.outboundstore import OutboundStore
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 0.2
+PLACE_S = 20.0
+"""A call of which nothing was heard for so long after it was given to a worker (and since control is up) is lost."""
+MAX_TOLD = 1000
+"""Calls that were told to hang up; told twice does no harm."""
+LATER_S = 600.0
+"""A number that has had its calls for the day is looked at again after this."""
+
+
+class WorkerPeer(Protocol):
+    """The part of link.server.Peer that is needed."""
+
+    @property
+    def hello(self) -> Any: ...
+    @property
+    def status(self) -> Mapping[str, Any]: ...
+
+
+class Workers(Protocol):
+    """The part of link.server.LinkServer that is needed."""
+
+    def peers(self) -> Sequence[WorkerPeer]:
+        """The connected workers."""
+
+    def tell(self, boot: str, message: Message) -> bool:
+        """Say something to one worker process; False: it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundDeps:
+    """What it works with. `key`: of the seal. `max_calls`: lines of a worker. `now`: unix seconds."""
+
+    store: OutboundStore
+    workers: Workers
+    key: bytes
+    max_calls: int
+    now: Callable[[], float] = time.time
+
+
+class OutboundOffice:
+    """`run` works for ever; `take_plan` says by which rules."""
+
+    def __init__(self, deps: OutboundDeps) -> None:
+        self._deps = deps
+        self._store = deps.store
+        self._plan: Plan | None = None
+        self._rules: Rules | None = None
+        self._read: Plan | None = None
+        self._since = deps.now()
+        self._told: deque[str] = deque(maxlen=MAX_TOLD)
+
+    def take_plan(self, plan: Plan | None) -> None:
+        """The plan in force from now on."""
+        self._plan = plan
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        failing = False
+        while True:
+            try:
+                await self.turn()
+                failing = False
+            except StoreError as error:
+                if not failing:
+                    log.warning("outbound.store", reason=str(error))
+                failing = True
+            await asyncio.sleep(LOOK_S)
+
+    async def turn(self) -> None:
+        """Carry every job on as far as it goes now. Raises StoreError."""
+        if self._plan is not self._read:
+            plan = self._plan
+            self._rules = await asyncio.to_thread(rules_of, plan)
+            self._read = plan
+        jobs = await self._store.work(self._deps.now())
+        followed = [job for job in jobs if job.call_id and job.state in (*OPEN, "unknown")]
+        facts = await self._store.facts([job.call_id for job in followed])
+        for job in followed:
+            await self._follow(job, facts.get(job.call_id, []))
+        for job in jobs:
+            if job.state == "asked":
+                await self._rule(job)
+        await self._dial_due([job for job in jobs if job.state == "queued"], followed)
+
+    async def not_placed(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """A worker says that it has not dialled (request "outbound.not_placed")."""
+        job = await self._store.by_call(str(data.get("call_id")))
+        if job is not None and job.state == "dialling":
+            await self._unplace(job, str(data.get("reason", "")))
+        return {}
+
+    # ---- wishes ------------------------------------------------------------------------------------------------
+
+    async def _rule(self, job: Job) -> None:
+        now = self._deps.now()
+        if job.cancel:
+            await self._keep(cancelled(job))
+            return
+        number, why = self._judge(job)
+        if number is None:
+            await self._keep(refused(job, why))
+            return
+        refusal = None
+        # Who asks for one call wants to know; a campaign waits, and so does a caller who wants to be called back.
+        if not job.wish.campaign and job.wish.via != "callback":
+            refusal = not_now(number, self._rules, await self._counts(number.e164), _local(now))
+        if refusal is not None and refusal.until != "soon":
+            await self._keep(refused(job, refusal.reason))
+        else:
+            await self._keep(accepted(job, number.e164, now))
+
+    def _judge(self, job: Job) -> tuple[Number | None, str]:
+        """The number, if it may ever be dialled by the rules of now; else why not."""
+        if not is_sealed(self._deps.key, job):
+            return None, "nobody of this bridge has asked for it: the seal is wrong"
+        try:
+            number = read(job.wish.number, self._rules.outbound.region if self._rules else None)
+        except NumberError as error:
+            return None, str(error)
+        refusal = never(number, self._rules)
+        wrong = refusal.reason if refusal and refusal.until == "never" else self._no_steps(job.wish.run)
+        if wrong:
+            return None, wrong
+        if job.number and job.number != number.e164:
+            return None, "the number is not the one that was asked for"
+        return number, ""
+
+    def _no_steps(self, run: str) -> str:
+        kind, _, name = run.partition(":")
+        plan = self._plan
+        if not run or plan is None:
+            return ""
+        names = [one.name for one in (plan.agents if kind == "agent" else plan.routes)]
+        return "" if name in names else f"the dialplan has no {kind} {name}"
+
+    # ---- dialling ----------------------------------------------------------------------------------------------
+
+    async def _dial_due(self, due: Sequence[Job], followed: Sequence[Job]) -> None:
+        used: dict[str, int] = {}
+        for job in followed:
+            used[job.boot] = used.get(job.boot, 0) + (job.state in OPEN)
+        for job in due:
+            if job.cancel:
+                await self._keep(cancelled(job))
+            elif not await self._dial(job, used):
+                return
+
+    async def _dial(self, job: Job, used: dict[str, int]) -> bool:
+        """Dial it if it may be now. False: nothing can be dialled now."""
+        now = self._deps.now()
+        number, why = self._judge(job)
+        if number is None:
+            await self._keep(refused(job, why))
+            return True
+        refusal = never(number, self._rules) or not_now(
+            number, self._rules, await self._counts(number.e164), _local(now)
+        )
+        boot = self._free_worker(used)
+        if refusal is None and boot is None:
+            refusal = Refusal("no worker has a free line", "soon", all=True)
+        if refusal is not None:
+            return await self._wait(job, refusal, now)
+        used[str(boot)] = used.get(str(boot), 0) + 1
+        await self._place(dialled(job, uuid.uuid4().hex, str(boot), now), number)
+        return True
+
+    async def _wait(self, job: Job, refusal: Refusal, now: float) -> bool:
+        due_at = job.due_at if refusal.all else now + LATER_S
+        if job.reason != refusal.reason or due_at != job.due_at:
+            await self._keep(waits(job, refusal.reason, due_at))
+        return not refusal.all
+
+    async def _place(self, job: Job, number: Number) -> None:
+        """The try is stored, then the worker is told: once."""
+        if self._plan is None or not await self._store.dial(job):
+            return
+        order = PlaceCall(
+            job.call_id, number.e164, self._plan.version, job.wish.run, dict(job.wish.variables)
+        )
+        log.info("outbound.placed", call_id=job.call_id, job_id=job.job_id, attempt=job.attempts)
+        if not self._deps.workers.tell(job.boot, order):
+            await self._unplace(job, "the worker went away")
+
+    async def _unplace(self, job: Job, reason: str) -> None:
+        log.info("outbound.not_placed", call_id=job.call_id, job_id=job.job_id, reason=reason)
+        await self._store.not_placed(not_placed(job, reason, self._deps.now()), job.call_id)
+
+    def _free_worker(self, used: Mapping[str, int]) -> str | None:
+        """The worker process with the most free lines. What it told last may be seconds old, so ours count too."""
+        lines = {
+            str(peer.hello.boot): max(int(peer.status.get("calls", 0)), used.get(str(peer.hello.boot), 0))
+            for peer in self._deps.workers.peers()
+        }
+        best = min(lines, key=lambda boot: lines[boot], default=None)
+        return best if best is not None and lines[best] < self._deps.max_calls else None
+
+    async def _counts(self, number: str) -> Counts:
+        now = self._deps.now()
+        local = _local(now)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        return await self._store.counts(number, midnight, now)
+
+    # ---- following ---------------------------------------------------------------------------------------------
+
+    async def _follow(self, job: Job, facts: Sequence[Fact]) -> None:
+        now = self._deps.now()
+        new = after(job, facts, self._rules.outbound if self._rules else None, now)
+        if new is not job:
+            if new.call_id != job.call_id:  # it was not dialled after all
+                await self._unplace(job, new.reason)
+            else:
+                await self._keep(new)
+            return
+        if job.state == "unknown":
+            return
+        if job.cancel and job.call_id not in self._told and facts:
+            self._told.append(job.call_id)
+            self._deps.workers.tell(job.boot, HangUp(job.call_id, "cancelled"))
+        silent_s = now - max(job.dialled_at, self._since)
+        if not facts and silent_s > PLACE_S:
+            await self._keep(lost(job, "nothing was heard of it after it was given to a worker"))
+
+    async def _keep(self, job: Job) -> None:
+        if await self._store.save(job):
+            facts = {"job_id": job.job_id, "state": job.state, "reason": job.reason}
+            log.info("outbound.state", call_id=job.call_id, **facts)
+
+
+def _local(now: float) -> datetime:
+    return datetime.fromtimestamp(now).astimezone()

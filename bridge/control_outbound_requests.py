@@ -1,0 +1,76 @@
+"""How a wish for an outbound call gets to control, and its first ruling back: the CLI's way and the HTTP API's.
+
+    body ─► Wish ─► sealed row `asked` ─► control (control_outbound.py) ─► queued | refused
+
+`request_call` is what POST /api/v1/calls does; the web server only has to say who asks. The seal keeps whoever can
+merely write the database from having the bridge dial.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bridge.approval.signing import seal, sealed
+from bridge.errors import StoreError
+from bridge.outbound.job import Job, Wish
+from bridge.outbound.wish import wish_of
+from bridge.store.outboundstore import OutboundStore
+
+RULING_S = 5.0
+LOOK_S = 0.05
+
+
+def sealed_job(key: bytes, wish: Wish) -> Job:
+    """A new job."""
+    job_id = uuid.uuid4().hex[:12]
+    return Job(job_id, wish, seal(key, f"outbound {job_id}", asdict(wish)))
+
+
+def is_sealed(key: bytes, job: Job) -> bool:
+    """Whether the wish is what somebody with the key has asked for."""
+    return sealed(key, f"outbound {job.job_id}", {**asdict(job.wish), "seal": job.seal})
+
+
+async def request_call(
+    store: OutboundStore, key: bytes, asked_by: str, via: str, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Ask for a call: {"number", "agent" | "route", "variables"}. `asked_by`: a user's name; `via`: api, cli, console.
+
+    The answer is the job as control has ruled: `state` queued or refused with `reason`. Raises WishError (400: the
+    body), StoreError (503: the bridge does not answer).
+    """
+    job = sealed_job(key, wish_of(body, asked_by, via, time.time()))
+    await store.add([job])
+    return shown(await ruled(store, job.job_id))
+
+
+async def ruled(store: OutboundStore, job_id: str, within_s: float = RULING_S) -> Job:
+    """The job, as soon as control has ruled. Raises StoreError: nobody does; the wish is taken back then."""
+    until = time.monotonic() + within_s
+    while True:
+        found: Sequence[Job] = await store.find(job_id)
+        if found and found[0].state != "asked":
+            return found[0]
+        if time.monotonic() > until:
+            await store.cancel(job_id)
+            raise StoreError("the bridge did not take the call up: it is not running, or its store is busy")
+        await asyncio.sleep(LOOK_S)
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """A job for programs."""
+    wish = asdict(job.wish)
+    return {
+        "job_id": job.job_id,
+        "state": job.state,
+        "reason": job.reason,
+        "number": job.number or job.wish.number,
+        "heard": job.heard,
+        "attempts": job.attempts,
+        "call_id": job.call_id,
+        "due_at": job.due_at,
+        **{name: wish[name] for name in ("run", "campaign", "asked_by", "via", "asked_at", "variables")},
+    }

@@ -1,0 +1,76 @@
+"""Mistakes in trunks that only show when two places are seen together, and what looks odd.
+
+As check.py, which calls it. `warnings` looks whether the variables of passwords are set. Not worker-safe.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from bridge.dialplan.compile_trunks import compile_trunk
+from bridge.dialplan.schema_trunks import Trunk
+from bridge.dialplan.source import Source
+from bridge.errors import Problem
+from bridge.trunk import MAX_IDENTITIES, identities
+from bridge.yamlfile import KeyPath, YamlFile
+
+
+def problems(sources: Sequence[Source]) -> Iterator[Problem]:
+    """Every mistake, in file order."""
+    networks: dict[str, str] = {}
+    for source in sources:
+        for name, trunk in source.typed(source.spec.trunks, "trunks"):
+            yield from _alone(source.document, ("trunks", name), trunk)
+            for number, network in enumerate(trunk.addresses or ()):
+                if network in networks:
+                    hint = "a call's trunk is told by its address: one trunk for each"
+                    yield source.document.problem(
+                        ("trunks", name, "addresses", number),
+                        f"{network} is trunk {networks[network]} too",
+                        hint,
+                    )
+                networks.setdefault(network, name)
+    yield from _too_many(sources)
+
+
+def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None) -> Iterator[Problem]:
+    """What is allowed but probably not meant."""
+    environ = os.environ if environ is None else environ
+    for source in sources:
+        for name, trunk in source.typed(source.spec.trunks, "trunks"):
+            path: KeyPath = ("trunks", name)
+            for key, part in (("register", trunk.register_), ("auth", trunk.auth)):
+                variable = part.password_env if part is not None else None
+                if variable and not environ.get(variable):
+                    message = f"the environment variable {variable} is not set here"
+                    hint = "set it for the control process, or the trunk cannot log in"
+                    yield source.document.problem((*path, key, "password_env"), message, hint)
+            if trunk.host and not (trunk.caller_id or trunk.register_):
+                hint = "add caller_id: {number: …}: carriers refuse calls from a name they do not know"
+                yield source.document.problem(path, "calls to it show no number of ours", hint, at_key=True)
+
+
+def _alone(document: YamlFile, path: KeyPath, trunk: Trunk) -> Iterator[Problem]:
+    if not (trunk.addresses or trunk.host or trunk.register_):
+        hint = "add addresses (it calls us), host (we call it) or register"
+        yield document.problem(path, "no call comes from it and none goes to it", hint, at_key=True)
+    if trunk.options_every_s and not (trunk.host or trunk.register_):
+        yield document.problem((*path, "options_every_s"), "there is nobody to ask", "add host")
+    if trunk.auth and trunk.register_ and trunk.register_.password_env:
+        hint = "one of them is enough: digest of `register` is used for calls too"
+        yield document.problem((*path, "auth"), "there is a password in register already", hint, at_key=True)
+    if trunk.codecs and len({*trunk.codecs}) < len(trunk.codecs):
+        yield document.problem((*path, "codecs"), "the same codec twice", "name it once")
+
+
+def _too_many(sources: Sequence[Source]) -> Iterator[Problem]:
+    every = [
+        (source, name, compile_trunk(name, one))
+        for source in sources
+        for name, one in source.typed(source.spec.trunks, "trunks")
+    ]
+    needed = identities(tuple(trunk for _, _, trunk in every))
+    if needed > MAX_IDENTITIES:
+        source, name, _ = every[-1]
+        message = f"{needed} different identities in all trunks, a worker has {MAX_IDENTITIES}"
+        hint = "trunks with the same login, proxy, session_timer and prack share one; plain ones need none"
+        yield source.document.problem(("trunks", name), message, hint, at_key=True)

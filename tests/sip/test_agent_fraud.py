@@ -1,0 +1,91 @@
+"""No peer makes us dial: REFER, 3xx, NOTIFY and strange URIs against a real pjsua2 endpoint."""
+
+import asyncio
+import ctypes
+
+import pytest
+
+from bridge.errors import SipError
+from bridge.sip.events import Confirmed, HungUp
+from tests.fakes.rawphone import raw_phone
+from tests.sip.test_agent import Desk, event
+
+pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
+QUIET_S = 0.4  # on loopback an INVITE that is sent comes within milliseconds
+
+
+async def answered(agent, phone):
+    desk = Desk(agent)
+    invited = asyncio.create_task(phone.invite())
+    leg = await desk.leg()
+    assert await leg.answer()
+    assert (await invited).status == 200
+    await event(leg, Confirmed)
+    return leg
+
+
+async def nothing_came(phone):
+    with pytest.raises(TimeoutError):
+        await phone.request("INVITE", QUIET_S)
+
+
+@pytest.mark.parametrize("name", ["Refer-To", "r"])
+async def test_a_callers_refer_is_declined_and_nobody_is_dialled(agent, name):
+    async with raw_phone(agent.info.port) as phone, raw_phone(agent.info.port) as premium:
+        await answered(agent, phone)
+        number = phone.request_out("REFER", headers=f"{name}: <sip:900@127.0.0.1:{premium.sip_port}>\r\n")
+        assert (await phone.response(number, "REFER")).status == 603
+        await nothing_came(premium)
+        assert (await phone.bye()).status == 200
+
+
+async def test_a_refer_that_came_past_the_doorman_is_declined_too(agent):
+    async with raw_phone(agent.info.port) as phone, raw_phone(agent.info.port) as premium:
+        await answered(agent, phone)
+        doorman = agent._doorman
+        library, module = doorman._library, doorman._modules[1]
+        await agent._submit(
+            lambda: library.pjsip_endpt_unregister_module(doorman._endpoint, ctypes.byref(module))
+        )
+        try:
+            number = phone.request_out(
+                "REFER", headers=f"Refer-To: <sip:900@127.0.0.1:{premium.sip_port}>\r\n"
+            )
+            assert (await phone.response(number, "REFER")).status == 603
+            await nothing_came(premium)
+        finally:
+            await agent._submit(
+                lambda: library.pjsip_endpt_register_module(doorman._endpoint, ctypes.byref(module))
+            )
+        assert (await phone.bye()).status == 200
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 305, 380])
+async def test_a_redirection_ends_our_call_with_its_status_and_nobody_is_dialled(agent, status):
+    async with raw_phone(agent.info.port) as phone, raw_phone(agent.info.port) as premium:
+        leg = await agent.call(f"sip:200@127.0.0.1:{phone.sip_port}")
+        invite = await phone.request("INVITE")
+        phone.reply(invite, status, "Elsewhere", f"Contact: <sip:900@127.0.0.1:{premium.sip_port}>\r\n")
+        assert (await event(leg, HungUp)).status == status
+        await nothing_came(premium)
+
+
+async def test_a_notify_nobody_asked_for_changes_nothing(agent):
+    async with raw_phone(agent.info.port) as phone:
+        leg = await answered(agent, phone)
+        number = phone.request_out(
+            "NOTIFY",
+            headers="Event: refer\r\nSubscription-State: terminated\r\n",
+            body="SIP/2.0 200 OK\r\n",
+            kind="message/sipfrag",
+        )
+        assert (await phone.response(number, "NOTIFY")).status >= 400
+        assert not leg.ended
+        assert (await phone.bye()).status == 200
+
+
+async def test_a_call_that_cannot_be_placed_leaves_nothing_behind(agent):
+    with pytest.raises(SipError, match="cannot call") as caught:
+        await agent.call("tel:+4930123456")  # no proxy to send it to
+    assert caught.value.__context__ is None
+    assert await agent._submit(agent._doorman.lines_in_use) == 0
