@@ -37,7 +37,7 @@ from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_pages import Facts, More, pages
-from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
@@ -155,7 +155,7 @@ class Control:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._speak = speak
         self._files = PlanFiles(
-            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+            settings.dialplans, around(settings), self._config.paths, speak, settings.environment
         )
         self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
@@ -249,7 +249,7 @@ class Control:
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         handlers = {**handlers, "/queues": waiting.page}
         chosen = self._settings
-        api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
+        api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
         return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:

@@ -27,6 +27,7 @@ from bridge.control_api import ApiError, Call, get, post
 from bridge.control_dialplan import Outcome, PlanDesk
 from bridge.control_sources import inside
 from bridge.control_versions import Cause, Kept, PlanVersions
+from bridge.dialplan.around import Around
 from bridge.dialplan.load import inspect
 from bridge.errors import BridgeError, FileProblems, Problem
 
@@ -47,7 +48,7 @@ class DialplanApi:
         self,
         desk: PlanDesk,
         versions: PlanVersions,
-        providers: Collection[str],
+        providers: Collection[str] | Around,
         environment: str | None = None,
     ) -> None:
         self._environment = environment

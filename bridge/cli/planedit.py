@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli.planread import Config, plan_at, refused, settings_of
+from bridge.control_plan import around
 from bridge.dialplan.diff import compare
 from bridge.dialplan.edit import Change, adding, edited, parts, setting, unsetting
 from bridge.dialplan.files import OVERLAYS, is_plan
@@ -98,7 +99,7 @@ def _has(file: Path, head: str) -> bool:
 
 def checked(whole: Path, file: Path, text: str, loaded: Settings) -> Plan:
     """The plan as it would be with the new text of one of its files. Raises DialplanError."""
-    return inspect(whole, loaded.providers, environment=loaded.environment, instead={file: text}).plan
+    return inspect(whole, around(loaded), environment=loaded.environment, instead={file: text}).plan
 
 
 def write(file: Path, text: str) -> None:

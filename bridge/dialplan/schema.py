@@ -37,7 +37,7 @@ class Route(Part):
     recording: Recording | None = Field(
         default=None, description="Whether these calls are recorded, and how the caller is told or asked."
     )
-    do: list[Step] = Field(min_length=1, max_length=20, description="Steps, in order.")
+    do: list[Step] = Field(min_length=1, max_length=20, description="Steps, in order: - say: Hello")
 
 
 class Dialplan(Part):

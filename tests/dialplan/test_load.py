@@ -279,7 +279,7 @@ BAD_FILES = [
         route("{say: x, or_else: [{hang_up: {}}]}, {hang_up: {}}"),
         "4:44",
         "routes[0].do[0].or_else",
-        "beside agent",
+        "would never run",
     ),
     (route("{say: x}"), "4:35", "routes[0].do[0]", "what happens then?"),
     (route("{agent: a}, {say: x}"), "4:47", "routes[0].do[1]", "nothing happens after agent"),
