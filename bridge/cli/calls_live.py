@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -137,7 +136,9 @@ def _act(config: Path | None, call: str, kind: str, body: Mapping[str, Any], don
 
 
 def _path(call: str, kind: str) -> str:
-    return f"{BASE}/{quote(call, safe='') or '-'}/{kind}"
+    if not (call.isascii() and call.isalnum()):
+        raise BridgeError(f"{visible(call[:40])!r} is no call's id: `calls live` shows them")
+    return f"{BASE}/{call}/{kind}"
 
 
 def _asked(
