@@ -35,6 +35,7 @@ ELSEWHERE = {
     "bridge/call/listening.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/recorded.py": "whole calls in memory: tests/scenarios/test_limits_in_memory.py",
     "bridge/call/takeover.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
+    "bridge/call/phrases.py": "heard in whole calls: tests/scenarios/test_steps_trouble.py",
     "bridge/call/asking.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/callerside.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/connecting.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",

@@ -25,6 +25,8 @@ from bridge.sip.events import HangUpBy, TransferProgress
 log = structlog.get_logger(__name__)
 
 MAX_OPEN = 8
+MAX_PROGRESS = 32
+CONFIRM_WAIT_S = 3.0
 FINISH_SAYING_S = 15.0
 LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
@@ -66,7 +68,7 @@ class CommandDesk:
         self._request = request
         self._deadline_s = deadline_s
         self._queue: asyncio.Queue[Word] = asyncio.Queue(MAX_OPEN)
-        self._progress: asyncio.Queue[TransferProgress] = asyncio.Queue()
+        self.progress: asyncio.Queue[TransferProgress] = asyncio.Queue(MAX_PROGRESS)
         self._open: dict[str, str] = {}
         self._referred = ""
         self._more: dict[str, Handler] = {}
@@ -82,7 +84,9 @@ class CommandDesk:
 
     def transfer_progress(self, event: TransferProgress) -> None:
         """What the caller's side says about the transfer (NOTIFY with message/sipfrag)."""
-        self._progress.put_nowait(event)
+        if self.progress.full():
+            self.progress.get_nowait()  # a peer that floods loses what is old
+        self.progress.put_nowait(event)
 
     async def run(self) -> None:
         """As long as the call."""
@@ -143,12 +147,18 @@ class CommandDesk:
             raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
         await self._finish_saying()
         self._journal.note("transfer.started", target=name)
-        if not await self._leg.transfer(target, headers or {}):
-            raise NotDoneError("the call cannot be transferred now")
+        while not self.progress.empty():  # late words about an earlier transfer
+            self.progress.get_nowait()
+        until_s = time.monotonic() + CONFIRM_WAIT_S
+        while not await self._leg.transfer(target, headers or {}):
+            # Legal only in a confirmed dialog, and the ACK of our answer may be on its way.
+            if self._leg.ended or time.monotonic() >= until_s:
+                raise NotDoneError("the call cannot be transferred now")
+            await asyncio.sleep(LOOK_S)
         try:
             async with asyncio.timeout(TRANSFER_S):
                 while True:
-                    event = await self._progress.get()
+                    event = await self.progress.get()
                     if event.status < 300:
                         self._referred = command_id
                     if event.final:

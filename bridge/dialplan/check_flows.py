@@ -22,6 +22,8 @@ WAITING = frozenset(
     }
 )
 """These take time, or ask the caller: a flow may come back to itself through them."""
+ASKING = frozenset({"menu", "collect"})
+"""These take time before they fail, too."""
 
 
 def problems(sources: Sequence[Source]) -> Iterator[Problem]:
@@ -47,7 +49,11 @@ def used(steps: Sequence[Step]) -> Iterator[str]:
 def _at_once(steps: Sequence[Step]) -> Iterator[str]:
     """Flows that are reached from these steps without anything that waits in between."""
     for step in steps:
-        if len(step.given) != 1 or step.verb in WAITING:
+        if len(step.given) != 1:
+            return
+        if step.verb in WAITING:
+            if step.verb not in ASKING:  # it may fail at once
+                yield from _at_once(step.or_else or ())
             return
         if step.go is not None:
             yield step.go

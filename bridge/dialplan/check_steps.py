@@ -14,6 +14,7 @@ from bridge.dialplan.schema_steps import (
     Menu,
     Prompted,
     Step,
+    Switch,
 )
 from bridge.dialplan.source import Source, play_path
 from bridge.errors import Problem
@@ -74,6 +75,20 @@ class Where:
     must_end: bool = True
 
 
+FAILS_UNANSWERED = frozenset({"dial", "switch", "callback"})
+"""When these fail the call is still as it was."""
+
+
+def _may_answer(step: Step) -> bool:
+    """Whether something inside a step that does not answer by itself may: a case, a fallback, the gate's question."""
+    inner = [*(steps for _, steps in step.lists()), step.or_else or []]
+    return step.verb == "tool" or any(
+        len(one.given) == 1 and (one.verb not in BEFORE_ANSWER or _may_answer(one))
+        for steps in inner
+        for one in steps
+    )
+
+
 class StepWalk:
     """Checks the steps of one route or flow."""
 
@@ -102,6 +117,8 @@ class StepWalk:
             yield from self._inner(step, here, where, last=last)
             if verb not in BEFORE_ANSWER:
                 where = Where(answered=True, maybe_answered=True, must_end=where.must_end)
+            elif _may_answer(step):
+                where = Where(where.answered, maybe_answered=True, must_end=where.must_end)
         if where.must_end and not self._ends(steps[-1]):
             hint = f"end with one of {', '.join(sorted(LAST_VERBS))}"
             yield self._document.problem((*path, len(steps) - 1), "what happens then?", hint)
@@ -123,8 +140,9 @@ class StepWalk:
                 continue
             yield from self.steps(steps, (*here, *path), within)
         if step.or_else is not None:
-            # A step that failed may have answered the call before it did.
-            failed = Where(where.answered, maybe_answered=True, must_end=must_end)
+            # A step that failed may have answered the call before it did; not all do.
+            maybe = where.maybe_answered or step.verb not in FAILS_UNANSWERED
+            failed = Where(where.answered, maybe_answered=maybe, must_end=must_end)
             yield from self.steps(step.or_else, (*here, "or_else"), failed)
 
     def _one(self, step: Step, here: KeyPath, where: Where) -> Iterator[Problem]:
@@ -151,6 +169,8 @@ class StepWalk:
             yield from self._menu(value, (*here, verb))
         if isinstance(value, Collect):
             yield from self._collect(value, (*here, verb))
+        if isinstance(value, Switch):
+            yield from self._switch(value, (*here, verb))
 
     def _names(self, step: Step, here: KeyPath) -> Iterator[Problem]:
         section, names_of = _NAMED.get(step.verb, ("", None))
@@ -182,6 +202,15 @@ class StepWalk:
                     yield self._document.problem(
                         path, f"{word} is a word of {other} too", "choose another word"
                     )
+
+    def _switch(self, switch: Switch, here: KeyPath) -> Iterator[Problem]:
+        seen: dict[str, str] = {}
+        for value in switch.cases:
+            other = seen.setdefault(value.strip().lower(), value)
+            if other != value:
+                hint = "letter case and blanks around a value do not count: join the two"
+                path = (*here, "cases", value)
+                yield self._document.problem(path, f"the same case as {other!r}", hint, at_key=True)
 
     def _collect(self, collect: Collect, here: KeyPath) -> Iterator[Problem]:
         given = collect.model_fields_set & {"least", "most"}

@@ -21,8 +21,9 @@ from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
 from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
-from bridge.dialplan.compile_trunks import compile_trunk
+from bridge.dialplan.compile_trunks import compile_trunk, uri_of
 from bridge.dialplan.compile_when import conditions, opening_hours
+from bridge.dialplan.schema_targets import TrunkTarget
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, LinkError, Problem
 
@@ -105,6 +106,10 @@ def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Pla
     if found:
         raise DialplanError(found)
     calendars, country = calendars_of(sources), country_of(sources)
+    trunks = {
+        name: compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
+    }
+    targets = {name: target for source in sources for name, target in source.spec.transfers.items()}
     return plan.Plan(
         routes=tuple(
             _route(source, number, country) for source in sources for number in range(len(source.spec.routes))
@@ -127,13 +132,12 @@ def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Pla
         queues=tuple(
             compile_queue(source, name, one) for source in sources for name, one in source.spec.queues.items()
         ),
-        trunks=tuple(
-            compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
-        ),
-        transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
+        trunks=tuple(trunks.values()),
+        transfers={name: uri_of(target, trunks) for name, target in targets.items()},
+        over={name: target.trunk for name, target in targets.items() if isinstance(target, TrunkTarget)},
         book=compile_book(sources),
         outbound=next(
-            (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
+            (compile_outbound(one, one.spec.outbound, trunks) for one in sources if one.spec.outbound), None
         ),
     )
 

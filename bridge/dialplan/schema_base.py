@@ -22,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from bridge.dialplan import templatecheck
+from bridge.trunk import OWN_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,14 @@ def _template(text: str) -> str:
 HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
 """Characters of a SIP header's name (RFC 3261 section 25.1)."""
 
+
+def _own_header(name: str) -> str:
+    for own in OWN_HEADERS:
+        if own.lower() == name.lower():
+            raise ValueError(f"{own} is made by the SIP side itself | use a name such as X-Context")
+    return name
+
+
 HeaderName = Annotated[
     str,
     Form(
@@ -143,6 +152,8 @@ HeaderName = Annotated[
         "this is no name of a SIP header | letters, digits and -, without spaces: X-Customer",
     ),
 ]
+OwnHeader = Annotated[HeaderName, AfterValidator(_own_header)]
+"""A header of a request that we send."""
 Line = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 Template = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(_template)]
 Language = Annotated[

@@ -11,12 +11,12 @@ from pydantic import BeforeValidator, Field
 
 from bridge.dialplan.schema_base import (
     FinalStatus,
-    HeaderName,
     Language,
     Line,
     Name,
     Names,
     OrWord,
+    OwnHeader,
     Part,
     Template,
     as_key,
@@ -171,7 +171,7 @@ class Transfer(Part):
     """The caller is handed on by REFER."""
 
     to: Name = Field(description="A target of `transfers`.")
-    headers: dict[HeaderName, Template] = Field(
+    headers: dict[OwnHeader, Template] = Field(
         default_factory=dict,
         max_length=20,
         description="SIP headers that the target gets (Refer-To?Name=value).",
@@ -185,7 +185,7 @@ class Dial(Part):
     together: bool = Field(default=False, description="All at once; the first to answer has the call.")
     ring_s: int = Field(default=30, ge=3, le=180, description=RING_S)
     music: Music = Field(default=None, description=MUSIC)
-    headers: dict[HeaderName, Template] = Field(
+    headers: dict[OwnHeader, Template] = Field(
         default_factory=dict, max_length=20, description="SIP headers of the INVITE."
     )
 
