@@ -23,7 +23,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from bridge.control_api import ApiError, Call, get, post
+from bridge.control_api import ApiError, Call, Terms, get, post
 from bridge.control_dialplan import Outcome, PlanDesk
 from bridge.control_sources import inside
 from bridge.control_versions import Cause, Kept, PlanVersions
@@ -66,7 +66,7 @@ class DialplanApi:
             get(f"{base}/versions/{{version}}", "look", self._one),
             post(f"{base}/reload", "dialplan", self._reload),
             post(f"{base}/rollback", "dialplan", self._rollback),
-            post(f"{base}/check", "dialplan", self._check, max_body=MAX_CHECK_BYTES),
+            post(f"{base}/check", "dialplan", self._check, Terms(max_body=MAX_CHECK_BYTES)),
         ]
 
     async def _status(self, _call: Call) -> Mapping[str, Any]:
