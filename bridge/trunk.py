@@ -64,6 +64,11 @@ class CallerId:
     asserted: bool = False
     anonymous: bool = False
 
+    @property
+    def silent(self) -> bool:
+        """Whether it says nothing of numbers."""
+        return not self.number and not self.allowed
+
     def allows(self, number: str) -> bool:
         """Whether a call may show this number."""
         return any(

@@ -27,7 +27,6 @@ from bridge.errors import SipError
 ACCEPT_S = 20.0
 ASK_TIMES = 2
 ASK_WORDS = "Press {key} to take the call, or any other key to refuse."
-RELEASED_S = 10.0
 
 
 async def dial(context: CallContext, step: DialStep) -> None:
@@ -151,16 +150,14 @@ async def ask_target(context: CallContext, other: SecondLeg, step: WarmTransferS
 
 
 async def release(context: CallContext, other: SecondLeg) -> None:
-    """REFER the caller to the other's dialog (RFC 5589 section 7). When the caller's side cannot, the bridge stays."""
+    """REFER the caller to the other's dialog (RFC 5589 section 7); nobody waits for what becomes of it.
+
+    The two talk through the bridge until the caller's new call replaces ours: for good when their side cannot do it.
+    """
     try:
-        done = await context.caller.leg.transfer_to(other.leg)
+        await context.caller.leg.transfer_to(other.leg)
     except (SipError, TimeoutError) as error:
         context.trouble("transfer", "not_released", str(error))
-        return
-    if done:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RELEASED_S):
-                await other.over.wait()  # the caller's new call replaces ours
 
 
 async def conference(

@@ -153,15 +153,15 @@ class SipAgent:
     ) -> Leg:
         """Place a call; the leg's events tell how it goes. `from_uri` replaces the agent's own From (name-addr form).
 
-        `trunk`: by whose account, proxy and caller-id rules (see identity.py); `Trunk.uri` makes the URI of a number.
+        `trunk`: by whose account, proxy and caller-id rules (see identity.py); "": the one whose host the URI names.
         Raises SipError when a URI is unusable, the trunk is not ready or (503) all lines are busy.
         """
+        trunk = trunk or self._accounts.trunk_to(uri)
         chosen = self._accounts.trunks.get(trunk)
         invite = own_invite(f"{self._sip.user_agent}@{self._sip.bind}", uri, trunk)
         leg = self._new_leg(invite, chosen, incoming=False, leg_id=leg_id)
-        who = (
-            Identity(from_uri, headers or {}) if chosen is None else identity(chosen, from_uri, headers or {})
-        )
+        more = headers or {}
+        who = Identity(from_uri, more) if chosen is None else identity(chosen, from_uri, more)
 
         def dial() -> None:
             if self._full():

@@ -28,11 +28,12 @@ class Identity:
 def identity(trunk: Trunk, asked: str, headers: Mapping[str, str]) -> Identity:
     """By the trunk's caller-id rules. `asked`: the name-addr the call would like to show, "" for none.
 
-    A number the rules do not allow is not shown, the trunk's own is. Headers that would get round them are dropped.
+    A number the rules do not allow is not shown, the trunk's own is; rules that name no number let every one pass.
+    Headers that would get round them are dropped.
     """
     rules = trunk.caller_id
     wish = parse_party(asked) if asked else Party("", "")
-    allowed = bool(_USER.match(wish.user)) and rules.allows(wish.user)
+    allowed = bool(_USER.match(wish.user)) and (rules.allows(wish.user) or rules.silent)
     number = wish.user if allowed else rules.number
     display = wish.display if allowed and wish.display else rules.display
     kept = {name: value for name, value in headers.items() if name.lower() not in OURS}
