@@ -137,6 +137,8 @@ class CommandDesk:
             known = ", ".join(sorted(self._transfers)) or "none"
             raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
         await self._finish_saying()
+        while not self._progress.empty():  # late words about a transfer before this one
+            self._progress.get_nowait()
         self._journal.note("transfer.started", target=name)
         if not await self._leg.transfer(target, headers or {}):
             raise NotDoneError("the call cannot be transferred now")

@@ -97,10 +97,12 @@ async def baresip(folder, speech, registrar="", user="bare", password=""):
     try:
         phone = Baresip(folder, sip, *await _connected(control))
         listening = asyncio.create_task(phone.listen())
-        yield phone
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        phone._writer.close()
+        try:
+            yield phone
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            phone._writer.close()
     finally:
         process.terminate()
         try:

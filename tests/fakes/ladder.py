@@ -6,6 +6,7 @@
 Retransmissions (same CSeq and status from the same side) are left out. `UPDATE_LADDERS=1 pytest …` writes them anew.
 """
 
+import difflib
 import os
 from pathlib import Path
 
@@ -74,4 +75,7 @@ def check(name, text):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert path.exists(), f"no such ladder: {path}; UPDATE_LADDERS=1 writes it"
-    assert text == path.read_text(encoding="utf-8")
+    kept = path.read_text(encoding="utf-8")
+    assert text == kept, "\n".join(
+        difflib.unified_diff(kept.splitlines(), text.splitlines(), name, "seen", n=20)
+    )

@@ -51,15 +51,19 @@ class Wire:
         self._thread.join()
         self._socket.close()
 
-    def ladder(self, **ports):
-        """What the parties said to each other; `ports`: UDP port by name."""
-        time.sleep(0.15)  # noqa: ASYNC251  # the thread reads what is there already
+    def ladder(self, *, apart=False, **ports):
+        """What the parties said to each other; `ports`: UDP port by name. `apart`: one pair after the other."""
+        time.sleep(0.15)  # the thread reads what is there already
         names = {port: name for name, port in ports.items()}
-        return lines_of(
+        found = [
             (names[source], names[target], message)
             for source, target, message in list(self.messages)
             if source in names and target in names
-        )
+        ]
+        if apart:
+            pairs = [frozenset(one[:2]) for one in found]
+            found.sort(key=lambda one: pairs.index(frozenset(one[:2])))
+        return lines_of(found)
 
 
 class NoWire:
@@ -67,7 +71,7 @@ class NoWire:
 
     messages = ()
 
-    def ladder(self, **ports):
+    def ladder(self, **options):
         return None
 
     def close(self):
