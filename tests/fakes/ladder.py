@@ -45,10 +45,9 @@ def lines_of(messages):
         if key in seen:
             continue
         seen.add(key)
-        # The bridge, and what is nearer to it, stands on the right.
-        left, arrow, right = (
-            (receiver, "<──", sender) if sender.startswith(BRIDGE) else (sender, "──>", receiver)
-        )
+        # The bridge stands on the right; a second worker (bridge-2) too, unless the other side is the first.
+        flip = sender.startswith(BRIDGE) and receiver != BRIDGE
+        left, arrow, right = (receiver, "<──", sender) if flip else (sender, "──>", receiver)
         lines.append(f"{left} {arrow} {right}   {_words(message)}")
     return "\n".join(lines) + "\n"
 

@@ -142,3 +142,19 @@ async def test_a_trunk_that_wants_a_longer_session_gets_a_second_invite(tmp_path
             carrier.sip.hook = lambda message: message.method == "BYE" and carrier.reply(message)
             await hangs_up(caller, worker)
             check("session-timer-out", ladder(trunk=carrier))
+
+
+async def test_keys_of_the_caller_go_to_a_trunk_as_it_wants_them(tmp_path):
+    async with callee() as carrier:
+        trunk = Trunk("pbx", host=f"127.0.0.1:{carrier.sip_port}", dtmf="info")
+        async with office(tmp_path, trunk, carrier.uri, DIAL) as (worker, caller):
+            number = caller.request_out("INVITE", body=caller.sdp())
+            await carrier.takes()
+            await picked_up(worker, caller, number)
+            await caller.press("5")
+            info = await carrier.request("INFO")
+            carrier.reply(info)
+            assert "Signal=5" in info.body.replace(" ", "")
+            carrier.sip.hook = lambda message: message.method == "BYE" and carrier.reply(message)
+            await hangs_up(caller, worker)
+            check("dtmf-info-out", ladder(trunk=carrier))
