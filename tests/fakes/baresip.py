@@ -6,9 +6,11 @@ It speaks a WAV file, records what it hears (module sndfile), and says what happ
 import asyncio
 import json
 import struct
+import wave
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.fakes.realtime_server import tone
 from tests.fakes.worker_process import free_udp_port
 
 GUARD_S = 10.0
@@ -79,6 +81,17 @@ class Baresip:
         """Samples it heard (`dec`) or sent (`enc`), 8 kHz. A header of a file still open says nothing of its length."""
         data = b"".join(path.read_bytes()[44:] for path in sorted(self.folder.glob(f"dump-*-{side}.wav")))
         return [sample for (sample,) in struct.iter_unpack("<h", data[: len(data) // 2 * 2])]
+
+
+def speech_file(folder, hz=1600):
+    """Twenty seconds of a tone to say."""
+    path = folder / "speech.wav"
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(8000)
+        writer.writeframes(tone(20_000, 8000, hz=hz))
+    return path
 
 
 @asynccontextmanager

@@ -71,7 +71,10 @@ async def place(worker, plan, number=NUMBER, **changes):
 
 
 async def test_a_person_hears_the_agent_right_after_saying_hello(tmp_path):
-    async with wire() as line, worker_that_dials(tmp_path, answers(PERSON, ring_s=0.6)) as (worker, trunk, plan):
+    async with (
+        wire() as line,
+        worker_that_dials(tmp_path, answers(PERSON, ring_s=0.6)) as (worker, trunk, plan),
+    ):
         call_id = await place(worker, plan)
         await worker.event("amd")
         await trunk.until(lambda: trunk.invites and len(trunk.of(NUMBER)[0].heard()) > 10)

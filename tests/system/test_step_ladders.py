@@ -72,7 +72,9 @@ async def test_a_text_a_value_and_a_flow_lead_to_the_end(tmp_path):
         assert (await caller.invite()).status == 200
         await caller.heard(20)
         assert await ends(worker, caller) == "way 1"
-        assert ("speech.say", "Hello raw.") in [(kind, data.get("text")) for kind, data in worker.control.asked]
+        assert ("speech.say", "Hello raw.") in [
+            (kind, data.get("text")) for kind, data in worker.control.asked
+        ]
         check("say", ladder(caller=caller))
 
 
@@ -112,7 +114,11 @@ async def test_a_tools_answer_leads_the_way_and_a_refusal_is_or_else(tmp_path, s
         async def gate(kind, data):
             assert kind == "tool.call"
             asked.append((data["tool"], json.loads(data["arguments"])))
-            return {"state": state, "request_id": "r1", "output": json.dumps({"status": state, "tier": "gold"})}
+            return {
+                "state": state,
+                "request_id": "r1",
+                "output": json.dumps({"status": state, "tier": "gold"}),
+            }
 
         worker.control.answer = gate
         assert (await caller.invite()).status == 200
@@ -126,7 +132,9 @@ async def test_a_queue_tries_the_next_member_when_one_is_busy(tmp_path):
         ann, bob = Callee(ann_phone), Callee(bob_phone)
         queue = replace(QUEUE, announce="")
         targets = {"ann": ann.uri, "bob": bob.uri}
-        plan = Plan((route("100", QueueStep("help", NO_ONE), way(1)),), (AGENT,), transfers=targets, queues=(queue,))
+        plan = Plan(
+            (route("100", QueueStep("help", NO_ONE), way(1)),), (AGENT,), transfers=targets, queues=(queue,)
+        )
         async with bridge(tmp_path, plan, workers=1) as (worker,), raw_phone(worker.port) as caller:
             assert (await caller.invite()).status == 200
             await ann.rings()
@@ -174,4 +182,6 @@ async def test_a_callback_is_an_invite_when_the_caller_has_gone(tmp_path):
                 await trunk.until(lambda: trunk.invites)
                 assert trunk.invites == ["+49301234567"]
                 await trunk.until(lambda: trunk.requests[-1].method == "ACK")
-                check("callback", line.ladder(apart=True, bridge=port, caller=caller.sip_port, trunk=trunk.port))
+                check(
+                    "callback", line.ladder(apart=True, bridge=port, caller=caller.sip_port, trunk=trunk.port)
+                )

@@ -6,19 +6,18 @@ SIPp's scenarios are in tests/system/sipp.
 import asyncio
 import re
 import shutil
-import wave
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
 
-from bridge.dialplan.steps import AnswerStep, DialStep, HangUpStep, HoldStep, TransferStep, WarmTransferStep
-from tests.fakes.baresip import MODULES, baresip
+from bridge.dialplan.plan import AgentStep
+from bridge.dialplan.steps import AnswerStep, DialStep, HoldStep, TransferStep, WarmTransferStep
+from tests.fakes.baresip import MODULES, baresip, speech_file
 from tests.fakes.callee import callee
 from tests.fakes.ladder import check, ladder
 from tests.fakes.rawphone import raw_phone
-from tests.fakes.realtime_server import tone
 from tests.fakes.sipp import sipp
 from tests.fakes.wire import wire
 from tests.fakes.worker_process import free_udp_port, plan_of, running_worker
@@ -39,17 +38,6 @@ TRANSFER = TransferStep("sales", NO_ONE, {"X-Context": "call of {{ caller.number
 BARE = replace(TRANSFER, headers={"X-Context": "{{ caller.number }}"})
 WARM = WarmTransferStep("sales", "A caller.", "en", False, "1", 5, "", False, NO_ONE)
 RELEASED = replace(WARM, release=True)
-
-
-@pytest.fixture
-def speech(tmp_path):
-    path = tmp_path / "speech.wav"
-    with wave.open(str(path), "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(8000)
-        writer.writeframes(tone(20_000, 8000, hz=1600))
-    return path
 
 
 @asynccontextmanager
@@ -119,13 +107,13 @@ async def test_a_redirected_call_follows_nobody(tmp_path):
 
 @needs_sipp
 @needs_baresip
-async def test_baresip_follows_our_refer_to_sipp(tmp_path, speech):
+async def test_baresip_follows_our_refer_to_sipp(tmp_path):
     """Without a space in the context: baresip 1.0 reads a Refer-To with an escape (%20) as a format string."""
     port = free_udp_port()
     async with (
         wire() as line,
         worker_with(tmp_path, f"sip:42@127.0.0.1:{port}", AnswerStep(), BARE) as (worker, _),
-        baresip(tmp_path / "bare", speech) as phone,
+        baresip(tmp_path / "bare", speech_file(tmp_path)) as phone,
     ):
         async with sipp(tmp_path, "answers", port=port):
             phone.tell("dial", worker.uri)
@@ -194,6 +182,36 @@ async def test_a_release_that_is_refused_leaves_the_two_connected_at_once(tmp_pa
         check("warm-transfer-not-released", ladder(caller=caller, target=target))
 
 
+@pytest.mark.parametrize(
+    ("key", "name"), [("1", "agent-warm-transfer"), ("3", "agent-warm-transfer-refused")]
+)
+async def test_an_agents_warm_transfer_is_taken_or_leaves_the_caller_with_the_agent(tmp_path, key, name):
+    async with callee() as target, worker_with(tmp_path, target.uri, AgentStep("front")) as (worker, caller):
+        await caller.invite()
+        await worker.event("agent.finished")
+        worker.command("warm_transfer", target="sales", summary="A caller about an order.")
+        await target.takes()
+        await target.heard(20)
+        await target.presses(key)
+        answer = await worker.done()
+        assert (answer["ok"], "refused" in answer.get("error", "")) == (key == "1", key != "1")
+        if key == "1":
+            later = asyncio.get_running_loop().time() + 0.3
+            async with caller.speaking(LOW):
+                assert pitch((await target.heard(20, after=later))[-15:]) == pytest.approx(400, rel=0.1)
+            await target.bye()
+            caller.reply(await caller.request("BYE"))
+        else:
+            target.reply(await target.request("BYE"))
+            session = await worker.model.session()
+            since = len(session.of("input_audio_buffer.append"))
+            async with caller.speaking(LOW):
+                await session.hears(10, since=since)
+            await caller.bye()
+        await worker.ended()
+        check(name, ladder(caller=caller, target=target))
+
+
 @needs_sipp
 async def test_sipp_takes_a_warm_transfer_by_info_and_then_the_callers_own_call_with_replaces(tmp_path):
     port = free_udp_port()
@@ -218,43 +236,47 @@ async def test_sipp_takes_a_warm_transfer_by_info_and_then_the_callers_own_call_
 
 
 @needs_baresip
-async def test_baresip_takes_a_warm_transfer_by_its_key(tmp_path, speech):
-    async with baresip(tmp_path / "bare", speech) as phone, wire() as line:
-        async with worker_with(tmp_path, phone.uri, AnswerStep(), WARM) as (worker, caller):
-            await caller.invite()
-            await phone.accepts()
-            phone.tell("sndcode", "1")
-            await worker.event("leg.connected")
-            assert pitch(
-                (await caller.heard(30, after=asyncio.get_running_loop().time() + 0.2))[-20:]
-            ) == pytest.approx(1600, rel=0.1)
-            phone.tell("hangup")
-            caller.reply(await caller.request("BYE"))
-            assert (await worker.ended())[0].end_reason == "transferred"
-            check(
-                "warm-transfer-baresip",
-                line.ladder(bridge=worker.port, caller=caller.sip_port, target=phone.sip_port),
-            )
+async def test_baresip_takes_a_warm_transfer_by_its_key(tmp_path):
+    async with (
+        baresip(tmp_path / "bare", speech_file(tmp_path)) as phone,
+        wire() as line,
+        worker_with(tmp_path, phone.uri, AnswerStep(), WARM) as (worker, caller),
+    ):
+        await caller.invite()
+        await phone.accepts()
+        phone.tell("sndcode", "1")
+        await worker.event("leg.connected")
+        assert pitch(
+            (await caller.heard(30, after=asyncio.get_running_loop().time() + 0.2))[-20:]
+        ) == pytest.approx(1600, rel=0.1)
+        phone.tell("hangup")
+        caller.reply(await caller.request("BYE"))
+        assert (await worker.ended())[0].end_reason == "transferred"
+        check(
+            "warm-transfer-baresip",
+            line.ladder(bridge=worker.port, caller=caller.sip_port, target=phone.sip_port),
+        )
 
 
 @needs_baresip
-async def test_baresip_is_dialled_and_heard_both_ways(tmp_path, speech):
-    async with baresip(tmp_path / "bare", speech) as phone, wire() as line:
-        async with worker_with(tmp_path, phone.uri, DIAL, way(1)) as (worker, caller):
-            number = caller.request_out("INVITE", body=caller.sdp())
-            await phone.accepts()
-            caller.take(await caller.response(number))
-            caller.ack(number)
-            await worker.event("leg.connected")
-            async with caller.speaking(LOW):
-                later = asyncio.get_running_loop().time() + 0.2
-                assert pitch((await caller.heard(30, after=later))[-20:]) == pytest.approx(1600, rel=0.1)
-            await caller.bye()
-            await phone.event("CALL_CLOSED")
-            await worker.ended()
-            check(
-                "dial-baresip", line.ladder(bridge=worker.port, caller=caller.sip_port, callee=phone.sip_port)
-            )
+async def test_baresip_is_dialled_and_heard_both_ways(tmp_path):
+    async with (
+        baresip(tmp_path / "bare", speech_file(tmp_path)) as phone,
+        wire() as line,
+        worker_with(tmp_path, phone.uri, DIAL, way(1)) as (worker, caller),
+    ):
+        number = caller.request_out("INVITE", body=caller.sdp())
+        await phone.accepts()
+        caller.take(await caller.response(number))
+        caller.ack(number)
+        await worker.event("leg.connected")
+        async with caller.speaking(LOW):
+            later = asyncio.get_running_loop().time() + 0.2
+            assert pitch((await caller.heard(30, after=later))[-20:]) == pytest.approx(1600, rel=0.1)
+        await caller.bye()
+        await phone.event("CALL_CLOSED")
+        await worker.ended()
+        check("dial-baresip", line.ladder(bridge=worker.port, caller=caller.sip_port, callee=phone.sip_port))
     heard = phone.recorded("dec")
     assert sum(abs(sample) > 2000 for sample in heard) > 2000
 

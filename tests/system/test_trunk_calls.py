@@ -1,6 +1,7 @@
 """Calls from and to trunks of a real worker: digest, PRACK, session timers, by baresip, SIPp, Kamailio; ladders."""
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 
 from bridge.dialplan.steps import AnswerStep, DialStep, EarlyMediaStep, HoldStep
 from bridge.trunk import CallerId, Digest, Trunk
-from tests.fakes.baresip import baresip
+from tests.fakes.baresip import baresip, speech_file
 from tests.fakes.callee import callee
 from tests.fakes.kamailio import kamailio, missing
 from tests.fakes.ladder import check, ladder
@@ -17,7 +18,7 @@ from tests.fakes.sipp import sipp
 from tests.fakes.wire import wire
 from tests.fakes.worker_process import free_udp_port, plan_of, running_worker
 from tests.system.test_steps import sound, way
-from tests.system.test_transfers import needs_baresip, needs_sipp, speech  # noqa: F401  # a fixture
+from tests.system.test_transfers import needs_baresip, needs_sipp
 from tests.system.test_trunks import Secrets
 
 pytestmark = pytest.mark.system
@@ -51,12 +52,12 @@ async def hangs_up(caller, worker):
 
 @needs_baresip
 @pytest.mark.skipif(missing(), reason="kamailio is not installed")
-async def test_a_dial_to_a_trunk_answers_its_challenge_and_reaches_a_baresip_registered_there(tmp_path, speech):  # noqa: F811
+async def test_a_dial_to_a_trunk_answers_its_challenge_and_reaches_a_baresip_registered_there(tmp_path):
     async with (
         wire() as line,
         raw_phone(0) as nobody,
         kamailio(tmp_path / "k", nobody.sip_port) as server,
-        baresip(tmp_path / "bare", speech, server.host, "2002", server.password) as phone,
+        baresip(tmp_path / "bare", speech_file(tmp_path), server.host, "2002", server.password) as phone,
     ):
         await server.until("SAVED sip:2002@")
         rules = CallerId("1001", "Acme", "pbx.test")
@@ -98,7 +99,10 @@ async def test_reliable_progress_of_a_trunk_is_acknowledged_when_a_step_dials_it
 async def test_sipp_that_requires_reliable_progress_gets_it_also_where_none_is_offered(tmp_path, prack):
     trunk = Trunk("pbx", addresses=("127.0.0.1/32",), prack=prack)
     early = EarlyMediaStep((sound(tmp_path, 300),))
-    async with office(tmp_path, trunk, "sip:x@pbx.example", early, HoldStep(30)) as (worker, _), wire() as line:
+    async with (
+        office(tmp_path, trunk, "sip:x@pbx.example", early, HoldStep(30)) as (worker, _),
+        wire() as line,
+    ):
         port = free_udp_port()
         async with sipp(tmp_path, "prack", port=port, to=worker.port):
             pass
@@ -137,7 +141,9 @@ async def test_a_trunk_that_wants_a_longer_session_gets_a_second_invite(tmp_path
             carrier.answer_with(200, "OK", carrier.sdp(), headers=timer)
             await carrier.request("ACK")
             await picked_up(worker, caller, number)
-            refresh = carrier.request_out("UPDATE", headers="Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n")
+            refresh = carrier.request_out(
+                "UPDATE", headers="Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n"
+            )
             assert (await carrier.response(refresh, "UPDATE")).status == 200
             carrier.sip.hook = lambda message: message.method == "BYE" and carrier.reply(message)
             await hangs_up(caller, worker)
@@ -158,3 +164,28 @@ async def test_keys_of_the_caller_go_to_a_trunk_as_it_wants_them(tmp_path):
             carrier.sip.hook = lambda message: message.method == "BYE" and carrier.reply(message)
             await hangs_up(caller, worker)
             check("dtmf-info-out", ladder(trunk=carrier))
+
+
+@pytest.mark.skipif(
+    "SLOW_TESTS" not in os.environ, reason="46 s: RFC 4028 has no session below 90; SLOW_TESTS=1"
+)
+@pytest.mark.timeout(90)
+async def test_the_session_is_refreshed_by_us_after_half_its_time(tmp_path):
+    async with callee() as carrier:
+        trunk = Trunk(
+            "pbx", host=f"127.0.0.1:{carrier.sip_port}", session_timer="required", session_expires_s=90
+        )
+        async with office(tmp_path, trunk, carrier.uri, DIAL) as (worker, caller):
+            number = caller.request_out("INVITE", body=caller.sdp())
+            await carrier.called()
+            timer = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\nRequire: timer\r\nSession-Expires: 90;refresher=uac\r\n"
+            carrier.answer_with(200, "OK", carrier.sdp(), headers=timer)
+            carrier.take(carrier.offer)
+            await carrier.request("ACK")
+            await picked_up(worker, caller, number)
+            async with caller.speaking(), carrier.speaking():
+                refresh = await carrier.request("UPDATE", guard_s=60)
+                carrier.reply(refresh, headers="Require: timer\r\nSession-Expires: 90;refresher=uac\r\n")
+                carrier.sip.hook = lambda message: message.method == "BYE" and carrier.reply(message)
+                await hangs_up(caller, worker)
+            check("session-timer-refresh", ladder(trunk=carrier))
