@@ -264,7 +264,7 @@ async def test_a_warm_transfer_refused_by_key_brings_the_caller_back(tmp_path):
         one.reply(await one.request("BYE"))
         caller.reply(await caller.request("BYE"))
         assert (await worker.ended())[0].end_reason == "way 9"
-        check("warm-transfer-refused", ladder(caller=caller, target=one))
+        check("warm-transfer-refused", ladder(apart=True, caller=caller, target=one))
 
 
 async def test_three_in_a_conference_hear_each_other(tmp_path):
