@@ -126,6 +126,15 @@ async def test_a_target_that_never_answers_is_given_up(monkeypatch):
         assert "in time" in (await setting.answer())["error"]
 
 
+async def test_late_words_about_an_earlier_transfer_say_nothing_of_this_one():
+    async with running() as setting:
+        setting.desk.transfer_progress(TransferProgress(486, "Busy Here", final=True))
+        setting.desk.take(Word("transfer", {"target": "sales"}))
+        await until(lambda: setting.leg.referred)
+        setting.desk.transfer_progress(TransferProgress(200, "OK", final=True))
+        assert (await setting.answer())["ok"] is True
+
+
 async def test_a_call_that_cannot_be_transferred_says_so():
     async with running(Leg(transferable=False)) as setting:
         setting.desk.take(Word("transfer", {"target": "sales"}))
