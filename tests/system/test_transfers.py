@@ -236,6 +236,36 @@ async def test_sipp_takes_a_warm_transfer_by_info_and_then_the_callers_own_call_
 
 
 @needs_baresip
+async def test_a_baresip_that_cannot_follow_a_refer_with_replaces_stays_connected_through_us(tmp_path):
+    async with (
+        wire() as line,
+        callee() as target,
+        baresip(tmp_path / "bare", speech_file(tmp_path)) as phone,
+        worker_with(tmp_path, target.uri, AnswerStep(), RELEASED) as (worker, _),
+    ):
+        phone.tell("dial", worker.uri)
+        await target.takes()
+        await target.heard(20)
+        await target.presses("1")
+        await worker.event("leg.connected")
+        # Its INVITE has no Replaces: a second call, for which the target has no line.
+        own = target.offer.headers["call-id"]
+        second = await target.sip.until(
+            lambda got: next((m for m in got if m.method == "INVITE" and m.headers["call-id"] != own), None)
+        )
+        worker_port, target.port = target.port, phone.sip_port
+        target.reply(second, 486, "Busy Here")
+        target.port = worker_port
+        later = asyncio.get_running_loop().time() + 0.5
+        assert pitch((await target.heard(20, after=later, guard_s=3))[-15:]) == pytest.approx(1600, rel=0.1)
+        await target.bye()
+        await phone.event("CALL_CLOSED")
+        await worker.ended()
+        ports = {"caller": phone.sip_port, "target": target.sip_port}
+        check("warm-transfer-baresip-not-released", line.ladder(apart=True, bridge=worker.port, **ports))
+
+
+@needs_baresip
 async def test_baresip_takes_a_warm_transfer_by_its_key(tmp_path):
     async with (
         baresip(tmp_path / "bare", speech_file(tmp_path)) as phone,
