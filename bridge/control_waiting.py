@@ -102,12 +102,15 @@ class WaitingRoom:
 
     def page(self) -> Page:
         """GET /queues, which `sipbridge queues` reads."""
+        return Page(HTTPStatus.OK, "application/json", json.dumps(self.overview()) + "\n")
+
+    def overview(self) -> dict[str, Any]:
+        """Queues and parked calls, for programs."""
         parked = [
             {"slot": one.slot, "call_id": one.call_id, "waiting_s": round(self._wall() - one.parked_at, 1)}
             for one in self._slots.parked(self._clock())
         ]
-        body = {"queues": [asdict(state) for state in self.states()], "parked": parked}
-        return Page(HTTPStatus.OK, "application/json", json.dumps(body) + "\n")
+        return {"queues": [asdict(state) for state in self.states()], "parked": parked}
 
     def metrics(self) -> Iterator[Metric]:
         """Families for /metrics. Their labels come from the dialplan, so their number is bounded."""

@@ -18,6 +18,14 @@ DtmfMode = Literal["rfc4733", "info"]
 MAX_IDENTITIES = 7
 """pjsua as compiled has eight accounts (PJSUA_MAX_ACC), one is the worker's own; a ninth aborts the process."""
 
+OWN_HEADERS = frozenset({
+    "Accept", "Accept-Encoding", "Accept-Language", "Allow", "Authorization", "Call-ID", "Contact", "Content-Encoding",
+    "Content-Length", "Content-Type", "CSeq", "From", "Max-Forwards", "P-Asserted-Identity", "P-Preferred-Identity",
+    "Privacy", "Proxy-Authorization", "Record-Route", "Refer-To", "Referred-By", "Replaces", "Require", "Route", "To",
+    "Supported", "Via",
+})  # fmt: skip
+"""Headers that the SIP side makes itself: no plan sets them, in a request or in a URI (RFC 3261 section 19.1.5)."""
+
 _NUMBER = re.compile(r"\+?[A-Za-z0-9*#_.-]{1,64}\Z")
 
 
@@ -63,11 +71,6 @@ class CallerId:
     allowed: tuple[str, ...] = ()
     asserted: bool = False
     anonymous: bool = False
-
-    @property
-    def silent(self) -> bool:
-        """Whether it says nothing of numbers."""
-        return not self.number and not self.allowed
 
     def allows(self, number: str) -> bool:
         """Whether a call may show this number."""

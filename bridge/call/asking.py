@@ -10,6 +10,7 @@ from bridge.call.tasks import either
 from bridge.dialplan.steps import CollectStep, MenuStep
 
 BETWEEN_DIGITS_S = 3.0
+TERMINATOR_S = 2.0
 
 
 async def menu(context: CallContext, step: MenuStep) -> None:
@@ -71,6 +72,7 @@ async def _digits(context: CallContext, pcm: bytes, step: CollectStep) -> str:
                 break
             typed += key
             if len(typed) == step.most:
+                context.caller.swallow(step.terminator, TERMINATOR_S)  # many press it out of habit
                 break
             key = ""
     return typed if len(typed) >= step.least else ""

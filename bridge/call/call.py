@@ -88,11 +88,15 @@ class Call:
             who = {"caller": order.number, "called": order.rules.caller_id, "verstat": ""}
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
         self.commands = CommandDesk(self.caller, plan.transfers, self._journal, deps.request, link_s)
-        self.context = CallContext(plan, deps, self._journal, self.caller, facts, self.end, self._run_steps)
+        self.context = CallContext(
+            plan, deps, self._journal, self.caller, facts, self.end, self._run_steps, self.commands.progress
+        )
         self.steps = StepRunner(self.context, self.tools, self._run_agent, self._transfer)
         self.talk = AgentTalk(Scope(leg, plan, deps, self._journal, facts, self.tools), self)
         self._recorded = Recorded(self.context, self._recording)
         self._recorded.rule = order.recording if order else None
+        self.context.before_people = self._recorded.prepare_people
+        self.context.with_people = self._recorded.people
         self._take_over = TakeOver(self.context, self.talk)
         self.supervision = Supervision(self.context, self.talk)
         self.commands.add("hand_off", self.talk.hand_off)
@@ -197,7 +201,7 @@ class Call:
                 only_listens = media is not None and not media.peer_sends
                 last_rx_s = None if only_listens else self._leg.audio.last_rx_s
                 ending = self.caller.limits.check(last_rx_s, now)
-            elif now >= ring_until_s and self._outgoing is None:
+            elif now >= max(ring_until_s, self.caller.rings_until_s) and self._outgoing is None:
                 ending = Ending(
                     480, "ring_timeout", f"not answered within {self._config.limits.ring_max_s} s"
                 )
@@ -274,12 +278,17 @@ class Call:
 
     async def _run_agent(self, name: str) -> None:
         """Talk with an agent until the call ends. Raises NotDoneError when its model is lost for good."""
+        then = None
         try:
             failure = await self.talk.run(self._plan.agent(name))
         except LeftError as left:
-            await left.then()
-        else:
+            then = left.then
+        finally:
+            if self.caller.limits is not None:
+                self.caller.limits.restore()
+        if then is None:
             raise NotDoneError(f"{failure.code}: {failure.message}")
+        await then()
 
     @property
     def detail(self) -> str:
@@ -322,8 +331,8 @@ class Call:
 
     async def _close(self, end: HungUp) -> None:
         self._leg.audio.stop()
-        await self.commands.call_over()
         await self._take_over.close()
+        await self.commands.call_over()
         await self._recording.close()
         dropped_ms = self._leg.audio.intake_dropped_ms
         self._journal.media(end.stats, intake_dropped_ms=dropped_ms, lost_digits=self._leg.dropped_events)

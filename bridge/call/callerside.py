@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from bridge.call.journal import Journal
 from bridge.call.limits import CallLimits, Ending
 from bridge.call.party import Party
+from bridge.call.tasks import to_the_end
 from bridge.config import LimitsConfig
 from bridge.errors import SipError
 from bridge.sip.leg import Leg
@@ -27,6 +28,12 @@ class CallerSide(Party):
         self._config = limits
         self._end = end
         self._came_s = time.monotonic()
+        self.rings_until_s = 0.0
+        """A step needs the caller to wait unanswered for so long (monotonic): longer than ring_max_s perhaps."""
+
+    def let_ring(self, seconds: float) -> None:
+        """The step that runs may leave the call unanswered for so long from now on."""
+        self.rings_until_s = max(self.rings_until_s, time.monotonic() + seconds)
 
     @property
     def answered(self) -> bool:
@@ -39,8 +46,11 @@ class CallerSide(Party):
             self._journal.note("call.ringing")
 
     async def early_media(self) -> bool:
-        """183 with SDP: what is played from now on is heard before the answer. False: too late, it is answered."""
-        if self.answered:
+        """183 with SDP: what is played from now on is heard before the answer.
+
+        False: too late, or the INVITE made no offer (RFC 3261 section 13.2.1), so that no audio can flow yet.
+        """
+        if self.answered or self.leg.invite.sdp is None:
             return False
         if await self.leg.early_media():
             self._journal.note("call.early_media")
@@ -53,13 +63,17 @@ class CallerSide(Party):
         if self.limits is not None:
             return
         try:
-            answered = await self.leg.answer()
+            answered = await to_the_end(self._answer())
         except SipError as error:  # an offer that pjsip let in and cannot answer, e.g. an unusable address
             self._journal.note("error", where="answer", code="sip", message=str(error))
             await self._end(Ending(488, "no_common_media", str(error)))
             return
         if not answered:
             await asyncio.Event().wait()  # the caller gave up: HungUp is on its way and ends this wait
+
+    async def _answer(self) -> bool:
+        if not await self.leg.answer():
+            return False
         now = time.monotonic()
         self.limits = CallLimits(self._config, now)
         self.limits.held(self.leg.held, now)
@@ -72,6 +86,7 @@ class CallerSide(Party):
             answer_ms=round((now - self._came_s) * 1000, 1),
         )
         self.leg.audio.start()
+        return True
 
     async def play_answered(self, pcm: bytes) -> None:
         """Answer, play to the end."""

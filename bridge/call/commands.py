@@ -1,10 +1,11 @@
-"""What a tool may have its call do: hang up, transfer, collect digits. The worker's side of control's CallCommand.
+"""What a tool or an operator may have a call do: hang up, transfer, collect. The worker's side of CallCommand.
 
     control ──CallCommand──► CommandDesk ─► leg (BYE, REFER) · keys ──"tool.command_done"──► control
 
-The agent finishes what it is saying first. A transfer is blind (RFC 3515, RFC 5589 section 6): REFER to a target that
-the dialplan names, never to one of the model's; the caller stays with the agent until the target has answered. Every
-command gets exactly one answer, also when the call ends in the middle of it. On the worker's loop.
+The agent finishes what it is saying first, unless an operator (`by`: their name) hangs up. A transfer is blind (RFC
+3515, RFC 5589 section 6): REFER to a target that the dialplan names, never to one of the model's; the caller stays with
+the agent until the target has answered. Every command gets exactly one answer, also when the call ends in the middle of
+it. On the worker's loop.
 """
 
 import asyncio
@@ -24,11 +25,15 @@ from bridge.sip.events import HangUpBy, TransferProgress
 log = structlog.get_logger(__name__)
 
 MAX_OPEN = 8
+MAX_PROGRESS = 32
+CONFIRM_WAIT_S = 3.0
 FINISH_SAYING_S = 15.0
 LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
 TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
+SHOWN = ("by", "target", "agent", "mode", "stop", "action")
+"""What the record says of an operator's command, beside its kind and how it went."""
 
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -63,7 +68,7 @@ class CommandDesk:
         self._request = request
         self._deadline_s = deadline_s
         self._queue: asyncio.Queue[Word] = asyncio.Queue(MAX_OPEN)
-        self._progress: asyncio.Queue[TransferProgress] = asyncio.Queue()
+        self.progress: asyncio.Queue[TransferProgress] = asyncio.Queue(MAX_PROGRESS)
         self._open: dict[str, str] = {}
         self._referred = ""
         self._more: dict[str, Handler] = {}
@@ -79,7 +84,9 @@ class CommandDesk:
 
     def transfer_progress(self, event: TransferProgress) -> None:
         """What the caller's side says about the transfer (NOTIFY with message/sipfrag)."""
-        self._progress.put_nowait(event)
+        if self.progress.full():
+            self.progress.get_nowait()  # a peer that floods loses what is old
+        self.progress.put_nowait(event)
 
     async def run(self) -> None:
         """As long as the call."""
@@ -103,15 +110,17 @@ class CommandDesk:
             answer = {"ok": False, "error": str(error)}
         except (SipError, TimeoutError) as error:
             answer = {"ok": False, "error": str(error) or "the SIP side did not do it in time"}
-        self._journal.note("command", kind=word.kind, **{k: v for k, v in answer.items() if k != "digits"})
+        who = {key: word.data[key] for key in SHOWN if word.data.get("by") and key in word.data}
+        self._journal.note(
+            "command", kind=word.kind, **who, **{k: v for k, v in answer.items() if k != "digits"}
+        )
         await self._tell(word.command_id, answer)
         if answer["ok"] and word.kind in {"hang_up", "transfer"}:
-            reason = (
-                "transferred"
-                if word.kind == "transfer"
-                else str(word.data.get("reason") or "the agent ended it")
-            )
-            await self._leg.hang_up(HangUpBy.AGENT, 200, reason)
+            by = HangUpBy.OPERATOR if word.data.get("by") else HangUpBy.AGENT
+            reason = "transferred"
+            if word.kind == "hang_up":
+                reason = str(word.data.get("reason") or f"the {by.value} ended it")
+            await self._leg.hang_up(by, 200, reason)
 
     async def _other(self, word: Word) -> Mapping[str, Any]:
         handler = self._more.get(word.kind)
@@ -120,8 +129,8 @@ class CommandDesk:
         raise NotDoneError(f"there is no command {word.kind[:20]}")
 
     async def _hang_up(self, word: Word) -> Mapping[str, Any]:
-        del word
-        await self._finish_saying()
+        if not word.data.get("by"):
+            await self._finish_saying()
         return {}
 
     async def _transfer(self, word: Word) -> Mapping[str, Any]:
@@ -137,15 +146,19 @@ class CommandDesk:
             known = ", ".join(sorted(self._transfers)) or "none"
             raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
         await self._finish_saying()
-        while not self._progress.empty():  # late words about a transfer before this one
-            self._progress.get_nowait()
         self._journal.note("transfer.started", target=name)
-        if not await self._leg.transfer(target, headers or {}):
-            raise NotDoneError("the call cannot be transferred now")
+        while not self.progress.empty():  # late words about an earlier transfer
+            self.progress.get_nowait()
+        until_s = time.monotonic() + CONFIRM_WAIT_S
+        while not await self._leg.transfer(target, headers or {}):
+            # Legal only in a confirmed dialog, and the ACK of our answer may be on its way.
+            if self._leg.ended or time.monotonic() >= until_s:
+                raise NotDoneError("the call cannot be transferred now")
+            await asyncio.sleep(LOOK_S)
         try:
             async with asyncio.timeout(TRANSFER_S):
                 while True:
-                    event = await self._progress.get()
+                    event = await self.progress.get()
                     if event.status < 300:
                         self._referred = command_id
                     if event.final:

@@ -17,6 +17,7 @@ from bridge.dialplan.plan import Plan
 from bridge.dialplan.steps import PlayStep, Prompt, SayStep, Step
 from bridge.dialplan.variables import Scene, clean, render
 from bridge.errors import LinkError, MediaError
+from bridge.sip.events import TransferProgress
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +26,21 @@ MAX_VARIABLE_CHARS = 4000
 MAX_CACHED_MUSIC = 8
 
 
+async def nothing() -> None:
+    """Of what a call has none."""
+
+
 class NotDoneError(Exception):
     """A step or command was not carried out; the text says why, for the record and for the model."""
 
 
 @dataclass(slots=True)
 class CallContext:
-    """One call, as its steps see it. `run(steps)` runs more steps; `end` ends the call and does not come back."""
+    """One call, as its steps see it.
+
+    `run(steps)` runs more steps; `end` ends the call and does not come back. `progress`: what became of a REFER.
+    `before_people`, `with_people`: the caller is about to talk with people, and does (recording).
+    """
 
     plan: Plan
     deps: CallDeps
@@ -40,6 +49,9 @@ class CallContext:
     facts: CallFacts
     end: End
     run: Callable[[Iterable[Step]], Awaitable[None]]
+    progress: "asyncio.Queue[TransferProgress]"
+    before_people: Callable[[], Awaitable[None]] = nothing
+    with_people: Callable[[], None] = lambda: None
     detail: str = ""
     language: str = "en"
     jumps: int = 0
@@ -88,10 +100,13 @@ class CallContext:
         """The PCM of a music file; "" is the built-in one."""
         if path not in self.music_cache:
             try:
-                self.music_cache[path] = await asyncio.to_thread(self.deps.music, path)
+                pcm = await asyncio.to_thread(self.deps.music, path)
             except MediaError as error:
                 self.trouble("music", "unreadable", str(error))
                 return b""
+            while len(self.music_cache) >= MAX_CACHED_MUSIC:
+                del self.music_cache[next(iter(self.music_cache))]
+            self.music_cache[path] = pcm
         return self.music_cache[path]
 
     async def _prompt(self, prompt: Prompt) -> bytes:

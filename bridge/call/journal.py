@@ -22,6 +22,7 @@ MAX_HIDDEN_ITEMS = 256
 HIDDEN = "…"
 _HIDES: Mapping[str, str] = {
     "dtmf": "digit", "transcript": "text", "function_call": "arguments", "function_output": "output",
+    "collect": "digits", "switch": "value", "menu": "key", "menu.heard": "text",
 }  # fmt: skip
 
 

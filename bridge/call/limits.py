@@ -31,6 +31,10 @@ class CallLimits:
         """An agent's own limit; it can only be the shorter one."""
         self._max_call_s = min(self._max_call_s, max_call_s)
 
+    def restore(self) -> None:
+        """The agent is gone: the settings' limit holds again."""
+        self._max_call_s = self._limits.max_call_s
+
     def held(self, held: bool, now: float) -> None:
         """The peer put us on hold, or took us off it."""
         self._held_s = now if held else None

@@ -177,7 +177,7 @@ async def _look_after(context: CallContext, caller: Party, other: Party) -> None
         tasks.create_task(pass_keys(caller, other))
         tasks.create_task(pass_keys(other, caller))
         if isinstance(other, SecondLeg):
-            tasks.create_task(end_when_silent(other, context.deps.config.limits.rtp_timeout_s))
+            tasks.create_task(end_when_silent(other, context.deps.config.limits))
 
 
 def own_address(context: CallContext) -> str:

@@ -7,6 +7,7 @@ listens. On the worker's loop.
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import AsyncIterator, Iterator
 
 from bridge.call.tasks import cancelled, either
@@ -30,6 +31,8 @@ class Party:
         self._numbers = itertools.count()
         self._finished: dict[str, asyncio.Event] = {}
         self._listeners: list[KeyLine] = []
+        self._music = 0
+        self._swallowed = ("", 0.0)
 
     def played(self, event: PlayoutEvent) -> bool:
         """The playout clock reports; True when it was about something played here."""
@@ -41,11 +44,19 @@ class Party:
 
     def press(self, digit: str) -> bool:
         """A key; True when somebody listens for keys."""
+        swallowed, until_s = self._swallowed
+        if digit == swallowed and time.monotonic() < until_s:
+            self._swallowed = ("", 0.0)
+            return True
         if not self._listeners:
             return False
         with contextlib.suppress(asyncio.QueueFull):
             self._listeners[-1].put_nowait(digit)
         return True
+
+    def swallow(self, digit: str, within_s: float) -> None:
+        """If this key is the next to come, and in time, it belongs to what was typed before it."""
+        self._swallowed = (digit, time.monotonic() + within_s)
 
     @contextlib.contextmanager
     def keys(self) -> Iterator[KeyLine]:
@@ -64,8 +75,10 @@ class Party:
 
     async def play(self, pcm: bytes) -> None:
         """Play PCM (8 kHz) to its end."""
-        if not pcm:
+        if not pcm or self.leg.ended:
             return
+        if self._music:
+            self.leg.audio.clear()
         item_id = f"{PREFIX}{next(self._numbers)}"
         finished = self._finished.setdefault(item_id, asyncio.Event())
         waiting = pcm
@@ -93,9 +106,11 @@ class Party:
     async def music(self, pcm: bytes) -> AsyncIterator[None]:
         """Loop PCM (8 kHz) for as long as the block runs; what is played meanwhile interrupts it."""
         task = asyncio.create_task(self._loop(pcm))
+        self._music += 1
         try:
             yield
         finally:
+            self._music -= 1
             await cancelled(task)
             self.hush()
 

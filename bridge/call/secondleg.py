@@ -17,9 +17,11 @@ import structlog
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.party import Party
 from bridge.call.tasks import cancelled
+from bridge.config import LimitsConfig
 from bridge.errors import SipError
 from bridge.media.mixer import Mixer
-from bridge.sip.events import Confirmed, Dtmf, HangUpBy, HungUp, MediaStarted, Ringing
+from bridge.sip.events import Confirmed, Dtmf, HangUpBy, Held, HungUp, MediaStarted, Resumed, Ringing
+from bridge.sip.headers import clean
 from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,9 @@ class SecondLeg(Party):
         self.over = asyncio.Event()
         self.end: HungUp | None = None
         self.codec = ""
+        self.held_s: float | None = None
+        self.ended_s: float | None = None
+        self._gave_up_s: float | None = None
 
     async def watch(self) -> None:
         """Take the leg's events to its end."""
@@ -53,15 +58,27 @@ class SecondLeg(Party):
                     self.codec = media.codec
                 case Dtmf(digit):
                     self.press(digit)
+                case Held() | Resumed() as event:
+                    self.held_s = time.monotonic() if isinstance(event, Held) else None
+                    self.leg.audio.pause(self.held_s is not None)
                 case HungUp() as end:
-                    self.end = end
+                    self.end, self.ended_s = end, time.monotonic()
                     self.over.set()
+                    self.hush()  # nobody hears the rest
 
     async def give_up(self) -> None:
         """CANCEL or BYE, if that is still needed; does not wait for the other side."""
-        if self.end is None:
+        if self.end is None and self._gave_up_s is None:
+            self._gave_up_s = time.monotonic()
             with contextlib.suppress(SipError, TimeoutError):
                 await self.leg.hang_up(HangUpBy.BRIDGE, 200, "the call is over")
+
+    async def gone(self) -> None:
+        """Until it is over, or its peer has had long enough to answer our BYE or CANCEL."""
+        since_s = self._gave_up_s or time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(since_s + HANG_UP_WAIT_S - time.monotonic(), 0)):
+                await self.over.wait()
 
     async def watch_playout(self) -> None:
         """Prompts on this leg end when they have been heard."""
@@ -90,20 +107,22 @@ async def dialling(
     if uri is None:
         known = ", ".join(sorted(context.plan.transfers)) or "none"
         raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
-    shown = {field: context.render(value) for field, value in (headers or {}).items()}
-    async with dialling_uri(context, name, uri, shown) as other:
+    shown = {field: clean(context.render(value)) for field, value in (headers or {}).items()}
+    trunk = context.plan.over.get(name, "")
+    async with dialling_uri(context, name, uri, shown, trunk) as other:
         yield other
 
 
 @contextlib.asynccontextmanager
 async def dialling_uri(
-    context: CallContext, name: str, uri: str, headers: Mapping[str, str]
+    context: CallContext, name: str, uri: str, headers: Mapping[str, str], trunk: str = ""
 ) -> AsyncIterator[SecondLeg]:
     """Like `dialling`, to a SIP URI that is ours: never one that a caller or a model has given."""
     if context.deps.dial is None:
         raise NotDoneError("this process cannot place calls")
     try:
-        leg = await context.deps.dial(uri, {"X-Call-ID": context.call_id, **headers}, _from(context))
+        shown = {"X-Call-ID": context.call_id, **headers}
+        leg = await context.deps.dial(uri, shown, _from(context), trunk)
     except (SipError, TimeoutError) as error:
         raise NotDoneError(
             f"{name} cannot be called: {str(error) or 'no answer of the SIP thread'}"
@@ -161,15 +180,20 @@ async def pass_keys(caller: Party, other: Party) -> None:
                 await other.leg.send_dtmf(digit)
 
 
-async def end_when_silent(other: SecondLeg, rtp_timeout_s: float) -> None:
-    """Hang up on a party from which no packet has come for so long, and which has not put us on hold."""
+async def end_when_silent(other: SecondLeg, limits: LimitsConfig) -> None:
+    """Hang up on a party from which no packet has come for too long, or which has held us for too long."""
     while other.end is None:
         await asyncio.sleep(1)
         media = other.leg.media
         listens_only = media is not None and not media.peer_sends
-        silent_s = time.monotonic() - other.leg.audio.last_rx_s
-        if not other.leg.held and not listens_only and silent_s >= rtp_timeout_s:
-            log.warning("leg.rtp_timeout", leg=other.name, seconds=round(silent_s))
+        now = time.monotonic()
+        silent_s = now - other.leg.audio.last_rx_s
+        if other.held_s is not None:
+            lost = now - other.held_s >= limits.hold_max_s
+        else:
+            lost = not listens_only and silent_s >= limits.rtp_timeout_s
+        if lost:
+            log.warning("leg.lost", leg=other.name, silent_s=round(silent_s), held=other.held_s is not None)
             await other.give_up()
             other.over.set()  # whoever sends nothing may not answer our BYE either
             return
@@ -188,10 +212,7 @@ async def _close(
     context: CallContext, other: SecondLeg, tasks: list["asyncio.Task[None]"], began_s: float
 ) -> None:
     await other.give_up()
-    if other.end is None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HANG_UP_WAIT_S):
-                await other.over.wait()
+    await other.gone()
     for task in tasks:
         await cancelled(task)
     other.leg.audio.stop()
@@ -200,7 +221,7 @@ async def _close(
         "leg.ended",
         leg=other.name,
         answered=other.answered.is_set(),
-        seconds=round(time.monotonic() - began_s, 1),
+        seconds=round((other.ended_s or time.monotonic()) - began_s, 1),
         by="" if end is None else ("callee" if end.by is HangUpBy.CALLER else end.by.value),
         status=0 if end is None else end.status,
         reason="" if end is None else end.reason,

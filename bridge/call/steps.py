@@ -24,15 +24,26 @@ log = structlog.get_logger(__name__)
 
 MAX_JUMPS = 100
 NO_TARGET = (plan.HangUpStep(status=503, reason="the target cannot be reached"),)
+NO_WAY_ON = (plan.HangUpStep(status=503, reason="the dialplan goes round in circles"),)
 NO_FALLBACK = (plan.HangUpStep(status=503, reason="the agent is not available"),)
 LAST_RESORT: Mapping[type[plan.Step], tuple[plan.Step, ...]] = {
     plan.AgentStep: NO_FALLBACK,
     plan.TransferStep: NO_TARGET,
     plan.WarmTransferStep: NO_TARGET,
+    plan.GoStep: NO_WAY_ON,
 }
+
+WITH_PEOPLE = (plan.DialStep, plan.WarmTransferStep, plan.ConferenceStep, plan.QueueStep, plan.PickUpStep)
+"""The caller talks with people in these: what the route says of recording comes first."""
 
 Talk = Callable[[str], Coroutine[Any, Any, None]]
 Transfer = Callable[[plan.TransferStep], Awaitable[None]]
+
+
+class _Jump(Exception):  # noqa: N818  # not an error: `go`
+    def __init__(self, flow: str) -> None:
+        super().__init__(flow)
+        self.flow = flow
 
 
 class StepRunner:
@@ -43,14 +54,33 @@ class StepRunner:
         self.desk = desk
         self.talk = talk
         self.transfer = transfer
+        self._running = False
 
     async def run(self, steps: Iterable[plan.Step]) -> None:
         """To the end of the list, or of the call."""
+        if self._running:
+            await self._run(steps)
+            return
+        self._running = True
+        try:
+            while True:
+                try:
+                    await self._run(steps)
+                except _Jump as jump:  # from however deep: nothing of what led there follows
+                    steps = self.context.plan.flows[jump.flow]
+                else:
+                    return
+        finally:
+            self._running = False
+
+    async def _run(self, steps: Iterable[plan.Step]) -> None:
         for step in steps:
             try:
+                if isinstance(step, WITH_PEOPLE):
+                    await self.context.before_people()
                 await _ACTIONS[type(step)](self, step)
-            except (NotDoneError, SipError) as error:
-                await self._failed(step, str(error))
+            except (NotDoneError, SipError, TimeoutError) as error:
+                await self._failed(step, str(error) or "the SIP side did not do it in time")
 
     async def _failed(self, step: plan.Step, reason: str) -> None:
         context = self.context
@@ -58,6 +88,7 @@ class StepRunner:
         context.journal.note("step.failed", step=step.TAG, reason=reason)
         log.warning("step.failed", call_id=context.call_id, step=step.TAG, reason=reason)
         await self.run(getattr(step, "or_else", ()) or LAST_RESORT.get(type(step), ()))
+        context.detail = ""  # the call goes on: what failed before is not why it ends
 
     # ---- the simple ones -------------------------------------------------------------------------------------
 
@@ -93,9 +124,7 @@ class StepRunner:
         """The steps of the case."""
         value = self.context.render(step.on).strip().lower()
         self.context.journal.note("switch", value=value, chosen=value in step.cases)
-        if value not in step.cases:
-            raise NotDoneError("the value is none of the cases")
-        await self.run(step.cases[value])
+        await self.run(step.cases.get(value, step.or_else))
 
     async def go(self, step: plan.GoStep) -> None:
         """On with a flow."""
@@ -103,7 +132,7 @@ class StepRunner:
         if self.context.jumps > MAX_JUMPS:
             raise NotDoneError(f"more than {MAX_JUMPS} jumps in one call")
         self.context.journal.note("flow", name=step.flow)
-        await self.run(self.context.plan.flows[step.flow])
+        raise _Jump(step.flow)
 
     async def callback(self, step: plan.CallbackStep) -> None:
         """Control's outbound rules decide; nothing is dialled from here."""

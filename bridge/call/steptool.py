@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from bridge.call.context import CallContext, NotDoneError
-from bridge.call.tooldesk import ASK_AGAIN_S, ASK_FOR_S, ToolDesk
+from bridge.call.phrases import confirm
+from bridge.call.tooldesk import ASK_AGAIN_S, ASK_FOR_S, CONFIRM_TRIES, Missed, ToolDesk
 from bridge.dialplan.steps import ToolStep
 from bridge.errors import LinkError
 
@@ -22,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 CONFIRM_S = 20.0
 CONFIRM_TIMES = 2
-KEY_WORDS = " Press {key} to confirm, or any other key."
+MAX_AWAY_S = 120.0
+"""Control may be restarted in between; it knows the call by its id."""
 AGENT = "dialplan"
 
 News = Mapping[str, Any]
@@ -35,24 +37,24 @@ async def tool(context: CallContext, step: ToolStep, desk: ToolDesk) -> None:
         if context.caller.answered:
             await stack.enter_async_context(context.caller.music(await context.music(step.music)))
         news = stack.enter_context(desk.news_of(function_call_id))
-        first = await _ask(context, step, function_call_id, desk.facts)
+        first = await _ask(context, step, function_call_id, desk)
         output = await _settled(context, function_call_id, first, news)
     if step.into:
         context.set({step.into: _shown(output)})
 
 
-async def _ask(context: CallContext, step: ToolStep, function_call_id: str, facts: News) -> News:
+async def _ask(context: CallContext, step: ToolStep, function_call_id: str, desk: ToolDesk) -> News:
     """Put it to the gate; asked again while control is away, which knows it by its id."""
     arguments = json.dumps(_filled(context, json.loads(step.arguments)))
-    journal = context.journal
-    journal.note("function_call", name=step.name, arguments=arguments, call_id=function_call_id)
+    shown = await desk.shown_of(step.name, arguments)
+    context.journal.note("function_call", name=step.name, arguments=shown, call_id=function_call_id)
     question = {
         "call_id": context.call_id,
         "function_call_id": function_call_id,
         "tool": step.name,
         "arguments": arguments,
         "agent": AGENT,
-        **facts,
+        **desk.facts,
     }
     until_s = time.monotonic() + ASK_FOR_S
     while True:
@@ -85,25 +87,33 @@ async def _settled(
 
 
 async def _next(context: CallContext, function_call_id: str, queue: "asyncio.Queue[News]") -> News:
-    """Control's next word; asked for when none comes."""
+    """Control's next word; asked for when none comes. Raises NotDoneError: control is away, or knows nothing of it."""
+    missed, away_since_s = Missed(), time.monotonic()
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ASK_AGAIN_S):
                 return await queue.get()
-        with contextlib.suppress(LinkError):
+        try:
             question = {"call_id": context.call_id}
             answer = await context.deps.request(
                 "tool.state", question, context.deps.config.deadlines.link_request_s
             )
-            known = answer.get("calls", {}).get(function_call_id)
-            if known is not None:
-                return dict(known)
+        except LinkError as error:
+            if time.monotonic() - away_since_s >= MAX_AWAY_S:
+                raise NotDoneError(f"nobody knows what became of it: {error}") from None
+            continue
+        away_since_s = time.monotonic()
+        known = answer.get("calls", {})
+        if function_call_id in known:
+            return dict(known[function_call_id])
+        if missed.update([function_call_id], known):
+            raise NotDoneError("nobody knows what became of it")
 
 
 async def _confirm(context: CallContext, news: News) -> None:
     """Ask the caller; only the key says yes."""
-    key = str(news.get("key") or "1")
-    pcm = await context.speech(str(news.get("question") or "") + KEY_WORDS.format(key=key), "en")
+    key, language = str(news.get("key") or "1"), context.language
+    pcm = await context.speech(f"{news.get('question') or ''} {confirm(key, language)}", language)
     pressed = ""
     if pcm:
         await context.caller.answer()
@@ -123,8 +133,14 @@ async def _confirm(context: CallContext, news: News) -> None:
     words = {"request_id": news.get("request_id"), "yes": yes, "how": how}
     context.journal.note("tool.confirmation", **words)
     deadline_s = context.deps.config.deadlines.link_request_s
-    with contextlib.suppress(LinkError):
-        await context.deps.request("tool.confirm", {"call_id": context.call_id, **words}, deadline_s)
+    for _ in range(CONFIRM_TRIES):
+        try:
+            await context.deps.request("tool.confirm", {"call_id": context.call_id, **words}, deadline_s)
+        except LinkError as error:
+            log.warning("tool.not_confirmed", call_id=context.call_id, reason=str(error))
+            await asyncio.sleep(ASK_AGAIN_S)
+        else:
+            return
 
 
 def _filled(context: CallContext, value: Any) -> Any:

@@ -13,9 +13,9 @@ from typing import Any
 from bridge.call.connecting import ask_target, talk
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.limits import Ending
+from bridge.call.phrases import take_the_call
 from bridge.call.secondleg import SecondLeg, second_leg
 from bridge.call.talk import AgentTalk
-from bridge.dialplan.steps import WarmTransferStep
 
 RING_S = 30
 ACCEPT_KEY = "1"
@@ -45,10 +45,12 @@ class TakeOver:
         context = self._context
         language = context.language
         pcm = await context.speech(summary[:MAX_SUMMARY_CHARS], language) if summary else b""
-        step = WarmTransferStep(target, "", language, False, ACCEPT_KEY, RING_S, "", release=False)
+        pcm += await context.speech(take_the_call(ACCEPT_KEY, language), language)
+        if not pcm:
+            raise NotDoneError("the summary could not be spoken")
         async with contextlib.AsyncExitStack() as stack:
             other = await stack.enter_async_context(second_leg(context, target, ring_s=RING_S))
-            await ask_target(context, other, step, pcm)
+            await ask_target(context, other, ACCEPT_KEY, pcm)
             kept = self._kept = stack.pop_all()
         try:
             await self._agent.leave(lambda: self._connected(other))
@@ -60,6 +62,7 @@ class TakeOver:
 
     async def _connected(self, other: SecondLeg) -> None:
         """In place of the agent's step, to the end of the call."""
+        await self._context.caller.answer()
         await talk(self._context, other)
         await self._context.end(Ending(200, "transferred", f"{other.name} hung up"))
 

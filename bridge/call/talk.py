@@ -192,13 +192,15 @@ class AgentTalk:
                     await asyncio.wait({_task(seat), wish}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     wish.cancel()
-                if _task(seat).done():
-                    break
-                wanted = wish.result()
-                if wanted.then is not None:
+                wanted = wish.result() if wish.done() and not wish.cancelled() else None
+                if wanted is not None and wanted.then is not None:
                     wanted.done.set_result({})
                     raise LeftError(wanted.then)
-                seat = await self._change(seat, wanted)
+                if _task(seat).done():
+                    _refuse(wanted)
+                    break
+                if wanted is not None:
+                    seat = await self._change(seat, wanted)
         finally:
             await _stop(seat)
             self._refuse_wishes()
@@ -216,9 +218,7 @@ class AgentTalk:
 
     def _refuse_wishes(self) -> None:
         while not self._wishes.empty():
-            done = self._wishes.get_nowait().done
-            if not done.done():
-                done.set_exception(NotDoneError("the connection was lost"))
+            _refuse(self._wishes.get_nowait())
 
     async def _change(self, old: _Seat, wish: _Wish) -> _Seat:
         """Open the other agent's session beside the old one; whoever has the caller afterwards."""
@@ -351,6 +351,11 @@ class AgentTalk:
                     conversation.say(order)
                 case Ending() as ending:
                     await self._host.end(ending)
+
+
+def _refuse(wish: _Wish | None) -> None:
+    if wish is not None and not wish.done.done():
+        wish.done.set_exception(NotDoneError("the connection was lost"))
 
 
 def _task(seat: _Seat) -> "asyncio.Task[Any]":

@@ -63,3 +63,18 @@ async def cancelled(task: "asyncio.Task[Any]") -> None:
         await asyncio.wait({task})
     if not task.cancelled():
         task.exception()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Carry `work` through even if we are cancelled meanwhile; the cancellation comes through afterwards.
+
+    For what must not be left half done and is short: it has a deadline of its own.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise

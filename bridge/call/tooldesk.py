@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,16 +148,15 @@ class ToolDesk:
 
     def shown(self, name: str, arguments: str) -> str:
         """A call's arguments as the record may have them: without those that its tool says to hide."""
-        hidden = self._hidden.get(name, ())
-        if not hidden:
-            return arguments
+        return _without(arguments, self._hidden.get(name, ()))
+
+    async def shown_of(self, name: str, arguments: str) -> str:
+        """Like `shown`, for a tool that no agent was offered. All is hidden while control cannot say."""
         try:
-            given = json.loads(arguments)
-        except ValueError:
+            answer = await self._request("tool.offer", {"names": [name]}, self._deadline_s)
+        except LinkError:
             return HIDDEN
-        if not isinstance(given, dict):
-            return HIDDEN
-        return json.dumps({key: HIDDEN if key in hidden else value for key, value in given.items()})
+        return _without(arguments, answer.get("hidden", {}).get(name, ()))
 
     def listed(self, event: McpToolsListed) -> None:
         """The provider has read the tools of a server that it calls itself."""
@@ -352,3 +351,16 @@ class ToolDesk:
         if session is None or not isinstance(session.config.turn_detection, Mapping):
             return
         session.update(turn_detection={**session.config.turn_detection, "create_response": answer})
+
+
+def _without(arguments: str, hidden: Sequence[str]) -> str:
+    """A call's arguments but for those to hide."""
+    if not hidden:
+        return arguments
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        return HIDDEN
+    if not isinstance(given, dict):
+        return HIDDEN
+    return json.dumps({key: HIDDEN if key in hidden else value for key, value in given.items()})

@@ -88,7 +88,7 @@ class _Compiler:
         )
 
     def switch(self, switch: schema.Switch, or_else: Steps) -> plan.Step:
-        cases = {value.lower(): compile_steps(self.source, do) for value, do in switch.cases.items()}
+        cases = {value.strip().lower(): compile_steps(self.source, do) for value, do in switch.cases.items()}
         return plan.SwitchStep(switch.value, cases, or_else)
 
     def tool(self, tool: schema.Tool, or_else: Steps) -> plan.Step:

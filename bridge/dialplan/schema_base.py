@@ -57,6 +57,16 @@ Name = Annotated[
 ]
 
 
+TargetName = Annotated[
+    str,
+    Form(
+        r"^[A-Za-z][A-Za-z0-9_-]{0,63}$",
+        "this is no name of a target | put the address under transfers, and its name here: transfers: {sales: sip:…}",
+    ),
+]
+"""A name of `transfers`; people write addresses here."""
+
+
 def listed(value: Any) -> Any:
     """One value stands for a list of it."""
     return value if isinstance(value, list) else [value]
@@ -66,6 +76,10 @@ ONE_OR_MORE = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 )
 Names = Annotated[list[Name], BeforeValidator(listed), Field(min_length=1, max_length=20), ONE_OR_MORE]
+
+TargetNames = Annotated[
+    list[TargetName], BeforeValidator(listed), Field(min_length=1, max_length=20), ONE_OR_MORE
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,7 @@ def _template(text: str) -> str:
 
 HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
 """Characters of a SIP header's name (RFC 3261 section 25.1)."""
+
 
 HeaderName = Annotated[
     str,

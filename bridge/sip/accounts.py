@@ -147,10 +147,6 @@ class Accounts:
         )
         return self._directory.find(invite, lines)
 
-    def trunk_to(self, uri: str) -> str:
-        """The name of the trunk a call of ours to `uri` goes by; "" for none."""
-        return self._directory.called(uri)
-
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE came on one of the accounts."""
         self._owner.incoming(call_index, invite)

@@ -44,7 +44,7 @@ from bridge.sip.endpoint import (
 from bridge.sip.errands import Errands
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, own_invite
-from bridge.sip.identity import Identity, identity
+from bridge.sip.identity import identity
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, SilentConference
@@ -61,7 +61,6 @@ POLL_MS = 100  # how long the pj thread waits for the network; a command wakes i
 PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
 COMMAND_DEADLINE_S = 5.0  # a pj thread that does not answer for so long is stuck, and the worker replaced
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
-
 
 T = TypeVar("T")
 OnIncoming = Callable[[Leg], None]
@@ -131,10 +130,9 @@ class SipAgent:
         self.accepting = True
 
     async def use_trunks(self, trunks: Iterable[Trunk], secret: Secret, *, register: bool = True) -> None:
-        """The trunks in force from now on; those that did not change keep their registration.
+        """The trunks in force from now on; what did not change keeps its registration. One worker may `register`.
 
-        Returns when calls from them are known; accounts and registrations follow, see `trunk_facts`. `register` is
-        False on every worker but one. Raises SipError.
+        Returns when calls from them are known; registrations follow, see `trunk_facts`. Raises SipError.
         """
         await self._trunks.use(tuple(trunks), secret, register=register)
 
@@ -153,15 +151,13 @@ class SipAgent:
     ) -> Leg:
         """Place a call; the leg's events tell how it goes. `from_uri` replaces the agent's own From (name-addr form).
 
-        `trunk`: by whose account, proxy and caller-id rules (see identity.py); "": the one whose host the URI names.
+        `trunk`: by whose account, proxy and caller-id rules (see identity.py); `Trunk.uri` makes the URI of a number.
         Raises SipError when a URI is unusable, the trunk is not ready or (503) all lines are busy.
         """
-        trunk = trunk or self._accounts.trunk_to(uri)
         chosen = self._accounts.trunks.get(trunk)
         invite = own_invite(f"{self._sip.user_agent}@{self._sip.bind}", uri, trunk)
         leg = self._new_leg(invite, chosen, incoming=False, leg_id=leg_id)
-        more = headers or {}
-        who = Identity(from_uri, more) if chosen is None else identity(chosen, from_uri, more)
+        who = identity(chosen, from_uri, headers or {})
 
         def dial() -> None:
             if self._full():
@@ -171,13 +167,17 @@ class SipAgent:
             call = PjCall(self, self._accounts.account(trunk), leg)
             prm = call_parameters(headers=who.headers)
             prm.txOption.localUri = who.from_uri
-            problem = call.place(uri, prm)
-            if problem:
+            if problem := call.place(uri, prm):
                 self._dead.append(call)
                 raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
 
-        await self._submit(dial)
+        try:
+            await self._submit(dial)
+        except BaseException:
+            # Whoever wanted it is gone, and the INVITE may go out all the same, later: it is ended behind it.
+            self.fail(leg.id, 487, "nobody waits for this call", "its caller is gone")
+            raise
         return leg
 
     async def command(self, leg_id: str, action: Callable[[PjCall], T], default: T) -> T:

@@ -1,9 +1,8 @@
-"""Which trunk a request comes from, or goes to. Pure.
+"""Which trunk a request comes from. Pure.
 
 By the address it comes from (the smallest network wins), or by the contact it is sent to: a registered account's
 Contact carries a random `line` parameter that only its registrar was told. Registrars that drop the parameter are known
-by the address that answered the REGISTER together with the registered user. A call of ours to a trunk's host is the
-trunk's: its account, digest, proxy, caller id and codecs.
+by the address that answered the REGISTER together with the registered user.
 """
 
 import ipaddress
@@ -16,7 +15,6 @@ from bridge.sip.sdp import offers
 from bridge.trunk import Trunk
 
 _LINE = re.compile(r";line=([0-9a-f]{16,64})(?:[;?>]|$)", re.IGNORECASE)
-_TARGET = re.compile(r"sips?:(?:[^@]*@)?([^;?>]+)", re.IGNORECASE)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -34,8 +32,6 @@ class Directory:
     """The trunks of a plan by network."""
 
     def __init__(self, trunks: Iterable[Trunk]) -> None:
-        trunks = tuple(trunks)
-        self._hosts = {_host_port(trunk.host): trunk.name for trunk in reversed(trunks) if trunk.host}
         found = [(ipaddress.ip_network(one), trunk.name) for trunk in trunks for one in trunk.addresses]
         self._networks: list[tuple[Network, str]] = sorted(found, key=lambda pair: -pair[0].prefixlen)
 
@@ -46,11 +42,6 @@ class Directory:
             return ""
         by_address = next((name for network, name in self._networks if address in network), "")
         return by_address or self._by_line(invite, str(address), lines)
-
-    def called(self, uri: str) -> str:
-        """The name of the trunk whose `host` a SIP URI names (of several the first); "" for none."""
-        target = _TARGET.match(uri)
-        return self._hosts.get(_host_port(target[1]), "") if target else ""
 
     def _by_line(self, invite: Invite, address: str, lines: Iterable[Line]) -> str:
         found = _LINE.search(invite.request_uri)
@@ -81,12 +72,6 @@ def may_replace(replaced: Invite, invite: Invite) -> bool:
         return replaced.trunk == invite.trunk
     address = source_address(replaced.source)
     return address is not None and address == source_address(invite.source)
-
-
-def _host_port(text: str) -> str:
-    """HOST:PORT; 5060 when none is named (RFC 3261 section 19.1.2)."""
-    host = text.strip().lower()
-    return host if re.search(r":\d+$", host) else f"{host}:5060"
 
 
 def source_address(source: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 from bridge.errors import SipError
 from bridge.sip.events import Invite, Party, SdpFacts
+from bridge.trunk import OWN_HEADERS
 
 MAX_VALUE_CHARS = 256  # a display name or a number longer than this is an attack, not a person
 MAX_HEADERS = 100  # pjsip takes about as many in a UDP message; far above what any trunk sends
@@ -39,12 +40,6 @@ STATIC_PAYLOADS = {
 DIGITS = "0123456789*#ABCD"
 EVENT_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}  # RFC 4733 section 3.2
 
-NOT_IN_URIS = {
-    "Accept", "Accept-Encoding", "Accept-Language", "Allow", "Authorization", "Call-ID", "Contact", "Content-Encoding",
-    "Content-Length", "Content-Type", "CSeq", "From", "Max-Forwards", "P-Asserted-Identity", "P-Preferred-Identity",
-    "Privacy", "Proxy-Authorization", "Record-Route", "Refer-To", "Referred-By", "Replaces", "Require", "Route", "To",
-    "Supported", "Via",
-}  # fmt: skip
 MAX_CONTEXT_CHARS = 512  # one SIP message over UDP has about 1300 bytes for everything
 _HNV_SAFE = "[]/?:+$-_.!~*'()"  # RFC 3261 section 25.1: hnv-unreserved, unreserved
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.!%*+`'~-]{1,64}\Z")
@@ -200,7 +195,7 @@ def with_headers(uri: str, headers: Mapping[str, str]) -> str:
     """
     pairs = []
     for name, value in headers.items():
-        if not _HEADER_NAME.match(name) or canonical_name(name) in NOT_IN_URIS:
+        if not _HEADER_NAME.match(name) or canonical_name(name) in OWN_HEADERS:
             raise SipError(400, f"the header {clean(name, 40)!r} cannot go along with a transfer")
         pairs.append(f"{name}={quote(clean(value, MAX_CONTEXT_CHARS), safe=_HNV_SAFE)}")
     if not pairs:

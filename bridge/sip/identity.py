@@ -25,15 +25,17 @@ class Identity:
     headers: Mapping[str, str]
 
 
-def identity(trunk: Trunk, asked: str, headers: Mapping[str, str]) -> Identity:
+def identity(trunk: Trunk | None, asked: str, headers: Mapping[str, str]) -> Identity:
     """By the trunk's caller-id rules. `asked`: the name-addr the call would like to show, "" for none.
 
-    A number the rules do not allow is not shown, the trunk's own is; rules that name no number let every one pass.
-    Headers that would get round them are dropped.
+    Without a trunk it is shown as asked. A number the rules do not allow is not shown, the trunk's own is. Headers that
+    would get round them are dropped.
     """
+    if trunk is None:
+        return Identity(asked, headers)
     rules = trunk.caller_id
     wish = parse_party(asked) if asked else Party("", "")
-    allowed = bool(_USER.match(wish.user)) and (rules.allows(wish.user) or rules.silent)
+    allowed = bool(_USER.match(wish.user)) and rules.allows(wish.user)
     number = wish.user if allowed else rules.number
     display = wish.display if allowed and wish.display else rules.display
     kept = {name: value for name, value in headers.items() if name.lower() not in OURS}

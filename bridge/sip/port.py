@@ -31,6 +31,8 @@ from bridge.media.tape import Tap, Tape
 from bridge.sip.mediaclock import MAX_LATE_S, wake
 from bridge.sip.natives import NativeStream
 
+IDLE_S = 2.0
+
 
 class AudioPort:
     """Caller audio out (`read`), agent audio in (`play`, `clear`). The loop's side of one leg's media.
@@ -66,6 +68,7 @@ class AudioPort:
         self._listening = False
         self._tape: Tape | None = None
         self._mixer: Mixer | None = None
+        self._read_s = time.monotonic()
         self._party = self._voice = ""
         self._rx_packets = 0
         self.on_failure: Callable[[str], None] | None = None
@@ -74,7 +77,11 @@ class AudioPort:
     # ---- the loop's side -------------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """The next 20 ms of caller audio (320 bytes). Safe to cancel: nothing is lost."""
+        """The next 20 ms of caller audio (320 bytes). Safe to cancel: nothing is lost.
+
+        What came while nobody has read for IDLE_S is forgotten: who begins to read hears the present.
+        """
+        self._read_s = time.monotonic()
         while True:
             with self._lock:
                 frame = self._intake.pull()
@@ -142,7 +149,7 @@ class AudioPort:
             if self._playing:
                 return
             self._intake.clear()
-            self.last_rx_s = time.monotonic()
+            self.last_rx_s = self._read_s = time.monotonic()
             self._playing = True
             self._listening = False
 
@@ -274,11 +281,15 @@ class AudioPort:
         pcm = self._ungiven + pcm if self._ungiven else pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         self._ungiven = pcm[whole:]
+        if time.monotonic() - self._read_s > IDLE_S:
+            self._intake.clear()
         for start in range(0, whole, FRAME_BYTES):
             frame = pcm[start : start + FRAME_BYTES]
             if self._tape is not None and self._playing:
                 self._tape.hear(frame)
-            self._intake.push(frame if self._mixer is None else self._shared(self._mixer, frame))
+            heard = frame if self._mixer is None else self._shared(self._mixer, frame)
+            if heard is not None:
+                self._intake.push(heard)
         self._wake_wanted = True
 
     def take(self) -> bytes:
@@ -293,11 +304,12 @@ class AudioPort:
         self._record(frame)
         return frame
 
-    def _shared(self, mixer: Mixer, frame: bytes) -> bytes:
-        """A frame of the peer, told to the conference; and what of it the loop reads."""
+    def _shared(self, mixer: Mixer, frame: bytes) -> bytes | None:
+        """A frame of the peer, told to the conference; and what the loop reads: without a voice in it, nothing."""
         mixer.say(self._party, frame)
-        others = mixer.hear(self._voice) if self._voice else None
-        return others or frame  # the caller is one of those whom the voice hears
+        if not self._voice:
+            return None
+        return mixer.hear(self._voice) or frame  # the caller is one of those whom the voice hears
 
     def _conference(self, mixer: Mixer, frame: bytes) -> bytes:
         """What the peer hears: the conference, and `frame`, which the others may hear too."""

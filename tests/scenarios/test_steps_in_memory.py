@@ -91,12 +91,12 @@ class Dialler:
         self.lines, self.placed, self.refuse = [], [], refuse
         self.stage_of = stage_of
 
-    async def __call__(self, uri, headers, from_uri):
+    async def __call__(self, uri, headers, from_uri, trunk):
         if uri in self.refuse:
             raise SipError(486, "all lines are busy")
         line = FakeLine(to=uri, incoming=False, leg_id=f"out-{len(self.lines)}")
         self.lines.append(line)
-        self.placed.append((uri, dict(headers), from_uri))
+        self.placed.append((uri, dict(headers), from_uri, trunk))
         self.stage_of().others.append(line)
         return line.leg
 
@@ -221,7 +221,7 @@ async def test_while_control_is_away_such_a_prompt_is_left_out_and_the_call_goes
 async def test_a_flow_that_never_ends_is_ended():
     flows = {"round": (GoStep("round"),)}
     async with on_stage(plan_of(GoStep("round"), end(503), flows=flows)) as stage:
-        assert (await stage.over()).end_reason == "way 503"
+        assert (await stage.over()).end_reason == "the dialplan goes round in circles"
         assert "jumps" in stage.of("step.failed")[0]["reason"]
 
 

@@ -89,3 +89,22 @@ async def test_a_call_that_cannot_be_placed_leaves_nothing_behind(agent):
         await agent.call("tel:+4930123456")  # no proxy to send it to
     assert caught.value.__context__ is None
     assert await agent._submit(agent._doorman.lines_in_use) == 0
+
+
+async def test_a_leg_whose_dialling_was_cancelled_is_ended(agent):
+    async with raw_phone(agent.info.port) as phone:
+        before = set(agent._calls)
+        task = asyncio.create_task(agent.call(f"sip:x@127.0.0.1:{phone.sip_port}"))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        invite = await phone.request("INVITE")
+        phone.reply(
+            invite, 180, "Ringing", headers="Contact: <sip:x@127.0.0.1>\r\n"
+        )  # or no CANCEL may be sent
+        cancel = await phone.request("CANCEL")
+        phone.reply(cancel)
+        phone.reply(invite, 487, "Request Terminated")
+        async with asyncio.timeout(5):
+            while set(agent._calls) - before:  # noqa: ASYNC110  # the pj thread's
+                await asyncio.sleep(0.05)

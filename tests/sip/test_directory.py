@@ -60,29 +60,6 @@ def test_a_registered_account_is_known_by_its_line_or_its_registrar(source, uri,
 
 
 @pytest.mark.parametrize(
-    ("uri", "name"),
-    [
-        ("sip:+49301@pbx.example", "pbx"),
-        ("sip:+49301@PBX.example:5060;user=phone", "pbx"),
-        ("sip:+49301;phone-context=de@pbx.example?X-A=1", "pbx"),
-        ("sip:pbx.example", "pbx"),
-        ("sip:+49301@pbx.example:5070", "second"),
-        ("sip:+49301@other.example", ""),
-        ("sip:pbx.example@other.example", ""),
-        ("tel:+49301", ""),
-    ],
-)
-def test_a_call_to_a_trunks_host_is_the_trunks_and_of_two_the_first_ones(uri, name):
-    some = [
-        Trunk("inbound"),
-        Trunk("pbx", host="pbx.example"),
-        Trunk("twin", host="pbx.example:5060"),
-        Trunk("second", host="pbx.example:5070"),
-    ]
-    assert Directory(some).called(uri) == name
-
-
-@pytest.mark.parametrize(
     ("old", "new", "may"),
     [
         (invite(trunk="a"), invite("10.9.9.9:1", trunk="a"), True),

@@ -41,11 +41,6 @@ def test_headers_go_along_but_for_those_that_say_who_calls():
     assert of(headers=evil | {"X-Context": "7"}).headers == {"X-Context": "7"}
 
 
-def test_rules_that_name_no_number_let_the_calls_own_pass():
-    assert of("<sip:+49305@x>", number="").from_uri == "<sip:+49305@acme.example>"
-    assert of("<sip:+49305@x>", number="", allowed=("+1",)).from_uri == ""
-
-
 def test_without_a_number_from_is_the_accounts_own():
     assert of(number="").from_uri == ""
 

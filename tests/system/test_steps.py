@@ -285,4 +285,4 @@ async def test_three_in_a_conference_hear_each_other(tmp_path):
         await two.bye()
         caller.reply(await caller.request("BYE"))
         assert (await worker.ended())[0].end_reason == "way 1"
-        check("conference", ladder(caller=caller, first=one, second=two))
+        check("conference", ladder(caller=caller) + ladder(first=one) + ladder(second=two))

@@ -247,7 +247,6 @@ async def test_a_baresip_that_cannot_follow_a_refer_with_replaces_stays_connecte
         await target.takes()
         await target.heard(20)
         await target.presses("1")
-        await worker.event("leg.connected")
         # Its INVITE has no Replaces: a second call, for which the target has no line.
         own = target.offer.headers["call-id"]
         second = await target.sip.until(
@@ -256,6 +255,7 @@ async def test_a_baresip_that_cannot_follow_a_refer_with_replaces_stays_connecte
         worker_port, target.port = target.port, phone.sip_port
         target.reply(second, 486, "Busy Here")
         target.port = worker_port
+        await worker.event("leg.connected")
         later = asyncio.get_running_loop().time() + 0.5
         assert pitch((await target.heard(20, after=later, guard_s=3))[-15:]) == pytest.approx(1600, rel=0.1)
         await target.bye()

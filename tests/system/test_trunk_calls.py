@@ -28,7 +28,7 @@ DIAL = DialStep(("bare",), 5, False, "", {}, (way(9),))
 @asynccontextmanager
 async def office(folder, trunk, target, *steps, secret=""):
     """A worker with a trunk that is ready, a target, and a raw phone that can call it."""
-    plan = replace(plan_of(*steps), trunks=(trunk,), transfers={"bare": target})
+    plan = replace(plan_of(*steps), trunks=(trunk,), transfers={"bare": target}, over={"bare": "pbx"})
     async with running_worker(folder, plan) as worker, raw_phone(worker.port) as caller:
         worker.control.answer = secrets = Secrets(secret)
         async with asyncio.timeout(10):
