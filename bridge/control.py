@@ -250,7 +250,8 @@ class Control:
         handlers = {**handlers, "/queues": waiting.page}
         chosen = self._settings
         api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
-        return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
+        door = Door(UserStore(store), owner(chosen.state_dir))
+        return application(handlers, api.routes(), door, (chosen.console.bind, *chosen.console.hosts))
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
