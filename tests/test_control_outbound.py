@@ -345,3 +345,16 @@ async def test_a_list_that_changed_behind_the_plan_holds_every_call_until_a_relo
     job = await office.job(campaign.job_id)
     assert (job.state, "reload" in job.reason) == ("queued", True)
     assert not office.workers.told
+
+
+async def test_who_is_called_cannot_have_themselves_called_again_by_what_their_bye_says(office):
+    office.plan(per_number_per_day=1, per_day=1)
+    job_id = await office.ask()
+    await office.turn()
+    await office.turn()
+    bye = {"by": "caller", "status": 200, "reason": "not_placed"}
+    await office.told(STARTED, ("call.answered", {}), ("call.ended", bye))
+    for _ in range(5):
+        await office.turn(1.1)
+    assert (await office.job(job_id)).state == "done"
+    assert len(office.workers.placed) == 1
