@@ -221,6 +221,8 @@ async def _body(request: Request, most: int) -> Mapping[str, Any]:
         raise ApiError(415, "the body must be JSON: Content-Type: application/json")
     try:
         body = json.loads(raw)
+        if b"\\u" in raw:  # a lone surrogate is legal JSON and no text: nothing could store or repeat it
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):

@@ -160,7 +160,7 @@ def _queue_problems(source: Source, path: KeyPath, queue: Queue, targets: Names)
             hint = nearest(name, targets) or "name it in transfers"
             yield document.problem((*path, "members", number), f"transfers has no {name}", hint)
     if queue.music:
-        wrong = wav_mistake(play_path(source, queue.music))
+        wrong = wav_mistake(play_path(source, queue.music), source.root)
         if wrong:
             yield document.problem((*path, "music"), wrong)
 

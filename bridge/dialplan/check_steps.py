@@ -1,10 +1,13 @@
 """Mistakes in the steps of a route or a flow. Reads WAV headers. Not worker-safe. Called by check.py."""
 
+import os
 import wave
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.dialplan import inputfile
+from bridge.dialplan.inputfile import MAX_PLAY_BYTES
 from bridge.dialplan.schema_steps import (
     BEFORE_ANSWER,
     CAN_FAIL,
@@ -21,7 +24,7 @@ from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath
 
-MAX_PLAY_BYTES = 16_000 * 600
+UNREADABLE = "cannot be read"
 """Ten minutes."""
 Names = Collection[str] | None
 """None: not all of them are known, because a file could not be read."""
@@ -228,23 +231,23 @@ class StepWalk:
 
     def _file(self, text: str, here: KeyPath) -> Iterator[Problem]:
         path = play_path(self._source, text)
-        wrong = wav_mistake(path)
+        wrong = wav_mistake(path, self._source.root)
         if wrong:
-            hint = (
-                f"ffmpeg -i {path.name} -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav" if path.exists() else str(path)
-            )
+            other = f"ffmpeg -i {path.name} -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav"
+            hint = str(path) if wrong.startswith(UNREADABLE) else other
             yield self._document.problem(here, wrong, hint)
 
 
-def wav_mistake(path: Path) -> str:
-    """Why a WAV file cannot be played; "" when it can."""
+def wav_mistake(path: Path, root: Path) -> str:
+    """Why a WAV file below `root` cannot be played; "" when it can."""
     try:
-        if path.stat().st_size > MAX_PLAY_BYTES:
-            return "the file is longer than ten minutes"
-        with wave.open(str(path), "rb") as file:
-            found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+        with inputfile.opened(path, root) as content:
+            if os.fstat(content.fileno()).st_size > MAX_PLAY_BYTES:
+                return "the file is longer than ten minutes"
+            with wave.open(content, "rb") as file:
+                found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
     except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        return f"{UNREADABLE}: {error.strerror or error}"
     except (wave.Error, EOFError) as error:
         return f"not a WAV file: {error}"
     rate_hz, channels, width = found
