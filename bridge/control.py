@@ -26,7 +26,7 @@ from starlette.applications import Starlette
 from bridge.approval.signing import DECISION_KEY, Signer, secret
 from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
-from bridge.control_api import Door, application, owner
+from bridge.control_api import Door, application, get, owner
 from bridge.control_api_dialplan import DialplanApi
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
@@ -247,11 +247,11 @@ class Control:
             return More(plans.notes, (*plans.metrics, *waiting.metrics()))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
-        handlers = {**handlers, "/queues": waiting.page}
         chosen = self._settings
         api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
+        routes = [*api.routes(), get("/api/v1/queues", "look", waiting.shown)]
         door = Door(UserStore(store), owner(chosen.state_dir))
-        return application(handlers, api.routes(), door, (chosen.console.bind, *chosen.console.hosts))
+        return application(handlers, routes, door, (chosen.console.bind, *chosen.console.hosts))
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"

@@ -92,11 +92,12 @@ class PlanDesk:
         """For /healthz and /metrics."""
         notes = []
         if self.refusal is not None:
-            first = self.refusal.problems[0]
-            rest = f" and {len(self.refusal.problems) - 1} more" if len(self.refusal.problems) > 1 else ""
-            notes.append(f"the last {self.refusal.action} ({self.refusal.cause}) was refused: {first}{rest}")
+            # Anybody may read this: neither what stands in the files nor who did it.
+            count = len(self.refusal.problems)
+            words = f"{count} {'mistake' if count == 1 else 'mistakes'} (sipbridge dialplan status)"
+            notes.append(f"the last {self.refusal.action} ({self.refusal.cause.how}) was refused: {words}")
         if self.now is not None and self.now.rolled_back:
-            notes.append(f"rolled back to {self.now.version} ({self.now.cause}): {self._until()}")
+            notes.append(f"rolled back to {self.now.version} ({self.now.cause.how}): {self._until()}")
         lagging = self.lagging()
         notes += [f"worker {one} has plan {seen or 'none'} in force" for one, seen in lagging.items()]
         since = self.now.at if self.now else 0.0

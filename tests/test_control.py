@@ -257,7 +257,12 @@ async def test_calls_that_wait_are_asked_for_over_the_link_and_shown_on_a_page(f
         wish = {"call_id": "c", "number": "+4930123456", "after_s": 0}
         assert (await link.request("callback.request", wish, GUARD_S))["refused"]
         base = f"http://127.0.0.1:{running.health_port}"
-        assert (await client.get(base + "/queues")).json()["parked"][0]["slot"] == "701"
+        assert (await client.get(base + "/queues")).status_code == 404
+        assert (await client.get(base + "/api/v1/queues")).status_code == 401
+        socket = httpx.AsyncHTTPTransport(uds=str(folder / "state" / "api.sock"))
+        async with httpx.AsyncClient(transport=socket) as ours:
+            shown = (await ours.get("http://control/api/v1/queues")).json()
+        assert shown["parked"][0]["slot"] == "701"
         assert "sipbridge_parked_calls 1\n" in (await client.get(base + "/metrics")).text
 
 
