@@ -35,12 +35,13 @@ from bridge.control_door import serve, serve_unix
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
-from bridge.control_outbound import OutboundDeps, OutboundOffice
+from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_pages import Facts, More, pages
 from bridge.control_plan import PlanFiles, Speak, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
+from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
@@ -277,7 +278,10 @@ class Control:
 
     def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
         key = self._seal_key()
-        return OutboundOffice(OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls))
+        spent = SpentWishes(self._settings.state_dir / "outbound-spent", MAX_AGE_S)
+        return OutboundOffice(
+            OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls, spent)
+        )
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:

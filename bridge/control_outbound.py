@@ -21,10 +21,12 @@ from typing import Any, Protocol
 import structlog
 
 from bridge.control_outbound_requests import is_sealed
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.plan import Plan
 from bridge.errors import StoreError
 from bridge.link.messages import HangUp, Message, PlaceCall
 from bridge.outbound.job import (
+    FINAL,
     OPEN,
     Fact,
     Job,
@@ -49,6 +51,10 @@ PLACE_S = 20.0
 """A call of which nothing was heard for so long after it was given to a worker (and since control is up) is lost."""
 MAX_TOLD = 1000
 """Calls that were told to hang up; told twice does no harm."""
+MAX_AGE_S = 30 * 86_400.0
+"""An older wish is asked for anew: who could write the database would else have any old one dialled again."""
+NOT_PLACED_MOST = 10
+"""So often may a call be handed out beyond its tries, because no line was free after all."""
 LATER_S = 600.0
 """A number that has had its calls for the day is looked at again after this."""
 
@@ -74,12 +80,16 @@ class Workers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutboundDeps:
-    """What it works with. `key`: of the seal. `max_calls`: lines of a worker. `now`: unix seconds."""
+    """What it works with. `key`: of the seal. `max_calls`: lines of a worker. `now`: unix seconds.
+
+    `spent`: what was dialled already, where whoever can write the store cannot write.
+    """
 
     store: OutboundStore
     workers: Workers
     key: bytes
     max_calls: int
+    spent: SpentWishes
     now: Callable[[], float] = time.time
 
 
@@ -132,7 +142,7 @@ class OutboundOffice:
         """A worker says that it has not dialled (request "outbound.not_placed")."""
         job = await self._store.by_call(str(data.get("call_id")))
         if job is not None and job.state == "dialling":
-            await self._unplace(job, str(data.get("reason", "")))
+            await self._unplaced(job, str(data.get("reason", "")))
         return {}
 
     # ---- wishes ------------------------------------------------------------------------------------------------
@@ -157,8 +167,9 @@ class OutboundOffice:
 
     def _judge(self, job: Job) -> tuple[Number | None, str]:
         """The number, if it may ever be dialled by the rules of now; else why not."""
-        if not is_sealed(self._deps.key, job):
-            return None, "nobody of this bridge has asked for it: the seal is wrong"
+        wrong = self._stale(job)
+        if wrong:
+            return None, wrong
         try:
             number = read(job.wish.number, self._rules.outbound.region if self._rules else None)
         except NumberError as error:
@@ -170,6 +181,16 @@ class OutboundOffice:
         if job.number and job.number != number.e164:
             return None, "the number is not the one that was asked for"
         return number, ""
+
+    def _stale(self, job: Job) -> str:
+        """Why it is no wish that somebody of this bridge still waits for."""
+        if not is_sealed(self._deps.key, job):
+            return "nobody of this bridge has asked for it: the seal is wrong"
+        if self._deps.now() - job.wish.asked_at > MAX_AGE_S:
+            return f"it was asked for more than {MAX_AGE_S / 86_400:.0f} days ago: ask again"
+        retries = self._rules.outbound.retries if self._rules else ()
+        most = 1 + max((one.times for one in retries), default=0) + NOT_PLACED_MOST
+        return self._deps.spent.refuses(job.job_id, most)
 
     def _no_steps(self, run: str) -> str:
         kind, _, name = run.partition(":")
@@ -220,12 +241,18 @@ class OutboundOffice:
         """The try is stored, then the worker is told: once."""
         if self._plan is None or not await self._store.dial(job):
             return
+        await asyncio.to_thread(self._deps.spent.placed, job.job_id, self._deps.now())
         order = PlaceCall(
             job.call_id, number.e164, self._plan.version, job.wish.run, dict(job.wish.variables)
         )
         log.info("outbound.placed", call_id=job.call_id, job_id=job.job_id, attempt=job.attempts)
         if not self._deps.workers.tell(job.boot, order):
-            await self._unplace(job, "the worker went away")
+            await self._unplaced(job, "the worker went away")
+
+    async def _unplaced(self, job: Job, reason: str) -> None:
+        """We know it ourselves, not from the store: it costs nothing."""
+        await asyncio.to_thread(self._deps.spent.not_placed, job.job_id, self._deps.now())
+        await self._unplace(job, reason)
 
     async def _unplace(self, job: Job, reason: str) -> None:
         log.info("outbound.not_placed", call_id=job.call_id, job_id=job.job_id, reason=reason)
@@ -270,6 +297,8 @@ class OutboundOffice:
         if await self._store.save(job):
             facts = {"job_id": job.job_id, "state": job.state, "reason": job.reason}
             log.info("outbound.state", call_id=job.call_id, **facts)
+            if job.state in FINAL and job.state != "unknown":
+                await asyncio.to_thread(self._deps.spent.over, job.job_id, self._deps.now())
 
 
 def _local(now: float) -> datetime:

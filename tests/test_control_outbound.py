@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 import sqlalchemy as sa
 
-from bridge.control_outbound import LATER_S, PLACE_S, OutboundDeps, OutboundOffice
+from bridge.control_outbound import LATER_S, MAX_AGE_S, NOT_PLACED_MOST, PLACE_S, OutboundDeps, OutboundOffice
 from bridge.control_outbound_requests import sealed_job
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.outbound import Outbound, Retry
 from bridge.dialplan.plan import Agent, AgentStep, HangUpStep, Plan, Route
+from bridge.errors import StoreError
 from bridge.link.messages import Event, HangUp, PlaceCall
 from bridge.outbound.job import Wish
 from bridge.store.outboundstore import OutboundStore
@@ -63,14 +65,16 @@ class Desk:
         self.plan()
 
     def restart(self):
-        deps = OutboundDeps(self.store, self.workers, KEY, 4, lambda: self.now)
+        deps = OutboundDeps(
+            self.store, self.workers, KEY, 4, SpentWishes(self.folder / "spent", MAX_AGE_S), lambda: self.now
+        )
         self.office = OutboundOffice(deps)
 
     def plan(self, **changes):
         self.office.take_plan(Plan(ROUTES, (Agent("front", "x"),), outbound=replace(RULES, **changes)))
 
     async def ask(self, number=NUMBERS[0], **changes):
-        job = sealed_job(KEY, Wish(number, asked_by="anna", via="cli", **changes))
+        job = sealed_job(KEY, Wish(number, asked_by="anna", via="cli", asked_at=self.now, **changes))
         await self.store.add([job])
         return job.job_id
 
@@ -309,7 +313,7 @@ async def test_who_asks_for_one_call_is_told_when_the_day_is_full_but_a_campaign
     await office.turn()
     await office.turn()
     await office.told(STARTED, ("call.ended", {"status": 404}))
-    again, campaign = await office.ask(), sealed_job(KEY, Wish(NUMBERS[0], campaign="c"))
+    again, campaign = await office.ask(), sealed_job(KEY, Wish(NUMBERS[0], campaign="c", asked_at=office.now))
     await office.store.add([campaign], "c", "anna")
     await office.turn()
     await office.turn()
@@ -338,7 +342,7 @@ async def test_a_list_that_changed_behind_the_plan_holds_every_call_until_a_relo
     file = office.folder / "dnc.txt"
     file.write_text("")
     office.plan(do_not_call=str(file), do_not_call_hash="other")
-    campaign = sealed_job(KEY, Wish(NUMBERS[0], campaign="c"))
+    campaign = sealed_job(KEY, Wish(NUMBERS[0], campaign="c", asked_at=office.now))
     await office.store.add([campaign], "c", "anna")
     await office.turn()
     await office.turn()
@@ -358,3 +362,65 @@ async def test_who_is_called_cannot_have_themselves_called_again_by_what_their_b
         await office.turn(1.1)
     assert (await office.job(job_id)).state == "done"
     assert len(office.workers.placed) == 1
+
+
+async def write(office, change):
+    """As somebody who can write the database and has no key."""
+    await office.raw.transaction("x", lambda it: it.execute(sa.text(change)))
+
+
+AGAIN = "UPDATE outbound_calls SET state = 'queued', due_at = 0, call_id = '', attempts = 0"
+
+
+async def test_a_wish_that_was_fulfilled_cannot_be_had_again_by_writing_the_database(office):
+    job_id = await office.ask()
+    await office.turn()
+    await office.turn()
+    await office.told(STARTED, ("call.answered", {}), ("call.ended", {"by": "caller", "status": 200}))
+    await office.turn()
+    for restart in (False, True):
+        await write(office, AGAIN)
+        await write(office, "DELETE FROM outbound_attempts")
+        if restart:
+            office.restart()
+            office.plan()
+        await office.turn(86_400)
+        assert (await office.job(job_id)).state == "refused"
+    assert len(office.workers.placed) == 1
+
+
+async def test_a_wish_that_is_on_cannot_be_had_for_ever_by_writing_the_database(office):
+    await office.ask()
+    await office.turn()
+    for _ in range(30):
+        await office.turn(61)
+        await write(office, AGAIN)
+        await write(office, "DELETE FROM outbound_attempts")
+    assert len(office.workers.placed) <= 2 + NOT_PLACED_MOST
+
+
+async def test_an_old_wish_must_be_asked_for_again(office):
+    office.workers.list = []
+    job_id = await office.ask()
+    await office.turn()
+    office.workers.list = [Peer()]
+    await office.turn(MAX_AGE_S + 1)
+    assert "days ago" in (await office.job(job_id)).reason
+    assert not office.workers.told
+
+
+async def test_a_worker_that_can_never_place_it_costs_it_nothing(office):
+    job_id = await office.ask()
+    await office.turn()
+    for _ in range(2 * NOT_PLACED_MOST):
+        await office.turn(1.5)
+        await office.office.not_placed({"call_id": office.workers.told[-1].call_id, "reason": "draining"})
+    assert (await office.job(job_id)).state == "queued"
+
+
+async def test_what_cannot_be_noted_as_dialled_is_not_dialled(office):
+    (office.folder / "spent").mkdir()
+    await office.ask()
+    with pytest.raises(StoreError, match="spent"):
+        await office.turn()
+    assert not office.workers.told
