@@ -66,6 +66,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 1.0
 API_SOCKET = "api.sock"
+RING_S = 180.0
+"""The longest ringing that a plan can ask for (outbound.ring_s)."""
 EXIT_NOTE_GRACE_S = 2.0
 """The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
 
@@ -279,9 +281,8 @@ class Control:
     def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
         key = self._seal_key()
         spent = SpentWishes(self._settings.state_dir / "outbound-spent", MAX_AGE_S)
-        return OutboundOffice(
-            OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls, spent)
-        )
+        jobs = OutboundStore(store, self._config.limits.max_call_s + RING_S)
+        return OutboundOffice(OutboundDeps(jobs, link, key, self._config.sip.max_calls, spent))
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:

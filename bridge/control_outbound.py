@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -101,7 +101,8 @@ class OutboundOffice:
         self._store = deps.store
         self._plan: Plan | None = None
         self._rules: Rules | None = None
-        self._read: Plan | None = None
+        self._ruling: Plan | None = None
+        """The plan that `_rules` are of: a turn judges and dials by one plan, whatever comes meanwhile."""
         self._since = deps.now()
         self._told: deque[str] = deque(maxlen=MAX_TOLD)
 
@@ -124,10 +125,9 @@ class OutboundOffice:
 
     async def turn(self) -> None:
         """Carry every job on as far as it goes now. Raises StoreError."""
-        if self._plan is not self._read:
+        if self._plan is not self._ruling:
             plan = self._plan
-            self._rules = await asyncio.to_thread(rules_of, plan)
-            self._read = plan
+            self._rules, self._ruling = await asyncio.to_thread(rules_of, plan), plan
         jobs = await self._store.work(self._deps.now())
         followed = [job for job in jobs if job.call_id and job.state in (*OPEN, "unknown")]
         facts = await self._store.facts([job.call_id for job in followed])
@@ -194,7 +194,7 @@ class OutboundOffice:
 
     def _no_steps(self, run: str) -> str:
         kind, _, name = run.partition(":")
-        plan = self._plan
+        plan = self._ruling
         if not run or plan is None:
             return ""
         names = [one.name for one in (plan.agents if kind == "agent" else plan.routes)]
@@ -228,6 +228,7 @@ class OutboundOffice:
         if refusal is not None:
             return await self._wait(job, refusal, now)
         used[str(boot)] = used.get(str(boot), 0) + 1
+        job = replace(job, number=number.e164)  # what is counted is what is dialled
         await self._place(dialled(job, uuid.uuid4().hex, str(boot), now), number)
         return True
 
@@ -239,12 +240,13 @@ class OutboundOffice:
 
     async def _place(self, job: Job, number: Number) -> None:
         """The try is stored, then the worker is told: once."""
-        if self._plan is None or not await self._store.dial(job):
+        now, rules, plan = job.dialled_at, self._rules, self._ruling
+        if plan is None or not await self._store.dial(
+            job, _midnight(now), lambda counts: not_now(number, rules, counts, _local(now)) is None
+        ):
             return
         await asyncio.to_thread(self._deps.spent.placed, job.job_id, self._deps.now())
-        order = PlaceCall(
-            job.call_id, number.e164, self._plan.version, job.wish.run, dict(job.wish.variables)
-        )
+        order = PlaceCall(job.call_id, number.e164, plan.version, job.wish.run, dict(job.wish.variables))
         log.info("outbound.placed", call_id=job.call_id, job_id=job.job_id, attempt=job.attempts)
         if not self._deps.workers.tell(job.boot, order):
             await self._unplaced(job, "the worker went away")
@@ -269,9 +271,7 @@ class OutboundOffice:
 
     async def _counts(self, number: str) -> Counts:
         now = self._deps.now()
-        local = _local(now)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        return await self._store.counts(number, midnight, now)
+        return await self._store.counts(number, _midnight(now), now)
 
     # ---- following ---------------------------------------------------------------------------------------------
 
@@ -303,3 +303,7 @@ class OutboundOffice:
 
 def _local(now: float) -> datetime:
     return datetime.fromtimestamp(now).astimezone()
+
+
+def _midnight(now: float) -> float:
+    return _local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

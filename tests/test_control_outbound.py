@@ -201,7 +201,9 @@ async def test_calls_wait_for_their_turn_within_pace_and_lines(office):
     await office.turn(1)
     assert len(office.workers.placed) == 3  # per_minute
     await office.turn(61)
-    assert len(office.workers.placed) == 5  # the first call is lost by now, so its line counts as free
+    assert len(office.workers.placed) == 4  # the first call is lost by now, but it may be on
+    await office.turn(3600)
+    assert len(office.workers.placed) == 5
 
 
 async def test_a_full_or_absent_worker_gets_no_call(office):
@@ -424,3 +426,57 @@ async def test_what_cannot_be_noted_as_dialled_is_not_dialled(office):
     with pytest.raises(StoreError, match="spent"):
         await office.turn()
     assert not office.workers.told
+
+
+async def test_a_lost_call_that_surely_ended_is_no_line_in_use(office):
+    office.plan(concurrent=1)
+    lost, _ = await office.ask(), await office.ask(NUMBERS[1])
+    await office.turn()
+    await office.turn()
+    await office.told(STARTED, ("call.ended", {"by": "bridge", "reason": "worker_died"}))
+    await office.turn()
+    assert (await office.job(lost)).state == "unknown"
+    assert office.workers.placed == [NUMBERS[0], NUMBERS[1]]
+
+
+async def test_a_plan_that_comes_in_the_middle_of_a_turn_counts_from_the_next(office):
+    before = office.office._plan.version
+    await office.ask()
+    await office.turn()
+    counted = office.store.counts
+
+    async def counts(*words):
+        office.office.take_plan(Plan(ROUTES, (Agent("front", "y"),), outbound=replace(RULES, allow=("+1",))))
+        return await counted(*words)
+
+    office.store.counts = counts
+    await office.turn()
+    assert [one.plan_version for one in office.workers.told] == [before]
+
+
+async def test_what_was_dialled_meanwhile_counts_when_a_try_is_kept(office):
+    office.plan(per_day=1)
+    await office.ask()
+    await office.turn()
+    counted = office.store.counts
+
+    async def counts(*words):
+        found = await counted(*words)
+        await write(office, f"INSERT INTO outbound_attempts VALUES ('other', 'o', '+491', {office.now})")
+        return found
+
+    office.store.counts = counts
+    await office.turn()
+    assert not office.workers.told
+
+
+async def test_the_number_that_is_counted_is_the_one_that_is_dialled(office):
+    office.plan(per_number_per_day=1)
+    for _ in range(2):
+        await office.ask()
+    office.workers.list = []
+    await office.turn()
+    await write(office, "UPDATE outbound_calls SET number = ''")
+    office.workers.list = [Peer()]
+    await office.turn()
+    assert office.workers.placed == [NUMBERS[0]]
