@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from bridge.control_callback import VIA, expired, too_many
 from bridge.control_outbound_requests import is_sealed
 from bridge.control_spent import SpentWishes
 from bridge.dialplan.plan import Plan
@@ -156,14 +157,24 @@ class OutboundOffice:
         if number is None:
             await self._keep(refused(job, why))
             return
+        why = await self._too_many(job, number.e164)
+        if why:
+            await self._keep(refused(job, why))
+            return
         refusal = None
         # Who asks for one call wants to know; a campaign waits, and so does a caller who wants to be called back.
-        if not job.wish.campaign and job.wish.via != "callback":
+        if not job.wish.campaign and job.wish.via != VIA:
             refusal = not_now(number, self._rules, await self._counts(number.e164), _local(now))
         if refusal is not None and refusal.until != "soon":
             await self._keep(refused(job, refusal.reason))
         else:
             await self._keep(accepted(job, number.e164, now))
+
+    async def _too_many(self, job: Job, number: str) -> str:
+        if job.wish.via != VIA or self._rules is None:
+            return ""
+        others = await self._store.wishes(VIA)
+        return too_many(job, number, others, self._rules.outbound.per_day, self._deps.now())
 
     def _judge(self, job: Job) -> tuple[Number | None, str]:
         """The number, if it may ever be dialled by the rules of now; else why not."""
@@ -188,6 +199,8 @@ class OutboundOffice:
             return "nobody of this bridge has asked for it: the seal is wrong"
         if self._deps.now() - job.wish.asked_at > MAX_AGE_S:
             return f"it was asked for more than {MAX_AGE_S / 86_400:.0f} days ago: ask again"
+        if expired(job, self._deps.now()):
+            return "the caller wanted to be called back a day ago"
         retries = self._rules.outbound.retries if self._rules else ()
         most = 1 + max((one.times for one in retries), default=0) + NOT_PLACED_MOST
         return self._deps.spent.refuses(job.job_id, most)

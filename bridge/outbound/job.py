@@ -38,7 +38,7 @@ _VERDICTS = {"machine": "machine"}
 class Wish:
     """What was asked for; sealed, never changed. `number` as it was written. `run`: "", "agent:NAME" or "route:NAME".
 
-    `via`: cli, api, console or campaign. `asked_at`: unix seconds.
+    `via`: cli, api, console or campaign. `asked_at`: unix seconds; of a callback, when it is due first.
     """
 
     number: str

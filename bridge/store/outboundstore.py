@@ -151,6 +151,14 @@ class OutboundStore:
             query = query.where(outbound_calls.c.campaign == campaign)
         return [_job(row) for row in await self._rows(query)]
 
+    async def wishes(self, via: str, limit: int = 1000) -> list[Job]:
+        """The newest that came this way and were not refused."""
+        row = outbound_calls.c
+        came = row.wish.contains(f'"via": {json.dumps(via)}', autoescape=True)  # as _values writes it
+        query = sa.select(outbound_calls).where(came, row.state.not_in(("asked", "refused")))
+        found = await self._rows(query.order_by(row.created_at.desc()).limit(limit))
+        return [job for job in map(_job, found) if job.wish.via == via]
+
     async def find(self, prefix: str) -> list[Job]:
         """Jobs whose id begins with `prefix`."""
         starts = outbound_calls.c.job_id.startswith(prefix, autoescape=True)
