@@ -139,10 +139,10 @@ class OutboundOffice:
                 await self._rule(job)
         await self._dial_due([job for job in jobs if job.state == "queued"], followed)
 
-    async def not_placed(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """A worker says that it has not dialled (request "outbound.not_placed")."""
+    async def not_placed(self, boot: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The worker process that was told to dial says that it has not (request "outbound.not_placed")."""
         job = await self._store.by_call(str(data.get("call_id")))
-        if job is not None and job.state == "dialling":
+        if job is not None and job.state == "dialling" and job.boot == boot:
             await self._unplaced(job, str(data.get("reason", "")))
         return {}
 

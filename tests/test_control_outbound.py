@@ -234,8 +234,8 @@ async def test_a_worker_that_did_not_place_it_says_so_and_it_is_dialled_again(of
     await office.turn()
     await office.turn()
     call_id = office.workers.told[0].call_id
-    assert await office.office.not_placed({"call_id": call_id, "reason": "draining"}) == {}
-    assert await office.office.not_placed({"call_id": "nobody"}) == {}
+    assert await office.office.not_placed("b1", {"call_id": call_id, "reason": "draining"}) == {}
+    assert await office.office.not_placed("b1", {"call_id": "nobody"}) == {}
     job = await office.job(job_id)
     assert (job.state, job.attempts, job.reason) == ("queued", 0, "draining")
     await office.turn(1.5)
@@ -416,7 +416,9 @@ async def test_a_worker_that_can_never_place_it_costs_it_nothing(office):
     await office.turn()
     for _ in range(2 * NOT_PLACED_MOST):
         await office.turn(1.5)
-        await office.office.not_placed({"call_id": office.workers.told[-1].call_id, "reason": "draining"})
+        await office.office.not_placed(
+            "b1", {"call_id": office.workers.told[-1].call_id, "reason": "draining"}
+        )
     assert (await office.job(job_id)).state == "queued"
 
 
@@ -480,3 +482,11 @@ async def test_the_number_that_is_counted_is_the_one_that_is_dialled(office):
     office.workers.list = [Peer()]
     await office.turn()
     assert office.workers.placed == [NUMBERS[0]]
+
+
+async def test_only_the_worker_that_was_told_can_say_that_it_did_not_dial(office):
+    job_id = await office.ask()
+    await office.turn()
+    await office.turn()
+    await office.office.not_placed("b2", {"call_id": office.workers.told[0].call_id, "reason": "x"})
+    assert (await office.job(job_id)).state == "dialling"
