@@ -1,7 +1,10 @@
 """Which plan is in force, over reloads, rollbacks and restarts. Real files, no worker, a voice that says nothing."""
 
+import asyncio
+import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -303,3 +306,34 @@ async def test_a_full_disk_leaves_what_is_in_force(office):
     outcome = await desk.reload(HUP)
     assert (outcome.ok, desk.version) == (False, first)
     assert outcome.problems[0].file == "state_dir"
+
+
+class SlowVersions(PlanVersions):
+    """Writes, and is then long in coming back."""
+
+    def put(self, *words):
+        super().put(*words)
+        self.wrote.set()
+        self.go_on.wait(10)
+
+
+@pytest.mark.parametrize("rollback", [False, True])
+async def test_who_asks_and_goes_away_leaves_no_plan_half_in_force(office, rollback):
+    desk = await office.desk()
+    first = desk.version
+    office.write("second")
+    if rollback:
+        await desk.reload(HUP)
+    slow = SlowVersions(office.folder / "state", 50)
+    slow.wrote, slow.go_on = threading.Event(), threading.Event()
+    desk._parts = replace(desk._parts, versions=slow)
+    asking = asyncio.create_task(desk.rollback(first, CLI) if rollback else desk.reload(CLI))
+    await asyncio.to_thread(slow.wrote.wait, 10)
+    asking.cancel()
+    await asyncio.sleep(0)
+    slow.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert name_of(desk) == ("first" if rollback else "second")
+    assert (slow.in_force().version, office.pushed[-1]) == (desk.version, desk.version)
+    assert desk.now.rolled_back is rollback
