@@ -27,8 +27,10 @@ from starlette.applications import Starlette
 from bridge.approval.signing import DECISION_KEY, Signer, secret
 from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
-from bridge.control_api import Door, application, get, owner
+from bridge.control_api import Door, application, owner
+from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
@@ -39,7 +41,7 @@ from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, pages
-from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
@@ -166,7 +168,7 @@ class Control:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._speak = speak
         self._files = PlanFiles(
-            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+            settings.dialplans, around(settings), self._config.paths, speak, settings.environment
         )
         self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
@@ -206,7 +208,7 @@ class Control:
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
                 await self.plans.start()
-                app = self._application(desk, desk.waiting, link, store)
+                app = self._application(desk, desk.tools, link, store)
                 async with contextlib.AsyncExitStack() as stack:
                     try:
                         self.health_port = await stack.enter_async_context(
@@ -255,15 +257,28 @@ class Control:
         if self._outbound is not None and self.plans.plan is not None:
             self._outbound.take_plan(self.plans.plan)
 
-    def _application(self, desk: Desk, waiting: WaitingRoom, link: LinkServer, store: Store) -> Starlette:
+    def _application(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> Starlette:
+        waiting = desk.waiting
+
         def more() -> More:
             plans = self.plans.more()
             return More(plans.notes, (*plans.metrics, *waiting.metrics()))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
-        api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
-        routes = [*api.routes(), get("/api/v1/queues", "look", waiting.shown)]
+        api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
+        calls = CallsApi(
+            CallsDeps(
+                store=store,
+                commands=tools.commands,
+                boots=lambda: [peer.hello.boot for peer in link.peers()],
+                queues=waiting.overview,
+            )
+        )
+        outbound = OutboundApi(
+            OutboundApiDeps(OutboundStore(store), self._seal_key(), lambda: self.plans.plan)
+        )
+        routes = [*api.routes(), *calls.routes(), *outbound.routes()]
         door = Door(UserStore(store), owner(chosen.state_dir))
         return application(handlers, routes, door, (chosen.console.bind, *chosen.console.hosts))
 

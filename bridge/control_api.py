@@ -3,9 +3,10 @@
     TCP console port   Authorization: Bearer TOKEN (sipbridge users token)      one of the store's users
     state_dir/api.sock the account at the other end, or a token                 as in the command line (cli/identity.py)
 
-Routes are starlette's, made by `get` and `post` (control_api_dialplan.py shows how) and joined by `application`. A
-handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a page
-of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked at; a body must be application/json).
+Routes are starlette's, made by `get`, `post`, `delete` (control_api_dialplan.py shows how) and joined by `application`.
+A handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a
+page of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked at; a body must be
+application/json, or text/csv where a route says so).
 Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and /metrics need nobody. Runs on control's loop.
 """
 
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 DEADLINE_S = 30.0
 BODY_DEADLINE_S = 10.0
+JSON = "application/json"
+CSV = "text/csv"
 API = "/api/"
 _OWN_SITE = frozenset({"", "none", "same-origin"})
 
@@ -53,13 +56,28 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that may be done. `how`: API, or CLI when it came by the Unix socket."""
+    """One request that may be done. `how`: API, or CLI when it came by the Unix socket. `raw`: a body of text/csv."""
 
     user: User
     how: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    raw: bytes = b""
+
+    def may(self, right: str) -> bool:
+        """Whether this user has a right besides the route's own."""
+        return bool(MAY[right] & self.user.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a route answers. `max_body` in bytes, of `content`; `status`: of success; `deadline_s`: of the handler."""
+
+    max_body: int = MAX_BODY_BYTES
+    content: str = JSON
+    status: int = 200
+    deadline_s: float = DEADLINE_S
 
 
 Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
@@ -105,12 +123,17 @@ class Door:
 
 def get(path: str, may: str, handler: Handler) -> Route:
     """A route that reads. `may`: a key of MAY (bridge/approval/request.py)."""
-    return Route(path, _endpoint(may, handler, 0), methods=["GET"])
+    return Route(path, _endpoint(may, handler, Terms()), methods=["GET"])
 
 
-def post(path: str, may: str, handler: Handler, *, max_body: int = MAX_BODY_BYTES) -> Route:
-    """A route that does something; its body is a JSON object, or nothing."""
-    return Route(path, _endpoint(may, handler, max_body), methods=["POST"])
+def post(path: str, may: str, handler: Handler, terms: Terms = Terms()) -> Route:  # frozen
+    """A route that does something; its body is a JSON object (CSV if `terms` say so), or nothing."""
+    return Route(path, _endpoint(may, handler, terms), methods=["POST"])
+
+
+def delete(path: str, may: str, handler: Handler) -> Route:
+    """A route that ends something; it has no body."""
+    return Route(path, _endpoint(may, handler, Terms()), methods=["DELETE"])
 
 
 def application(
@@ -148,17 +171,17 @@ def _page(path: str, page: Callable[[], Any]) -> Route:
     return Route(path, endpoint, methods=["GET"])
 
 
-def _endpoint(may: str, handler: Handler, max_body: int) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(may: str, handler: Handler, terms: Terms) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                return JSONResponse(dict(await _answer(request, may, handler, max_body)))
+            async with asyncio.timeout(terms.deadline_s):
+                return JSONResponse(dict(await _answer(request, may, handler, terms)), terms.status)
         except ApiError as error:
             return JSONResponse({"error": str(error), **error.more}, error.status)
         except BridgeError as error:
             return JSONResponse({"error": str(error)}, 503)
         except TimeoutError:
-            return JSONResponse({"error": f"not done within {DEADLINE_S:g} s"}, 504)
+            return JSONResponse({"error": f"not done within {terms.deadline_s:g} s"}, 504)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
@@ -168,16 +191,17 @@ def _endpoint(may: str, handler: Handler, max_body: int) -> Callable[[Request], 
     return endpoint
 
 
-async def _answer(request: Request, may: str, handler: Handler, max_body: int) -> Mapping[str, Any]:
+async def _answer(request: Request, may: str, handler: Handler, terms: Terms) -> Mapping[str, Any]:
     _own_site(request)
     door: Door = request.app.state.door
     user = await door.who(request)
     if not MAY[may] & user.roles:
         roles, wanted = ", ".join(sorted(user.roles)) or "no role", " or ".join(sorted(MAY[may]))
         raise ApiError(403, f"{user.name} ({roles}) may not: this takes {wanted} (sipbridge users)")
-    body = await _body(request, max_body) if request.method == "POST" else {}
+    raw = await _body(request, terms) if request.method == "POST" else b""
+    body = _object(raw) if terms.content == JSON else {}
     how = "API" if account(request) is None else "CLI"
-    return await handler(Call(user, how, request.path_params, request.query_params, body))
+    return await handler(Call(user, how, request.path_params, request.query_params, body, raw))
 
 
 def account(request: Request) -> int | None:
@@ -208,17 +232,22 @@ def _is_address(host: str) -> bool:
     return True
 
 
-async def _body(request: Request, most: int) -> Mapping[str, Any]:
+async def _body(request: Request, terms: Terms) -> bytes:
     raw = bytearray()
     async with asyncio.timeout(BODY_DEADLINE_S):
         async for chunk in request.stream():
             raw += chunk
-            if len(raw) > most:
-                raise ApiError(413, f"the body is longer than {most} bytes")
+            if len(raw) > terms.max_body:
+                raise ApiError(413, f"the body is longer than {terms.max_body} bytes")
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if raw and given != terms.content:
+        raise ApiError(415, f"the body must be {terms.content}: Content-Type: {terms.content}")
+    return bytes(raw)
+
+
+def _object(raw: bytes) -> Mapping[str, Any]:
     if not raw:
         return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(415, "the body must be JSON: Content-Type: application/json")
     try:
         body = json.loads(raw)
         if b"\\u" in raw:  # a lone surrogate is legal JSON and no text: nothing could store or repeat it

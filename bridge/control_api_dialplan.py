@@ -23,10 +23,11 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from bridge.control_api import ApiError, Call, get, post
+from bridge.control_api import ApiError, Call, Terms, get, post
 from bridge.control_dialplan import Outcome, PlanDesk
 from bridge.control_sources import inside
 from bridge.control_versions import Cause, Kept, PlanVersions
+from bridge.dialplan.around import Around
 from bridge.dialplan.load import inspect
 from bridge.errors import BridgeError, FileProblems, Problem
 
@@ -47,7 +48,7 @@ class DialplanApi:
         self,
         desk: PlanDesk,
         versions: PlanVersions,
-        providers: Collection[str],
+        providers: Collection[str] | Around,
         environment: str | None = None,
     ) -> None:
         self._environment = environment
@@ -65,7 +66,7 @@ class DialplanApi:
             get(f"{base}/versions/{{version}}", "look", self._one),
             post(f"{base}/reload", "dialplan", self._reload),
             post(f"{base}/rollback", "dialplan", self._rollback),
-            post(f"{base}/check", "dialplan", self._check, max_body=MAX_CHECK_BYTES),
+            post(f"{base}/check", "dialplan", self._check, Terms(max_body=MAX_CHECK_BYTES)),
         ]
 
     async def _status(self, _call: Call) -> Mapping[str, Any]:

@@ -18,10 +18,13 @@ import structlog
 
 from bridge.config import PathsConfig
 from bridge.control_sources import Sources, read_sources
+from bridge.dialplan.around import Around
 from bridge.dialplan.load import PromptText, inspect, prompts
 from bridge.dialplan.plan import Plan, PlayStep
 from bridge.errors import BridgeError, LinkError, MediaError, Problem
 from bridge.media.frame import RATE_HZ
+from bridge.settings import Settings
+from bridge.sim.choice import unknown_words
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +48,7 @@ class PlanFiles:
     """Where a plan comes from and goes to."""
 
     dialplans: Path
-    providers: Collection[str]
+    providers: Collection[str] | Around
     paths: PathsConfig
     speak: Speak
     environment: str | None = None
@@ -105,6 +108,15 @@ class PlanFiles:
             file.writeframes(self.speak(prompt))
         write_atomically(path, content.getvalue())
         log.info("prompt.spoken", prompt_id=prompt.prompt_id)
+
+
+def around(settings: Settings) -> Around:
+    """What a check of the dialplan has to know of the settings and of what callers can say."""
+    return Around(
+        providers=tuple(settings.providers),
+        channels=tuple(settings.notify.channels),
+        unknown_words=unknown_words,
+    )
 
 
 def espeak(prompt: PromptText) -> bytes:

@@ -98,8 +98,8 @@ class WaitingRoom:
         """Every queue that was used since control came up."""
         return self._queues.states(self._clock(), self._wall())
 
-    async def shown(self, _call: object) -> dict[str, Any]:
-        """GET /api/v1/queues, which `sipbridge queues` reads."""
+    def overview(self) -> dict[str, Any]:
+        """Queues and parked calls, for programs (GET /api/v1/queues)."""
         parked = [
             {"slot": one.slot, "call_id": one.call_id, "waiting_s": round(self._wall() - one.parked_at, 1)}
             for one in self._slots.parked(self._clock())

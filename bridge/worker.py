@@ -189,8 +189,8 @@ class Worker:
                 self._idle.set()
                 self._plans.rest()
 
-    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
-        return await self._agent.call(uri, headers, from_uri)
+    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str, trunk: str) -> Leg:
+        return await self._agent.call(uri, headers, from_uri, trunk)
 
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
@@ -246,7 +246,9 @@ class Worker:
         )
         log.info("outbound.dialled", call_id=call_id, pii_to=order.number)
         try:
-            leg = await self._agent.call(invite.request_uri, from_uri=order.from_uri(bind), leg_id=call_id)
+            leg = await self._agent.call(
+                invite.request_uri, from_uri=order.from_uri(bind), trunk=order.rules.trunk, leg_id=call_id
+            )
         except (SipError, TimeoutError) as error:
             if isinstance(error, SipError) and error.sip_status == 503:
                 journal.note(NOT_PLACED, reason=str(error))

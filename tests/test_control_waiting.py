@@ -97,7 +97,7 @@ async def test_admins_see_queues_and_slots_but_no_token(room):
     for name in "abc":
         await room.answer("queue.wait", waiting(name))
     await room.answer("park.wait", PARKED)
-    page = await room.shown(None)
+    page = room.overview()
     assert (page["queues"][0]["waiting"], page["queues"][0]["longest_wait_s"]) == (3, 10.0)
     assert list(page["queues"][0]["members"]) == [
         {"name": "ann", "state": "ringing"},

@@ -43,6 +43,9 @@ def agents(sources: Sequence[Source]) -> set[str]:
 
 def _rules(source: Source, spec: Outbound, hours: Collection[str] | None) -> Iterator[Problem]:
     document = source.document
+    if (spec.trunk is None) == (spec.target is None):
+        message = "where do the calls go?" if spec.trunk is None else "trunk and target"
+        yield document.problem(PATH, message, "either trunk: NAME or target: sip:{number}@HOST", at_key=True)
     if spec.hours is not None and hours is not None and spec.hours not in hours:
         message = f"there are no opening hours {spec.hours}"
         yield document.problem((*PATH, "hours"), message, nearest(spec.hours, hours))

@@ -47,10 +47,10 @@ class Read:
         told = {(one.file, one.line, one.column) for one in self.problems}
         rest = [one for one in problems if (one.file, one.line, one.column) not in told]
         last = len(self.order)
-        return sorted(
-            [*self.problems, *rest],
-            key=lambda one: (self.order.get(one.file, last), one.line, one.column),
-        )
+        once: dict[tuple[str, int, int, str], Problem] = {}  # what an alias repeats is wrong once
+        for one in (*self.problems, *rest):
+            once.setdefault((one.file, one.line, one.column, one.message), one)
+        return sorted(once.values(), key=lambda one: (self.order.get(one.file, last), one.line, one.column))
 
 
 def read(path: Path, environment: str | None, instead: Mapping[Path, str] | None = None) -> Read:

@@ -3,7 +3,7 @@
     seconds   0         5         10
     caller    ···████·········███····      █ speaks
     agent     ██·······█████x·····████     x was interrupted
-    marks               5   B              B barge-in, a digit is DTMF, F function call, H hold, A other agent, ! error
+    marks               5   B              B barge-in, a digit DTMF, F function, H hold, A agent, O operator, ! error
 
 Zero is the answer (the first event when nobody answered). Times come from the monotonic clock of the worker.
 Tolerates missing, doubled and unknown events: a span without an end lasts until the call's last event.
@@ -252,6 +252,16 @@ def _response_words(data: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _command_words(data: Mapping[str, Any]) -> str:
+    """Who had the call do what, and how it went; a tool's command has no name beside it."""
+    names = ("target", "agent", "mode", "action")
+    words = [str(data.get("kind", "-")), *(str(data[name]) for name in names if data.get(name))]
+    words += ["stop"] if data.get("stop") else []
+    by = f"by {data.get('by') or 'a tool'}"
+    went = "" if data.get("ok") else f": {data.get('error') or 'not done'}"
+    return f"{' '.join(words)} {by}{went}"
+
+
 def _ending_words(data: Mapping[str, Any]) -> str:
     """A call that its worker's death ended has no status."""
     words = " ".join(str(data[key]) for key in ("status", "reason") if data.get(key))
@@ -280,6 +290,7 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "function_call": ("function", _sign("F"), _words("{name} {arguments}")),
     "response": ("response", _sign(""), _response_words),
     "agent.hand_off": ("hand-off", _sign("A"), _words("{from} to {to}: {note}")),
+    "command": ("command", lambda data: "O" if data.get("by") else "", _command_words),
     "agent.limit": ("limit", _sign("L"), _words("{what}, ${cost_usd}, {tokens} tokens")),
     "recording.consent": ("consent", _sign("R"), _words("{how}")),
     "recording.paused": ("recording", _sign("R"), _words("paused by {by}")),

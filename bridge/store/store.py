@@ -124,6 +124,12 @@ class Store:
         query = sa.select(calls).order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)
         return [_record(row) for row in await self._rows(query)]
 
+    async def live(self, limit: int) -> list[CallRecord]:
+        """Calls without an end, the newest first."""
+        open_ = sa.select(calls).where(calls.c.ended_at.is_(None))
+        query = open_.order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)
+        return [_record(row) for row in await self._rows(query)]
+
     async def find(self, prefix: str, limit: int = 10) -> list[CallRecord]:
         """Calls whose id begins with `prefix`, newest first; an exact id is alone in the answer."""
         starts = calls.c.call_id.startswith(prefix, autoescape=True)

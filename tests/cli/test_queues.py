@@ -24,8 +24,12 @@ async def ask(tmp_path, room, *words):
     file = tmp_path / "settings.yaml"
     file.write_text("state_dir: state\ndialplans: plans\n")
     async with Store(f"sqlite:///{tmp_path}/x.db") as store:
+
+        async def shown(_call):
+            return room.overview()
+
         door = Door(UserStore(store), os.geteuid())
-        app_ = application({}, [get("/api/v1/queues", "look", room.shown)], door)
+        app_ = application({}, [get("/api/v1/queues", "look", shown)], door)
         async with serve_unix(app_, tmp_path / "state" / "api.sock"):
             command = ["queues", "--config", str(file), *words]
             return await asyncio.to_thread(CliRunner().invoke, app, command)
