@@ -5,12 +5,13 @@
 
 Routes are starlette's, made by `get`, `post`, `delete` (control_api_dialplan.py shows how) and joined by `application`.
 A handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a
-page of another site gets nothing (no CORS, Sec-Fetch-Site and Origin are looked at, a body must be application/json, or
-text/csv where a route says so).
+page of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked at; a body must be
+application/json, or text/csv where a route says so).
 Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and /metrics need nobody. Runs on control's loop.
 """
 
 import asyncio
+import ipaddress
 import json
 import pwd
 import time
@@ -99,9 +100,10 @@ class Door:
             if user is None:
                 raise ApiError(401, "the token is not valid, or has expired")
             return user
-        if request.client is None or request.client.host != ACCOUNT:
+        uid = account(request)
+        if uid is None:
             raise ApiError(401, "an API token is needed: Authorization: Bearer TOKEN (sipbridge users token)")
-        return await self._account(request.client.port)
+        return await self._account(uid)
 
     async def _account(self, uid: int) -> User:
         try:
@@ -134,8 +136,10 @@ def delete(path: str, may: str, handler: Handler) -> Route:
     return Route(path, _endpoint(may, handler, Terms()), methods=["DELETE"])
 
 
-def application(pages: Pages, routes: Sequence[BaseRoute], door: Door) -> Starlette:
-    """The ASGI application of both doors."""
+def application(
+    pages: Pages, routes: Sequence[BaseRoute], door: Door, hosts: Sequence[str] = ()
+) -> Starlette:
+    """The ASGI application of both doors. `hosts`: names by which the TCP door is called, besides its addresses."""
     there = "there is " + " and ".join(pages) + "\n"
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -153,6 +157,7 @@ def application(pages: Pages, routes: Sequence[BaseRoute], door: Door) -> Starle
     )
     app.router.redirect_slashes = False
     app.state.door = door
+    app.state.hosts = frozenset({"", "localhost", *(host.lower() for host in hosts)})
     return app
 
 
@@ -195,18 +200,36 @@ async def _answer(request: Request, may: str, handler: Handler, terms: Terms) ->
         raise ApiError(403, f"{user.name} ({roles}) may not: this takes {wanted} (sipbridge users)")
     raw = await _body(request, terms) if request.method == "POST" else b""
     body = _object(raw) if terms.content == JSON else {}
-    by_socket = request.client is not None and request.client.host == ACCOUNT
-    return await handler(
-        Call(user, "CLI" if by_socket else "API", request.path_params, request.query_params, body, raw)
-    )
+    how = "API" if account(request) is None else "CLI"
+    return await handler(Call(user, how, request.path_params, request.query_params, body, raw))
+
+
+def account(request: Request) -> int | None:
+    """The uid of who asks over the Unix socket; None over TCP."""
+    uid: int | None = request.scope.get("state", {}).get(ACCOUNT)
+    return uid
 
 
 def _own_site(request: Request) -> None:
     """A browser that sends what another site's page made it send is refused, whatever it carries."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if account(request) is None and not (host in request.app.state.hosts or _is_address(host)):
+        raise ApiError(
+            403, f"control is not called {host[:100]!r}: use its address, or name it in console.hosts"
+        )
     origin = request.headers.get("origin")
     ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
     if not ours or request.headers.get("sec-fetch-site", "") not in _OWN_SITE:
         raise ApiError(403, "a request of another site is not taken")
+
+
+def _is_address(host: str) -> bool:
+    """A page that had its own name resolve to us (DNS rebinding) cannot send an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def _body(request: Request, terms: Terms) -> bytes:
@@ -227,6 +250,8 @@ def _object(raw: bytes) -> Mapping[str, Any]:
         return {}
     try:
         body = json.loads(raw)
+        if b"\\u" in raw:  # a lone surrogate is legal JSON and no text: nothing could store or repeat it
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):

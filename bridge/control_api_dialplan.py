@@ -128,21 +128,19 @@ class DialplanApi:
         found = (base / path).resolve()
         if not found.is_relative_to(base.resolve()):
             raise ApiError(400, f"the path leads out of {base}")
+        if found.suffix not in _YAML and not found.is_dir():
+            raise ApiError(400, "the path must be that of a YAML file, or of a folder of them")
         return found
 
     def _check_files(self, files: Mapping[str, str]) -> Mapping[str, Any]:
         folder = self._desk.dialplans
         with tempfile.TemporaryDirectory(prefix="sipbridge-check-") as made:
             place = Path(made)
-            for name, text in files.items():
-                file = place / name
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text, encoding="utf-8")
-            for name, beside in inside(folder) if folder.is_dir() else ():
-                copy = place / name  # texts and sounds that the files refer to
-                if beside.suffix not in _YAML and not copy.exists():
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(beside, copy)
+            try:
+                _lay_out(place, files, folder)
+            except OSError as error:  # such as a.yaml and a.yaml/b.yaml
+                sentence = f"the files cannot lie beside each other: {error.strerror or error}"
+                raise ApiError(400, sentence) from None
             return self._inspect(place, place)
 
     def _inspect(self, path: Path, root: Path) -> Mapping[str, Any]:
@@ -155,6 +153,19 @@ class DialplanApi:
         warnings = _plain(found.warnings, root)
         counts = {"routes": len(found.plan.routes), "agents": len(found.plan.agents)}
         return {"ok": True, "version": found.plan.version, **counts, "problems": [], "warnings": warnings}
+
+
+def _lay_out(place: Path, files: Mapping[str, str], folder: Path) -> None:
+    """The files, and beside them the texts and sounds of the plan's folder that they refer to."""
+    for name, text in files.items():
+        file = place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    for name, beside in inside(folder) if folder.is_dir() else ():
+        copy = place / name
+        if beside.suffix not in _YAML and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(beside, copy)
 
 
 def status(desk: PlanDesk) -> dict[str, Any]:

@@ -130,9 +130,11 @@ def espeak(prompt: PromptText) -> bytes:
         return speak(prompt.text, rate_hz=RATE_HZ)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """All of the content or what was there before, whatever happens in between."""
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """All of the content or what was there before, whatever happens in between. `mode`: less the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(content)
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+        file.write(content)
     fresh.replace(path)

@@ -250,9 +250,10 @@ class Worker:
                 invite.request_uri, from_uri=order.from_uri(bind), trunk=order.rules.trunk, leg_id=call_id
             )
         except (SipError, TimeoutError) as error:
-            full = isinstance(error, SipError) and error.sip_status == 503
-            reason = NOT_PLACED if full else "cannot dial"
-            journal.ended(HungUp(HangUpBy.BRIDGE, 503, reason), str(error) or "no answer of the SIP thread")
+            if isinstance(error, SipError) and error.sip_status == 503:
+                journal.note(NOT_PLACED, reason=str(error))
+            detail = str(error) or "no answer of the SIP thread"
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, "cannot dial"), detail)
             return
         self._begin(Call(leg, plan, self._deps, order))
         with contextlib.suppress(SipError, TimeoutError):

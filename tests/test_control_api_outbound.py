@@ -8,6 +8,7 @@ import pytest
 
 from bridge.control_api_outbound import MAX_CSV_BYTES, OutboundApi, OutboundApiDeps
 from bridge.control_outbound import OutboundDeps, OutboundOffice
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Agent, Plan
 from bridge.store.outboundstore import OutboundStore
@@ -35,7 +36,8 @@ def routes(store):
 
 @asynccontextmanager
 async def office(api):
-    desk = OutboundOffice(OutboundDeps(OutboundStore(api.store), Nobody(), KEY, 4))
+    spent = SpentWishes(api.folder / "spent", 1e6)
+    desk = OutboundOffice(OutboundDeps(OutboundStore(api.store), Nobody(), KEY, 4, spent))
     desk.take_plan(PLAN)
     running = asyncio.create_task(desk.run())
     try:

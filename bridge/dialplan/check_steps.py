@@ -1,20 +1,22 @@
 """Mistakes in the steps of a route or a flow. Reads WAV headers. Not worker-safe. Called by check.py."""
 
+import os
 import wave
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.dialplan import inputfile
 from bridge.dialplan.check_actions import action_problems
 from bridge.dialplan.check_flows import may_answer
+from bridge.dialplan.inputfile import MAX_PLAY_BYTES
 from bridge.dialplan.schema_steps import BEFORE_ANSWER, CAN_FAIL, LAST_VERBS, VERBS, Prompted, Step
 from bridge.dialplan.source import Source, play_path
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
 from bridge.yamlfile import KeyPath
 
-MAX_PLAY_BYTES = 16_000 * 600
-"""Ten minutes."""
+UNREADABLE = "cannot be read"
 Names = Collection[str] | None
 """None: not all of them are known, because a file could not be read."""
 
@@ -176,21 +178,22 @@ class StepWalk:
 def sound_problems(source: Source, text: str, here: KeyPath) -> Iterator[Problem]:
     """What is wrong with the sound file that is named at `here`."""
     path = play_path(source, text)
-    wrong = wav_mistake(path)
+    wrong = wav_mistake(path, source.root)
     if wrong:
-        hint = f"ffmpeg -i {path.name} -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav" if path.is_file() else str(path)
-        yield source.document.problem(here, wrong, hint)
+        other = f"ffmpeg -i {path.name} -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav"
+        yield source.document.problem(here, wrong, str(path) if wrong.startswith(UNREADABLE) else other)
 
 
-def wav_mistake(path: Path) -> str:
-    """Why a WAV file cannot be played; "" when it can."""
+def wav_mistake(path: Path, root: Path) -> str:
+    """Why a WAV file below `root` cannot be played; "" when it can."""
     try:
-        if path.stat().st_size > MAX_PLAY_BYTES:
-            return "the file is longer than ten minutes"
-        with wave.open(str(path), "rb") as file:
-            found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+        with inputfile.opened(path, root) as content:
+            if os.fstat(content.fileno()).st_size > MAX_PLAY_BYTES:
+                return "the file is longer than ten minutes"
+            with wave.open(content, "rb") as file:
+                found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
     except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        return f"{UNREADABLE}: {error.strerror or error}"
     except (wave.Error, EOFError) as error:
         return f"not a WAV file: {error}"
     rate_hz, channels, width = found

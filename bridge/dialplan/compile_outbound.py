@@ -4,11 +4,11 @@ Reads the do-not-call file. Not worker-safe. Called by bridge/dialplan/load.py.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from bridge.dialplan import inputfile
 from bridge.dialplan import outbound as plan
 from bridge.dialplan.compile_steps import compile_steps
-from bridge.dialplan.do_not_call import content_hash
+from bridge.dialplan.do_not_call import MAX_BYTES, content_hash
 from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_steps import Say
 from bridge.dialplan.schema_steps import Step as StepSpec
@@ -40,7 +40,7 @@ def compile_outbound(source: Source, spec: Outbound, trunks: Mapping[str, Trunk]
         per_minute=spec.per_minute,
         concurrent=spec.concurrent,
         do_not_call=str(path or ""),
-        do_not_call_hash=content_hash(Path(path).read_bytes()) if path else "",
+        do_not_call_hash=content_hash(inputfile.read(path, source.root, MAX_BYTES)) if path else "",
         ring_s=spec.ring_s,
         amd=spec.amd,
         amd_s=spec.amd_s,

@@ -114,6 +114,11 @@ class Store:
         )
         return [(row[0], row[1]) for row in await self._rows(query)]
 
+    async def open_calls(self) -> list[tuple[str, str]]:
+        """(boot, call id) of every call without an end."""
+        query = sa.select(calls.c.boot, calls.c.call_id).where(calls.c.ended_at.is_(None))
+        return [(row[0], row[1]) for row in await self._rows(query)]
+
     async def recent(self, limit: int) -> list[CallRecord]:
         """The newest calls first."""
         query = sa.select(calls).order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)

@@ -61,7 +61,7 @@ class Control:
         async with self.changed:
             self.changed.notify_all()
 
-    async def answer(self, kind, data):
+    async def answer(self, kind, data, hello):
         if kind == "tool.command_done":
             self.done.append(data)
             async with self.changed:

@@ -26,7 +26,7 @@ class Secrets:
         self.answer = {"user": "1001", "realm": realm, "value": value, "ha1": ha1}
         self.asked = 0
 
-    async def __call__(self, kind, data):
+    async def __call__(self, kind, data, hello):
         assert (kind, data) == ("trunk_secret", {"trunk": "pbx"})
         self.asked += 1
         return self.answer

@@ -52,7 +52,7 @@ class Desk(Control):
         self.spoken, self.held = [], set()
         self.wav = wav(folder, SPEECH_HZ)
 
-    async def answer(self, kind, data):
+    async def answer(self, kind, data, hello):
         if kind == "speech.say":
             self.spoken.append(data["text"])
             return {"path": self.wav}
@@ -68,7 +68,7 @@ class Desk(Control):
                 await self.room.answer(kind, place)
         if self.room.knows(kind):
             return await self.room.answer(kind, data)
-        return await super().answer(kind, data)
+        return await super().answer(kind, data, hello)
 
     async def release(self):
         """The members are free."""
