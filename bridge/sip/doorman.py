@@ -8,7 +8,8 @@ pjsip module between the dialog layer and pjsua: requests inside dialogs never r
 dialog layer, answers three requests inside calls: OPTIONS, by which trunks see whether the call still lives and to
 which pjsua says 500; INFO with a digit, of which "Signal=5" without a line end makes pjsua abort the process; and
 REFER, which pjsua2 accepts by itself and then dials whatever the peer named: toll fraud. It gets 603 (RFC 3515
-section 2.4.2): a call goes where the dialplan says, never where the peer says.
+section 2.4.2): a call goes where the dialplan says, never where the peer says. INFO and REFER never pass, whatever
+they look like.
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
@@ -23,7 +24,7 @@ import structlog
 
 from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.events import Invite
-from bridge.sip.headers import info_digit, parse_invite, tag_of
+from bridge.sip.headers import info_digit, parse_invite
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +41,9 @@ NO_SUCH_DIALOG = (481, "Call/Transaction Does Not Exist")
 DECLINED = (603, "Decline")
 IN_DIALOGS = frozenset({"OPTIONS", "INFO", "REFER"})  # answered here, before the dialog layer
 MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
-_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN; the packet lies near the start of pjsip_rx_data
-_SEARCH_BYTES = 400
+NEVER_PASSED = frozenset({"INFO", "REFER"})
+_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
+_RX_DATA_BYTES = 5000  # pjsip_rx_data ends before this, and its pool block after it
 
 Verdict = tuple[int, str]
 _OnRequest = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
@@ -102,6 +104,17 @@ class _Module(ctypes.Structure):
     )
 
 
+class _MsgInfo(ctypes.Structure):
+    """The head of msg_info in pjsip_rx_data. `msg_buf`: where the parser began, behind leading line ends."""
+
+    _fields_ = (
+        ("msg_buf", ctypes.c_void_p),
+        ("len", ctypes.c_int),
+        ("msg", ctypes.c_void_p),
+        ("info", ctypes.c_void_p),
+    )
+
+
 _SIGNATURES: Signatures = {
     "pjsua_get_pjsip_endpt": (POINTER, []),
     "pjsua_pool_create": (POINTER, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
@@ -109,7 +122,7 @@ _SIGNATURES: Signatures = {
     "pjsip_endpt_register_module": (ctypes.c_int, [POINTER, POINTER]),
     "pjsip_endpt_unregister_module": (ctypes.c_int, [POINTER, POINTER]),
     "pjsua_call_get_count": (ctypes.c_uint, []),
-    "pjsip_rx_data_get_info": (ctypes.c_char_p, [POINTER]),
+    "pjsip_rx_data_get_info": (POINTER, [POINTER]),
     "pjsip_generic_string_hdr_create": (POINTER, [POINTER, POINTER, POINTER]),
     "pjsip_endpt_respond_stateless": (
         ctypes.c_int,
@@ -148,7 +161,7 @@ class Doorman:
 
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
-        method = _method(self._library.pjsip_rx_data_get_info(rdata))
+        method, _ = self._read(rdata)
         if method == "INVITE":
             return self._on_invite(rdata)
         if method == "OPTIONS":
@@ -166,7 +179,7 @@ class Doorman:
         verdict = self._house.admit()
         if verdict is None:
             return 0
-        invite = parse_invite(_packet(rdata, b"INVITE "))
+        invite = parse_invite(_packet(self._read(rdata)[1]))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id):
@@ -176,14 +189,14 @@ class Doorman:
 
     def _on_request_in_dialog(self, rdata: int) -> int:
         """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes."""
-        method = _method(self._library.pjsip_rx_data_get_info(rdata))
+        method, info = self._read(rdata)
         if method not in IN_DIALOGS:
             return 0
-        message = _packet(rdata, f"{method} ".encode())
+        message = _packet(info)
         request = parse_invite(message)
-        if not tag_of(request.headers.get("To", "")):
+        if not request.to_tag and method not in NEVER_PASSED:
             return 0
-        if not self._house.knows(request):
+        if not request.to_tag or not self._house.knows(request):
             self._respond(rdata, *NO_SUCH_DIALOG)
         elif method == "OPTIONS":
             self._respond(rdata, 200, "OK", *ABILITIES)
@@ -203,6 +216,11 @@ class Doorman:
         if self._is_new(f"{request.sip_call_id} {request.headers.get('CSeq', '')}"):
             self._house.pressed(request, digit)
         return 200, "OK"
+
+    def _read(self, rdata: int) -> tuple[str, _MsgInfo]:
+        """The method of a request, and where its text is."""
+        info = self._library.pjsip_rx_data_get_info(rdata)
+        return _method(ctypes.string_at(info)), _msg_info(rdata, info)
 
     def _guarded(self, on_request: Callable[[int], int]) -> Callable[[int], int]:
         """A bug of ours costs one request its proper answer, and is seen in the log."""
@@ -249,9 +267,12 @@ class Doorman:
 
 
 def _method(info: bytes | None) -> str:
-    """The method out of `Request msg INVITE/cseq=1 (rdata0x…)`; "" when the text is another."""
+    """The method out of `Request msg INVITE/cseq=1 (rdata0x…)`; "" when the text is another.
+
+    In capitals: to pjsip a method is the same in any case.
+    """
     words = (info or b"").decode("ascii", "replace").split()
-    return words[2].split("/", 1)[0] if len(words) > 2 and words[0] == "Request" else ""
+    return words[2].split("/", 1)[0].upper() if len(words) > 2 and words[0] == "Request" else ""
 
 
 def _text(value: str) -> _Text:
@@ -265,10 +286,15 @@ def _module(name: bytes, priority: int, on_request: Callable[[int], int]) -> _Mo
     )
 
 
-def _packet(rdata: int, first_word: bytes) -> str:
-    """The request as it came. The packet's place in pjsip_rx_data is found by its first word."""
-    memory = ctypes.string_at(rdata, _SEARCH_BYTES + _PACKET_BYTES)
-    start = memory.find(first_word, 0, _SEARCH_BYTES)
-    if start < 0:
-        return ""
-    return memory[start : start + _PACKET_BYTES].split(b"\0", 1)[0].decode("utf-8", "replace")
+def _msg_info(rdata: int, info: int) -> _MsgInfo:
+    """Msg_info, found by its field `info`, behind all that a peer can write. Raises LookupError."""
+    memory = ctypes.string_at(rdata, _RX_DATA_BYTES)
+    place = memory.rfind(info.to_bytes(8, "little"), _PACKET_BYTES)
+    if place < 0:
+        raise LookupError("pjsip_rx_data is not laid out as in pjproject 2.15.1")
+    return _MsgInfo.from_address(rdata + place - _MsgInfo.info.offset)
+
+
+def _packet(found: _MsgInfo) -> str:
+    """The request as pjsip read it."""
+    return ctypes.string_at(found.msg_buf, min(found.len, _PACKET_BYTES)).decode("utf-8", "replace")

@@ -60,7 +60,8 @@ class Invite:
     """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case.
 
     `trunk`: the name of the trunk it came from, "" when from none (the agent decides, not a header).
-    Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party.
+    Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party. The tags
+    are those of From and To, which `headers` may have cut off.
     """
 
     sip_call_id: str
@@ -75,6 +76,8 @@ class Invite:
     sdp: SdpFacts | None = None
     request_party: Party | None = None
     trunk: str = ""
+    from_tag: str = ""
+    to_tag: str = ""
 
     @property
     def called(self) -> Party:

@@ -27,6 +27,12 @@ COMPACT_FORMS = {  # RFC 3261 section 7.3.3
     "b": "Referred-By",
 }  # fmt: skip
 UPPER_WORDS = {"Id": "ID", "Cseq": "CSeq", "Www": "WWW", "Mime": "MIME", "Sip": "SIP", "Uui": "UUI"}
+DIALOG_HEADERS = {
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+}  # read wherever they stand: whose request it is follows from them
 SECRET_HEADERS = {"Authorization", "Proxy-Authorization"}
 STATIC_PAYLOADS = {
     "0": "PCMU",
@@ -165,10 +171,11 @@ def parse_invite(message: str, source: str = "") -> Invite:
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     request_line, *lines = head.split("\n")
     headers: dict[str, str] = {}
-    for line in _unfold(lines)[:MAX_HEADERS]:
-        name, colon, value = line.partition(":")
-        if colon and canonical_name(name) not in SECRET_HEADERS:
-            headers[canonical_name(name)] = _PASSWORD.sub(r"\1@", value.strip())
+    for number, line in enumerate(_unfold(lines)):
+        raw_name, colon, value = line.partition(":")
+        name = canonical_name(raw_name)
+        if colon and name not in SECRET_HEADERS and (number < MAX_HEADERS or name in DIALOG_HEADERS):
+            headers[name] = _PASSWORD.sub(r"\1@", value.strip())
     asserted = headers.get("P-Asserted-Identity")
     diversion = headers.get("Diversion")
     words = request_line.split()
@@ -185,6 +192,8 @@ def parse_invite(message: str, source: str = "") -> Invite:
         headers={name: clean(value) for name, value in headers.items()},
         sdp=parse_sdp(body) if body.strip() else None,
         request_party=parse_party(f"<{request_uri}>"),
+        from_tag=tag_of(headers.get("From", "")),
+        to_tag=tag_of(headers.get("To", "")),
     )
 
 
@@ -228,9 +237,9 @@ def info_digit(message: str) -> str | None:
 
 
 def tag_of(value: str) -> str:
-    """The tag of a From or To value; "" when it has none."""
+    """The tag of a From or To value, which must not be cut before; "" when it has none."""
     found = _TAG.search(value)
-    return found.group(1) if found else ""
+    return clean(found.group(1)) if found else ""
 
 
 def _unfold(lines: list[str]) -> list[str]:

@@ -32,7 +32,7 @@ from bridge.sip.events import (
     Ringing,
     TransferProgress,
 )
-from bridge.sip.headers import clean, parse_invite, reason_text, tag_of
+from bridge.sip.headers import clean, parse_invite, reason_text
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, NativeStream
@@ -100,7 +100,8 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         self.agent = agent
         self.account = account
         self.leg = leg
-        self.peer_tag = tag_of(leg.invite.headers.get("From", ""))  # "" for a call we placed
+        self.came_in = call_index is not None
+        self.peer_tag = leg.invite.from_tag
         self.stream: NativeStream | None = None
         self.heir: Invite | None = None  # whose INVITE takes this dialog over
         self.replaced = False
@@ -119,9 +120,9 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def owns(self, request: Invite) -> bool:
         """Whether a request of the peer belongs to this call (RFC 3261 section 12.2.2, without our own tag)."""
-        if self.getInfo().callIdString != request.sip_call_id:
+        if clean(self.getInfo().callIdString) != request.sip_call_id:
             return False
-        return not self.peer_tag or self.peer_tag == tag_of(request.headers.get("From", ""))
+        return not self.came_in or self.peer_tag == request.from_tag
 
     @property
     def account_id(self) -> int:
@@ -235,7 +236,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         """It has: the leg goes on with the new call, this one is being ended by pjsua."""
         invite = self.heir or self.leg.invite
         heir = PjCall(self.agent, self.account, self.leg, prm.newCallId)
-        heir.peer_tag = tag_of(invite.headers.get("From", ""))
+        heir.peer_tag = invite.from_tag
         heir.held = self.held
         self.replaced = True
         self.agent.succeed(self, heir)

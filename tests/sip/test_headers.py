@@ -213,6 +213,18 @@ def test_tags_are_found_outside_the_uri(value, tag):
     assert tag_of(value) == tag
 
 
+def test_the_dialog_of_a_request_is_read_before_anything_is_cut():
+    many = "a:\r\n" * 200
+    name = '"' + "x" * 300 + '"'
+    found = parse_invite(
+        f"INFO sip:a@b SIP/2.0\r\n{many}From: {name} <sip:a@b>;tag=f1\r\nTo: {name} <sip:c@d>;tag=t1\r\n"
+        "Call-ID: c1\r\nCSeq: 7 INFO\r\nSubject: late\r\n\r\n"
+    )
+    assert (found.from_tag, found.to_tag, found.sip_call_id) == ("f1", "t1", "c1")
+    assert found.headers["CSeq"] == "7 INFO"
+    assert "Subject" not in found.headers
+
+
 def printable(text):
     return text == clean(text, 10_000)
 
