@@ -44,6 +44,13 @@ def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None
                     message = f"the environment variable {variable} is not set here"
                     hint = "set it for the control process, or the trunk cannot log in"
                     yield source.document.problem((*path, key, "password_env"), message, hint)
+                if variable and part is not None and part.realm is None:
+                    hint = (
+                        "add realm, as its 401 or 407 names it: then a worker is given no password, only HA1"
+                    )
+                    yield source.document.problem(
+                        (*path, key), "any realm gets our digest", hint, at_key=True
+                    )
             if trunk.host and not (trunk.caller_id or trunk.register_):
                 hint = "add caller_id: {number: …}: carriers refuse calls from a name they do not know"
                 yield source.document.problem(path, "calls to it show no number of ours", hint, at_key=True)

@@ -9,12 +9,15 @@ dialog layer, answers three requests inside calls: OPTIONS, by which trunks see 
 which pjsua says 500; INFO with a digit, of which "Signal=5" without a line end makes pjsua abort the process; and
 REFER, which pjsua2 accepts by itself and then dials whatever the peer named: toll fraud. It gets 603 (RFC 3515
 section 2.4.2): a call goes where the dialplan says, never where the peer says. INFO and REFER never pass, whatever
-they look like.
+they look like. A third, before the transaction layer, turns a 401 or 407 into 403 unless it answers a call we placed,
+a REGISTER or an OPTIONS: within a call that came in, pjsip would send the trunk's digest to whatever Contact the
+caller named.
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
 
 import ctypes
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +31,7 @@ from bridge.sip.headers import info_digit, parse_invite
 
 log = structlog.get_logger(__name__)
 
+CHALLENGE_PRIORITY = 12  # behind the transport layer (8), before the transaction layer (16)
 KEEPALIVE_PRIORITY = 24  # behind the transaction layer (16), before the UA layer (32)
 PRIORITY = (
     40  # behind the UA layer (32), which keeps what belongs to a dialog; before presence, messaging and pjsua
@@ -42,11 +46,15 @@ DECLINED = (603, "Decline")
 IN_DIALOGS = frozenset({"OPTIONS", "INFO", "REFER"})  # answered here, before the dialog layer
 MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
 NEVER_PASSED = frozenset({"INFO", "REFER"})
+CHALLENGES = frozenset({401, 407})
+FORBIDDEN = 403
+OUTSIDE_CALLS = frozenset({"REGISTER", "OPTIONS"})  # of our requests
+_WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
 _PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
 _RX_DATA_BYTES = 5000  # pjsip_rx_data ends before this, and its pool block after it
 
 Verdict = tuple[int, str]
-_OnRequest = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_OnMessage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
 class House(Protocol):
@@ -66,6 +74,9 @@ class House(Protocol):
 
     def knows(self, request: Invite) -> bool:
         """Whether a request within a dialog belongs to a call that is up."""
+
+    def placed(self, sip_call_id: str) -> bool:
+        """Whether a Call-ID is that of a call we placed, and of none that came in."""
 
     def pressed(self, info: Invite, digit: str) -> None:
         """An INFO brought a digit of a known call."""
@@ -96,12 +107,18 @@ class _Module(ctypes.Structure):
         ("start", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
         ("unload", ctypes.c_void_p),
-        ("on_rx_request", _OnRequest),
-        ("on_rx_response", ctypes.c_void_p),
+        ("on_rx_request", _OnMessage),
+        ("on_rx_response", _OnMessage),
         ("on_tx_request", ctypes.c_void_p),
         ("on_tx_response", ctypes.c_void_p),
         ("on_tsx_state", ctypes.c_void_p),
     )
+
+
+class _Response(ctypes.Structure):
+    """The head of pjsip_msg when it is a response."""
+
+    _fields_ = (("type", ctypes.c_int), ("_", ctypes.c_int), ("code", ctypes.c_int))
 
 
 class _MsgInfo(ctypes.Structure):
@@ -139,8 +156,11 @@ class Doorman:
         self._house = house
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._modules = (
-            _module(b"mod-doorman", PRIORITY, self._guarded(self._on_request)),
-            _module(b"mod-keepalive", KEEPALIVE_PRIORITY, self._guarded(self._on_request_in_dialog)),
+            _module(b"mod-doorman", PRIORITY, on_rx_request=self._guarded(self._on_request)),
+            _module(
+                b"mod-keepalive", KEEPALIVE_PRIORITY, on_rx_request=self._guarded(self._on_request_in_dialog)
+            ),
+            _module(b"mod-challenge", CHALLENGE_PRIORITY, on_rx_response=self._on_response),
         )
         self._endpoint: int | None = None
 
@@ -161,9 +181,9 @@ class Doorman:
 
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
-        method, _ = self._read(rdata)
+        _, method, info = self._read(rdata)
         if method == "INVITE":
-            return self._on_invite(rdata)
+            return self._on_invite(rdata, info)
         if method == "OPTIONS":
             closed = self._house.closed()
             self._respond(rdata, *closed or (200, "OK"), *((RETRY_AFTER,) if closed else ()), *ABILITIES)
@@ -175,11 +195,11 @@ class Doorman:
             return 0
         return 1
 
-    def _on_invite(self, rdata: int) -> int:
+    def _on_invite(self, rdata: int, info: _MsgInfo) -> int:
         verdict = self._house.admit()
         if verdict is None:
             return 0
-        invite = parse_invite(_packet(self._read(rdata)[1]))
+        invite = parse_invite(_packet(info))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id):
@@ -189,7 +209,7 @@ class Doorman:
 
     def _on_request_in_dialog(self, rdata: int) -> int:
         """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes."""
-        method, info = self._read(rdata)
+        _, method, info = self._read(rdata)
         if method not in IN_DIALOGS:
             return 0
         message = _packet(info)
@@ -217,10 +237,24 @@ class Doorman:
             self._house.pressed(request, digit)
         return 200, "OK"
 
-    def _read(self, rdata: int) -> tuple[str, _MsgInfo]:
-        """The method of a request, and where its text is."""
+    def _on_response(self, rdata: int) -> int:
+        """Any response: 1, it is dropped; 0, it passes, as it came or as a 403."""
+        try:
+            status, method, info = self._read(rdata)
+            if status not in CHALLENGES or method in OUTSIDE_CALLS:
+                return 0
+            if not self._house.placed(parse_invite(_packet(info)).sip_call_id):
+                log.warning("sip.challenge_refused", status=status, method=method)
+                _Response.from_address(info.msg).code = FORBIDDEN
+        except Exception:
+            log.exception("sip.response_failed")
+            return 1
+        return 0
+
+    def _read(self, rdata: int) -> tuple[int, str, _MsgInfo]:
+        """Status (0: it is a request) and method of a message, and where it lies."""
         info = self._library.pjsip_rx_data_get_info(rdata)
-        return _method(ctypes.string_at(info)), _msg_info(rdata, info)
+        return *_what(ctypes.string_at(info)), _msg_info(rdata, info)
 
     def _guarded(self, on_request: Callable[[int], int]) -> Callable[[int], int]:
         """A bug of ours costs one request its proper answer, and is seen in the log."""
@@ -266,13 +300,13 @@ class Doorman:
         return True
 
 
-def _method(info: bytes | None) -> str:
-    """The method out of `Request msg INVITE/cseq=1 (rdata0x…)`; "" when the text is another.
+def _what(info: bytes) -> tuple[int, str]:
+    """Status and method out of `Request msg INVITE/cseq=1 (rdata0x…)` or `Response msg 200/INVITE/cseq=1 (rdata0x…)`.
 
-    In capitals: to pjsip a method is the same in any case.
+    The method in capitals: to pjsip it is the same in any case. (0, "") when the text is another.
     """
-    words = (info or b"").decode("ascii", "replace").split()
-    return words[2].split("/", 1)[0].upper() if len(words) > 2 and words[0] == "Request" else ""
+    found = _WHAT.match(info)
+    return (int(found[1] or 0), found[2].decode("ascii", "replace").upper()) if found else (0, "")
 
 
 def _text(value: str) -> _Text:
@@ -280,10 +314,9 @@ def _text(value: str) -> _Text:
     return _Text(data, len(data))
 
 
-def _module(name: bytes, priority: int, on_request: Callable[[int], int]) -> _Module:
-    return _Module(
-        name=_Text(name, len(name)), id=-1, priority=priority, on_rx_request=_OnRequest(on_request)
-    )
+def _module(name: bytes, priority: int, **callbacks: Callable[[int], int]) -> _Module:
+    asked = {field: _OnMessage(callback) for field, callback in callbacks.items()}
+    return _Module(name=_Text(name, len(name)), id=-1, priority=priority, **asked)
 
 
 def _msg_info(rdata: int, info: int) -> _MsgInfo:

@@ -120,9 +120,17 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def owns(self, request: Invite) -> bool:
         """Whether a request of the peer belongs to this call (RFC 3261 section 12.2.2, without our own tag)."""
-        if clean(self.getInfo().callIdString) != request.sip_call_id:
+        if self.sip_call_id != request.sip_call_id:
             return False
         return not self.came_in or self.peer_tag == request.from_tag
+
+    @property
+    def sip_call_id(self) -> str:
+        """Its Call-ID as `Invite` has it; "" when the call is gone."""
+        try:
+            return clean(self.getInfo().callIdString)
+        except pj.Error:
+            return ""
 
     @property
     def account_id(self) -> int:

@@ -4,23 +4,23 @@ import ctypes
 
 import pytest
 
-from bridge.sip.doorman import ALLOWED, _method, _msg_info, _MsgInfo, _packet
+from bridge.sip.doorman import ALLOWED, _msg_info, _MsgInfo, _packet, _what
 
 
 @pytest.mark.parametrize(
-    ("info", "method"),
+    ("info", "status", "method"),
     [
-        (b"Request msg INVITE/cseq=1 (rdata0x7f)", "INVITE"),
-        (b"Request msg no-such_METHOD!/cseq=1 (rdata0x7f)", "NO-SUCH_METHOD!"),
-        (b"Request msg info/cseq=1 (rdata0x7f)", "INFO"),
-        (b"Response msg 200/INVITE/cseq=1 (rdata0x7f)", ""),
-        (b"\xff\xfe", ""),
-        (b"", ""),
-        (None, ""),
+        (b"Request msg INVITE/cseq=1 (rdata0x7f)", 0, "INVITE"),
+        (b"Request msg no-such_method!/cseq=1 (rdata0x7f)", 0, "NO-SUCH_METHOD!"),
+        (b"Request msg info/cseq=1 (rdata0x7f)", 0, "INFO"),
+        (b"Response msg 401/BYE/cseq=1 (rdata0x7f)", 401, "BYE"),
+        (b"Response msg", 0, ""),
+        (b"\xff\xfe", 0, ""),
+        (b"", 0, ""),
     ],
 )
-def test_the_method_is_read_from_pjsips_own_words(info, method):
-    assert _method(info) == method
+def test_status_and_method_are_read_from_pjsips_own_words(info, status, method):
+    assert _what(info) == (status, method)
 
 
 def test_what_design_lets_through_is_allowed_and_nothing_else():
