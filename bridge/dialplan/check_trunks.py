@@ -17,9 +17,17 @@ from bridge.yamlfile import KeyPath, YamlFile
 def problems(sources: Sequence[Source]) -> Iterator[Problem]:
     """Every mistake, in file order."""
     networks: dict[str, str] = {}
+    logins: dict[tuple[str, str], str] = {}
     for source in sources:
         for name, trunk in source.typed(source.spec.trunks, "trunks"):
             yield from _alone(source.document, ("trunks", name), trunk)
+            login = trunk.register_ and (trunk.register_.registrar.lower(), trunk.register_.user)
+            if login and logins.setdefault(login, name) != name:
+                hint = (
+                    "a call's trunk is told by its registration: one trunk for each, to call out auth will do"
+                )
+                message = f"trunk {logins[login]} registers there as {login[1]} too"
+                yield source.document.problem(("trunks", name, "register"), message, hint, at_key=True)
             for number, network in enumerate(trunk.addresses or ()):
                 if network in networks:
                     hint = "a call's trunk is told by its address: one trunk for each"

@@ -10,7 +10,9 @@ import pytest
 from bridge.call.call import call_facts, tool_facts
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
+from bridge.sip.accounts import Accounts, _Slot
 from bridge.sip.events import Confirmed, HangUpBy, HungUp, Replaced, Ringing, TransferProgress
+from bridge.sip.headers import parse_invite
 from bridge.sip.pace import REST_S
 from bridge.trunk import MAX_IDENTITIES, CallerId, Credential, Digest, Trunk
 from tests.fakes.rawphone import raw_phone
@@ -184,6 +186,17 @@ async def test_trunks_with_the_same_identity_share_an_account(agent):
     many = [Trunk(f"t{n}", host=f"h{n}", digest=digest) for n in range(20)]
     async with trunks(agent, *many):
         assert len(agent._accounts._slots) == 1
+
+
+async def test_a_call_on_a_shared_registration_is_the_same_trunks_in_every_process(agent):
+    names = [f"t{n}" for n in range(20, 40)]
+    slot = _Slot((), None, None, registers=True, names=set(names))
+    accounts = Accounts(agent._sip, agent)
+    accounts._slots.append(slot)
+    for left in (names, names[5:], names[11:]):
+        slot.names = set(left)
+        message = f"INVITE sip:1@w;line={slot.token} SIP/2.0\r\nFrom: <sip:x@y>\r\n\r\n"
+        assert accounts.trunk_of(parse_invite(message, "10.0.0.9:5060")) == left[0]
 
 
 async def test_the_account_of_a_trunk_that_went_stays_until_its_call_is_over(agent):
