@@ -27,7 +27,7 @@ import structlog
 from bridge.call.call import Call
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
-from bridge.call.outgoing import NOT_PLACED, Order, order_of
+from bridge.call.outgoing import NOT_PLACED, UNSURE, Order, order_of
 from bridge.call.rendezvous import Rendezvous
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
@@ -249,10 +249,12 @@ class Worker:
         log.info("outbound.dialled", call_id=call_id, pii_to=order.number)
         try:
             leg = await self._agent.call(invite.request_uri, from_uri=order.from_uri(bind), leg_id=call_id)
-        except (SipError, TimeoutError) as error:
-            full = isinstance(error, SipError) and error.sip_status == 503
-            reason = NOT_PLACED if full else "cannot dial"
-            journal.ended(HungUp(HangUpBy.BRIDGE, 503, reason), str(error) or "no answer of the SIP thread")
+        except SipError as error:
+            reason = NOT_PLACED if error.sip_status == 503 else "cannot dial"
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, reason), str(error))
+            return
+        except TimeoutError:  # the INVITE may still go out
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, UNSURE), "no answer of the SIP thread")
             return
         self._begin(Call(leg, plan, self._deps, order))
         with contextlib.suppress(SipError, TimeoutError):

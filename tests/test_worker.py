@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from bridge.call.outgoing import Order
 from bridge.call.rendezvous import Rendezvous
+from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
 from bridge.worker import Worker, contained, watch_health
@@ -78,6 +80,28 @@ async def test_a_worker_is_ready_and_takes_calls_when_its_trunks_are_known(worke
         await ready
         trunks.cancel()
     assert "ready worker-0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SipError(503, "all lines are busy"), "not_placed"),
+        (SipError(400, "bad"), "cannot dial"),
+        (TimeoutError(), "unsure"),
+    ],
+)
+async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error, reason):
+    async def call(*_args, **_more):
+        raise error
+
+    events = []
+    worker._link.close()
+    worker._link = SimpleNamespace(emit=lambda *event: events.append(event), close=lambda: None)
+    worker._agent = SimpleNamespace(call=call)
+    rules = Outbound(("+49",), "sip:{number}@t", "+4930", ())
+    await worker._dial_order("c1", Order("+493012345678", rules, ()), PLAN)
+    assert [kind for _, kind, _ in events] == ["call.started", "call.ended"]
+    assert events[-1][2]["reason"] == reason
 
 
 async def test_a_bug_in_one_call_is_logged_and_contained(capsys):

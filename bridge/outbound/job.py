@@ -28,6 +28,8 @@ NO_ANSWER = "no_answer"
 """The reason a worker gives when it stopped the ringing."""
 NOT_PLACED = "not_placed"
 """The reason of a call whose INVITE was never sent."""
+NOBODY_KNOWS = ("worker_died", "unsure")
+"""Reasons of an end that say nothing of whether the telephone rang."""
 _BUSY = (486, 600)
 _NO_ANSWER = (408, 480)
 _VERDICTS = {"machine": "machine"}
@@ -153,7 +155,7 @@ def _ended(job: Job, seen: Mapping[str, Mapping[str, Any]], rules: Outbound | No
     end = seen["call.ended"]
     words = " ".join(str(end[key]) for key in ("status", "reason", "detail") if end.get(key))
     answered = "call.answered" in seen
-    if end.get("reason") == "worker_died":
+    if end.get("reason") in NOBODY_KNOWS:
         return _to(job, "failed" if answered else "unknown", words)
     if answered:
         return _to(job, "done", words)
