@@ -11,7 +11,7 @@ REFER, which pjsua2 accepts by itself and then dials whatever the peer named: to
 section 2.4.2): a call goes where the dialplan says, never where the peer says. INFO and REFER never pass, whatever
 they look like. A third, before the transaction layer, turns a 401 or 407 into 403 unless it answers a call we placed,
 a REGISTER or an OPTIONS: within a call that came in, pjsip would send the trunk's digest to whatever Contact the
-caller named.
+caller named. Both also stop SDP at which pjmedia would abort the process (sdp.literal).
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
@@ -28,6 +28,7 @@ import structlog
 from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.events import Invite
 from bridge.sip.headers import info_digit, parse_invite
+from bridge.sip.sdp import literal
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ ONLY_IN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"
 ABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"))  # RFC 3261 section 11.2
 RETRY_AFTER = ("Retry-After", "5")
 NO_SUCH_DIALOG = (481, "Call/Transaction Does Not Exist")
+NOT_ACCEPTABLE = (488, "Not Acceptable Here")
 DECLINED = (603, "Decline")
 IN_DIALOGS = frozenset({"OPTIONS", "INFO", "REFER"})  # answered here, before the dialog layer
 MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
@@ -208,11 +210,19 @@ class Doorman:
         return 1
 
     def _on_request_in_dialog(self, rdata: int) -> int:
-        """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes."""
+        """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes.
+
+        But for SDP that pjmedia must not see, in any request.
+        """
         _, method, info = self._read(rdata)
+        message = _packet(info)
+        if not literal(message):
+            log.warning("sip.sdp_refused", method=method)
+            if method != "ACK":
+                self._respond(rdata, *NOT_ACCEPTABLE)
+            return 1
         if method not in IN_DIALOGS:
             return 0
-        message = _packet(info)
         request = parse_invite(message)
         if not request.to_tag and method not in NEVER_PASSED:
             return 0
@@ -241,6 +251,9 @@ class Doorman:
         """Any response: 1, it is dropped; 0, it passes, as it came or as a 403."""
         try:
             status, method, info = self._read(rdata)
+            if not literal(_packet(info)):
+                log.warning("sip.sdp_refused", status=status, method=method)
+                return 1
             if status not in CHALLENGES or method in OUTSIDE_CALLS:
                 return 0
             if not self._house.placed(parse_invite(_packet(info)).sip_call_id):

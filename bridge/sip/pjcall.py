@@ -37,7 +37,7 @@ from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, NativeStream
 from bridge.sip.port import ConferencePort
-from bridge.sip.sdp import limit_codecs
+from bridge.sip.sdp import limit_codecs, sure
 
 log = structlog.get_logger(__name__)
 
@@ -235,6 +235,8 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         elif not may_replace(self.leg.invite, invite):
             log.warning("sip.replaces_refused", call_id=self.leg.id, trunk=invite.trunk, source=invite.source)
             prm.statusCode, prm.reason = 403, "Forbidden"
+        elif not sure(invite.sdp, prm.rdata.wholeMsg):
+            prm.statusCode, prm.reason = 488, "Not Acceptable Here"
         else:
             self.heir = invite
             prm.statusCode, prm.reason = 200, "OK"

@@ -468,6 +468,30 @@ async def test_a_replaced_call_leaves_no_line_behind(agent):
     await asyncio.sleep(REST_S)
 
 
+@pytest.mark.parametrize(
+    ("old_words", "words"),
+    [
+        ("c=IN IP4 127.0.0.1", "c=IN IP4 999.1.1.1"),
+        ("c=IN IP4 127.0.0.1", "c=IN IP4 no.such.invalid"),
+        ("c=IN IP4 127.0.0.1", "c=IN IP6 ::1"),
+        ("a=ptime:20", "a=ptime:5000"),
+        ("a=ptime:20", "a=rtcp:4001 IN IP4 999.1.1.1"),
+        ("RTP/AVP 0 101", "RTP/AVP 101"),
+    ],
+)
+async def test_a_call_stays_when_the_peer_that_would_replace_the_old_one_cannot_be_heard(
+    agent, old_words, words
+):
+    async with raw_phone(agent.info.port) as old, raw_phone(agent.info.port) as new:
+        leg, answer = await answered(agent, old)
+        body = new.sdp().replace(old_words, words)
+        assert words in body
+        assert (await new.invite(body, headers=replaces(old, answer))).status == 488
+        assert (await old.response(old.request_out("OPTIONS"), "OPTIONS")).status == 200
+        assert not leg.ended
+        await over(leg, old)
+
+
 async def test_a_stranger_does_not_take_over_a_call(agent):
     async with raw_phone(agent.info.port) as old, raw_phone(agent.info.port, "127.0.0.3") as thief:
         leg, answer = await answered(agent, old)
