@@ -195,8 +195,11 @@ async def test_an_address_of_the_other_kind_never_reaches_pjmedia(tmp_path):
 
 
 async def test_an_answer_with_an_address_of_the_other_kind_never_reaches_pjmedia(tmp_path):
+    somewhere = RawPhone(0)
+    somewhere.rtp_port = 4000
+
     async def answer(call):
-        call.reply(200, "OK", body=mixed(RawPhone(0)))
+        call.reply(200, "OK", body=mixed(somewhere))
 
     async with worker_that_dials(tmp_path, answer) as (worker, _, plan):
         await place(worker, plan)
