@@ -33,6 +33,7 @@ class Runs:
         self, gates: Gates, commands: Commands, folder: Path, take: Take, over: Container[str]
     ) -> None:
         self.verified: dict[str, str] = {}
+        self._callers: dict[str, tuple[int, float]] = {}
         self._gates = gates
         self._commands = commands
         self._folder = folder
@@ -61,9 +62,26 @@ class Runs:
         facts = {"request_id": request.request_id, "tool": request.tool}
         log.info("tool.ran", **facts, ok=result.ok, unknown=result.unknown)
         verified = spec.options.verifies and result.ok and result.output.get("verified") is True
-        if verified and request.call_id not in self._over:
+        _, since = self._callers.get(request.call_id, (0, 0.0))
+        if verified and request.call_id not in self._over and request.requested_at >= since:
             self.verified[request.call_id] = request.tool
         await self._settle(gate, result)
+
+    def on_the_line(self, call_id: str, callers: int, now: float) -> bool:
+        """Whether the caller who asks at unix second `now` is still there; `callers` were before (RFC 3891).
+
+        What was proved of one caller is not true of the next.
+        """
+        known, _ = self._callers.get(call_id, (0, 0.0))
+        if callers > known:
+            self._callers[call_id] = callers, now
+            self.verified.pop(call_id, None)
+        return callers >= known
+
+    def call_over(self, call_id: str) -> None:
+        """Nobody is on the line."""
+        self.verified.pop(call_id, None)
+        self._callers.pop(call_id, None)
 
     def begun(self, gate: Gate) -> None:
         """It is being executed here from now on."""

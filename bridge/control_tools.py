@@ -162,6 +162,8 @@ class ToolOffice:
         self, spec: ToolSpec, policy: Policy, arguments: Mapping[str, Any], data: Mapping[str, Any]
     ) -> dict[str, Any]:
         now = time.time()
+        if not self._runs.on_the_line(str(data["call_id"]), int(data.get("callers", 0)), now):
+            return outcome.refusal(outcome.CALL_OVER)
         proof = {"verified_by": self._runs.verified.get(str(data["call_id"]), "")}  # a worker cannot say so
         request = request_of(spec, policy, arguments, {**data, **proof}, now)
         ruling = policy.rule(await facts_of(self._store, request, now))
@@ -225,7 +227,7 @@ class ToolOffice:
                     self._gates.forget(gate)
             if all(done):
                 self._ended.discard(call_id)
-            self._runs.verified.pop(call_id, None)
+            self._runs.call_over(call_id)
             for key in [key for key in self._repairs if key[0] == call_id]:
                 del self._repairs[key]
 

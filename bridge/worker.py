@@ -27,7 +27,7 @@ import structlog
 from bridge.call.call import Call
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
-from bridge.call.outgoing import NOT_PLACED, Order, order_of
+from bridge.call.outgoing import NOT_PLACED, UNSURE, Order, order_of
 from bridge.call.rendezvous import Rendezvous
 from bridge.config import WorkerConfig
 from bridge.dialplan.plan import Plan
@@ -64,6 +64,7 @@ class Worker:
         self._calls: dict[str, Call] = {}
         self._placed: deque[str] = deque(maxlen=MAX_PLACED)
         self._replanned = asyncio.Event()
+        self._trunks_known = asyncio.Event()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -143,6 +144,7 @@ class Worker:
                 await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=not self._config.index)
             except (SipError, TimeoutError) as error:
                 log.error("trunks.not_taken", reason=str(error) or "no answer of the SIP thread")  # noqa: TRY400
+            self._trunks_known.set()
 
     async def _trunk_secret(self, trunk: Trunk) -> Credential:
         answer = await self._link.request(
@@ -152,7 +154,7 @@ class Worker:
 
     async def _say_ready(self) -> None:
         """Tell the supervisor, which reads our standard output, that a call would be taken now."""
-        await self._plans.planned.wait()
+        await self._trunks_known.wait()  # not longer than the SIP thread's deadline after the plan
         where = f"{self._config.sip.bind}:{self._config.sip.port}"
         print(f"ready {self._config.name}: SIP on {where}/udp", flush=True)  # noqa: T201  # the supervisor's wire
 
@@ -162,7 +164,7 @@ class Worker:
         if self._deps.rendezvous.admit(leg):
             return
         plan = self._plans.plan
-        if plan is None:
+        if plan is None or not self._trunks_known.is_set():
             self._tasks.create_task(contained(self._turn_away(leg), leg.id))
             return
         try:
@@ -249,11 +251,13 @@ class Worker:
             leg = await self._agent.call(
                 invite.request_uri, from_uri=order.from_uri(bind), trunk=order.rules.trunk, leg_id=call_id
             )
-        except (SipError, TimeoutError) as error:
-            if isinstance(error, SipError) and error.sip_status == 503:
+        except SipError as error:
+            if error.sip_status == 503:
                 journal.note(NOT_PLACED, reason=str(error))
-            detail = str(error) or "no answer of the SIP thread"
-            journal.ended(HungUp(HangUpBy.BRIDGE, 503, "cannot dial"), detail)
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, "cannot dial"), str(error))
+            return
+        except TimeoutError:  # the INVITE may still go out
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, UNSURE), "no answer of the SIP thread")
             return
         self._begin(Call(leg, plan, self._deps, order))
         with contextlib.suppress(SipError, TimeoutError):

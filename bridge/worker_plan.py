@@ -30,7 +30,6 @@ class PlanIntake:
     def __init__(self, changed: Callable[[], None]) -> None:
         self.plan: Plan | None = None
         self.refused = ""
-        self.planned = asyncio.Event()
         self._changed = changed
         self._newest: str | None = None
         self._came = asyncio.Event()
@@ -78,7 +77,6 @@ class PlanIntake:
 
     def _take(self, plan: Plan) -> None:
         self.plan, self.refused, self._grown = plan, "", True
-        self.planned.set()
         log.info("plan.in_force", version=plan.version, routes=len(plan.routes))
         self._changed()
 

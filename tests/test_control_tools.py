@@ -347,6 +347,34 @@ async def test_a_caller_whom_a_tool_verified_is_verified_for_the_rest_of_that_ca
         assert list(facts.values()) == [(False, ""), (True, "check"), (False, "")]
 
 
+async def verified(office, answer):
+    (row,) = await office.gates.find(answer["request_id"])
+    return row.gate["request"]["caller"]["verified"]
+
+
+async def test_what_a_caller_proved_is_not_true_of_the_next_one_on_the_call(tmp_path):
+    async with running(tmp_path) as office:
+        await office.call("check", '{"amount": 1}', "f1")
+        await office.until("succeeded")
+        assert await verified(office, await office.call("pay", function_call_id="f2"))
+        assert not await verified(office, await office.call("pay", function_call_id="f3", callers=1))
+        assert "over" in (await office.call("pay", function_call_id="f4"))["output"]
+        await office.call("check", '{"amount": 1}', "f5", callers=1)
+        await office.until("succeeded")
+        assert await verified(office, await office.call("pay", function_call_id="f6", callers=1))
+
+
+async def test_a_proof_that_comes_when_another_caller_is_on_the_line_is_not_theirs(tmp_path):
+    async with running(tmp_path) as office:
+        office.release.clear()
+        answer = await office.call("slow_check", '{"amount": 1}', "f1")
+        assert answer["state"] == "executing"
+        await office.call("look", function_call_id="f2", callers=1)
+        office.release.set()
+        await office.settled(answer["request_id"])
+        assert not await verified(office, await office.call("pay", function_call_id="f3", callers=1))
+
+
 async def test_a_tool_that_is_not_meant_to_verify_does_not(tmp_path):
     async with running(tmp_path) as office:
         await office.call("look")

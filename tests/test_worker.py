@@ -3,12 +3,17 @@
 import asyncio
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from bridge.call.outgoing import Order
+from bridge.call.rendezvous import Rendezvous
+from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
 from bridge.worker import Worker, contained, watch_health
+from tests.fakes.line import FakeLine, settle
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.worker_process import ROOT, plan_of, worker_config
 
@@ -48,6 +53,55 @@ async def test_a_hang_up_for_a_call_that_is_gone_is_nothing(worker):
 async def test_a_drain_before_the_start_is_kept(worker):
     worker.drain()
     assert worker._draining.is_set()
+
+
+class SlowAgent:
+    """Its SIP thread takes a while."""
+
+    def __init__(self):
+        self.known = asyncio.Event()
+
+    async def use_trunks(self, trunks, secret, *, register):
+        await self.known.wait()
+
+
+async def test_a_worker_is_ready_and_takes_calls_when_its_trunks_are_known(worker, capsys):
+    worker._agent, worker._deps = agent, _ = SlowAgent(), SimpleNamespace(rendezvous=Rendezvous(set()))
+    worker._plans.take(PLAN.to_json())
+    async with asyncio.TaskGroup() as worker._tasks:
+        trunks = worker._tasks.create_task(worker._follow_trunks())
+        ready = worker._tasks.create_task(worker._say_ready())
+        early = FakeLine()
+        worker._incoming(early.leg)
+        await settle()
+        assert early.pj.ended[1] == 503
+        assert not ready.done()
+        agent.known.set()
+        await ready
+        trunks.cancel()
+    assert "ready worker-0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds", "reason"),
+    [
+        (SipError(503, "all lines are busy"), ["call.not_placed"], "cannot dial"),
+        (SipError(400, "bad"), [], "cannot dial"),
+        (TimeoutError(), [], "unsure"),
+    ],
+)
+async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error, kinds, reason):
+    async def call(*_args, **_more):
+        raise error
+
+    events = []
+    worker._link.close()
+    worker._link = SimpleNamespace(emit=lambda *event: events.append(event), close=lambda: None)
+    worker._agent = SimpleNamespace(call=call)
+    rules = Outbound(("+49",), "sip:{number}@t", "+4930", ())
+    await worker._dial_order("c1", Order("+493012345678", rules, ()), PLAN)
+    assert [kind for _, kind, _ in events] == ["call.started", *kinds, "call.ended"]
+    assert events[-1][2]["reason"] == reason
 
 
 async def test_a_bug_in_one_call_is_logged_and_contained(capsys):

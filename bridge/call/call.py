@@ -11,6 +11,7 @@ on with its `or_else`, so that a caller never falls into silence. Here sip, medi
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -40,6 +41,7 @@ from bridge.sip.events import (
     HangUpBy,
     Held,
     HungUp,
+    Invite,
     MediaStarted,
     Replaced,
     Resumed,
@@ -173,7 +175,7 @@ class Call:
                     if not self.caller.press(digit):
                         self.talk.press(digit)
                 case Replaced(invite):
-                    self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.source)
+                    self._replaced(invite)
                 case TransferProgress():
                     self.commands.transfer_progress(event)
                 case Ringing() | Confirmed() if self._outgoing is not None:
@@ -184,6 +186,20 @@ class Call:
         if self.caller.limits is not None:
             self.caller.limits.held(held, time.monotonic())
         self._journal.note("call.held" if held else "call.resumed")
+
+    def _replaced(self, invite: Invite) -> None:
+        """Another caller is on the line: what is known of the one before is not true of them."""
+        self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.source)
+        facts = facts_of(invite, self._plan)
+        self.context.facts = replace(
+            self.context.facts,
+            **{
+                field: getattr(facts, field)
+                for field in ("from_number", "from_raw", "from_name", "from_host")
+            },
+        )
+        self.tools.caller_changed(facts.from_number)
+        self._recorded.caller_changed()
 
     async def _watch_playout(self) -> None:
         while True:
@@ -363,7 +379,11 @@ def seen(facts: CallFacts) -> dict[str, str]:
 
 def call_facts(leg: Leg, plan: Plan) -> CallFacts:
     """What the dialplan may look at. The clock is read once: a call does not change its mind at closing time."""
-    invite = leg.invite
+    return facts_of(leg.invite, plan)
+
+
+def facts_of(invite: Invite, plan: Plan) -> CallFacts:
+    """As `call_facts`, of an INVITE."""
     facts = CallFacts(
         to_number=invite.called.user,
         from_number=invite.caller.user,

@@ -31,6 +31,8 @@ NO_ANSWER = "no_answer"
 """The reason of a call that we stopped ringing; control knows it by this word (outbound/job.py)."""
 NOT_PLACED = "call.not_placed"
 """The event of a call whose INVITE was never sent; control takes it for no try (outbound/job.py)."""
+UNSURE = "unsure"
+"""The reason of a call of which nobody can say whether its INVITE was sent."""
 _HOST = re.compile(r"@([A-Za-z0-9.-]+)")
 
 

@@ -14,6 +14,8 @@ from bridge.dialplan.agent import Agent
 from bridge.dialplan.recording import RecordingRule
 from bridge.dialplan.steps import SayStep
 
+REPLACED = "replaced"  # who wants the pause
+
 
 class Recorded:
     """`rule`: the route's own, set when the call is routed."""
@@ -22,6 +24,7 @@ class Recorded:
         self._context = context
         self._recording = recording
         self._consent: Consent | None = None
+        self._callers = 1
         self.rule: RecordingRule | None = None
 
     async def prepare(self, agent: Agent) -> None:
@@ -47,7 +50,10 @@ class Recorded:
         if rule is None or self._consent is not None or not self._recording.enabled or not must_ask(rule):
             return
         context = self._context
-        consent = self._consent = await obtain(rule, self._announce, context.caller.keys)
+        callers = 0
+        while callers != self._callers:  # who was not there from the beginning has not been told
+            callers = self._callers
+            consent = self._consent = await obtain(rule, self._announce, context.caller.keys)
         facts = {"how": consent.how, "recorded": consent.recorded, "text": rule.announce}
         context.journal.note("recording.consent", **facts)
         if consent.hang_up:
@@ -60,8 +66,20 @@ class Recorded:
         if covers(self._consent, rule_of(self.rule, agent)):
             self._recording.begin()
             self._recording.resume("agent")
+            self._recording.resume(REPLACED)
         elif self._recording.running:
             self._recording.pause("agent", hide=False)
+
+    def caller_changed(self) -> None:
+        """Another has taken the call over: what the one before agreed to is not theirs.
+
+        Who was not asked and need not be is recorded on; else there is silence until the next agent has asked.
+        """
+        self._callers += 1
+        if self._consent is not None:
+            self._consent = None
+            if self._recording.running:
+                self._recording.pause(REPLACED, hide=False)
 
     async def command(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """The command "recording": pause or resume."""

@@ -9,13 +9,14 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.phrases import confirm
+from bridge.call.toolcalls import CALLER_GONE
 from bridge.call.tooldesk import ASK_AGAIN_S, ASK_FOR_S, CONFIRM_TRIES, Missed, ToolDesk
 from bridge.dialplan.steps import ToolStep
 from bridge.errors import LinkError
@@ -40,9 +41,9 @@ async def tool(context: CallContext, step: ToolStep, desk: ToolDesk) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if context.caller.answered:
             await stack.enter_async_context(context.caller.music(await context.music(step.music)))
-        news = stack.enter_context(desk.news_of(function_call_id))
+        news, callers = stack.enter_context(desk.news_of(function_call_id)), desk.callers
         first = await _ask(context, step, function_call_id, desk)
-        output = await _settled(context, function_call_id, first, news)
+        output = await _settled(context, function_call_id, first, news, lambda: desk.callers == callers)
     if step.into:
         context.set(_variables(step.into, output))
 
@@ -74,14 +75,18 @@ async def _ask(context: CallContext, step: ToolStep, function_call_id: str, desk
 
 
 async def _settled(
-    context: CallContext, function_call_id: str, first: News, queue: "asyncio.Queue[News]"
+    context: CallContext,
+    function_call_id: str,
+    first: News,
+    queue: "asyncio.Queue[News]",
+    same_caller: Callable[[], bool],
 ) -> Mapping[str, Any]:
     """The output, when it was done. Raises NotDoneError with the gate's words."""
     news, asked = first, ""
     while not news.get("output"):
         if news.get("state") == "confirming" and news.get("request_id") != asked:
             asked = str(news.get("request_id"))
-            await _confirm(context, news)
+            await _confirm(context, news, same_caller)
         news = await _next(context, function_call_id, queue)
     output = json.loads(str(news["output"]))
     context.journal.note("function_output", call_id=function_call_id, output=str(news["output"]))
@@ -114,8 +119,8 @@ async def _next(context: CallContext, function_call_id: str, queue: "asyncio.Que
             raise NotDoneError("nobody knows what became of it")
 
 
-async def _confirm(context: CallContext, news: News) -> None:
-    """Ask the caller; only the key says yes."""
+async def _confirm(context: CallContext, news: News, same_caller: Callable[[], bool]) -> None:
+    """Ask the caller; only the key says yes, and only that of the caller for whom it is."""
     key, language = str(news.get("key") or "1"), context.language
     pcm = await context.speech(f"{news.get('question') or ''} {confirm(key, language)}", language)
     pressed = ""
@@ -132,8 +137,9 @@ async def _confirm(context: CallContext, news: News) -> None:
                         pressed = await keys.get()
                 if pressed:
                     break
-    yes = pressed == key
+    yes = pressed == key and same_caller()
     how = f"key {pressed}" if pressed else "no key was pressed"
+    how = how if same_caller() else CALLER_GONE
     words = {"request_id": news.get("request_id"), "yes": yes, "how": how}
     context.journal.note("tool.confirmation", **words)
     deadline_s = context.deps.config.deadlines.link_request_s

@@ -370,6 +370,8 @@ async def _stop(seat: _Seat) -> None:
     if not task.done():
         task.cancel()
         await outcome(_ended(task))
+    if not task.cancelled():
+        task.exception()  # its own end is nobody's news any more
 
 
 async def _ended(task: "asyncio.Task[Any]") -> None:

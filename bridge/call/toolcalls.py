@@ -40,6 +40,12 @@ RUNNING_LINE = "One moment, please."
 UNREACHABLE = "The action could not be carried out, because the system that runs it cannot be reached."
 TOO_MANY = "Too many actions at once: wait for the results of the others."
 
+CALLER_GONE = "another caller is on the line"
+ANOTHER_CALLER = (
+    "Another person is on the line now, to whom the caller before was connected. Nothing you know of the caller before "
+    "is true of this person, and nothing they proved: find out who this is before you tell or do anything for them."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -100,6 +106,7 @@ class _Open:
     line: str = RUNNING_LINE
     hold_due_s: float | None = None
     approval: bool = False
+    stale: bool = False  # a caller who is gone wanted it
 
 
 @dataclass(slots=True)
@@ -214,6 +221,17 @@ class ToolCalls:
             actions += self._never_asked(question, now)
         return actions
 
+    def caller_changed(self) -> list[ToolAction]:
+        """Another caller is on the line: they cannot confirm what the one before wanted."""
+        for call in self._open.values():
+            call.stale = True
+        question, self._question = self._question, None
+        actions: list[ToolAction] = [Inform(ANOTHER_CALLER)]
+        if question is not None:
+            request_id = self._open[question.function_call_id].request_id
+            actions.append(Confirmed(request_id, yes=False, how=CALLER_GONE))
+        return actions
+
     # ---- the confirmation ------------------------------------------------------------------------------------
 
     def agent_said(self, item_id: str, text: str, now: float) -> list[ToolAction]:
@@ -257,6 +275,8 @@ class ToolCalls:
     def _ask_caller(
         self, function_call_id: str, call: _Open, news: Mapping[str, Any], now: float
     ) -> list[ToolAction]:
+        if call.stale:
+            return [Confirmed(call.request_id, yes=False, how=CALLER_GONE)]
         if self._question is not None:
             # One question at a time: the second has to be asked for again.
             return [Confirmed(call.request_id, yes=False, how="another question was being asked")]

@@ -172,6 +172,16 @@ class ToolDesk:
             return
         self._do(self._calls.called(Ask(key, name, event.arguments, definition), now))
 
+    @property
+    def callers(self) -> int:
+        """How many callers there have been before the one on the line."""
+        return int(self.facts.get("callers", 0))
+
+    def caller_changed(self, number: str) -> None:
+        """Another caller has taken the call over: control is told with what they ask, the model at once."""
+        self.facts = {**self.facts, "caller": number, "verstat": "", "callers": self.callers + 1}
+        self._do(self._calls.caller_changed())
+
     def update(self, function_call_id: str, news: Mapping[str, Any]) -> None:
         """Control's word on a call."""
         facts = {key: news[key] for key in ("request_id", "state", "tool") if key in news}

@@ -19,9 +19,17 @@ from bridge.yamlfile import KeyPath, YamlFile
 def problems(sources: Sequence[Source]) -> Iterator[Problem]:
     """Every mistake, in file order."""
     networks: dict[str, str] = {}
+    logins: dict[tuple[str, str], str] = {}
     for source in sources:
         for name, trunk in source.typed(source.spec.trunks, "trunks"):
             yield from _alone(source.document, ("trunks", name), trunk)
+            login = trunk.register_ and (trunk.register_.registrar.lower(), trunk.register_.user)
+            if login and logins.setdefault(login, name) != name:
+                hint = (
+                    "a call's trunk is told by its registration: one trunk for each, to call out auth will do"
+                )
+                message = f"trunk {logins[login]} registers there as {login[1]} too"
+                yield source.document.problem(("trunks", name, "register"), message, hint, at_key=True)
             for number, network in enumerate(trunk.addresses or ()):
                 if network in networks:
                     hint = "a call's trunk is told by its address: one trunk for each"
@@ -47,6 +55,13 @@ def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None
                     message = f"the environment variable {variable} is not set here"
                     hint = "set it for the control process, or the trunk cannot log in"
                     yield source.document.problem((*path, key, "password_env"), message, hint)
+                if variable and part is not None and part.realm is None:
+                    hint = (
+                        "add realm, as its 401 or 407 names it: then a worker is given no password, only HA1"
+                    )
+                    yield source.document.problem(
+                        (*path, key), "any realm gets our digest", hint, at_key=True
+                    )
             if trunk.host and not (trunk.caller_id or trunk.register_):
                 hint = "add caller_id: {number: …}: carriers refuse calls from a name they do not know"
                 yield source.document.problem(path, "calls to it show no number of ours", hint, at_key=True)

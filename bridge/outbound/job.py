@@ -28,7 +28,8 @@ NOT_PLACED_S = 1.0
 """A worker that could not place a call (draining, no line) is not asked again sooner."""
 NO_ANSWER = "no_answer"
 """The reason a worker gives when it stopped the ringing."""
-_WORKER_DIED = "worker_died"
+_NOBODY_KNOWS = ("worker_died", "unsure")
+"""Our words for an end that says nothing of whether the telephone rang."""
 _BUSY = (486, 600)
 _NO_ANSWER = (408, 480)
 _VERDICTS = {"machine": "machine"}
@@ -154,7 +155,7 @@ def _ended(job: Job, seen: Mapping[str, Mapping[str, Any]], rules: Outbound | No
     end = seen["call.ended"]
     words = " ".join(str(end[key]) for key in ("status", "reason", "detail") if end.get(key))
     answered = "call.answered" in seen
-    if _our_word(end) == _WORKER_DIED:
+    if _our_word(end) in _NOBODY_KNOWS:
         return _to(job, "failed" if answered else "unknown", words)
     if answered:
         return _to(job, "done", words)

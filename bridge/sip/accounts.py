@@ -143,7 +143,7 @@ class Accounts:
             Line(name, slot.token, slot.user, slot.address)
             for slot in self._slots
             if slot.registers
-            for name in slot.names
+            for name in sorted(slot.names)
         )
         return self._directory.find(invite, lines)
 

@@ -26,7 +26,6 @@ import structlog
 
 from bridge.config import MediaConfig, SipConfig
 from bridge.errors import MediaError, SipError
-from bridge.media.dejitter import Dejitter
 from bridge.media.intake import Intake
 from bridge.media.playout import Playout
 from bridge.sip.accounts import Accounts, PjEndpoint
@@ -38,6 +37,7 @@ from bridge.sip.endpoint import (
     AgentInfo,
     allow_codecs,
     endpoint_config,
+    new_dejitter,
     open_pjsua,
     transport_config,
 )
@@ -195,7 +195,7 @@ class SipAgent:
             self._loop,
             Playout(max_ms=media.playout_max_s * 1000),
             Intake(max_ms=media.intake_max_ms),
-            functools.partial(_new_dejitter, media),
+            functools.partial(new_dejitter, media),
         )
         leg_id = leg_id or uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
@@ -286,6 +286,11 @@ class SipAgent:
     def knows(self, request: Invite) -> bool:
         """Whether a request within a dialog belongs to a call that is up."""
         return any(call.owns(request) for call in self._calls.values())
+
+    def placed(self, sip_call_id: str) -> bool:
+        """Whether a Call-ID is that of a call we placed, and of none that came in."""
+        calls = [call for call in (*self._calls.values(), *self._dead) if call.sip_call_id == sip_call_id]
+        return bool(calls) and not any(call.came_in for call in calls)
 
     def pressed(self, info: Invite, digit: str) -> None:
         """A digit came by INFO."""
@@ -392,9 +397,3 @@ class SipAgent:
         with contextlib.suppress(pj.Error):
             endpoint.libDestroy()
         self._accounts.clear()
-
-
-def _new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
-    # Silence must not be found between two packets that are merely long.
-    silence_after_ms = max(media.silence_after_ms, 3 * ptime_ms)
-    return Dejitter(media.reorder_wait_ms, silence_after_ms, ptime_ms)

@@ -8,12 +8,16 @@ pjsip module between the dialog layer and pjsua: requests inside dialogs never r
 dialog layer, answers three requests inside calls: OPTIONS, by which trunks see whether the call still lives and to
 which pjsua says 500; INFO with a digit, of which "Signal=5" without a line end makes pjsua abort the process; and
 REFER, which pjsua2 accepts by itself and then dials whatever the peer named: toll fraud. It gets 603 (RFC 3515
-section 2.4.2): a call goes where the dialplan says, never where the peer says.
+section 2.4.2): a call goes where the dialplan says, never where the peer says. INFO and REFER never pass, whatever
+they look like. A third, before the transaction layer, turns a 401 or 407 into 403 unless it answers a call we placed,
+a REGISTER or an OPTIONS: within a call that came in, pjsip would send the trunk's digest to whatever Contact the
+caller named. Both also stop SDP at which pjmedia would abort the process (sdp.literal).
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
 """
 
 import ctypes
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +27,12 @@ import structlog
 
 from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.events import Invite
-from bridge.sip.headers import info_digit, parse_invite, tag_of
+from bridge.sip.headers import info_digit, parse_invite
+from bridge.sip.sdp import literal
 
 log = structlog.get_logger(__name__)
 
+CHALLENGE_PRIORITY = 12  # behind the transport layer (8), before the transaction layer (16)
 KEEPALIVE_PRIORITY = 24  # behind the transaction layer (16), before the UA layer (32)
 PRIORITY = (
     40  # behind the UA layer (32), which keeps what belongs to a dialog; before presence, messaging and pjsua
@@ -37,14 +43,20 @@ ONLY_IN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"
 ABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"))  # RFC 3261 section 11.2
 RETRY_AFTER = ("Retry-After", "5")
 NO_SUCH_DIALOG = (481, "Call/Transaction Does Not Exist")
+NOT_ACCEPTABLE = (488, "Not Acceptable Here")
 DECLINED = (603, "Decline")
 IN_DIALOGS = frozenset({"OPTIONS", "INFO", "REFER"})  # answered here, before the dialog layer
 MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
-_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN; the packet lies near the start of pjsip_rx_data
-_SEARCH_BYTES = 400
+NEVER_PASSED = frozenset({"INFO", "REFER"})
+CHALLENGES = frozenset({401, 407})
+FORBIDDEN = 403
+OUTSIDE_CALLS = frozenset({"REGISTER", "OPTIONS"})  # of our requests
+_WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
+_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
+_RX_DATA_BYTES = 5000  # pjsip_rx_data ends before this, and its pool block after it
 
 Verdict = tuple[int, str]
-_OnRequest = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_OnMessage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
 class House(Protocol):
@@ -64,6 +76,9 @@ class House(Protocol):
 
     def knows(self, request: Invite) -> bool:
         """Whether a request within a dialog belongs to a call that is up."""
+
+    def placed(self, sip_call_id: str) -> bool:
+        """Whether a Call-ID is that of a call we placed, and of none that came in."""
 
     def pressed(self, info: Invite, digit: str) -> None:
         """An INFO brought a digit of a known call."""
@@ -94,11 +109,28 @@ class _Module(ctypes.Structure):
         ("start", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
         ("unload", ctypes.c_void_p),
-        ("on_rx_request", _OnRequest),
-        ("on_rx_response", ctypes.c_void_p),
+        ("on_rx_request", _OnMessage),
+        ("on_rx_response", _OnMessage),
         ("on_tx_request", ctypes.c_void_p),
         ("on_tx_response", ctypes.c_void_p),
         ("on_tsx_state", ctypes.c_void_p),
+    )
+
+
+class _Response(ctypes.Structure):
+    """The head of pjsip_msg when it is a response."""
+
+    _fields_ = (("type", ctypes.c_int), ("_", ctypes.c_int), ("code", ctypes.c_int))
+
+
+class _MsgInfo(ctypes.Structure):
+    """The head of msg_info in pjsip_rx_data. `msg_buf`: where the parser began, behind leading line ends."""
+
+    _fields_ = (
+        ("msg_buf", ctypes.c_void_p),
+        ("len", ctypes.c_int),
+        ("msg", ctypes.c_void_p),
+        ("info", ctypes.c_void_p),
     )
 
 
@@ -109,7 +141,7 @@ _SIGNATURES: Signatures = {
     "pjsip_endpt_register_module": (ctypes.c_int, [POINTER, POINTER]),
     "pjsip_endpt_unregister_module": (ctypes.c_int, [POINTER, POINTER]),
     "pjsua_call_get_count": (ctypes.c_uint, []),
-    "pjsip_rx_data_get_info": (ctypes.c_char_p, [POINTER]),
+    "pjsip_rx_data_get_info": (POINTER, [POINTER]),
     "pjsip_generic_string_hdr_create": (POINTER, [POINTER, POINTER, POINTER]),
     "pjsip_endpt_respond_stateless": (
         ctypes.c_int,
@@ -126,8 +158,11 @@ class Doorman:
         self._house = house
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._modules = (
-            _module(b"mod-doorman", PRIORITY, self._guarded(self._on_request)),
-            _module(b"mod-keepalive", KEEPALIVE_PRIORITY, self._guarded(self._on_request_in_dialog)),
+            _module(b"mod-doorman", PRIORITY, on_rx_request=self._guarded(self._on_request)),
+            _module(
+                b"mod-keepalive", KEEPALIVE_PRIORITY, on_rx_request=self._guarded(self._on_request_in_dialog)
+            ),
+            _module(b"mod-challenge", CHALLENGE_PRIORITY, on_rx_response=self._on_response),
         )
         self._endpoint: int | None = None
 
@@ -148,9 +183,9 @@ class Doorman:
 
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
-        method = _method(self._library.pjsip_rx_data_get_info(rdata))
+        _, method, info = self._read(rdata)
         if method == "INVITE":
-            return self._on_invite(rdata)
+            return self._on_invite(rdata, info)
         if method == "OPTIONS":
             closed = self._house.closed()
             self._respond(rdata, *closed or (200, "OK"), *((RETRY_AFTER,) if closed else ()), *ABILITIES)
@@ -162,11 +197,11 @@ class Doorman:
             return 0
         return 1
 
-    def _on_invite(self, rdata: int) -> int:
+    def _on_invite(self, rdata: int, info: _MsgInfo) -> int:
         verdict = self._house.admit()
         if verdict is None:
             return 0
-        invite = parse_invite(_packet(rdata, b"INVITE "))
+        invite = parse_invite(_packet(info))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id):
@@ -175,15 +210,23 @@ class Doorman:
         return 1
 
     def _on_request_in_dialog(self, rdata: int) -> int:
-        """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes."""
-        method = _method(self._library.pjsip_rx_data_get_info(rdata))
+        """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes.
+
+        But for SDP that pjmedia must not see, in any request.
+        """
+        _, method, info = self._read(rdata)
+        message = _packet(info)
+        if not literal(message):
+            log.warning("sip.sdp_refused", method=method)
+            if method != "ACK":
+                self._respond(rdata, *NOT_ACCEPTABLE)
+            return 1
         if method not in IN_DIALOGS:
             return 0
-        message = _packet(rdata, f"{method} ".encode())
         request = parse_invite(message)
-        if not tag_of(request.headers.get("To", "")):
+        if not request.to_tag and method not in NEVER_PASSED:
             return 0
-        if not self._house.knows(request):
+        if not request.to_tag or not self._house.knows(request):
             self._respond(rdata, *NO_SUCH_DIALOG)
         elif method == "OPTIONS":
             self._respond(rdata, 200, "OK", *ABILITIES)
@@ -203,6 +246,28 @@ class Doorman:
         if self._is_new(f"{request.sip_call_id} {request.headers.get('CSeq', '')}"):
             self._house.pressed(request, digit)
         return 200, "OK"
+
+    def _on_response(self, rdata: int) -> int:
+        """Any response: 1, it is dropped; 0, it passes, as it came or as a 403."""
+        try:
+            status, method, info = self._read(rdata)
+            if not literal(_packet(info)):
+                log.warning("sip.sdp_refused", status=status, method=method)
+                return 1
+            if status not in CHALLENGES or method in OUTSIDE_CALLS:
+                return 0
+            if not self._house.placed(parse_invite(_packet(info)).sip_call_id):
+                log.warning("sip.challenge_refused", status=status, method=method)
+                _Response.from_address(info.msg).code = FORBIDDEN
+        except Exception:
+            log.exception("sip.response_failed")
+            return 1
+        return 0
+
+    def _read(self, rdata: int) -> tuple[int, str, _MsgInfo]:
+        """Status (0: it is a request) and method of a message, and where it lies."""
+        info = self._library.pjsip_rx_data_get_info(rdata)
+        return *_what(ctypes.string_at(info)), _msg_info(rdata, info)
 
     def _guarded(self, on_request: Callable[[int], int]) -> Callable[[int], int]:
         """A bug of ours costs one request its proper answer, and is seen in the log."""
@@ -248,10 +313,13 @@ class Doorman:
         return True
 
 
-def _method(info: bytes | None) -> str:
-    """The method out of `Request msg INVITE/cseq=1 (rdata0x…)`; "" when the text is another."""
-    words = (info or b"").decode("ascii", "replace").split()
-    return words[2].split("/", 1)[0] if len(words) > 2 and words[0] == "Request" else ""
+def _what(info: bytes) -> tuple[int, str]:
+    """Status and method out of `Request msg INVITE/cseq=1 (rdata0x…)` or `Response msg 200/INVITE/cseq=1 (rdata0x…)`.
+
+    The method in capitals: to pjsip it is the same in any case. (0, "") when the text is another.
+    """
+    found = _WHAT.match(info)
+    return (int(found[1] or 0), found[2].decode("ascii", "replace").upper()) if found else (0, "")
 
 
 def _text(value: str) -> _Text:
@@ -259,16 +327,20 @@ def _text(value: str) -> _Text:
     return _Text(data, len(data))
 
 
-def _module(name: bytes, priority: int, on_request: Callable[[int], int]) -> _Module:
-    return _Module(
-        name=_Text(name, len(name)), id=-1, priority=priority, on_rx_request=_OnRequest(on_request)
-    )
+def _module(name: bytes, priority: int, **callbacks: Callable[[int], int]) -> _Module:
+    asked = {field: _OnMessage(callback) for field, callback in callbacks.items()}
+    return _Module(name=_Text(name, len(name)), id=-1, priority=priority, **asked)
 
 
-def _packet(rdata: int, first_word: bytes) -> str:
-    """The request as it came. The packet's place in pjsip_rx_data is found by its first word."""
-    memory = ctypes.string_at(rdata, _SEARCH_BYTES + _PACKET_BYTES)
-    start = memory.find(first_word, 0, _SEARCH_BYTES)
-    if start < 0:
-        return ""
-    return memory[start : start + _PACKET_BYTES].split(b"\0", 1)[0].decode("utf-8", "replace")
+def _msg_info(rdata: int, info: int) -> _MsgInfo:
+    """Msg_info, found by its field `info`, behind all that a peer can write. Raises LookupError."""
+    memory = ctypes.string_at(rdata, _RX_DATA_BYTES)
+    place = memory.rfind(info.to_bytes(8, "little"), _PACKET_BYTES)
+    if place < 0:
+        raise LookupError("pjsip_rx_data is not laid out as in pjproject 2.15.1")
+    return _MsgInfo.from_address(rdata + place - _MsgInfo.info.offset)
+
+
+def _packet(found: _MsgInfo) -> str:
+    """The request as pjsip read it."""
+    return ctypes.string_at(found.msg_buf, min(found.len, _PACKET_BYTES)).decode("utf-8", "replace")

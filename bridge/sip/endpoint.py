@@ -13,6 +13,7 @@ import pjsua2._pjsua2 as pj_extension
 
 from bridge.config import MediaConfig, SipConfig
 from bridge.errors import MediaError
+from bridge.media.dejitter import Dejitter
 from bridge.sip.clibrary import Signatures, open_library
 
 PJ_LOG_LEVEL = (
@@ -108,3 +109,9 @@ def allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:
         endpoint.codecSetPriority(codec.codecId, priority)
     if not found:
         raise MediaError(f"none of the codecs {', '.join(codecs)} is in this build of pjproject")
+
+
+def new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:
+    """The buffer of one stream. Silence must not be found between two packets that are merely long."""
+    silence_after_ms = max(media.silence_after_ms, 3 * ptime_ms)
+    return Dejitter(media.reorder_wait_ms, silence_after_ms, ptime_ms)

@@ -61,7 +61,9 @@ class Invite:
     """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case.
 
     `trunk`: the name of the trunk it came from, "" when from none (the agent decides, not a header).
-    Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party.
+    Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party. The tags
+    are those of From and To, which `headers` may have cut off. `verstat` is what the caller's URI says of itself: see
+    headers.verstat before believing it.
     """
 
     sip_call_id: str
@@ -76,6 +78,9 @@ class Invite:
     sdp: SdpFacts | None = None
     request_party: Party | None = None
     trunk: str = ""
+    from_tag: str = ""
+    to_tag: str = ""
+    verstat: str = ""
 
     @property
     def called(self) -> Party:

@@ -27,6 +27,12 @@ COMPACT_FORMS = {  # RFC 3261 section 7.3.3
     "b": "Referred-By",
 }  # fmt: skip
 UPPER_WORDS = {"Id": "ID", "Cseq": "CSeq", "Www": "WWW", "Mime": "MIME", "Sip": "SIP", "Uui": "UUI"}
+DIALOG_HEADERS = {
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+}  # read wherever they stand: whose request it is follows from them
 SECRET_HEADERS = {"Authorization", "Proxy-Authorization"}
 STATIC_PAYLOADS = {
     "0": "PCMU",
@@ -50,6 +56,8 @@ _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
 _PASSWORD = re.compile(
     r"(sips?:[^:@;?<>\s]{0,256}):[^@<>\s]{0,256}@", re.IGNORECASE
 )  # RFC 3261 section 19.1.1
+_QUOTED_OR_URI = re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*>')
+_VERSTAT = re.compile(r";verstat=([A-Za-z-]{1,40})(?=[;@]|$)", re.IGNORECASE)
 _URI = re.compile(r"^(?:sips?|tel):(?:([^@]*)@)?([^;?]*)", re.IGNORECASE)
 
 
@@ -65,13 +73,16 @@ def verstat(invite: Invite, trusted: Iterable[str], *, trunk_trusted: bool = Fal
     Trusted are the networks `trusted`, and the call's own trunk if the plan says so (`trunk_trusted`). "" for everybody
     else: the parameter is only text, and whoever sends the INVITE can write it.
     """
-    if not (trunk_trusted or _comes_from(invite.source, trusted)):
+    return invite.verstat if trunk_trusted or _comes_from(invite.source, trusted) else ""
+
+
+def _verstat(value: str) -> str:
+    """The one verstat parameter of the URI in a header of one value: a display name may say anything."""
+    if "," in _QUOTED_OR_URI.sub("", value):
         return ""
-    for name in ("P-Asserted-Identity", "From"):
-        found = re.search(r";verstat=([A-Za-z-]{1,40})", invite.headers.get(name, ""))
-        if found:
-            return found[1]
-    return ""
+    match = _NAME_ADDR.match(value)
+    found = _VERSTAT.findall(match[3].partition("?")[0]) if match else []
+    return found[0] if len(found) == 1 else ""
 
 
 def _comes_from(source: str, networks: Iterable[str]) -> bool:
@@ -165,10 +176,13 @@ def parse_invite(message: str, source: str = "") -> Invite:
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     request_line, *lines = head.split("\n")
     headers: dict[str, str] = {}
-    for line in _unfold(lines)[:MAX_HEADERS]:
-        name, colon, value = line.partition(":")
-        if colon and canonical_name(name) not in SECRET_HEADERS:
-            headers[canonical_name(name)] = _PASSWORD.sub(r"\1@", value.strip())
+    asserted_times = 0
+    for number, line in enumerate(_unfold(lines)):
+        raw_name, colon, value = line.partition(":")
+        name = canonical_name(raw_name)
+        if colon and name not in SECRET_HEADERS and (number < MAX_HEADERS or name in DIALOG_HEADERS):
+            headers[name] = _PASSWORD.sub(r"\1@", value.strip())
+            asserted_times += name == "P-Asserted-Identity"
     asserted = headers.get("P-Asserted-Identity")
     diversion = headers.get("Diversion")
     words = request_line.split()
@@ -185,6 +199,9 @@ def parse_invite(message: str, source: str = "") -> Invite:
         headers={name: clean(value) for name, value in headers.items()},
         sdp=parse_sdp(body) if body.strip() else None,
         request_party=parse_party(f"<{request_uri}>"),
+        from_tag=tag_of(headers.get("From", "")),
+        to_tag=tag_of(headers.get("To", "")),
+        verstat=_verstat(asserted or headers.get("From", "")) if asserted_times < 2 else "",
     )
 
 
@@ -228,9 +245,9 @@ def info_digit(message: str) -> str | None:
 
 
 def tag_of(value: str) -> str:
-    """The tag of a From or To value; "" when it has none."""
+    """The tag of a From or To value, which must not be cut before; "" when it has none."""
     found = _TAG.search(value)
-    return found.group(1) if found else ""
+    return clean(found.group(1)) if found else ""
 
 
 def _unfold(lines: list[str]) -> list[str]:

@@ -29,6 +29,7 @@ from bridge.sip.port import AudioPort
 from bridge.trunk import Trunk
 
 MAX_QUEUED_EVENTS = 200  # a peer that floods digits loses digits, never a hang-up
+MAX_DIGITS = 1000  # of one call: each is an event in the store, and nobody presses so many
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class Leg:
         self.media: MediaStarted | None = None
         self.held = False
         self.dropped_events = 0
+        self._digits = 0
         self._keys = Keys()
         self._sink = sink
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
@@ -81,9 +83,11 @@ class Leg:
             self.held = isinstance(event, Held)
         if isinstance(event, Dtmf) and not self._keys.is_new(event, time.monotonic()):
             return
-        if isinstance(event, Dtmf) and self._events.qsize() >= MAX_QUEUED_EVENTS:
-            self.dropped_events += 1
-            return
+        if isinstance(event, Dtmf):
+            self._digits += 1
+            if self._digits > MAX_DIGITS or self._events.qsize() >= MAX_QUEUED_EVENTS:
+                self.dropped_events += 1
+                return
         self._events.put_nowait(event)
 
     async def next_event(self) -> LegEvent:

@@ -32,12 +32,12 @@ from bridge.sip.events import (
     Ringing,
     TransferProgress,
 )
-from bridge.sip.headers import clean, parse_invite, reason_text, tag_of
+from bridge.sip.headers import clean, parse_invite, reason_text
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, NativeStream
 from bridge.sip.port import ConferencePort
-from bridge.sip.sdp import limit_codecs
+from bridge.sip.sdp import limit_codecs, sure
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +100,8 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         self.agent = agent
         self.account = account
         self.leg = leg
-        self.peer_tag = tag_of(leg.invite.headers.get("From", ""))  # "" for a call we placed
+        self.came_in = call_index is not None
+        self.peer_tag = leg.invite.from_tag
         self.stream: NativeStream | None = None
         self.heir: Invite | None = None  # whose INVITE takes this dialog over
         self.replaced = False
@@ -119,9 +120,17 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def owns(self, request: Invite) -> bool:
         """Whether a request of the peer belongs to this call (RFC 3261 section 12.2.2, without our own tag)."""
-        if self.getInfo().callIdString != request.sip_call_id:
+        if self.sip_call_id != request.sip_call_id:
             return False
-        return not self.peer_tag or self.peer_tag == tag_of(request.headers.get("From", ""))
+        return not self.came_in or self.peer_tag == request.from_tag
+
+    @property
+    def sip_call_id(self) -> str:
+        """Its Call-ID as `Invite` has it; "" when the call is gone."""
+        try:
+            return clean(self.getInfo().callIdString)
+        except pj.Error:
+            return ""
 
     @property
     def account_id(self) -> int:
@@ -226,6 +235,8 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         elif not may_replace(self.leg.invite, invite):
             log.warning("sip.replaces_refused", call_id=self.leg.id, trunk=invite.trunk, source=invite.source)
             prm.statusCode, prm.reason = 403, "Forbidden"
+        elif not sure(invite.sdp, prm.rdata.wholeMsg):
+            prm.statusCode, prm.reason = 488, "Not Acceptable Here"
         else:
             self.heir = invite
             prm.statusCode, prm.reason = 200, "OK"
@@ -235,7 +246,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
         """It has: the leg goes on with the new call, this one is being ended by pjsua."""
         invite = self.heir or self.leg.invite
         heir = PjCall(self.agent, self.account, self.leg, prm.newCallId)
-        heir.peer_tag = tag_of(invite.headers.get("From", ""))
+        heir.peer_tag = invite.from_tag
         heir.held = self.held
         self.replaced = True
         self.agent.succeed(self, heir)

@@ -1,17 +1,48 @@
-"""SDP as text, made smaller: only the codecs a trunk may use, best first. Pure.
+"""SDP as text: where its audio is to go, and made smaller, to the codecs a trunk may use, best first. Pure.
 
 Sources: RFC 4566 section 5.14 (m=), RFC 3551 table 4 (static payload types), RFC 4733 (telephone-event).
 """
 
+import ipaddress
 import re
 from collections.abc import Sequence
 
 from bridge.sip.events import SdpFacts
 from bridge.sip.headers import STATIC_PAYLOADS
 
+MAX_PTIME_MS = 200  # pjmedia makes no stream of longer packets
 EVENTS = "TELEPHONE-EVENT"
 _ATTRIBUTE = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+)")
 _RTPMAP = re.compile(r"a=rtpmap:(\d+) ([^/\s]+)")
+_CONNECTION = re.compile(r"(?:^|[\r\n])(?:c=|a=rtcp:[ \t]*\d+[ \t]+)([^\r\n]*)")
+_LITERAL = re.compile(r"IN (IP[46]) ([0-9a-fA-F:.]+)(?:/\d+)*[ \t]*")
+_KINDS = {"IP4": ipaddress.IPv4Address, "IP6": ipaddress.IPv6Address}
+
+
+def literal(message: str, kinds: Sequence[str] = ("IP4", "IP6")) -> bool:
+    """Whether all c= and a=rtcp of a message have an address of their kind (RFC 4566 section 5.7, RFC 3605).
+
+    pjmedia aborts the process at `IN IP4 ::1`, and at a name it waits for a name server, all calls with it.
+    """
+    return all(_is_literal(line, kinds) for line in _CONNECTION.findall(message))
+
+
+def sure(sdp: SdpFacts | None, message: str) -> bool:
+    """Whether an offer that is to take over a call will give a stream: pjsua ends the old call before it tries."""
+    if not literal(message, ("IP4",)):
+        return False
+    return sdp is None or (bool(sdp.codecs) and sdp.ptime_ms <= MAX_PTIME_MS)
+
+
+def _is_literal(line: str, kinds: Sequence[str]) -> bool:
+    found = _LITERAL.fullmatch(line)
+    if found is None or found[1] not in kinds:
+        return False
+    try:
+        _KINDS[found[1]](found[2])
+    except ValueError:
+        return False
+    return True
 
 
 def offers(sdp: SdpFacts | None, codecs: Sequence[str]) -> bool:

@@ -142,7 +142,9 @@ class TrunkDesk:
                 credential = await self._secret(trunk)
             if self._lines.get(trunk.name) is line:
                 await self._submit(lambda: self._yard.open(trunk, credential, registers=line.registers))
-        except (BridgeError, TimeoutError) as error:
-            line.failed(str(error) or "no answer in time", time.monotonic())
+        except Exception as error:
+            known = isinstance(error, BridgeError | TimeoutError)
+            words = str(error) or "no answer in time"
+            line.failed(words if known else "internal error", time.monotonic())
             raise
         line.opened(time.monotonic())

@@ -108,6 +108,8 @@ class Upkeep:
 
     def answered(self, status: int, now: float) -> bool:
         """What came to our OPTIONS. Returns whether it is news."""
+        if not self.trunk.options_every_s:  # not asked any more
+            return False
         before = self._reachable
         self._reachable = status not in UNREACHABLE
         self._ask_s = now + self.trunk.options_every_s

@@ -57,6 +57,25 @@ def heard_question(calls, now=5.0):
     return calls
 
 
+def test_another_caller_cannot_confirm_what_the_one_before_wanted():
+    calls = heard_question(asked())
+    told, no = calls.caller_changed()
+    assert "Another person" in told.text
+    assert no == Confirmed("r1", yes=False, how="another caller is on the line")
+    assert not calls.confirming
+    assert calls.pressed("1", 6.0) == []
+
+
+def test_another_caller_is_not_even_asked_to_confirm_it():
+    calls = called()
+    assert len(calls.caller_changed()) == 1
+    assert calls.update("f1", CONFIRMING, 1.0) == [
+        Confirmed("r1", yes=False, how="another caller is on the line")
+    ]
+    calls.called(Ask("f2", "refund", "{}"), 2.0)
+    assert calls.update("f2", CONFIRMING | {"request_id": "r2"}, 3.0)[-1] == SayLine(QUESTION, alone=True)
+
+
 def test_a_call_is_asked_once_and_answered_once():
     calls = called()
     assert calls.called(Ask("f1", "refund", "{}"), 0.1) == []

@@ -131,13 +131,22 @@ def test_more_logins_than_a_worker_has_room_for_are_a_mistake(tmp_path):
 
 def test_a_password_that_is_not_set_is_odd(tmp_path, monkeypatch):
     path = write(
-        tmp_path, "  a: {host: h, auth: {user: u, password_env: TRUNK_TEST}, caller_id: {number: '1'}}"
+        tmp_path,
+        "  a: {host: h, auth: {user: u, realm: r, password_env: TRUNK_TEST}, caller_id: {number: '1'}}",
     )
     monkeypatch.delenv("TRUNK_TEST", raising=False)
     (warning,) = inspect(path).warnings
     assert "TRUNK_TEST is not set" in str(warning)
     monkeypatch.setenv("TRUNK_TEST", "x")
     assert not inspect(path).warnings
+
+
+@pytest.mark.parametrize("key", ["host: h, auth: {", "register: {registrar: h, "])
+def test_a_login_to_any_realm_is_odd(tmp_path, monkeypatch, key):
+    monkeypatch.setenv("TRUNK_TEST", "x")
+    path = write(tmp_path, f"  a: {{{key}user: u, password_env: TRUNK_TEST}}, caller_id: {{number: '1'}}}}")
+    (warning,) = inspect(path).warnings
+    assert "any realm gets our digest" in str(warning)
 
 
 def test_calls_without_a_number_of_ours_are_odd(tmp_path):

@@ -78,6 +78,7 @@ class Office:
         specs += [
             spec_of(tool("x", risk="read")(hang)),
             spec_of(tool("x", risk="read", verifies=True)(check)),
+            self._spec("slow_check", "read", verifies=True),
         ]
         self.tools = {spec.name: spec for spec in specs}
         settings = load_settings(None, {"SIPBRIDGE_STATE_DIR": str(folder)})
@@ -86,14 +87,14 @@ class Office:
             OfficeDeps(self.gates, self.users, self.source, folder, self._tell, self._notify, KEY)
         )
 
-    def _spec(self, name, risk, description="x"):
+    def _spec(self, name, risk, description="x", **options):
         def run(amount: int, context: ToolContext) -> dict:
             self.release.wait(GUARD_S)
             self.done.append((name, amount, context.idempotency_key))
             return {"status": "paid", "verified": True}
 
         run.__name__ = name
-        return spec_of(tool(description, risk=risk)(run))
+        return spec_of(tool(description, risk=risk, **options)(run))
 
     def _notify(self, kind, group, gate):
         self.notices.append((kind, group, gate.request.tool))

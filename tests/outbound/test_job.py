@@ -65,6 +65,7 @@ def test_reading_the_same_facts_again_changes_nothing():
         (ended(404), "failed"),
         (ended(503, "the agent is not available", "bridge"), "failed"),
         (ended(None, "worker_died", "bridge"), "unknown"),
+        (ended(503, "unsure", "bridge"), "unknown"),
     ],
 )
 def test_a_call_nobody_answered_has_an_outcome(fact, state):

@@ -1,5 +1,6 @@
 """Limits, consent and recording of an agent in a whole call in memory."""
 
+import asyncio
 import wave
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 
 from bridge.dialplan.plan import AgentStep, Plan, Route
 from bridge.dialplan.recording import RecordingRule
-from bridge.sip.events import Dtmf, DtmfMethod
+from bridge.sip.events import Dtmf, DtmfMethod, Invite, Party, Replaced
 from tests.fakes.call import AGENT, config_of, on_stage, plan_of, recording_config
 from tests.fakes.realtime_server import tone
 
@@ -109,6 +110,65 @@ async def test_the_callers_key_decides(tmp_path, key, how, recorded):
         assert not [
             one for one in stage.model.sessions[0].of("conversation.item.create") if "keypad" in str(one)
         ]
+
+
+HEIR = Invite("sip-2", "sip:x@b", Party("300", "phone"), Party("100", "b"), verstat="TN-Validation-Passed")
+
+
+async def test_who_takes_a_call_over_is_not_recorded_on_the_consent_of_the_one_before(tmp_path):
+    plan, config = with_rule(TELL, tmp_path)
+    async with on_stage(plan, config=config) as stage:
+        await stage.talking()
+        stage.line.event(Replaced(HEIR))
+        await stage.until(lambda: stage.of("recording.paused"))
+        assert stage.of("recording.paused") == [{"by": "replaced"}]
+        recorded, agent = stage.call._recorded, plan.agent("front")
+        await stage.line.advance(20)
+        asked = asyncio.create_task(recorded.prepare(agent))
+        await stage.until(asked.done)
+        recorded.heard(agent)
+        assert len(stage.of("recording.consent")) == 2
+        assert [one["by"] for one in stage.of("recording.resumed")] == ["replaced"]
+
+
+async def test_who_takes_a_call_over_during_the_announcement_hears_it_too(tmp_path):
+    plan, config = with_rule(TELL, tmp_path)
+    async with on_stage(plan, config=config) as stage:
+        await stage.until(lambda: stage.of("prompt"))
+        stage.line.event(Replaced(HEIR))
+        await stage.talking()
+        assert len(stage.of("prompt")) == 2
+        assert len(stage.of("recording.consent")) == 1
+
+
+async def test_a_recording_nobody_had_to_agree_to_goes_on_with_another_caller(tmp_path):
+    plan = plan_of(AgentStep("front"), agents=(RECORDED,))
+    async with on_stage(plan, config=recording_config(tmp_path)) as stage:
+        await stage.talking()
+        stage.line.event(Replaced(HEIR))
+        await stage.until(lambda: stage.of("call.replaced"))
+        assert not stage.of("recording.paused")
+
+
+async def test_functions_are_asked_for_in_the_name_of_the_caller_who_is_on_the_line():
+    asked = []
+
+    async def request(kind, data, deadline_s):
+        asked.append((kind, dict(data)))
+        return await calling(kind, data, deadline_s)
+
+    plan = plan_of(AgentStep("front"), agents=(replace(AGENT, tools=("look",)),))
+    async with on_stage(plan, request=request) as stage:
+        session = await stage.talking()
+        stage.call.tools.facts = {**stage.call.tools.facts, "verstat": "TN-Validation-Passed"}
+        stage.line.event(Replaced(HEIR))
+        await stage.until(lambda: stage.of("call.replaced"))
+        await function_call(session, 1)
+        await stage.until(lambda: [kind for kind, _ in asked if kind == "tool.call"])
+        data = next(data for kind, data in asked if kind == "tool.call")
+        assert (data["caller"], data["verstat"], data["callers"]) == ("300", "", 1)
+        assert stage.call.context.facts.from_number == "300"
+        assert "Another person" in str(session.of("conversation.item.create"))
 
 
 async def test_a_refusal_may_end_the_call_before_any_model_is_asked(tmp_path):

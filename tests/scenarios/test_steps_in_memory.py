@@ -32,6 +32,7 @@ from bridge.dialplan.steps import (
     WarmTransferStep,
 )
 from bridge.errors import FailureKind, LinkError, RemoteSessionError, SipError
+from bridge.sip.events import Replaced
 from tests.fakes.call import AGENT, on_stage, recording_config
 from tests.fakes.line import FakeLine, frame, settle
 
@@ -343,6 +344,19 @@ async def test_a_tool_that_needs_the_callers_yes_asks_and_takes_a_key(tmp_path):
         step_id = next(data["function_call_id"] for kind, data in request.asked if kind == "tool.call")
         stage.call.tools.update(step_id, succeeded())
         assert (await stage.over()).end_reason == "way 501"
+
+
+async def test_another_caller_cannot_confirm_what_was_asked_of_the_one_before(tmp_path):
+    confirming = {"state": "confirming", "request_id": "r1", "question": "Refund 40 dollars?", "key": "1"}
+    request = control(tmp_path, {"tool.call": confirming, "tool.confirm": {}})
+    async with on_stage(plan_of(ToolStep("refund", "{}", "", ""), end(501)), request=request) as stage:
+        await stage.until(lambda: len(stage.line.heard()) >= 5)
+        stage.line.event(Replaced(stage.line.leg.invite))
+        await stage.line.advance(100)
+        stage.line.press("1")
+        await stage.until(lambda: [kind for kind, _ in request.asked if kind == "tool.confirm"])
+        (words,) = [data for kind, data in request.asked if kind == "tool.confirm"]
+        assert (words["yes"], words["how"]) == (False, "another caller is on the line")
 
 
 # ---- other legs ------------------------------------------------------------------------------------------------------

@@ -1,14 +1,17 @@
 """No peer makes us dial: REFER, 3xx, NOTIFY and strange URIs against a real pjsua2 endpoint."""
 
 import asyncio
+import contextlib
 import ctypes
 
 import pytest
 
 from bridge.errors import SipError
-from bridge.sip.events import Confirmed, HungUp
+from bridge.sip.events import Confirmed, HangUpBy, HungUp
+from bridge.trunk import Digest, Trunk
 from tests.fakes.rawphone import raw_phone
 from tests.sip.test_agent import Desk, event
+from tests.sip.test_agent_trunks import picked_up, trunks
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
 QUIET_S = 0.4  # on loopback an INVITE that is sent comes within milliseconds
@@ -108,3 +111,47 @@ async def test_a_leg_whose_dialling_was_cancelled_is_ended(agent):
         async with asyncio.timeout(5):
             while set(agent._calls) - before:  # noqa: ASYNC110  # the pj thread's
                 await asyncio.sleep(0.05)
+
+
+CHALLENGE = 'WWW-Authenticate: Digest realm="pbx.test", nonce="n1", algorithm=MD5\r\n'
+IN_CALLS = {
+    "INVITE": lambda agent, leg: agent.command(leg.id, lambda call: call.hold(True), None),
+    "REFER": lambda agent, leg: leg.transfer("sip:300@127.0.0.1"),
+    "BYE": lambda agent, leg: leg.hang_up(HangUpBy.BRIDGE),
+}
+
+
+def login(phone):
+    return Trunk("pbx", ("127.0.0.1",), f"127.0.0.1:{phone.sip_port}", digest=Digest("1001", "pbx.test", "X"))
+
+
+async def challenged(phone, method):
+    """The requests of that method that came, the first of them answered with 401."""
+    first = await phone.request(method)
+    phone.reply(first, 401, "Unauthorized", CHALLENGE)
+    with contextlib.suppress(TimeoutError):
+        await phone.sip.until(lambda ms: next((m for m in ms if "authorization" in m.headers), None), QUIET_S)
+    return [m for m in phone.sip.got if m.method == method]
+
+
+@pytest.mark.parametrize("method", IN_CALLS)
+async def test_a_caller_who_challenges_us_gets_no_digest_of_the_trunks(agent, method):
+    async with raw_phone(agent.info.port) as phone, trunks(agent, login(phone)):
+        leg = await answered(agent, phone)
+        assert leg.trunk.name == "pbx"
+        await IN_CALLS[method](agent, leg)
+        requests = await challenged(phone, method)
+        assert [m.headers.get("authorization") for m in requests] == [None]
+        if method != "BYE":
+            assert (await phone.bye()).status == 200
+        await event(leg, HungUp)
+
+
+async def test_within_a_call_we_placed_a_challenge_is_answered(agent):
+    async with raw_phone(agent.info.port) as phone, trunks(agent, login(phone)):
+        leg, _ = await picked_up(agent, phone, trunk="pbx")
+        await leg.hang_up(HangUpBy.BRIDGE)
+        requests = await challenged(phone, "BYE")
+        assert 'realm="pbx.test"' in requests[-1].headers["authorization"]
+        phone.reply(requests[-1])
+        await event(leg, HungUp)

@@ -10,7 +10,9 @@ import pytest
 from bridge.call.call import call_facts, tool_facts
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
+from bridge.sip.accounts import Accounts, _Slot
 from bridge.sip.events import Confirmed, HangUpBy, HungUp, Replaced, Ringing, TransferProgress
+from bridge.sip.headers import parse_invite
 from bridge.sip.pace import REST_S
 from bridge.trunk import MAX_IDENTITIES, CallerId, Credential, Digest, Trunk
 from tests.fakes.rawphone import raw_phone
@@ -184,6 +186,17 @@ async def test_trunks_with_the_same_identity_share_an_account(agent):
     many = [Trunk(f"t{n}", host=f"h{n}", digest=digest) for n in range(20)]
     async with trunks(agent, *many):
         assert len(agent._accounts._slots) == 1
+
+
+async def test_a_call_on_a_shared_registration_is_the_same_trunks_in_every_process(agent):
+    names = [f"t{n}" for n in range(20, 40)]
+    slot = _Slot((), None, None, registers=True, names=set(names))
+    accounts = Accounts(agent._sip, agent)
+    accounts._slots.append(slot)
+    for left in (names, names[5:], names[11:]):
+        slot.names = set(left)
+        message = f"INVITE sip:1@w;line={slot.token} SIP/2.0\r\nFrom: <sip:x@y>\r\n\r\n"
+        assert accounts.trunk_of(parse_invite(message, "10.0.0.9:5060")) == left[0]
 
 
 async def test_the_account_of_a_trunk_that_went_stays_until_its_call_is_over(agent):
@@ -453,6 +466,30 @@ async def test_a_replaced_call_leaves_no_line_behind(agent):
             assert (await new.bye()).status == 200
             assert (await event(leg, HungUp)).status == 200
     await asyncio.sleep(REST_S)
+
+
+@pytest.mark.parametrize(
+    ("old_words", "words"),
+    [
+        ("c=IN IP4 127.0.0.1", "c=IN IP4 999.1.1.1"),
+        ("c=IN IP4 127.0.0.1", "c=IN IP4 no.such.invalid"),
+        ("c=IN IP4 127.0.0.1", "c=IN IP6 ::1"),
+        ("a=ptime:20", "a=ptime:5000"),
+        ("a=ptime:20", "a=rtcp:4001 IN IP4 999.1.1.1"),
+        ("RTP/AVP 0 101", "RTP/AVP 101"),
+    ],
+)
+async def test_a_call_stays_when_the_peer_that_would_replace_the_old_one_cannot_be_heard(
+    agent, old_words, words
+):
+    async with raw_phone(agent.info.port) as old, raw_phone(agent.info.port) as new:
+        leg, answer = await answered(agent, old)
+        body = new.sdp().replace(old_words, words)
+        assert words in body
+        assert (await new.invite(body, headers=replaces(old, answer))).status == 488
+        assert (await old.response(old.request_out("OPTIONS"), "OPTIONS")).status == 200
+        assert not leg.ended
+        await over(leg, old)
 
 
 async def test_a_stranger_does_not_take_over_a_call(agent):

@@ -4,22 +4,23 @@ import ctypes
 
 import pytest
 
-from bridge.sip.doorman import ALLOWED, _method, _packet
+from bridge.sip.doorman import ALLOWED, _msg_info, _MsgInfo, _packet, _what
 
 
 @pytest.mark.parametrize(
-    ("info", "method"),
+    ("info", "status", "method"),
     [
-        (b"Request msg INVITE/cseq=1 (rdata0x7f)", "INVITE"),
-        (b"Request msg no-such_METHOD!/cseq=1 (rdata0x7f)", "no-such_METHOD!"),
-        (b"Response msg 200/INVITE/cseq=1 (rdata0x7f)", ""),
-        (b"\xff\xfe", ""),
-        (b"", ""),
-        (None, ""),
+        (b"Request msg INVITE/cseq=1 (rdata0x7f)", 0, "INVITE"),
+        (b"Request msg no-such_method!/cseq=1 (rdata0x7f)", 0, "NO-SUCH_METHOD!"),
+        (b"Request msg info/cseq=1 (rdata0x7f)", 0, "INFO"),
+        (b"Response msg 401/BYE/cseq=1 (rdata0x7f)", 401, "BYE"),
+        (b"Response msg", 0, ""),
+        (b"\xff\xfe", 0, ""),
+        (b"", 0, ""),
     ],
 )
-def test_the_method_is_read_from_pjsips_own_words(info, method):
-    assert _method(info) == method
+def test_status_and_method_are_read_from_pjsips_own_words(info, status, method):
+    assert _what(info) == (status, method)
 
 
 def test_what_design_lets_through_is_allowed_and_nothing_else():
@@ -27,11 +28,30 @@ def test_what_design_lets_through_is_allowed_and_nothing_else():
     assert {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE"} <= ALLOWED
 
 
-def test_the_packet_is_found_wherever_it_lies_in_the_structure():
-    block = ctypes.create_string_buffer(b"\x01" * 200 + b"INVITE sip:x SIP/2.0\r\n\r\n\0rest", 6000)
-    assert _packet(ctypes.addressof(block), b"INVITE ") == "INVITE sip:x SIP/2.0\r\n\r\n"
+def rx_data(packet, info_text):
+    """pjsip_rx_data as far as it is read, and what has to live as long."""
+    block, info = ctypes.create_string_buffer(6000), ctypes.create_string_buffer(info_text)
+    text = ctypes.create_string_buffer(packet)
+    place = ctypes.addressof(block) + 4424
+    found = _MsgInfo.from_address(place)
+    found.msg_buf, found.len, found.info = ctypes.addressof(text), len(packet), ctypes.addressof(info)
+    return block, info, text
 
 
-def test_a_packet_that_is_not_there_is_empty():
+def test_a_request_is_read_from_where_pjsip_read_it():
+    block, info, _text = rx_data(b"INFO sip:x SIP/2.0\r\n\r\n", b"Request msg INFO/cseq=1 (rdata0x7f)")
+    found = _msg_info(ctypes.addressof(block), ctypes.addressof(info))
+    assert _packet(found) == "INFO sip:x SIP/2.0\r\n\r\n"
+
+
+def test_a_peer_cannot_write_where_its_request_is_read_from():
+    block, info, _text = rx_data(b"INFO sip:x SIP/2.0\r\n\r\n", b"Request msg INFO/cseq=1 (rdata0x7f)")
+    for place in range(320, 4320, 8):  # the packet
+        ctypes.memmove(ctypes.addressof(block) + place, ctypes.addressof(info).to_bytes(8, "little"), 8)
+    assert _packet(_msg_info(ctypes.addressof(block), ctypes.addressof(info))).startswith("INFO ")
+
+
+def test_another_layout_is_no_message():
     block = ctypes.create_string_buffer(6000)
-    assert _packet(ctypes.addressof(block), b"INVITE ") == ""
+    with pytest.raises(LookupError):
+        _msg_info(ctypes.addressof(block), 4242)

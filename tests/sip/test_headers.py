@@ -213,6 +213,45 @@ def test_tags_are_found_outside_the_uri(value, tag):
     assert tag_of(value) == tag
 
 
+PASSED = "verstat=TN-Validation-Passed"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (f"From: <sip:+491;{PASSED}@a;user=phone>;tag=1", "TN-Validation-Passed"),
+        (f"From: <sip:+491@a;{PASSED}>;tag=1", "TN-Validation-Passed"),
+        (f'From: ";{PASSED}" <sip:+491;verstat=TN-Validation-Failed@a>;tag=1', "TN-Validation-Failed"),
+        (f'From: ";{PASSED}" <sip:+491@a>;tag=1', ""),
+        (f'From: "a\\" <sip:x;{PASSED}>" <sip:+491@a>;tag=1', ""),
+        (f"From: <sip:+491@a>;{PASSED};tag=1", ""),
+        (f"From: sip:+491@a;{PASSED};tag=1", ""),
+        (f"From: <sip:+491@a?x=;{PASSED}>;tag=1", ""),
+        (f"From: <sip:+491;{PASSED};verstat=TN-Validation-Failed@a>;tag=1", ""),
+        (f"From: <sip:+491;{PASSED}@a>;tag=1\r\nP-Asserted-Identity: <sip:+492@a>", ""),
+        (f"P-Asserted-Identity: <sip:+491;{PASSED}@a>\r\nP-Asserted-Identity: <tel:+491>", ""),
+        (f"P-Asserted-Identity: <sip:+491;{PASSED}@a>, <tel:+491>", ""),
+        (f'P-Asserted-Identity: "Doe, Ann" <sip:+491;{PASSED}@a>', "TN-Validation-Passed"),
+        (f'P-Asserted-Identity: "{"x" * 300}" <sip:+491;{PASSED}@a>', "TN-Validation-Passed"),
+    ],
+)
+def test_verstat_is_a_parameter_of_the_callers_uri_and_nothing_else(lines, found):
+    message = f"INVITE sip:100@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\n{lines}\r\nTo: <sip:100@b>\r\n\r\n"
+    assert verstat(parse_invite(message), (), trunk_trusted=True) == found
+
+
+def test_the_dialog_of_a_request_is_read_before_anything_is_cut():
+    many = "a:\r\n" * 200
+    name = '"' + "x" * 300 + '"'
+    found = parse_invite(
+        f"INFO sip:a@b SIP/2.0\r\n{many}From: {name} <sip:a@b>;tag=f1\r\nTo: {name} <sip:c@d>;tag=t1\r\n"
+        "Call-ID: c1\r\nCSeq: 7 INFO\r\nSubject: late\r\n\r\n"
+    )
+    assert (found.from_tag, found.to_tag, found.sip_call_id) == ("f1", "t1", "c1")
+    assert found.headers["CSeq"] == "7 INFO"
+    assert "Subject" not in found.headers
+
+
 def printable(text):
     return text == clean(text, 10_000)
 

@@ -14,7 +14,7 @@ from bridge.sip.events import (
     MediaStats,
     Resumed,
 )
-from bridge.sip.leg import MAX_QUEUED_EVENTS
+from bridge.sip.leg import MAX_DIGITS, MAX_QUEUED_EVENTS
 from tests.fakes.line import FakeLine, settle
 
 
@@ -81,6 +81,19 @@ async def test_a_flood_of_digits_never_costs_the_hang_up(line):
     events = [await line.leg.next_event() for _ in range(MAX_QUEUED_EVENTS + 1)]
     assert isinstance(events[-1], HungUp)
     assert line.leg.dropped_events == 50
+
+
+async def test_so_many_digits_as_nobody_presses_are_no_events(line):
+    events = 0
+    for number in range(MAX_DIGITS + 20):
+        method, digit = (DtmfMethod.INFO, "1") if number % 2 else (DtmfMethod.RFC4733, "2")
+        line.leg.receive(Dtmf(digit, method))
+        while line.leg._events.qsize():
+            events += bool(await line.leg.next_event())
+    assert (events, line.leg.dropped_events) == (MAX_DIGITS, 20)
+    line.hang_up()
+    await settle()
+    assert isinstance(await line.leg.next_event(), HungUp)
 
 
 async def test_a_key_that_comes_by_two_methods_is_one_event(line):

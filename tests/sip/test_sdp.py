@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.sip.events import SdpFacts
-from bridge.sip.sdp import limit_codecs, offers
+from bridge.sip.sdp import MAX_PTIME_MS, limit_codecs, literal, offers, sure
 
 SDP = (
     "v=0\r\nm=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
@@ -48,3 +48,42 @@ def test_an_offer_must_have_one_of_them(sdp, codecs, yes):
 @given(st.text(max_size=300))
 def test_it_never_raises(text):
     limit_codecs("m=audio " + text, ("PCMU",))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("c=IN IP4 192.0.2.1", True),
+        ("c=IN IP4 0.0.0.0 ", True),
+        ("c=IN IP4 224.2.1.1/127/3", True),
+        ("c=IN IP6 2001:db8::1", True),
+        ("a=rtcp:4001", True),
+        ("a=rtcp:4001 IN IP4 192.0.2.1", True),
+        ("x=c=IN IP4 ::1", True),
+        ("c=IN IP4 ::1", False),
+        ("c=IN IP6 192.0.2.1", False),
+        ("c=IN IP4 999.1.1.1", False),
+        ("c=IN IP4 pbx.example", False),
+        ("c=IN IP4", False),
+        ("c=", False),
+        ("c=XX IP4 192.0.2.1", False),
+        ("a=rtcp:4001 IN IP4 ::1", False),
+    ],
+)
+def test_only_addresses_are_taken_where_audio_is_to_go(line, found):
+    for end in ("\r\n", "\n", "\r"):
+        assert literal(f"v=0{end}c=IN IP4 192.0.2.1{end}{line}{end}t=0 0{end}") is found
+
+
+@pytest.mark.parametrize(
+    ("sdp", "line", "found"),
+    [
+        (None, "", True),
+        (SdpFacts(("PCMU",)), "c=IN IP4 192.0.2.1", True),
+        (SdpFacts(("PCMU",), ptime_ms=MAX_PTIME_MS + 1), "c=IN IP4 192.0.2.1", False),
+        (SdpFacts(()), "c=IN IP4 192.0.2.1", False),
+        (SdpFacts(("PCMU",)), "c=IN IP6 2001:db8::1", False),
+    ],
+)
+def test_a_call_is_taken_over_only_with_an_offer_that_is_sure_to_work(sdp, line, found):
+    assert sure(sdp, f"v=0\r\n{line}\r\n") is found

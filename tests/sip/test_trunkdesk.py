@@ -1,10 +1,12 @@
 """The desk does what is due, and one trunk's trouble is not another's."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 from bridge.errors import LinkError, SipError
 from bridge.sip.trunkdesk import TrunkDesk
+from bridge.sip.upkeep import RETRY_S, Do
 from bridge.trunk import Credential, Digest, Registration, Trunk
 from tests.fakes.line import settle
 
@@ -89,6 +91,8 @@ async def test_a_bug_in_one_trunk_leaves_the_desk_alive():
         raise ZeroDivisionError
 
     async with desk(PBX, ask=broken) as (one, yard):
+        assert one.facts["pbx"]["problem"] == "internal error"
+        assert one._lines["pbx"].due(time.monotonic() + RETRY_S[0]) is Do.OPEN
         await one.use((OTHER,), secret, register=True)
         await asyncio.sleep(0.3)
         assert ("open", "other", None, False) in yard.done

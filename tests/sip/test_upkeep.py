@@ -1,5 +1,7 @@
 """When a trunk is opened, registered and asked."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,16 @@ def opened(trunk=PBX, registers=True, now=0.0):
     assert one.due(now) is Do.OPEN
     one.opened(now)
     return one
+
+
+def test_an_answer_that_comes_when_nothing_is_to_be_asked_any_more_is_nothing():
+    asking = Trunk("a", host="h", options_every_s=5)
+    one = opened(asking)
+    assert one.due(0) is Do.ASK
+    one.follow(replace(asking, options_every_s=0), 1)
+    assert not one.answered(200, 2)
+    assert one.facts == TrunkFacts()
+    assert [one.due(now) for now in (2, 3, 100)] == [None] * 3
 
 
 def test_the_account_is_opened_once():

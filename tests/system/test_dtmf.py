@@ -87,6 +87,45 @@ async def test_strange_info_bodies_hurt_nobody(tmp_path):
         await worker.ended()
 
 
+DISGUISES = {
+    "line ends before it": (lambda info: "\r\n" * 300 + info, 200),
+    "its To behind a hundred headers": (lambda info: info.replace("To: ", "a:\r\n" * 101 + "To: "), 415),
+    "a long name before its To tag": (
+        lambda info: info.replace("\r\nTo: <", '\r\nTo: "' + "x" * 300 + '" <'),
+        200,
+    ),
+    "small letters": (lambda info: info.replace("INFO", "info"), 200),
+    "no To tag": (lambda info: info.replace(info.split("100@127.0.0.1>")[1].split("\r\n")[0], ""), 481),
+}
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+async def test_no_info_reaches_pjsua_which_would_abort_the_worker(tmp_path, name):
+    disguise, status = DISGUISES[name]
+    async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
+        await phone.invite()
+        info = disguise(phone.message("INFO", body="Signal=5", kind="application/dtmf-relay"))
+        phone.raw(info)
+        cseq = info.split("CSeq: ")[1].split("\r\n")[0]
+        answer = await phone.response(*cseq.split(), guard_s=3)
+        assert answer.status == status
+        assert (await phone.bye()).status == 200
+        assert worker.alive()
+
+
+async def test_a_long_name_does_not_open_a_call_to_strangers_requests(tmp_path):
+    async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
+        plain = phone.message
+        phone.message = lambda *a, **k: plain(*a, **k).replace('"Raw"', '"' + "x" * 300 + '"')
+        await phone.invite()
+        for tag, status in (("other", 481), ("r1", 200)):
+            info = phone.message("INFO", body="Signal=5", kind="application/dtmf-relay")
+            phone.raw(info.replace("tag=r1", f"tag={tag}"))
+            number = int(info.split("CSeq: ")[1].split()[0])
+            assert (await phone.response(number, "INFO")).status == status
+        assert (await phone.bye()).status == 200
+
+
 async def test_a_digit_for_another_call_is_refused(tmp_path):
     async with (
         running_worker(tmp_path) as worker,

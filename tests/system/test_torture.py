@@ -13,6 +13,7 @@ import pytest
 from bridge.sip.pace import REST_S
 from tests.fakes.rawphone import SILENCE, RawPhone, raw_phone
 from tests.fakes.worker_process import running_worker
+from tests.system.test_outbound import place, worker_that_dials
 
 pytestmark = pytest.mark.system
 
@@ -167,6 +168,44 @@ async def test_requests_for_dialogs_that_never_were_are_refused(tmp_path, method
             assert (await phone.response(number, method)).status >= 400
         phone.to_tag = ""
         await carries_a_call(worker)
+
+
+def mixed(phone):
+    """At this pjmedia aborts the process."""
+    return phone.sdp().replace("c=IN IP4 127.0.0.1", "c=IN IP4 ::1")
+
+
+async def test_an_address_of_the_other_kind_never_reaches_pjmedia(tmp_path):
+    async with (
+        running_worker(tmp_path) as worker,
+        raw_phone(worker.port) as phone,
+        raw_phone(worker.port) as late,
+    ):
+        assert (await late.invite(mixed(late))).status == 488
+        number = late.request_out("INVITE")  # without an offer: ours is in the 200
+        late.take(await late.response(number))
+        late.ack(number, body=mixed(late))
+        await phone.invite()
+        for method in ("INVITE", "UPDATE", "INFO"):
+            number = phone.request_out(method, body=mixed(phone))
+            assert (await phone.response(number, method)).status == 488
+        assert (await phone.bye()).status == 200
+        assert worker.alive()
+        await carries_a_call(worker)
+
+
+async def test_an_answer_with_an_address_of_the_other_kind_never_reaches_pjmedia(tmp_path):
+    somewhere = RawPhone(0)
+    somewhere.rtp_port = 4000
+
+    async def answer(call):
+        call.reply(200, "OK", body=mixed(somewhere))
+
+    async with worker_that_dials(tmp_path, answer) as (worker, _, plan):
+        await place(worker, plan)
+        (ended,) = await worker.event("call.ended", guard_s=15)
+        assert ended["status"] >= 400
+        assert worker.alive()
 
 
 async def test_requests_a_call_does_not_expect_leave_it_alive(tmp_path):
