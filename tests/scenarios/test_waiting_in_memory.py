@@ -300,7 +300,7 @@ async def test_nobody_who_comes_leads_to_or_else_and_the_slot_is_free_again(tmp_
     async with on_stage(plan_of(park(timeout_s=0.2)), request=asks(desk, tmp_path)) as stage:
         assert (await stage.over()).end_reason == "way 504"
         assert "nobody picked up" in stage.of("step.failed")[0]["reason"]
-        assert '"parked": []' in desk.page().text
+        assert desk.overview()["parked"] == []
 
 
 async def test_a_call_that_control_never_heard_of_is_not_parked(tmp_path):
