@@ -113,6 +113,7 @@ def test_every_unit_test_file_has_its_module():
     own = {ROOT / "tests" / name for name in ("test_layers.py", "test_mirror.py", "test_docstrings.py")}
     own.add(ROOT / "tests" / "sim" / "test_openai_client.py")  # the openai package against the local engine
     own.add(ROOT / "tests" / "test_actions.py")  # the pages of ops/actions
+    own.add(ROOT / "tests" / "test_ladders.py")  # the table of tests/data/ladders
     own.add(ROOT / "tests" / "test_docs.py")  # README, CHANGELOG and ops/
     own.add(ROOT / "tests" / "dialplan" / "test_bad.py")  # the folder bad/, a mistake a file
     own.add(ROOT / "tests" / "toolbox" / "test_delivered.py")  # the tools/ folder

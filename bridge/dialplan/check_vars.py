@@ -24,10 +24,11 @@ def warnings(sources: Sequence[Source]) -> Iterator[Problem]:
     """One for each text, or prompt of an agent, and each name in it that nothing sets."""
     used = [(source, path, text) for source in sources for path, text in _templates(source)]
     known = {name for source in sources if used for name in _names_set(source.document.data)}
+    parts = tuple(f"{name}_" for source in sources if used for name in _tools_set(source.document.data))
     for source, path, text in used:
         mine = known | OF_QUEUES if path[0] == "queues" and path[-1] == "announce" else known
         for name in dict.fromkeys(vars_in(text)):
-            if name not in mine:
+            if name not in mine and not name.startswith(parts):
                 yield _unset(source, path, name, mine)
 
 
@@ -82,6 +83,20 @@ def _names_set(data: Any) -> Iterator[str]:
                 yield into
             if isinstance(values, dict):
                 yield from values
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _tools_set(data: Any) -> Iterator[str]:
+    """What tools write: the parts of their output too, as NAME_part."""
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            tool = value.get("tool")
+            if isinstance(tool, dict) and isinstance(tool.get("into"), str):
+                yield tool["into"]
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value

@@ -170,7 +170,9 @@ class Tool(Part):
     arguments: dict[str, Any] = Field(
         default_factory=dict, max_length=50, description="Texts in it may hold variables."
     )
-    into: VariableName | None = Field(default=None, description="The variable that gets its output.")
+    into: VariableName | None = Field(
+        default=None, description="The variable that gets its output; each part of it is vars.NAME_part."
+    )
     music: Music = Field(default=None, description=MUSIC)
 
 
