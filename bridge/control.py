@@ -16,6 +16,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from bridge.approval.signing import DECISION_KEY, Signer, secret
 from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
+from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
@@ -35,12 +38,14 @@ from bridge.control_door import serve, serve_unix
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
-from bridge.control_outbound import OutboundDeps, OutboundOffice
+from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
+from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, pages
-from bridge.control_plan import PlanFiles, Speak, espeak
+from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
+from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
@@ -65,6 +70,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 1.0
 API_SOCKET = "api.sock"
+RING_S = 180.0
+"""The longest ringing that a plan can ask for (outbound.ring_s)."""
 EXIT_NOTE_GRACE_S = 2.0
 """The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
 
@@ -72,8 +79,11 @@ EXIT_NOTE_GRACE_S = 2.0
 class Desk:
     """What workers ask for and tell (bridge.link.server.ServerHandlers)."""
 
-    def __init__(self, store: Store, credentials: Credentials, facts: Facts) -> None:
+    def __init__(
+        self, store: Store, credentials: Credentials, facts: Facts, owners: Owners | None = None
+    ) -> None:
         self.facts = facts
+        self.owners = owners or Owners()
         self.worker_left = asyncio.Event()
         self._store = store
         self._credentials = credentials
@@ -87,6 +97,8 @@ class Desk:
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit, then count what was new."""
+        for event in events:
+            self.owners.learn(event.boot, [event.call_id])
         new = await self._store.write(worker, events)
         fresh = events[len(events) - new :]
         self.facts.events.update(Counter(event.type for event in fresh))
@@ -103,13 +115,14 @@ class Desk:
         if call_ids and self.tools is not None:
             await self.tools.calls_ended(call_ids)
 
-    async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def answer(self, kind: str, data: Mapping[str, Any], hello: Hello) -> dict[str, Any]:
         """`credential`, `trunk_secret`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` if any."""
+        self.owners.check(kind, data, hello)
         if self.waiting.knows(kind):
             return await self.waiting.answer(kind, data)
         if kind == "room.take":
             wanted = (str(data["route"]), int(data["max_calls"]))
-            granted = self.room.take(str(data["call_id"]), int(data["worker"]), wanted, time.monotonic())
+            granted = self.room.take(str(data["call_id"]), hello.worker, wanted, time.monotonic())
             return {"granted": granted, "live": {} if granted else self.room.live()}
         family = kind.partition(".")[0]
         if family in {"tool", "speech"}:
@@ -118,7 +131,7 @@ class Desk:
                 return await part.answer(kind, data)
         alone = {"credential": self._credentials.answer}
         if self.outbound is not None:
-            alone["outbound.not_placed"] = self.outbound.not_placed
+            alone["outbound.not_placed"] = partial(self.outbound.not_placed, hello.boot)
         if self.trunks is not None:
             alone["trunk_secret"] = self.trunks.answer
         if kind not in alone:
@@ -155,7 +168,7 @@ class Control:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._speak = speak
         self._files = PlanFiles(
-            settings.dialplans, tuple(settings.providers), self._config.paths, speak, settings.environment
+            settings.dialplans, around(settings), self._config.paths, speak, settings.environment
         )
         self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
@@ -183,7 +196,10 @@ class Control:
             httpx.AsyncClient(timeout=timeout) as client,
             Store(str(self._settings.store)) as store,
         ):
-            desk = Desk(store, Credentials(self._config.providers, self._environ, client), self._facts)
+            credentials = Credentials(self._config.providers, self._environ, client)
+            desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
+            for boot, call_id in await store.open_calls():
+                desk.owners.learn(boot, [call_id])
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
@@ -192,7 +208,7 @@ class Control:
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
                 await self.plans.start()
-                app = self._application(desk, desk.waiting, link, store)
+                app = self._application(desk, desk.tools, link, store)
                 async with contextlib.AsyncExitStack() as stack:
                     try:
                         self.health_port = await stack.enter_async_context(
@@ -241,16 +257,30 @@ class Control:
         if self._outbound is not None and self.plans.plan is not None:
             self._outbound.take_plan(self.plans.plan)
 
-    def _application(self, desk: Desk, waiting: WaitingRoom, link: LinkServer, store: Store) -> Starlette:
+    def _application(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> Starlette:
+        waiting = desk.waiting
+
         def more() -> More:
             plans = self.plans.more()
             return More(plans.notes, (*plans.metrics, *waiting.metrics()))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
-        handlers = {**handlers, "/queues": waiting.page}
         chosen = self._settings
-        api = DialplanApi(self.plans, self._versions, tuple(chosen.providers), chosen.environment)
-        return application(handlers, api.routes(), Door(UserStore(store), owner(self._settings.state_dir)))
+        api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
+        calls = CallsApi(
+            CallsDeps(
+                store=store,
+                commands=tools.commands,
+                boots=lambda: [peer.hello.boot for peer in link.peers()],
+                queues=waiting.overview,
+            )
+        )
+        outbound = OutboundApi(
+            OutboundApiDeps(OutboundStore(store), self._seal_key(), lambda: self.plans.plan)
+        )
+        routes = [*api.routes(), *calls.routes(), *outbound.routes()]
+        door = Door(UserStore(store), owner(chosen.state_dir))
+        return application(handlers, routes, door, (chosen.console.bind, *chosen.console.hosts))
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
@@ -276,7 +306,9 @@ class Control:
 
     def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
         key = self._seal_key()
-        return OutboundOffice(OutboundDeps(OutboundStore(store), link, key, self._config.sip.max_calls))
+        spent = SpentWishes(self._settings.state_dir / "outbound-spent", MAX_AGE_S)
+        jobs = OutboundStore(store, self._config.limits.max_call_s + RING_S)
+        return OutboundOffice(OutboundDeps(jobs, link, key, self._config.sip.max_calls, spent))
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:

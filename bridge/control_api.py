@@ -3,13 +3,15 @@
     TCP console port   Authorization: Bearer TOKEN (sipbridge users token)      one of the store's users
     state_dir/api.sock the account at the other end, or a token                 as in the command line (cli/identity.py)
 
-Routes are starlette's, made by `get` and `post` (control_api_dialplan.py shows how) and joined by `application`. A
-handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a page
-of another site gets nothing (no CORS, Sec-Fetch-Site and Origin are looked at, a body must be application/json).
+Routes are starlette's, made by `get`, `post`, `delete` (control_api_dialplan.py shows how) and joined by `application`.
+A handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a
+page of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked at; a body must be
+application/json, or text/csv where a route says so).
 Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and /metrics need nobody. Runs on control's loop.
 """
 
 import asyncio
+import ipaddress
 import json
 import pwd
 import time
@@ -37,6 +39,8 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 DEADLINE_S = 30.0
 BODY_DEADLINE_S = 10.0
+JSON = "application/json"
+CSV = "text/csv"
 API = "/api/"
 _OWN_SITE = frozenset({"", "none", "same-origin"})
 
@@ -52,13 +56,28 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that may be done. `how`: API, or CLI when it came by the Unix socket."""
+    """One request that may be done. `how`: API, or CLI when it came by the Unix socket. `raw`: a body of text/csv."""
 
     user: User
     how: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    raw: bytes = b""
+
+    def may(self, right: str) -> bool:
+        """Whether this user has a right besides the route's own."""
+        return bool(MAY[right] & self.user.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a route answers. `max_body` in bytes, of `content`; `status`: of success; `deadline_s`: of the handler."""
+
+    max_body: int = MAX_BODY_BYTES
+    content: str = JSON
+    status: int = 200
+    deadline_s: float = DEADLINE_S
 
 
 Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
@@ -81,9 +100,10 @@ class Door:
             if user is None:
                 raise ApiError(401, "the token is not valid, or has expired")
             return user
-        if request.client is None or request.client.host != ACCOUNT:
+        uid = account(request)
+        if uid is None:
             raise ApiError(401, "an API token is needed: Authorization: Bearer TOKEN (sipbridge users token)")
-        return await self._account(request.client.port)
+        return await self._account(uid)
 
     async def _account(self, uid: int) -> User:
         try:
@@ -103,16 +123,23 @@ class Door:
 
 def get(path: str, may: str, handler: Handler) -> Route:
     """A route that reads. `may`: a key of MAY (bridge/approval/request.py)."""
-    return Route(path, _endpoint(may, handler, 0), methods=["GET"])
+    return Route(path, _endpoint(may, handler, Terms()), methods=["GET"])
 
 
-def post(path: str, may: str, handler: Handler, *, max_body: int = MAX_BODY_BYTES) -> Route:
-    """A route that does something; its body is a JSON object, or nothing."""
-    return Route(path, _endpoint(may, handler, max_body), methods=["POST"])
+def post(path: str, may: str, handler: Handler, terms: Terms = Terms()) -> Route:  # frozen
+    """A route that does something; its body is a JSON object (CSV if `terms` say so), or nothing."""
+    return Route(path, _endpoint(may, handler, terms), methods=["POST"])
 
 
-def application(pages: Pages, routes: Sequence[BaseRoute], door: Door) -> Starlette:
-    """The ASGI application of both doors."""
+def delete(path: str, may: str, handler: Handler) -> Route:
+    """A route that ends something; it has no body."""
+    return Route(path, _endpoint(may, handler, Terms()), methods=["DELETE"])
+
+
+def application(
+    pages: Pages, routes: Sequence[BaseRoute], door: Door, hosts: Sequence[str] = ()
+) -> Starlette:
+    """The ASGI application of both doors. `hosts`: names by which the TCP door is called, besides its addresses."""
     there = "there is " + " and ".join(pages) + "\n"
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -130,6 +157,7 @@ def application(pages: Pages, routes: Sequence[BaseRoute], door: Door) -> Starle
     )
     app.router.redirect_slashes = False
     app.state.door = door
+    app.state.hosts = frozenset({"", "localhost", *(host.lower() for host in hosts)})
     return app
 
 
@@ -143,17 +171,17 @@ def _page(path: str, page: Callable[[], Any]) -> Route:
     return Route(path, endpoint, methods=["GET"])
 
 
-def _endpoint(may: str, handler: Handler, max_body: int) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(may: str, handler: Handler, terms: Terms) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                return JSONResponse(dict(await _answer(request, may, handler, max_body)))
+            async with asyncio.timeout(terms.deadline_s):
+                return JSONResponse(dict(await _answer(request, may, handler, terms)), terms.status)
         except ApiError as error:
             return JSONResponse({"error": str(error), **error.more}, error.status)
         except BridgeError as error:
             return JSONResponse({"error": str(error)}, 503)
         except TimeoutError:
-            return JSONResponse({"error": f"not done within {DEADLINE_S:g} s"}, 504)
+            return JSONResponse({"error": f"not done within {terms.deadline_s:g} s"}, 504)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
@@ -163,41 +191,67 @@ def _endpoint(may: str, handler: Handler, max_body: int) -> Callable[[Request], 
     return endpoint
 
 
-async def _answer(request: Request, may: str, handler: Handler, max_body: int) -> Mapping[str, Any]:
+async def _answer(request: Request, may: str, handler: Handler, terms: Terms) -> Mapping[str, Any]:
     _own_site(request)
     door: Door = request.app.state.door
     user = await door.who(request)
     if not MAY[may] & user.roles:
         roles, wanted = ", ".join(sorted(user.roles)) or "no role", " or ".join(sorted(MAY[may]))
         raise ApiError(403, f"{user.name} ({roles}) may not: this takes {wanted} (sipbridge users)")
-    body = await _body(request, max_body) if request.method == "POST" else {}
-    by_socket = request.client is not None and request.client.host == ACCOUNT
-    return await handler(
-        Call(user, "CLI" if by_socket else "API", request.path_params, request.query_params, body)
-    )
+    raw = await _body(request, terms) if request.method == "POST" else b""
+    body = _object(raw) if terms.content == JSON else {}
+    how = "API" if account(request) is None else "CLI"
+    return await handler(Call(user, how, request.path_params, request.query_params, body, raw))
+
+
+def account(request: Request) -> int | None:
+    """The uid of who asks over the Unix socket; None over TCP."""
+    uid: int | None = request.scope.get("state", {}).get(ACCOUNT)
+    return uid
 
 
 def _own_site(request: Request) -> None:
     """A browser that sends what another site's page made it send is refused, whatever it carries."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if account(request) is None and not (host in request.app.state.hosts or _is_address(host)):
+        raise ApiError(
+            403, f"control is not called {host[:100]!r}: use its address, or name it in console.hosts"
+        )
     origin = request.headers.get("origin")
     ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
     if not ours or request.headers.get("sec-fetch-site", "") not in _OWN_SITE:
         raise ApiError(403, "a request of another site is not taken")
 
 
-async def _body(request: Request, most: int) -> Mapping[str, Any]:
+def _is_address(host: str) -> bool:
+    """A page that had its own name resolve to us (DNS rebinding) cannot send an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _body(request: Request, terms: Terms) -> bytes:
     raw = bytearray()
     async with asyncio.timeout(BODY_DEADLINE_S):
         async for chunk in request.stream():
             raw += chunk
-            if len(raw) > most:
-                raise ApiError(413, f"the body is longer than {most} bytes")
+            if len(raw) > terms.max_body:
+                raise ApiError(413, f"the body is longer than {terms.max_body} bytes")
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if raw and given != terms.content:
+        raise ApiError(415, f"the body must be {terms.content}: Content-Type: {terms.content}")
+    return bytes(raw)
+
+
+def _object(raw: bytes) -> Mapping[str, Any]:
     if not raw:
         return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(415, "the body must be JSON: Content-Type: application/json")
     try:
         body = json.loads(raw)
+        if b"\\u" in raw:  # a lone surrogate is legal JSON and no text: nothing could store or repeat it
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):

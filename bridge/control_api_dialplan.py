@@ -23,10 +23,11 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from bridge.control_api import ApiError, Call, get, post
+from bridge.control_api import ApiError, Call, Terms, get, post
 from bridge.control_dialplan import Outcome, PlanDesk
 from bridge.control_sources import inside
 from bridge.control_versions import Cause, Kept, PlanVersions
+from bridge.dialplan.around import Around
 from bridge.dialplan.load import inspect
 from bridge.errors import BridgeError, FileProblems, Problem
 
@@ -47,7 +48,7 @@ class DialplanApi:
         self,
         desk: PlanDesk,
         versions: PlanVersions,
-        providers: Collection[str],
+        providers: Collection[str] | Around,
         environment: str | None = None,
     ) -> None:
         self._environment = environment
@@ -65,7 +66,7 @@ class DialplanApi:
             get(f"{base}/versions/{{version}}", "look", self._one),
             post(f"{base}/reload", "dialplan", self._reload),
             post(f"{base}/rollback", "dialplan", self._rollback),
-            post(f"{base}/check", "dialplan", self._check, max_body=MAX_CHECK_BYTES),
+            post(f"{base}/check", "dialplan", self._check, Terms(max_body=MAX_CHECK_BYTES)),
         ]
 
     async def _status(self, _call: Call) -> Mapping[str, Any]:
@@ -127,21 +128,19 @@ class DialplanApi:
         found = (base / path).resolve()
         if not found.is_relative_to(base.resolve()):
             raise ApiError(400, f"the path leads out of {base}")
+        if found.suffix not in _YAML and not found.is_dir():
+            raise ApiError(400, "the path must be that of a YAML file, or of a folder of them")
         return found
 
     def _check_files(self, files: Mapping[str, str]) -> Mapping[str, Any]:
         folder = self._desk.dialplans
         with tempfile.TemporaryDirectory(prefix="sipbridge-check-") as made:
             place = Path(made)
-            for name, text in files.items():
-                file = place / name
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text, encoding="utf-8")
-            for name, beside in inside(folder) if folder.is_dir() else ():
-                copy = place / name  # texts and sounds that the files refer to
-                if beside.suffix not in _YAML and not copy.exists():
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(beside, copy)
+            try:
+                _lay_out(place, files, folder)
+            except OSError as error:  # such as a.yaml and a.yaml/b.yaml
+                sentence = f"the files cannot lie beside each other: {error.strerror or error}"
+                raise ApiError(400, sentence) from None
             return self._inspect(place, place)
 
     def _inspect(self, path: Path, root: Path) -> Mapping[str, Any]:
@@ -154,6 +153,19 @@ class DialplanApi:
         warnings = _plain(found.warnings, root)
         counts = {"routes": len(found.plan.routes), "agents": len(found.plan.agents)}
         return {"ok": True, "version": found.plan.version, **counts, "problems": [], "warnings": warnings}
+
+
+def _lay_out(place: Path, files: Mapping[str, str], folder: Path) -> None:
+    """The files, and beside them the texts and sounds of the plan's folder that they refer to."""
+    for name, text in files.items():
+        file = place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    for name, beside in inside(folder) if folder.is_dir() else ():
+        copy = place / name
+        if beside.suffix not in _YAML and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(beside, copy)
 
 
 def status(desk: PlanDesk) -> dict[str, Any]:

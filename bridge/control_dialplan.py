@@ -10,9 +10,10 @@ alone: tools and policy stay as they are. Runs on control's loop.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -92,11 +93,12 @@ class PlanDesk:
         """For /healthz and /metrics."""
         notes = []
         if self.refusal is not None:
-            first = self.refusal.problems[0]
-            rest = f" and {len(self.refusal.problems) - 1} more" if len(self.refusal.problems) > 1 else ""
-            notes.append(f"the last {self.refusal.action} ({self.refusal.cause}) was refused: {first}{rest}")
+            # Anybody may read this: neither what stands in the files nor who did it.
+            count = len(self.refusal.problems)
+            words = f"{count} {'mistake' if count == 1 else 'mistakes'} (sipbridge dialplan status)"
+            notes.append(f"the last {self.refusal.action} ({self.refusal.cause.how}) was refused: {words}")
         if self.now is not None and self.now.rolled_back:
-            notes.append(f"rolled back to {self.now.version} ({self.now.cause}): {self._until()}")
+            notes.append(f"rolled back to {self.now.version} ({self.now.cause.how}): {self._until()}")
         lagging = self.lagging()
         notes += [f"worker {one} has plan {seen or 'none'} in force" for one, seen in lagging.items()]
         since = self.now.at if self.now else 0.0
@@ -179,9 +181,9 @@ class PlanDesk:
         now = InForce(read.plan.version, time.time(), cause, self._seen)
         if before is not None and before.version == now.version and not before.rolled_back:
             now = replace(before, fingerprint=self._seen)  # a restart is not what had it come into force
-        outcome = await self._come_into_force(read.plan, read.sources, now, "load", known=now.cause != cause)
-        if outcome.ok and tools is not None:
-            self._parts.tools.take(tools)
+        outcome = await _to_the_end(
+            self._come_into_force(read, now, "load", known=now.cause != cause, tools=tools)
+        )
         return replace(outcome, warnings=read.warnings)
 
     async def _roll_back(self, prefix: str, cause: Cause) -> Outcome:
@@ -195,19 +197,22 @@ class PlanDesk:
         sources = await asyncio.to_thread(read_sources, self.dialplans)
         self._seen = sources.fingerprint
         now = InForce(version, time.time(), cause, self._seen, rolled_back=True)
-        outcome = await self._come_into_force(plan, sources, now, "rollback")
+        outcome = await _to_the_end(self._come_into_force(Read(plan, (), sources), now, "rollback"))
         return replace(outcome, note=self._until()) if outcome.ok else outcome
 
     async def _come_into_force(
-        self, plan: Plan, sources: Sources, now: InForce, action: str, *, known: bool = False
+        self, read: Read, now: InForce, action: str, *, known: bool = False, tools: FreshTools | None = None
     ) -> Outcome:
-        """`known`: it has been in force before control was started again."""
+        """`known`: it has been in force before control was started again. `tools` come along."""
+        plan = read.plan
         try:
-            await asyncio.to_thread(self._write, plan, sources, now, action, known)
+            await asyncio.to_thread(self._write, plan, read.sources, now, action, known)
         except (BridgeError, OSError) as error:
             return self._refuse(now.cause, action, [Problem("state_dir", 0, 0, "", str(error))])
         changed, over = self.version != plan.version, self.now is not None and self.now.rolled_back
         await self._take(plan, now)
+        if tools is not None:
+            self._parts.tools.take(tools)
         note = ""
         if over and not now.rolled_back:
             note = "the rollback is over: the files are in force again"
@@ -291,3 +296,15 @@ class PlanDesk:
         heads = {head.version for head in versions.kept()}
         if all(seen in heads for seen in self._parts.reported().values() if seen):
             self._parts.prompts.tidy(versions.prompts(), time.monotonic())
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Carry it through even if whoever asked goes away meanwhile: what is on disk and what is in force are one."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise

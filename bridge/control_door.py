@@ -1,8 +1,8 @@
 """The HTTP doors of control: a TCP port for health, metrics and API, a Unix socket for the commands of this machine.
 
 uvicorn's HTTP/1.1 under two ASGI applications, on control's loop, with bounds: a head of 16 KB that must come within
-5 s, one request a connection, a bounded number of connections. Over the Unix socket `scope["client"]` is
-(ACCOUNT, uid of the process at the other end, by SO_PEERCRED).
+5 s, one request a connection, a bounded number of connections. Over the Unix socket `scope["state"][ACCOUNT]` is the
+uid of the process at the other end, by SO_PEERCRED; no header can set it, and over TCP it is not there.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ HEAD_DEADLINE_S = 5.0
 MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 200
 CLOSE_S = 2.0
-ACCOUNT = "account"
+ACCOUNT = "bridge.account"
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 
@@ -34,7 +34,7 @@ class _Connection(H11Protocol):
         peer = transport.get_extra_info("socket")
         if peer.family == socket.AF_UNIX:
             packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            self.client = (ACCOUNT, _CREDENTIALS.unpack(packed)[1])
+            self.app_state = {ACCOUNT: _CREDENTIALS.unpack(packed)[1]}
         self._late = self.loop.call_later(HEAD_DEADLINE_S, self._close_silent)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,6 +85,7 @@ async def _served(app: Any) -> AsyncIterator[Any]:
         ws="none",
         http=_Connection,
         server_header=False,
+        proxy_headers=False,  # who asks is not for a header to say
         headers=[("connection", "close")],
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         limit_concurrency=MAX_CONNECTIONS,

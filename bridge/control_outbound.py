@@ -14,17 +14,20 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 
+from bridge.control_callback import VIA, expired, too_many
 from bridge.control_outbound_requests import is_sealed
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.plan import Plan
 from bridge.errors import StoreError
 from bridge.link.messages import HangUp, Message, PlaceCall
 from bridge.outbound.job import (
+    FINAL,
     OPEN,
     Fact,
     Job,
@@ -49,6 +52,10 @@ PLACE_S = 20.0
 """A call of which nothing was heard for so long after it was given to a worker (and since control is up) is lost."""
 MAX_TOLD = 1000
 """Calls that were told to hang up; told twice does no harm."""
+MAX_AGE_S = 30 * 86_400.0
+"""An older wish is asked for anew: who could write the database would else have any old one dialled again."""
+NOT_PLACED_MOST = 10
+"""So often may a call be handed out beyond its tries, because no line was free after all."""
 LATER_S = 600.0
 """A number that has had its calls for the day is looked at again after this."""
 
@@ -74,12 +81,16 @@ class Workers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutboundDeps:
-    """What it works with. `key`: of the seal. `max_calls`: lines of a worker. `now`: unix seconds."""
+    """What it works with. `key`: of the seal. `max_calls`: lines of a worker. `now`: unix seconds.
+
+    `spent`: what was dialled already, where whoever can write the store cannot write.
+    """
 
     store: OutboundStore
     workers: Workers
     key: bytes
     max_calls: int
+    spent: SpentWishes
     now: Callable[[], float] = time.time
 
 
@@ -91,7 +102,8 @@ class OutboundOffice:
         self._store = deps.store
         self._plan: Plan | None = None
         self._rules: Rules | None = None
-        self._read: Plan | None = None
+        self._ruling: Plan | None = None
+        """The plan that `_rules` are of: a turn judges and dials by one plan, whatever comes meanwhile."""
         self._since = deps.now()
         self._told: deque[str] = deque(maxlen=MAX_TOLD)
 
@@ -114,10 +126,9 @@ class OutboundOffice:
 
     async def turn(self) -> None:
         """Carry every job on as far as it goes now. Raises StoreError."""
-        if self._plan is not self._read:
+        if self._plan is not self._ruling:
             plan = self._plan
-            self._rules = await asyncio.to_thread(rules_of, plan)
-            self._read = plan
+            self._rules, self._ruling = await asyncio.to_thread(rules_of, plan), plan
         jobs = await self._store.work(self._deps.now())
         followed = [job for job in jobs if job.call_id and job.state in (*OPEN, "unknown")]
         facts = await self._store.facts([job.call_id for job in followed])
@@ -128,11 +139,11 @@ class OutboundOffice:
                 await self._rule(job)
         await self._dial_due([job for job in jobs if job.state == "queued"], followed)
 
-    async def not_placed(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """A worker says that it has not dialled (request "outbound.not_placed")."""
+    async def not_placed(self, boot: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The worker process that was told to dial says that it has not (request "outbound.not_placed")."""
         job = await self._store.by_call(str(data.get("call_id")))
-        if job is not None and job.state == "dialling":
-            await self._unplace(job, str(data.get("reason", "")))
+        if job is not None and job.state == "dialling" and job.boot == boot:
+            await self._unplaced(job, str(data.get("reason", "")))
         return {}
 
     # ---- wishes ------------------------------------------------------------------------------------------------
@@ -146,19 +157,30 @@ class OutboundOffice:
         if number is None:
             await self._keep(refused(job, why))
             return
+        why = await self._too_many(job, number.e164)
+        if why:
+            await self._keep(refused(job, why))
+            return
         refusal = None
         # Who asks for one call wants to know; a campaign waits, and so does a caller who wants to be called back.
-        if not job.wish.campaign and job.wish.via != "callback":
+        if not job.wish.campaign and job.wish.via != VIA:
             refusal = not_now(number, self._rules, await self._counts(number.e164), _local(now))
         if refusal is not None and refusal.until != "soon":
             await self._keep(refused(job, refusal.reason))
         else:
             await self._keep(accepted(job, number.e164, now))
 
+    async def _too_many(self, job: Job, number: str) -> str:
+        if job.wish.via != VIA or self._rules is None:
+            return ""
+        others = await self._store.wishes(VIA)
+        return too_many(job, number, others, self._rules.outbound.per_day, self._deps.now())
+
     def _judge(self, job: Job) -> tuple[Number | None, str]:
         """The number, if it may ever be dialled by the rules of now; else why not."""
-        if not is_sealed(self._deps.key, job):
-            return None, "nobody of this bridge has asked for it: the seal is wrong"
+        wrong = self._stale(job)
+        if wrong:
+            return None, wrong
         try:
             number = read(job.wish.number, self._rules.outbound.region if self._rules else None)
         except NumberError as error:
@@ -171,9 +193,21 @@ class OutboundOffice:
             return None, "the number is not the one that was asked for"
         return number, ""
 
+    def _stale(self, job: Job) -> str:
+        """Why it is no wish that somebody of this bridge still waits for."""
+        if not is_sealed(self._deps.key, job):
+            return "nobody of this bridge has asked for it: the seal is wrong"
+        if self._deps.now() - job.wish.asked_at > MAX_AGE_S:
+            return f"it was asked for more than {MAX_AGE_S / 86_400:.0f} days ago: ask again"
+        if expired(job, self._deps.now()):
+            return "the caller wanted to be called back a day ago"
+        retries = self._rules.outbound.retries if self._rules else ()
+        most = 1 + max((one.times for one in retries), default=0) + NOT_PLACED_MOST
+        return self._deps.spent.refuses(job.job_id, most)
+
     def _no_steps(self, run: str) -> str:
         kind, _, name = run.partition(":")
-        plan = self._plan
+        plan = self._ruling
         if not run or plan is None:
             return ""
         names = [one.name for one in (plan.agents if kind == "agent" else plan.routes)]
@@ -207,6 +241,7 @@ class OutboundOffice:
         if refusal is not None:
             return await self._wait(job, refusal, now)
         used[str(boot)] = used.get(str(boot), 0) + 1
+        job = replace(job, number=number.e164)  # what is counted is what is dialled
         await self._place(dialled(job, uuid.uuid4().hex, str(boot), now), number)
         return True
 
@@ -218,14 +253,21 @@ class OutboundOffice:
 
     async def _place(self, job: Job, number: Number) -> None:
         """The try is stored, then the worker is told: once."""
-        if self._plan is None or not await self._store.dial(job):
+        now, rules, plan = job.dialled_at, self._rules, self._ruling
+        if plan is None or not await self._store.dial(
+            job, _midnight(now), lambda counts: not_now(number, rules, counts, _local(now)) is None
+        ):
             return
-        order = PlaceCall(
-            job.call_id, number.e164, self._plan.version, job.wish.run, dict(job.wish.variables)
-        )
+        await asyncio.to_thread(self._deps.spent.placed, job.job_id, self._deps.now())
+        order = PlaceCall(job.call_id, number.e164, plan.version, job.wish.run, dict(job.wish.variables))
         log.info("outbound.placed", call_id=job.call_id, job_id=job.job_id, attempt=job.attempts)
         if not self._deps.workers.tell(job.boot, order):
-            await self._unplace(job, "the worker went away")
+            await self._unplaced(job, "the worker went away")
+
+    async def _unplaced(self, job: Job, reason: str) -> None:
+        """We know it ourselves, not from the store: it costs nothing."""
+        await asyncio.to_thread(self._deps.spent.not_placed, job.job_id, self._deps.now())
+        await self._unplace(job, reason)
 
     async def _unplace(self, job: Job, reason: str) -> None:
         log.info("outbound.not_placed", call_id=job.call_id, job_id=job.job_id, reason=reason)
@@ -242,9 +284,7 @@ class OutboundOffice:
 
     async def _counts(self, number: str) -> Counts:
         now = self._deps.now()
-        local = _local(now)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        return await self._store.counts(number, midnight, now)
+        return await self._store.counts(number, _midnight(now), now)
 
     # ---- following ---------------------------------------------------------------------------------------------
 
@@ -270,7 +310,13 @@ class OutboundOffice:
         if await self._store.save(job):
             facts = {"job_id": job.job_id, "state": job.state, "reason": job.reason}
             log.info("outbound.state", call_id=job.call_id, **facts)
+            if job.state in FINAL and job.state != "unknown":
+                await asyncio.to_thread(self._deps.spent.over, job.job_id, self._deps.now())
 
 
 def _local(now: float) -> datetime:
     return datetime.fromtimestamp(now).astimezone()
+
+
+def _midnight(now: float) -> float:
+    return _local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -1,26 +1,67 @@
-"""How a wish for an outbound call gets to control, and its first ruling back: the CLI's way and the HTTP API's.
+"""How wishes for outbound calls get to control, and the first ruling back: the CLI's way and the HTTP API's.
 
     body ─► Wish ─► sealed row `asked` ─► control (control_outbound.py) ─► queued | refused
 
-`request_call` is what POST /api/v1/calls does; the web server only has to say who asks. The seal keeps whoever can
-merely write the database from having the bridge dial.
+`request_call` is what POST /api/v1/calls does (control_api_outbound.py), `load_campaign` what a CSV file does. The
+seal keeps whoever can merely write the database from having the bridge dial.
 """
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bridge.approval.signing import seal, sealed
 from bridge.errors import StoreError
 from bridge.outbound.job import Job, Wish
-from bridge.outbound.wish import wish_of
+from bridge.outbound.sheet import Row
+from bridge.outbound.wish import WishError, wish_of
 from bridge.store.outboundstore import OutboundStore
 
 RULING_S = 5.0
 LOOK_S = 0.05
+CAMPAIGN_CHANGES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "pause": (("running",), "paused"),
+    "resume": (("paused",), "running"),
+    "cancel": (("running", "paused"), "cancelled"),
+}
+"""What may be done with a campaign: the states it may be in before, and the one after."""
+_CAMPAIGN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """A campaign that somebody loads. `run`: "", "agent:NAME", "route:NAME"."""
+
+    name: str
+    run: str
+    asked_by: str
+
+
+def new_campaign(name: str, agent: str, route: str, asked_by: str) -> NewCampaign:
+    """Raises WishError: the name is none, or agent and route at once."""
+    if not _CAMPAIGN.fullmatch(name):
+        raise WishError("a campaign's name: letters, digits, - and _ only, 64 at most")
+    if agent and route:
+        raise WishError("agent or route, not both")
+    run = f"agent:{agent}" if agent else f"route:{route}" if route else ""
+    return NewCampaign(name, run[:200], asked_by[:64])
+
+
+async def load_campaign(store: OutboundStore, key: bytes, new: NewCampaign, rows: Sequence[Row]) -> None:
+    """Keep one call a row; they begin at once. Raises StoreError: there is one of this name."""
+    now = time.time()
+
+    def jobs() -> list[Job]:
+        wishes = (
+            Wish(row.number, new.run, row.variables, new.name, new.asked_by, "campaign", now) for row in rows
+        )
+        return [sealed_job(key, wish) for wish in wishes]
+
+    await store.add(await asyncio.to_thread(jobs), new.name, new.asked_by)
 
 
 def sealed_job(key: bytes, wish: Wish) -> Job:

@@ -9,7 +9,7 @@ the clock; served by control_api on control's loop.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -100,10 +100,15 @@ def health(link: LinkServer, workers: int, plan: Plan | None, notes: tuple[str, 
         "problems": problems,
         "notes": list(notes),
         "plan": plan.version if plan else None,
-        "workers": {str(peer.hello.worker): peer.status for peer in peers},
+        "workers": {str(peer.hello.worker): _public(peer.status) for peer in peers},
     }
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
     return Page(status, "application/json", json.dumps(body) + "\n")
+
+
+def _public(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the calls it names: anybody may read the page."""
+    return {key: value for key, value in status.items() if key != "held"}
 
 
 def metrics(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metric, ...] = ()) -> Page:

@@ -18,10 +18,13 @@ import structlog
 
 from bridge.config import PathsConfig
 from bridge.control_sources import Sources, read_sources
+from bridge.dialplan.around import Around
 from bridge.dialplan.load import PromptText, inspect, prompts
 from bridge.dialplan.plan import Plan, PlayStep
 from bridge.errors import BridgeError, LinkError, MediaError, Problem
 from bridge.media.frame import RATE_HZ
+from bridge.settings import Settings
+from bridge.sim.choice import unknown_words
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +48,7 @@ class PlanFiles:
     """Where a plan comes from and goes to."""
 
     dialplans: Path
-    providers: Collection[str]
+    providers: Collection[str] | Around
     paths: PathsConfig
     speak: Speak
     environment: str | None = None
@@ -107,6 +110,15 @@ class PlanFiles:
         log.info("prompt.spoken", prompt_id=prompt.prompt_id)
 
 
+def around(settings: Settings) -> Around:
+    """What a check of the dialplan has to know of the settings and of what callers can say."""
+    return Around(
+        providers=tuple(settings.providers),
+        channels=tuple(settings.notify.channels),
+        unknown_words=unknown_words,
+    )
+
+
 def espeak(prompt: PromptText) -> bytes:
     """The prompt in the embedded voice of its language; a language it does not have gets the default one."""
     from bridge.sim.voice import speak  # noqa: PLC0415  # loads espeak-ng; most starts find all prompts spoken
@@ -118,9 +130,11 @@ def espeak(prompt: PromptText) -> bytes:
         return speak(prompt.text, rate_hz=RATE_HZ)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """All of the content or what was there before, whatever happens in between."""
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """All of the content or what was there before, whatever happens in between. `mode`: less the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(content)
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+        file.write(content)
     fresh.replace(path)

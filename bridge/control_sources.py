@@ -7,9 +7,12 @@ unchanged, or touching it, is no change, whatever the clock says. Blocking; cont
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from bridge.dialplan.prompts import FOLDER as PROMPTS
 
 TEXTS = frozenset({".yaml", ".yml", ".txt", ".md", ".j2", ".jinja", ".json", ".csv"})
+_PLANS = frozenset({".yaml", ".yml"})
 SOUNDS = frozenset({".wav"})
 MAX_FILES = 5000
 MAX_TEXT_BYTES = 8 * 1024 * 1024
@@ -19,7 +22,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`texts`: by name, relative to the folder. `fingerprint`: equal for equal names and contents."""
+    """`texts`: of what `is_kept`, by name in the folder. `fingerprint`: equal for equal names and contents."""
 
     fingerprint: str
     texts: Mapping[str, str]
@@ -31,9 +34,15 @@ def read_sources(path: Path) -> Sources:
     for name, file in sorted(dict(inside(path)).items()):
         digest, text = _read(file)
         whole.update(f"{name}\0{digest}\n".encode())
-        if text is not None:
+        if text is not None and is_kept(name):
             texts[name] = text
     return Sources(whole.hexdigest()[:16], texts)
+
+
+def is_kept(name: str) -> bool:
+    """Whether a file's text may be kept and shown to whoever may look: plans and prompts, no lists of customers."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in _PLANS or (path.parent.name == PROMPTS and path.suffix.lower() == ".md")
 
 
 def inside(path: Path) -> Iterator[tuple[str, Path]]:

@@ -71,13 +71,13 @@ class ToolOffice:
         self._store = deps.store
         self._source = deps.source
         self._decisions = Decisions(deps.store, deps.users, deps.source, deps.decision_key)
-        self._commands = Commands(deps.tell)
+        self.commands = Commands(deps.tell)
         self._gates = Gates(deps.store, deps.decision_key)
         self._repairs: Counter[tuple[str, str]] = Counter()
         self._opening = asyncio.Lock()
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
         self._over: dict[str, None] = {}
-        self._runs = Runs(self._gates, self._commands, deps.folder, self._take, self._over)
+        self._runs = Runs(self._gates, self.commands, deps.folder, self._take, self._over)
         self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
@@ -201,7 +201,7 @@ class ToolOffice:
         return {"calls": {gate.request.function_call_id: self._news(gate) for gate in gates.values()}}
 
     async def _command_done(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        self._commands.done(data)
+        self.commands.done(data)
         return {}
 
     # ---- what else happens -----------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class ToolOffice:
         self._over |= dict.fromkeys(self._ended)
         while len(self._over) > MAX_OVER:
             del self._over[next(iter(self._over))]
-        self._commands.calls_ended(self._ended)
+        self.commands.calls_ended(self._ended)
         try:
             await self._cancel_ended()
         except StoreError as error:

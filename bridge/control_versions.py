@@ -2,9 +2,10 @@
 
     {"version", "times": [{"at", "how", "by", "action"}, …], "routes", "agents", "prompts", "files", "plan"}
 
-`times`: when it came into force, newest last, and by whom; `files`: the texts by name. A bounded number is kept; the
-one in force never goes. Which one that is, and whether somebody rolled back to it, stands in run/in-force.json, so that
-it survives a restart. Blocking; control calls it on a thread. Keeps nothing of a plan in memory but its head.
+`times`: when it came into force, newest last, and by whom; `files`: the texts of plans and prompts by name. Only our
+account can read them. A bounded number is kept; the one in force never goes. Which one that is, and whether somebody
+rolled back to it, stands in run/in-force.json, so that it survives a restart. Blocking; control calls it on a thread.
+Keeps nothing of a plan in memory but its head.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import Any
 import structlog
 
 from bridge.control_plan import write_atomically
-from bridge.control_sources import Sources
+from bridge.control_sources import Sources, is_kept
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, LinkError
 
@@ -102,6 +103,9 @@ class PlanVersions:
             whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BridgeError(f"plan {version[:20]} cannot be read: {error}") from error
+        files = whole.get("files")
+        if isinstance(files, dict):  # older records hold every text of the folder
+            whole["files"] = {name: text for name, text in files.items() if is_kept(name)}
         return whole
 
     def plan(self, version: str, sounds: Path) -> Plan:
@@ -134,7 +138,9 @@ class PlanVersions:
             content = json.dumps(whole)
         else:
             content = _whole(head, sources, text)
-        write_atomically(self._path(plan.version), content.encode())
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        write_atomically(self._path(plan.version), content.encode(), 0o600)
         self._all()[plan.version] = head
         self.note(now)
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import structlog
 
 from bridge import webhook
 from bridge.errors import BridgeError, StoreError
-from bridge.media.messagefile import FOLDER, is_message
+from bridge.media.messagefile import FOLDER, open_message
 from bridge.settings_tools import Channel
 from bridge.store.voicemailstore import Delivery, Voicemail, VoicemailStore
 
@@ -151,10 +152,9 @@ class VoicemailDesk:
         channel = self._channels.get(name)
         if channel is None:
             raise UndeliveredError(f"notify.channels has no {name!r}", for_good=True)
-        path = await asyncio.to_thread(self._file, message.path)
         if channel.webhook is not None:
             secret = self._environ.get(str(channel.secret_env), "")
-            body = await asyncio.to_thread(_webhook_body, message, path)
+            body = await asyncio.to_thread(_webhook_body, message, self._recordings)
             message_id = f"voicemail-{message.voicemail_id}-{name}"
             await webhook.post(channel.webhook, secret, message_id, body, timeout_s=self._retries.send_s / 2)
             return
@@ -162,12 +162,16 @@ class VoicemailDesk:
         if not url:
             raise UndeliveredError(f"the variable {channel.apprise_env} is not set")
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, _apprise_now, url, message, path)
+        await loop.run_in_executor(self._threads, _apprise_now, url, message, self._recordings)
 
-    def _file(self, path: str) -> Path:
-        if not is_message(Path(path), self._recordings):
-            raise UndeliveredError(f"{path}: no message in {self._recordings}/{FOLDER}", for_good=True)
-        return Path(path)
+
+def _opened(message: Voicemail, recordings: str) -> BufferedReader:
+    """For the thread that reads it, which closes it: whoever waits for that thread may be cancelled."""
+    try:
+        return open_message(Path(message.path), recordings)
+    except (OSError, RuntimeError, ValueError):
+        sentence = f"{message.path}: no message in {recordings}/{FOLDER}"
+        raise UndeliveredError(sentence, for_good=True) from None
 
 
 def _facts(message: Voicemail) -> dict[str, Any]:
@@ -184,14 +188,15 @@ def _facts(message: Voicemail) -> dict[str, Any]:
     }
 
 
-def _webhook_body(message: Voicemail, path: Path) -> dict[str, Any]:
+def _webhook_body(message: Voicemail, recordings: str) -> dict[str, Any]:
     """`path` is a reference for who can read this machine's files; `audio_wav` is base64, null when too long."""
-    audio = path.read_bytes() if path.stat().st_size <= MAX_AUDIO_BYTES else None
-    encoded = None if audio is None else base64.b64encode(audio).decode()
-    return {"type": "voicemail", "data": {**_facts(message), "path": str(path), "audio_wav": encoded}}
+    with _opened(message, recordings) as file:
+        audio = file.read(MAX_AUDIO_BYTES + 1)
+    encoded = base64.b64encode(audio).decode() if len(audio) <= MAX_AUDIO_BYTES else None
+    return {"type": "voicemail", "data": {**_facts(message), "path": message.path, "audio_wav": encoded}}
 
 
-def _apprise_now(url: str, message: Voicemail, path: Path) -> None:
+def _apprise_now(url: str, message: Voicemail, recordings: str) -> None:
     # A second of imports that only who is notified this way pays for.
     import apprise  # noqa: PLC0415
     from apprise.attachment.file import AttachFile  # noqa: PLC0415
@@ -207,9 +212,11 @@ def _apprise_now(url: str, message: Voicemail, path: Path) -> None:
     ]
     attachment = apprise.AppriseAttachment()
     name = f"voicemail-{message.voicemail_id}.wav"
-    attachment.add(AttachFile(str(path), name=name))  # type: ignore[no-untyped-call]  # apprise has no types there
-    if not messenger.notify(body="\n".join(lines), title=title, attach=attachment, body_format="text"):
-        raise UndeliveredError("apprise could not deliver it")
+    with _opened(message, recordings) as file:
+        attached = AttachFile(f"/proc/self/fd/{file.fileno()}", name=name)  # type: ignore[no-untyped-call]  # apprise has no types there
+        attachment.add(attached)
+        if not messenger.notify(body="\n".join(lines), title=title, attach=attachment, body_format="text"):
+            raise UndeliveredError("apprise could not deliver it")
 
 
 def _one_line(value: Any) -> str:

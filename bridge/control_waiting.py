@@ -7,16 +7,14 @@ Everything that waits is asked for again every second by the worker that carries
 of control loses nothing. Shell round the machines in bridge/waiting; on control's loop.
 """
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from typing import Any
 
 import structlog
 
-from bridge.control_health import Metric, Page
+from bridge.control_health import Metric
 from bridge.errors import LinkError
 from bridge.strictjson import decode, encode
 from bridge.waiting.queues import Place, Queues, QueueState
@@ -100,14 +98,13 @@ class WaitingRoom:
         """Every queue that was used since control came up."""
         return self._queues.states(self._clock(), self._wall())
 
-    def page(self) -> Page:
-        """GET /queues, which `sipbridge queues` reads."""
+    def overview(self) -> dict[str, Any]:
+        """Queues and parked calls, for programs (GET /api/v1/queues)."""
         parked = [
             {"slot": one.slot, "call_id": one.call_id, "waiting_s": round(self._wall() - one.parked_at, 1)}
             for one in self._slots.parked(self._clock())
         ]
-        body = {"queues": [asdict(state) for state in self.states()], "parked": parked}
-        return Page(HTTPStatus.OK, "application/json", json.dumps(body) + "\n")
+        return {"queues": [asdict(state) for state in self.states()], "parked": parked}
 
     def metrics(self) -> Iterator[Metric]:
         """Families for /metrics. Their labels come from the dialplan, so their number is bounded."""

@@ -33,7 +33,8 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         *parents, key = detail["loc"]
-        return "unknown key", nearest(str(key), allowed_keys(model, parents))
+        allowed = nearest(str(key), allowed_keys(model, parents))
+        return "unknown key", _elsewhere(model, parents, str(key)) or allowed or "remove it"
     if kind == "string_type" and text is not None and not isinstance(detail["input"], (dict, list)):
         shown = text[:MAX_SHOWN]
         return "text is needed", f'YAML reads {shown} as something else: write "{shown}" in quotes'
@@ -46,7 +47,38 @@ def explain(detail: Mapping[str, Any], model: type[BaseModel], text: str | None)
     message = words(context) if words else str(detail["msg"]).lower()
     if kind == "bool_type" and text is not None and text.lower() in _YES_AND_NO:
         return message, f"write {_YES_AND_NO[text.lower()]}"
-    return message, description(model, detail["loc"]) or _HINTS.get(kind, "")
+    written = _as_mapping(model, detail["loc"]) if kind == "model_type" else ""
+    loc = detail["loc"]
+    told = description(model, loc) or _HINTS.get(kind, "") or description(model, loc[:-1])
+    return message, written or told
+
+
+def _elsewhere(model: type[BaseModel], parents: Sequence[str | int], key: str) -> str:
+    """Where a key belongs that only has too many or too few spaces before it; "" when that is not clear."""
+    *above, last = parents or ("",)
+    given, key = key, _MEANT.get(key, key)
+    if last in (outer := allowed_keys(model, above)) and key in outer:
+        return f"{key} stands beside {last}, not in it: fewer spaces before it"
+    here = allowed_keys(model, parents)
+    if key != given and key in here:
+        return f"did you mean {key}?"
+    if difflib.get_close_matches(key.lower(), here, n=1):
+        return ""
+    homes = [name for name in here if key in allowed_keys(model, [*parents, name])]
+    return f"{key} belongs in {' or '.join(homes)}: more spaces before it" if 1 <= len(homes) <= 2 else ""
+
+
+def _as_mapping(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    """How the mapping at `path` is written: `ring: {ms: …}`; "" for an entry of a list."""
+    hints: list[Any] = [model]
+    for part in path:
+        hints = _below(hints, part)
+    models = _models(hints)
+    if len(models) != 1 or not path or isinstance(path[-1], int):
+        return ""
+    fields = models[0].model_fields
+    needed = [name for name, info in fields.items() if info.is_required()] or [*fields][:1]
+    return f"{path[-1]}: {{{', '.join(f'{name}: …' for name in needed)}}}" if needed else f"{path[-1]}: {{}}"
 
 
 def description(model: type[BaseModel], path: Sequence[str | int]) -> str:
@@ -145,7 +177,7 @@ def _choice(expected: str, given: Any, tag: str) -> Words:
     message = f"allowed: {allowed}"
     if word and isinstance(word, str):
         close = difflib.get_close_matches(word.lower(), [name.lower() for name in allowed.split(", ")], n=1)
-        hint = f"did you mean {close[0]}?" if close else ""
+        hint = f"did you mean {close[0]}?" if close else "choose one of them"
         return f"{word[:MAX_SHOWN]} is not allowed here, {message}", hint
     return message, "" if "," in allowed else f"write {allowed}"
 
@@ -159,10 +191,24 @@ _YES_AND_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "
 
 _CHOICES = {"literal_error": "expected", "union_tag_invalid": "expected_tags", "enum": "expected"}
 
+_MEANT = {
+    **dict.fromkeys(("default", "else", "otherwise", "fallback", "on_error", "on_failure"), "or_else"),
+    **dict.fromkeys(("wait", "sleep", "pause", "delay"), "hold"),
+    **dict.fromkeys(("forward", "bridge", "connect", "call"), "dial"),
+    **dict.fromkeys(("goto", "jump", "gosub", "run"), "go"),
+    **dict.fromkeys(("record", "message"), "voicemail"),
+    **dict.fromkeys(("gather", "input", "dtmf"), "collect"),
+    **dict.fromkeys(("busy", "decline", "deny"), "reject"),
+    **dict.fromkeys(("if", "case"), "switch"),
+    "ivr": "menu",
+}
+"""What other systems call the keys of a dialplan."""
+
 _HINTS = {
     "too_short": "write one, or leave the key out",
     "model_type": "lines such as key: value",
     "dict_type": "lines such as key: value",
+    "list_type": "each entry begins with -",
 }
 """Where the schema describes nothing."""
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bridge.config import PathsConfig
+from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
 from bridge.errors import BridgeError, SettingsError
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
@@ -54,7 +55,7 @@ def run(settings: Settings, config_path: Path | None) -> int:
     if problems:
         raise SettingsError(problems)
     if not rolled_back(settings.state_dir):  # then the files are not what comes into force
-        dialplan.load(settings.dialplans, tuple(settings.providers), environment=settings.environment)
+        dialplan.load(settings.dialplans, around(settings), environment=settings.environment)
     try:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:

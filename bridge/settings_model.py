@@ -76,6 +76,12 @@ class Console(Section):
 
     bind: HostAddress = Field(default="127.0.0.1", description="IP address it binds.")
     port: Port = Field(default=8080, description="TCP port.")
+    hosts: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Names by which clients reach the API, besides localhost and any IP address; a request for "
+        "another name is refused (DNS rebinding).",
+    )
 
 
 class Provider(Section):

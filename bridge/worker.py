@@ -191,8 +191,8 @@ class Worker:
                 self._idle.set()
                 self._plans.rest()
 
-    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str) -> Leg:
-        return await self._agent.call(uri, headers, from_uri)
+    async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str, trunk: str) -> Leg:
+        return await self._agent.call(uri, headers, from_uri, trunk)
 
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
@@ -248,10 +248,13 @@ class Worker:
         )
         log.info("outbound.dialled", call_id=call_id, pii_to=order.number)
         try:
-            leg = await self._agent.call(invite.request_uri, from_uri=order.from_uri(bind), leg_id=call_id)
+            leg = await self._agent.call(
+                invite.request_uri, from_uri=order.from_uri(bind), trunk=order.rules.trunk, leg_id=call_id
+            )
         except SipError as error:
-            reason = NOT_PLACED if error.sip_status == 503 else "cannot dial"
-            journal.ended(HungUp(HangUpBy.BRIDGE, 503, reason), str(error))
+            if error.sip_status == 503:
+                journal.note(NOT_PLACED, reason=str(error))
+            journal.ended(HungUp(HangUpBy.BRIDGE, 503, "cannot dial"), str(error))
             return
         except TimeoutError:  # the INVITE may still go out
             journal.ended(HungUp(HangUpBy.BRIDGE, 503, UNSURE), "no answer of the SIP thread")

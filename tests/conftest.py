@@ -2,6 +2,9 @@
 
 import logging
 
+# Early: pytest compiles it when it is first imported, and late, beside other threads that compile, Python 3.11 may
+# fail at that (github.com/python/cpython/issues/106905).
+import hypothesis  # noqa: F401
 import pytest
 import structlog
 

@@ -122,6 +122,20 @@ async def test_control_killed_in_a_call_has_the_whole_record_when_it_is_back(fol
         assert (await reader.recent(5))[0].state == "ended"
 
 
+async def test_a_control_that_comes_back_knows_whose_the_open_calls_are(folder):
+    first = conversation()[0]
+    mine = {"slot": "7", "call_id": first.call_id}
+    async with worker(folder) as link, worker(folder, 1, "b2") as other:
+        async with control(folder):
+            say(link, [first])
+            assert await link.delivered(GUARD_S)
+        async with control(folder):
+            await until(lambda: link.connected and other.connected)
+            with pytest.raises(LinkError, match="another worker's"):
+                await other.request("park.take", mine, GUARD_S)
+            assert await link.request("park.take", mine, GUARD_S) == {"parked": None}
+
+
 VICTIM = """
 import asyncio, pathlib, sys
 from tests.test_control import say, worker
@@ -250,14 +264,19 @@ async def test_health_and_metrics_tell_what_is_there(folder, unused_tcp_port):
 async def test_calls_that_wait_are_asked_for_over_the_link_and_shown_on_a_page(folder, unused_tcp_port):
     text = (folder / "settings.yaml").read_text()
     (folder / "settings.yaml").write_text(text.replace("port: 1}", f"port: {unused_tcp_port}}}"))
-    parked = {"call_id": "c", "slot": "701", "parked_at": 0.0, "address": "h:1", "token": "t"}
+    parked = {"call_id": "c", "slot": "701", "parked_at": 0.0, "address": "127.0.0.1:5070", "token": "t"}
     async with control(folder) as running, worker(folder) as link, httpx.AsyncClient() as client:
         await until(lambda: link.connected)
         assert await link.request("park.wait", parked, GUARD_S) == {"parked": True}
         wish = {"call_id": "c", "number": "+4930123456", "after_s": 0}
         assert (await link.request("callback.request", wish, GUARD_S))["refused"]
         base = f"http://127.0.0.1:{running.health_port}"
-        assert (await client.get(base + "/queues")).json()["parked"][0]["slot"] == "701"
+        assert (await client.get(base + "/queues")).status_code == 404
+        assert (await client.get(base + "/api/v1/queues")).status_code == 401
+        socket = httpx.AsyncHTTPTransport(uds=str(folder / "state" / "api.sock"))
+        async with httpx.AsyncClient(transport=socket) as ours:
+            shown = (await ours.get("http://control/api/v1/queues")).json()
+        assert shown["parked"][0]["slot"] == "701"
         assert "sipbridge_parked_calls 1\n" in (await client.get(base + "/metrics")).text
 
 

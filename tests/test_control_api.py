@@ -62,7 +62,7 @@ class Server:
 async def running(folder):
     async with Store(f"sqlite:///{folder}/x.db") as store:
         users = UserStore(store)
-        app = application(PAGES, ROUTES, Door(users, owner(folder)))
+        app = application(PAGES, ROUTES, Door(users, owner(folder)), ["Bridge.example"])
         async with serve(app, "127.0.0.1", 0) as port, serve_unix(app, folder / "api.sock"):
             yield Server(folder, users, port)
 
@@ -96,6 +96,15 @@ async def test_without_a_good_token_there_is_nothing_over_tcp(server, value):
     answer = await server.tcp("GET", "/api/v1/look/x", headers={"authorization": value})
     assert answer.status_code == 401
     assert "token" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-for", "x-real-ip", "forwarded"])
+@pytest.mark.parametrize("value", ["account", ACCOUNT, "for=account"])
+async def test_no_header_makes_a_stranger_of_the_tcp_door_an_account_of_the_machine(server, name, value):
+    answer = await server.tcp("POST", "/api/v1/do", headers={name: value}, json={})
+    assert answer.status_code == 401
+    answer = await server.unix("POST", "/api/v1/do", headers={name: value}, json={})
+    assert (answer.json()["user"], answer.json()["how"]) == (ME, "CLI")
 
 
 async def test_an_expired_token_and_a_disabled_user_are_nobody(server):
@@ -133,7 +142,7 @@ async def test_a_token_wins_over_the_account(server):
 
 async def test_another_account_of_the_machine_must_be_a_user(tmp_path):
     nobody = pwd.getpwnam("nobody")
-    request = Request({"type": "http", "headers": [], "client": (ACCOUNT, nobody.pw_uid)})
+    request = Request({"type": "http", "headers": [], "state": {ACCOUNT: nobody.pw_uid}})
     async with Store(f"sqlite:///{tmp_path}/x.db") as store:
         users = UserStore(store)
         door = Door(users, 12345)
@@ -153,6 +162,11 @@ async def test_another_account_of_the_machine_must_be_a_user(tmp_path):
         ({"sec-fetch-site": "same-site"}, 403),
         ({"sec-fetch-site": "same-origin"}, 200),
         ({"origin": "http://127.0.0.1:{port}"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "evil.example:{port}", "origin": "http://evil.example:{port}"}, 403),
+        ({"host": "LocalHost:{port}"}, 200),
+        ({"host": "bridge.example"}, 200),
+        ({"host": "[::1]:{port}"}, 200),
         ({"content-type": "text/plain"}, 415),
         ({"content-type": "application/x-www-form-urlencoded"}, 415),
     ],

@@ -1,6 +1,7 @@
 """The dialplan over the API, of a control as it runs, with a worker that carries no calls."""
 
 import asyncio
+import json
 import wave
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,9 @@ PLAN = "version: 1\nroutes:\n  - name: {name}\n    do:\n      - say: Hello\n    
 SOUND = PLAN.format(name="x").replace("say: Hello", "play: sounds/a.wav")
 
 
+JSON = {"content-type": "application/json"}
+
+
 class Api:
     """Asks over the Unix socket."""
 
@@ -28,7 +32,8 @@ class Api:
     async def ask(self, method, path="", body=None):
         transport = httpx.AsyncHTTPTransport(uds=str(self.folder / "state" / "api.sock"))
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
-            answer = await client.request(method, f"http://control/api/v1/dialplan{path}", json=body)
+            sent = {} if body is None else {"content": json.dumps(body), "headers": JSON}
+            answer = await client.request(method, f"http://control/api/v1/dialplan{path}", **sent)
             return answer.status_code, answer.json()
 
 
@@ -148,9 +153,16 @@ async def test_versions_and_a_rollback(api):
         ("POST", "/check", {"files": {"a.yaml": 7}}, 400),
         ("POST", "/check", {"files": {f"{n}.yaml": "" for n in range(201)}}, 400),
         ("POST", "/check", {"files": {"a.yaml": ""}, "path": "a.yaml"}, 400),
+        ("POST", "/check", {"files": {"a.yaml": "x", "a.yaml/b.yaml": "y"}}, 400),
+        ("POST", "/check", {"files": {"a.yaml/b.yaml": "y", "a.yaml": "x"}}, 400),
+        ("POST", "/check", {"files": {"a.yaml": "\ud800"}}, 400),
+        ("POST", "/check", {"files": {"\ud800": "x"}}, 400),
+        ("POST", "/check", {"path": "customers.csv"}, 400),
+        ("POST", "/rollback", {"version": "\ud800"}, 400),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_a_sentence(api, method, path, body, status):
+    (api.folder / "plans" / "customers.csv").write_text("a")
     found, data = await api.ask(method, path, body)
     assert (found, bool(data["error"])) == (status, True)
 
@@ -168,6 +180,17 @@ async def test_a_check_changes_nothing(api):
     _, one = await api.ask("POST", "/check", {"path": "plan.yaml"})
     assert one["ok"]
     assert api.taker.version == before
+
+
+async def test_a_check_reads_no_file_that_is_not_the_plans(api):
+    text = (
+        "version: 1\nroutes: []\noutbound: {{allow: ['+49'], target: 'sip:{{number}}@t', caller_id: '+4930', "
+    )
+    text += "do_not_call: {path}, do: [{{hang_up: {{}}}}]}}\n"
+    for path in (api.folder / "settings.yaml", "/dev/zero", "/proc/self/environ"):
+        _, bad = await api.ask("POST", "/check", {"files": {"a.yaml": text.format(path=path)}})
+        assert "not in the plan's folder" in str(bad["problems"])
+        assert "state_dir" not in str(bad["problems"])
 
 
 async def test_files_that_are_checked_find_the_sounds_beside_the_dialplan(api):

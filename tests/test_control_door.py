@@ -13,7 +13,9 @@ from bridge.control_door import ACCOUNT, MAX_HEAD_BYTES, serve, serve_unix
 
 
 async def who(request):
-    return JSONResponse({"client": list(request.client)})
+    return JSONResponse(
+        {"client": request.client and list(request.client), "account": request.scope["state"].get(ACCOUNT)}
+    )
 
 
 APP = Starlette(routes=[Route("/who", who)])
@@ -70,7 +72,7 @@ async def test_the_unix_socket_says_whose_process_asks_and_is_for_our_account_on
     async with serve_unix(APP, path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client:
-            assert (await client.get("http://control/who")).json() == {"client": [ACCOUNT, os.geteuid()]}
+            assert (await client.get("http://control/who")).json()["account"] == os.geteuid()
     assert not path.exists()
 
 
@@ -84,3 +86,20 @@ async def test_a_socket_left_behind_by_a_killed_process_is_no_obstacle(tmp_path)
         httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client,
     ):
         assert (await client.get("http://control/who")).status_code == 200
+
+
+FORGED = {"x-forwarded-for": "account", "x-forwarded-proto": "https", "x-real-ip": "account"}
+
+
+async def test_no_header_changes_who_asks(port, tmp_path):
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        said = (await client.get("/who", headers=FORGED)).json()
+    assert (said["client"][0], said["account"]) == ("127.0.0.1", None)
+    path = tmp_path / "api.sock"
+    async with (
+        serve_unix(APP, path),
+        httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client,
+    ):
+        said = (await client.get("http://control/who", headers=FORGED)).json()
+    assert said["account"] == os.geteuid()
+    assert said["client"] is None or "account" not in said["client"]

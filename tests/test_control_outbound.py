@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 import sqlalchemy as sa
 
-from bridge.control_outbound import LATER_S, PLACE_S, OutboundDeps, OutboundOffice
+from bridge.control_outbound import LATER_S, MAX_AGE_S, NOT_PLACED_MOST, PLACE_S, OutboundDeps, OutboundOffice
 from bridge.control_outbound_requests import sealed_job
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.outbound import Outbound, Retry
 from bridge.dialplan.plan import Agent, AgentStep, HangUpStep, Plan, Route
+from bridge.errors import StoreError
 from bridge.link.messages import Event, HangUp, PlaceCall
 from bridge.outbound.job import Wish
 from bridge.store.outboundstore import OutboundStore
@@ -63,14 +65,16 @@ class Desk:
         self.plan()
 
     def restart(self):
-        deps = OutboundDeps(self.store, self.workers, KEY, 4, lambda: self.now)
+        deps = OutboundDeps(
+            self.store, self.workers, KEY, 4, SpentWishes(self.folder / "spent", MAX_AGE_S), lambda: self.now
+        )
         self.office = OutboundOffice(deps)
 
     def plan(self, **changes):
         self.office.take_plan(Plan(ROUTES, (Agent("front", "x"),), outbound=replace(RULES, **changes)))
 
     async def ask(self, number=NUMBERS[0], **changes):
-        job = sealed_job(KEY, Wish(number, asked_by="anna", via="cli", **changes))
+        job = sealed_job(KEY, Wish(number, asked_by="anna", via="cli", asked_at=self.now, **changes))
         await self.store.add([job])
         return job.job_id
 
@@ -197,7 +201,9 @@ async def test_calls_wait_for_their_turn_within_pace_and_lines(office):
     await office.turn(1)
     assert len(office.workers.placed) == 3  # per_minute
     await office.turn(61)
-    assert len(office.workers.placed) == 5  # the first call is lost by now, so its line counts as free
+    assert len(office.workers.placed) == 4  # the first call is lost by now, but it may be on
+    await office.turn(3600)
+    assert len(office.workers.placed) == 5
 
 
 async def test_a_full_or_absent_worker_gets_no_call(office):
@@ -228,8 +234,8 @@ async def test_a_worker_that_did_not_place_it_says_so_and_it_is_dialled_again(of
     await office.turn()
     await office.turn()
     call_id = office.workers.told[0].call_id
-    assert await office.office.not_placed({"call_id": call_id, "reason": "draining"}) == {}
-    assert await office.office.not_placed({"call_id": "nobody"}) == {}
+    assert await office.office.not_placed("b1", {"call_id": call_id, "reason": "draining"}) == {}
+    assert await office.office.not_placed("b1", {"call_id": "nobody"}) == {}
     job = await office.job(job_id)
     assert (job.state, job.attempts, job.reason) == ("queued", 0, "draining")
     await office.turn(1.5)
@@ -309,7 +315,7 @@ async def test_who_asks_for_one_call_is_told_when_the_day_is_full_but_a_campaign
     await office.turn()
     await office.turn()
     await office.told(STARTED, ("call.ended", {"status": 404}))
-    again, campaign = await office.ask(), sealed_job(KEY, Wish(NUMBERS[0], campaign="c"))
+    again, campaign = await office.ask(), sealed_job(KEY, Wish(NUMBERS[0], campaign="c", asked_at=office.now))
     await office.store.add([campaign], "c", "anna")
     await office.turn()
     await office.turn()
@@ -338,10 +344,149 @@ async def test_a_list_that_changed_behind_the_plan_holds_every_call_until_a_relo
     file = office.folder / "dnc.txt"
     file.write_text("")
     office.plan(do_not_call=str(file), do_not_call_hash="other")
-    campaign = sealed_job(KEY, Wish(NUMBERS[0], campaign="c"))
+    campaign = sealed_job(KEY, Wish(NUMBERS[0], campaign="c", asked_at=office.now))
     await office.store.add([campaign], "c", "anna")
     await office.turn()
     await office.turn()
     job = await office.job(campaign.job_id)
     assert (job.state, "reload" in job.reason) == ("queued", True)
     assert not office.workers.told
+
+
+async def test_who_is_called_cannot_have_themselves_called_again_by_what_their_bye_says(office):
+    office.plan(per_number_per_day=1, per_day=1)
+    job_id = await office.ask()
+    await office.turn()
+    await office.turn()
+    bye = {"by": "caller", "status": 200, "reason": "not_placed"}
+    await office.told(STARTED, ("call.answered", {}), ("call.ended", bye))
+    for _ in range(5):
+        await office.turn(1.1)
+    assert (await office.job(job_id)).state == "done"
+    assert len(office.workers.placed) == 1
+
+
+async def write(office, change):
+    """As somebody who can write the database and has no key."""
+    await office.raw.transaction("x", lambda it: it.execute(sa.text(change)))
+
+
+AGAIN = "UPDATE outbound_calls SET state = 'queued', due_at = 0, call_id = '', attempts = 0"
+
+
+async def test_a_wish_that_was_fulfilled_cannot_be_had_again_by_writing_the_database(office):
+    job_id = await office.ask()
+    await office.turn()
+    await office.turn()
+    await office.told(STARTED, ("call.answered", {}), ("call.ended", {"by": "caller", "status": 200}))
+    await office.turn()
+    for restart in (False, True):
+        await write(office, AGAIN)
+        await write(office, "DELETE FROM outbound_attempts")
+        if restart:
+            office.restart()
+            office.plan()
+        await office.turn(86_400)
+        assert (await office.job(job_id)).state == "refused"
+    assert len(office.workers.placed) == 1
+
+
+async def test_a_wish_that_is_on_cannot_be_had_for_ever_by_writing_the_database(office):
+    await office.ask()
+    await office.turn()
+    for _ in range(30):
+        await office.turn(61)
+        await write(office, AGAIN)
+        await write(office, "DELETE FROM outbound_attempts")
+    assert len(office.workers.placed) <= 2 + NOT_PLACED_MOST
+
+
+async def test_an_old_wish_must_be_asked_for_again(office):
+    office.workers.list = []
+    job_id = await office.ask()
+    await office.turn()
+    office.workers.list = [Peer()]
+    await office.turn(MAX_AGE_S + 1)
+    assert "days ago" in (await office.job(job_id)).reason
+    assert not office.workers.told
+
+
+async def test_a_worker_that_can_never_place_it_costs_it_nothing(office):
+    job_id = await office.ask()
+    await office.turn()
+    for _ in range(2 * NOT_PLACED_MOST):
+        await office.turn(1.5)
+        await office.office.not_placed(
+            "b1", {"call_id": office.workers.told[-1].call_id, "reason": "draining"}
+        )
+    assert (await office.job(job_id)).state == "queued"
+
+
+async def test_what_cannot_be_noted_as_dialled_is_not_dialled(office):
+    (office.folder / "spent").mkdir()
+    await office.ask()
+    with pytest.raises(StoreError, match="spent"):
+        await office.turn()
+    assert not office.workers.told
+
+
+async def test_a_lost_call_that_surely_ended_is_no_line_in_use(office):
+    office.plan(concurrent=1)
+    lost, _ = await office.ask(), await office.ask(NUMBERS[1])
+    await office.turn()
+    await office.turn()
+    await office.told(STARTED, ("call.ended", {"by": "bridge", "reason": "worker_died"}))
+    await office.turn()
+    assert (await office.job(lost)).state == "unknown"
+    assert office.workers.placed == [NUMBERS[0], NUMBERS[1]]
+
+
+async def test_a_plan_that_comes_in_the_middle_of_a_turn_counts_from_the_next(office):
+    before = office.office._plan.version
+    await office.ask()
+    await office.turn()
+    counted = office.store.counts
+
+    async def counts(*words):
+        office.office.take_plan(Plan(ROUTES, (Agent("front", "y"),), outbound=replace(RULES, allow=("+1",))))
+        return await counted(*words)
+
+    office.store.counts = counts
+    await office.turn()
+    assert [one.plan_version for one in office.workers.told] == [before]
+
+
+async def test_what_was_dialled_meanwhile_counts_when_a_try_is_kept(office):
+    office.plan(per_day=1)
+    await office.ask()
+    await office.turn()
+    counted = office.store.counts
+
+    async def counts(*words):
+        found = await counted(*words)
+        await write(office, f"INSERT INTO outbound_attempts VALUES ('other', 'o', '+491', {office.now})")
+        return found
+
+    office.store.counts = counts
+    await office.turn()
+    assert not office.workers.told
+
+
+async def test_the_number_that_is_counted_is_the_one_that_is_dialled(office):
+    office.plan(per_number_per_day=1)
+    for _ in range(2):
+        await office.ask()
+    office.workers.list = []
+    await office.turn()
+    await write(office, "UPDATE outbound_calls SET number = ''")
+    office.workers.list = [Peer()]
+    await office.turn()
+    assert office.workers.placed == [NUMBERS[0]]
+
+
+async def test_only_the_worker_that_was_told_can_say_that_it_did_not_dial(office):
+    job_id = await office.ask()
+    await office.turn()
+    await office.turn()
+    await office.office.not_placed("b2", {"call_id": office.workers.told[0].call_id, "reason": "x"})
+    assert (await office.job(job_id)).state == "dialling"

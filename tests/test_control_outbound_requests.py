@@ -5,6 +5,7 @@ import pytest
 
 from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_outbound_requests import is_sealed, request_call, ruled, sealed_job
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Plan
 from bridge.errors import StoreError
@@ -44,7 +45,7 @@ def test_only_the_wish_that_was_sealed_is_accepted():
 async def test_the_answer_is_what_control_has_ruled(tmp_path):
     async with Store(f"sqlite:///{tmp_path}/store.db") as store:
         jobs = OutboundStore(store)
-        office = OutboundOffice(OutboundDeps(jobs, Nobody(), KEY, 4))
+        office = OutboundOffice(OutboundDeps(jobs, Nobody(), KEY, 4, SpentWishes(tmp_path / "spent", 1e6)))
         office.take_plan(Plan((), (), outbound=RULES))
         running = asyncio.create_task(office.run())
         body = {"number": "+49 30 12345678", "variables": {"name": "Ann"}}

@@ -100,3 +100,9 @@ def test_a_trunk_is_in_the_metrics_of_the_workers_that_know_how_it_is(link):
 def test_both_pages_are_there(link):
     found = pages(Facts(started_at=0.0), link, 0, lambda: PLAN)
     assert {path: page().status for path, page in found.items()} == {"/healthz": 200, "/metrics": 200}
+
+
+def test_health_names_no_call(link):
+    link._peers = {0: peer(0, {"calls": 1, "held": {"call-id": "vip"}})}
+    assert "call-id" not in health(link, 1, PLAN).text
+    assert '"calls": 1' in health(link, 1, PLAN).text

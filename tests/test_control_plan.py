@@ -1,12 +1,14 @@
+import dataclasses
 import wave
 from pathlib import Path
 
 import pytest
 
 from bridge.config import PathsConfig
-from bridge.control_plan import PlanFiles, espeak, write_atomically
+from bridge.control_plan import PlanFiles, around, espeak, write_atomically
 from bridge.dialplan.load import PromptText
 from bridge.errors import DialplanError, MediaError
+from bridge.settings import Settings
 
 GOOD = """
 version: 1
@@ -120,3 +122,16 @@ def test_the_embedded_voice_speaks_and_falls_back_for_a_language_it_does_not_hav
     for language in ("en-us", "xx-nowhere"):
         pcm = espeak(PromptText("x", "hello", language))
         assert 0.2 < len(pcm) / 2 / 8000 < 2
+
+
+def test_a_plan_is_checked_against_the_settings_and_what_can_be_heard(files):
+    plans, file, _ = files
+    settings = Settings.model_validate({"notify": {"channels": {"ops": {"apprise_env": "OPS_URL"}}}})
+    known = dataclasses.replace(plans, providers=around(settings))
+    file.write_text(GOOD.replace("say: Good evening", "voicemail: {mailbox: desk, to: opps, say: Speak}"))
+    with pytest.raises(DialplanError, match=r"no channel opps \(did you mean ops\?\)"):
+        known.read()
+    menu = 'menu: {say: Sales?, options: {"1": {words: [sales, frobnitz], do: [{answer: {}}]}}}'
+    file.write_text(GOOD.replace("say: Good evening", menu))
+    (odd,) = known.read().warnings
+    assert "frobnitz" in odd.message

@@ -8,7 +8,7 @@ def test_the_texts_and_a_fingerprint_that_only_contents_change(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "b.txt").write_text("two")
     first = read_sources(tmp_path)
-    assert first.texts == {"a.yaml": "one", "sub/b.txt": "two"}
+    assert first.texts == {"a.yaml": "one"}
     os.utime(tmp_path / "a.yaml", (1, 1))
     (tmp_path / "new").write_text("one")
     (tmp_path / "new").replace(tmp_path / "a.yaml")
@@ -46,3 +46,15 @@ def test_of_a_single_file_only_that_file_counts(tmp_path):
     assert first.texts == {"a.yaml": "one"}
     (tmp_path / "a.yaml").unlink()
     assert read_sources(tmp_path / "a.yaml").fingerprint != first.fingerprint
+
+
+def test_only_the_texts_of_plans_and_prompts_are_kept_the_rest_only_counts(tmp_path):
+    names = ("a.yaml", "sub/b.yml", "prompts/desk.md", "sub/prompts/_bits.md")
+    others = ("customers.csv", "dnc.txt", "keys.json", "prompts/list.csv", "README.md")
+    for name in (*names, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    first = read_sources(tmp_path)
+    assert sorted(first.texts) == sorted(names)
+    (tmp_path / "dnc.txt").write_text("+49301")
+    assert read_sources(tmp_path).fingerprint != first.fingerprint

@@ -1,4 +1,5 @@
 import json
+import stat
 import wave
 
 import pytest
@@ -106,3 +107,12 @@ def test_a_sound_that_has_changed_since_is_played_as_it_was(versions, tmp_path):
     back = versions.plan(gone.version, sounds)
     assert back.version == gone.version
     assert back.routes[0].steps[0].path == str(sounds / ("b" * 16 + ".wav"))
+
+
+def test_what_is_kept_is_for_our_account_only_and_of_older_records_only_plans_are_shown(versions, tmp_path):
+    put(versions, plan(1), 1)
+    file = tmp_path / "plans" / f"{plan(1).version}.json"
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (file.parent, file)] == [0o700, 0o600]
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps({**whole, "files": {**whole["files"], "customers.csv": "+4930,Ann"}}))
+    assert versions.read(plan(1).version)["files"] == {"a.yaml": "version: 1 # ä\n"}

@@ -49,9 +49,10 @@ ELSEWHERE = {
     "bridge/call/steps.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/steptool.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/dialplan/queue.py": "plain values: tests/dialplan/test_plan.py",
-    "bridge/dialplan/check_flows.py": "as check.py: tests/dialplan/test_load.py",
+    "bridge/dialplan/around.py": "plain values: tests/test_control_plan.py",
+    "bridge/dialplan/check_actions.py": "as check.py: tests/dialplan/test_bad.py",
+    "bridge/dialplan/schema_targets.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/schema_queues.py": "as schema.py: tests/dialplan/test_load.py",
-    "bridge/dialplan/steps.py": "plain values: tests/dialplan/test_plan.py",
     "bridge/dialplan/schema_agent.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/schema_steps.py": "as schema.py: tests/dialplan/test_load.py",
     "bridge/dialplan/schema_when.py": "as schema.py: tests/dialplan/test_load.py",
@@ -112,6 +113,8 @@ def test_every_unit_test_file_has_its_module():
     own = {ROOT / "tests" / name for name in ("test_layers.py", "test_mirror.py", "test_docstrings.py")}
     own.add(ROOT / "tests" / "sim" / "test_openai_client.py")  # the openai package against the local engine
     own.add(ROOT / "tests" / "test_actions.py")  # the pages of ops/actions
+    own.add(ROOT / "tests" / "test_ladders.py")  # the table of tests/data/ladders
+    own.add(ROOT / "tests" / "test_docs.py")  # README, CHANGELOG and ops/
     own.add(ROOT / "tests" / "dialplan" / "test_bad.py")  # the folder bad/, a mistake a file
     own.add(ROOT / "tests" / "toolbox" / "test_delivered.py")  # the tools/ folder
     strays = {path for folder in folders for path in folder.glob("test_*.py")} - here - own

@@ -83,14 +83,14 @@ async def test_a_worker_is_ready_and_takes_calls_when_its_trunks_are_known(worke
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "kinds", "reason"),
     [
-        (SipError(503, "all lines are busy"), "not_placed"),
-        (SipError(400, "bad"), "cannot dial"),
-        (TimeoutError(), "unsure"),
+        (SipError(503, "all lines are busy"), ["call.not_placed", "call.ended"], "cannot dial"),
+        (SipError(400, "bad"), ["call.ended"], "cannot dial"),
+        (TimeoutError(), ["call.ended"], "unsure"),
     ],
 )
-async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error, reason):
+async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error, kinds, reason):
     async def call(*_args, **_more):
         raise error
 
@@ -100,7 +100,7 @@ async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error
     worker._agent = SimpleNamespace(call=call)
     rules = Outbound(("+49",), "sip:{number}@t", "+4930", ())
     await worker._dial_order("c1", Order("+493012345678", rules, ()), PLAN)
-    assert [kind for _, kind, _ in events] == ["call.started", "call.ended"]
+    assert [kind for _, kind, _ in events] == ["call.started", *kinds]
     assert events[-1][2]["reason"] == reason
 
 

@@ -130,5 +130,10 @@ MAY: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"admin", "operator"}),
     "dialplan": frozenset({"admin", "operator"}),
     "dial": frozenset({"admin", "operator"}),
+    "calls": frozenset({"admin", "operator"}),
+    "personal": frozenset({"admin", "operator", "approver"}),
 }
-"""What each role may do, in the command line and in the console. The gate asks for the group as well."""
+"""What each role may do, in the command line, the API and the console. The gate asks for the group as well.
+
+`calls`: act on live calls. `personal`: see who called and what was said; who may only look sees the rest.
+"""

@@ -97,6 +97,8 @@ class Call:
         self.talk = AgentTalk(Scope(leg, plan, deps, self._journal, facts, self.tools), self)
         self._recorded = Recorded(self.context, self._recording)
         self._recorded.rule = order.recording if order else None
+        self.context.before_people = self._recorded.prepare_people
+        self.context.with_people = self._recorded.people
         self._take_over = TakeOver(self.context, self.talk)
         self.supervision = Supervision(self.context, self.talk)
         self.commands.add("hand_off", self.talk.hand_off)

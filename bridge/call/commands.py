@@ -1,10 +1,11 @@
-"""What a tool may have its call do: hang up, transfer, collect digits. The worker's side of control's CallCommand.
+"""What a tool or an operator may have a call do: hang up, transfer, collect. The worker's side of CallCommand.
 
     control ──CallCommand──► CommandDesk ─► leg (BYE, REFER) · keys ──"tool.command_done"──► control
 
-The agent finishes what it is saying first. A transfer is blind (RFC 3515, RFC 5589 section 6): REFER to a target that
-the dialplan names, never to one of the model's; the caller stays with the agent until the target has answered. Every
-command gets exactly one answer, also when the call ends in the middle of it. On the worker's loop.
+The agent finishes what it is saying first, unless an operator (`by`: their name) hangs up. A transfer is blind (RFC
+3515, RFC 5589 section 6): REFER to a target that the dialplan names, never to one of the model's; the caller stays with
+the agent until the target has answered. Every command gets exactly one answer, also when the call ends in the middle of
+it. On the worker's loop.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
 TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
+SHOWN = ("by", "target", "agent", "mode", "stop", "action")
+"""What the record says of an operator's command, beside its kind and how it went."""
 
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -107,15 +110,17 @@ class CommandDesk:
             answer = {"ok": False, "error": str(error)}
         except (SipError, TimeoutError) as error:
             answer = {"ok": False, "error": str(error) or "the SIP side did not do it in time"}
-        self._journal.note("command", kind=word.kind, **{k: v for k, v in answer.items() if k != "digits"})
+        who = {key: word.data[key] for key in SHOWN if word.data.get("by") and key in word.data}
+        self._journal.note(
+            "command", kind=word.kind, **who, **{k: v for k, v in answer.items() if k != "digits"}
+        )
         await self._tell(word.command_id, answer)
         if answer["ok"] and word.kind in {"hang_up", "transfer"}:
-            reason = (
-                "transferred"
-                if word.kind == "transfer"
-                else str(word.data.get("reason") or "the agent ended it")
-            )
-            await self._leg.hang_up(HangUpBy.AGENT, 200, reason)
+            by = HangUpBy.OPERATOR if word.data.get("by") else HangUpBy.AGENT
+            reason = "transferred"
+            if word.kind == "hang_up":
+                reason = str(word.data.get("reason") or f"the {by.value} ended it")
+            await self._leg.hang_up(by, 200, reason)
 
     async def _other(self, word: Word) -> Mapping[str, Any]:
         handler = self._more.get(word.kind)
@@ -124,8 +129,8 @@ class CommandDesk:
         raise NotDoneError(f"there is no command {word.kind[:20]}")
 
     async def _hang_up(self, word: Word) -> Mapping[str, Any]:
-        del word
-        await self._finish_saying()
+        if not word.data.get("by"):
+            await self._finish_saying()
         return {}
 
     async def _transfer(self, word: Word) -> Mapping[str, Any]:

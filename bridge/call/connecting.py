@@ -118,6 +118,7 @@ async def waiting(context: CallContext, music: str) -> AsyncIterator[None]:
 async def talk(context: CallContext, other: SecondLeg) -> None:
     """Caller and other talk until one of them hangs up. The caller's hang-up ends the call, and thereby this."""
     context.journal.note("leg.connected", leg=other.name)
+    context.with_people()
     async with connected(context.caller, other):
         await either(other.over.wait(), _look_after(context, other))
 
@@ -209,6 +210,7 @@ async def conference(
         mixer = await stack.enter_async_context(connected(context.caller))
         tasks = [asyncio.create_task(_take_part(context, mixer, other, step.ring_s)) for other in others]
         stack.push_async_callback(_cancel_all, tasks)
+        context.with_people()
         context.journal.note("conference.started", legs=[other.name for other in others], refused=reasons)
         if step.agent:
             mixer.join("agent")

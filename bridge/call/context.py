@@ -26,6 +26,10 @@ MAX_VARIABLE_CHARS = 4000
 MAX_CACHED_MUSIC = 8
 
 
+async def nothing() -> None:
+    """Of what a call has none."""
+
+
 class NotDoneError(Exception):
     """A step or command was not carried out; the text says why, for the record and for the model."""
 
@@ -35,6 +39,7 @@ class CallContext:
     """One call, as its steps see it.
 
     `run(steps)` runs more steps; `end` ends the call and does not come back. `progress`: what became of a REFER.
+    `before_people`, `with_people`: the caller is about to talk with people, and does (recording).
     """
 
     plan: Plan
@@ -45,6 +50,8 @@ class CallContext:
     end: End
     run: Callable[[Iterable[Step]], Awaitable[None]]
     progress: "asyncio.Queue[TransferProgress]"
+    before_people: Callable[[], Awaitable[None]] = nothing
+    with_people: Callable[[], None] = lambda: None
     detail: str = ""
     language: str = "en"
     jumps: int = 0

@@ -31,8 +31,8 @@ class CallDeps:
     """What every call of a worker shares. `request(kind, data, deadline_s)` asks control; raises LinkError.
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
-    `dial(uri, headers, from_uri)` places a call; raises SipError. `music(path)`: PCM; raises MediaError. `rendezvous`:
-    who may come into a running call.
+    `dial(uri, headers, from_uri, trunk)` places a call; raises SipError. `music(path)`: PCM; raises
+    MediaError. `rendezvous`: who may come into a running call.
     """
 
     config: WorkerConfig
@@ -42,7 +42,7 @@ class CallDeps:
     request: Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
     connect: Callable[[str, Mapping[str, str], Deadlines], Awaitable[Transport]] = connect
     occupancy: Occupancy = field(default_factory=Occupancy)
-    dial: Callable[[str, Mapping[str, str], str], Awaitable[Leg]] | None = None
+    dial: Callable[[str, Mapping[str, str], str, str], Awaitable[Leg]] | None = None
     music: Callable[[str], bytes] = read_music
     rendezvous: Rendezvous = field(default_factory=Rendezvous)
     times: WaitTimes = field(default_factory=WaitTimes)

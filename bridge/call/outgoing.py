@@ -29,8 +29,8 @@ NO_AUDIO_GRACE_S = 0.5
 BEEP_WAIT_S = 30.0
 NO_ANSWER = "no_answer"
 """The reason of a call that we stopped ringing; control knows it by this word (outbound/job.py)."""
-NOT_PLACED = "not_placed"
-"""The reason of a call whose INVITE was never sent."""
+NOT_PLACED = "call.not_placed"
+"""The event of a call whose INVITE was never sent; control takes it for no try (outbound/job.py)."""
 UNSURE = "unsure"
 """The reason of a call of which nobody can say whether its INVITE was sent."""
 _HOST = re.compile(r"@([A-Za-z0-9.-]+)")

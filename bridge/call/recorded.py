@@ -29,7 +29,24 @@ class Recorded:
 
     async def prepare(self, agent: Agent) -> None:
         """Before an agent: tell or ask the caller, if the rule says so."""
-        rule = rule_of(self.rule, agent)
+        await self._ask(rule_of(self.rule, agent))
+
+    async def prepare_people(self) -> None:
+        """Before the caller talks with people: the same, by the route's own rule."""
+        await self._ask(self._people)
+
+    def people(self) -> None:
+        """Caller and people are connected: it is recorded if the route says so, and the caller agreed."""
+        if covers(self._consent, self._people):
+            self._recording.begin()
+            self._recording.resume("agent")
+
+    @property
+    def _people(self) -> RecordingRule | None:
+        """Without a rule of its own a route records agents only: people did not ask for it."""
+        return self.rule if self.rule is not None and self.rule.enabled else None
+
+    async def _ask(self, rule: RecordingRule | None) -> None:
         if rule is None or self._consent is not None or not self._recording.enabled or not must_ask(rule):
             return
         context = self._context

@@ -95,8 +95,11 @@ class CallRecording:
         return True
 
     def command(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A tool's or an operator's word: {action: pause | resume}. Gives the state; ValueError for another action."""
-        action, by = str(data.get("action", "")), str(data.get("by") or "tool")[:40]
+        """A tool's or an operator's word: {action: pause | resume}. Gives the state; ValueError for another action.
+
+        What one operator has paused another may resume; what a tool has paused only tools do.
+        """
+        action, by = str(data.get("action", "")), "operator" if data.get("by") else "tool"
         if action not in {"pause", "resume"}:
             raise ValueError("the action is pause or resume")
         changed = self.pause(by) if action == "pause" else self.resume(by)

@@ -108,19 +108,21 @@ async def dialling(
         known = ", ".join(sorted(context.plan.transfers)) or "none"
         raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
     shown = {field: clean(context.render(value)) for field, value in (headers or {}).items()}
-    async with dialling_uri(context, name, uri, shown) as other:
+    trunk = context.plan.over.get(name, "")
+    async with dialling_uri(context, name, uri, shown, trunk) as other:
         yield other
 
 
 @contextlib.asynccontextmanager
 async def dialling_uri(
-    context: CallContext, name: str, uri: str, headers: Mapping[str, str]
+    context: CallContext, name: str, uri: str, headers: Mapping[str, str], trunk: str = ""
 ) -> AsyncIterator[SecondLeg]:
     """Like `dialling`, to a SIP URI that is ours: never one that a caller or a model has given."""
     if context.deps.dial is None:
         raise NotDoneError("this process cannot place calls")
     try:
-        leg = await context.deps.dial(uri, {"X-Call-ID": context.call_id, **headers}, _from(context))
+        shown = {"X-Call-ID": context.call_id, **headers}
+        leg = await context.deps.dial(uri, shown, _from(context), trunk)
     except (SipError, TimeoutError) as error:
         raise NotDoneError(
             f"{name} cannot be called: {str(error) or 'no answer of the SIP thread'}"

@@ -33,6 +33,9 @@ LAST_RESORT: Mapping[type[plan.Step], tuple[plan.Step, ...]] = {
     plan.GoStep: NO_WAY_ON,
 }
 
+WITH_PEOPLE = (plan.DialStep, plan.WarmTransferStep, plan.ConferenceStep, plan.QueueStep, plan.PickUpStep)
+"""The caller talks with people in these: what the route says of recording comes first."""
+
 Talk = Callable[[str], Coroutine[Any, Any, None]]
 Transfer = Callable[[plan.TransferStep], Awaitable[None]]
 
@@ -73,6 +76,8 @@ class StepRunner:
     async def _run(self, steps: Iterable[plan.Step]) -> None:
         for step in steps:
             try:
+                if isinstance(step, WITH_PEOPLE):
+                    await self.context.before_people()
                 await _ACTIONS[type(step)](self, step)
             except (NotDoneError, SipError, TimeoutError) as error:
                 await self._failed(step, str(error) or "the SIP side did not do it in time")

@@ -6,6 +6,7 @@ What the gate asks the caller is spoken by the bridge's own voice and answered b
 import asyncio
 import contextlib
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -27,6 +28,9 @@ CONFIRM_TIMES = 2
 MAX_AWAY_S = 120.0
 """Control may be restarted in between; it knows the call by its id."""
 AGENT = "dialplan"
+MAX_PARTS = 20
+MAX_NAME = 32
+_NOT_A_NAME = re.compile(r"[^a-z0-9_]")
 
 News = Mapping[str, Any]
 
@@ -41,7 +45,7 @@ async def tool(context: CallContext, step: ToolStep, desk: ToolDesk) -> None:
         first = await _ask(context, step, function_call_id, desk)
         output = await _settled(context, function_call_id, first, news, lambda: desk.callers == callers)
     if step.into:
-        context.set({step.into: _shown(output)})
+        context.set(_variables(step.into, output))
 
 
 async def _ask(context: CallContext, step: ToolStep, function_call_id: str, desk: ToolDesk) -> News:
@@ -160,10 +164,20 @@ def _filled(context: CallContext, value: Any) -> Any:
     return value
 
 
-def _shown(output: Mapping[str, Any]) -> str:
-    """A tool's output as a variable: its only value, else JSON."""
+def _variables(into: str, output: Mapping[str, Any]) -> dict[str, str]:
+    """A tool's output as variables: the whole under `into` (its only value, else JSON), each part as `into_part`."""
     values = {key: value for key, value in output.items() if key != "status"}
     if len(values) == 1:
         (only,) = values.values()
-        return only if isinstance(only, str) else json.dumps(only)
-    return json.dumps(values)
+        values = only if isinstance(only, dict) else {"": only}
+    whole = next(iter(values.values())) if len(values) == 1 else values
+    parts = {
+        f"{into}_{_NOT_A_NAME.sub('_', str(key).lower())}"[:MAX_NAME]: _text(one)
+        for key, one in values.items()
+        if key
+    }
+    return {into: _text(whole), **dict(list(parts.items())[:MAX_PARTS])}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

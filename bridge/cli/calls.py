@@ -1,4 +1,4 @@
-"""`sipbridge calls list|show`: look at calls, running and past.
+"""`sipbridge calls list|show`: look at calls, running and past. What acts on them: calls_live.py.
 
 Reads the store directly, so it works while the bridge runs (SQLite in WAL mode lets us read beside
 control's writing) and when it is down; a running call is shown as far as its events are stored. Changes
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli import calls_live
 from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord, number
 from bridge.records.timeline import build, chart, listing
@@ -29,8 +30,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Look at calls, running and past.",
+    help="Look at calls, running and past, and act on those that run.",
 )
+calls_live.add_to(app)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]

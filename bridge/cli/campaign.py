@@ -6,7 +6,7 @@ again when it is its turn. Not worker-safe.
 
 import asyncio
 import time
-from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +15,13 @@ import typer
 from bridge.approval.signing import DECISION_KEY, secret
 from bridge.cli.dial import AsJson, Config, tell, visible
 from bridge.cli.identity import with_store
-from bridge.control_outbound_requests import sealed_job
+from bridge.control_outbound_requests import CAMPAIGN_CHANGES, load_campaign, new_campaign
 from bridge.dialplan.load import load as load_plan
 from bridge.errors import StoreError
-from bridge.outbound.job import FINAL, Wish
+from bridge.outbound.job import FINAL
 from bridge.outbound.rules import rules_of
 from bridge.outbound.sheet import Sheet, read
+from bridge.outbound.wish import WishError
 from bridge.settings import Settings
 from bridge.store.outboundstore import Campaign, OutboundStore
 from bridge.store.store import Store
@@ -47,21 +48,18 @@ def load(  # one option each
     config: Config = None,
 ) -> None:
     """Load a file; its calls begin at once."""
-    _check_name(name)
-    if agent and route:
-        raise typer.BadParameter("--agent or --route, not both")
-    run = f"agent:{agent}" if agent else f"route:{route}" if route else ""
+    try:
+        new = new_campaign(name, agent, route, "")
+    except WishError as error:
+        raise typer.BadParameter(str(error)) from None
 
     async def work(store: Store, settings: Settings, me: User) -> Sheet:
         plan = await asyncio.to_thread(load_plan, settings.dialplans)
         rules = await asyncio.to_thread(rules_of, plan)
         sheet = read(await asyncio.to_thread(file.read_bytes), rules)
         if sheet.rows and (skip_bad or not sheet.bad):
-            key, now = secret(settings.state_dir / "keys" / DECISION_KEY), time.time()
-            wishes = (
-                Wish(row.number, run, row.variables, name, me.name, "campaign", now) for row in sheet.rows
-            )
-            await OutboundStore(store).add([sealed_job(key, wish) for wish in wishes], name, me.name)
+            key = secret(settings.state_dir / "keys" / DECISION_KEY)
+            await load_campaign(OutboundStore(store), key, replace(new, asked_by=me.name[:64]), sheet.rows)
         return sheet
 
     sheet = with_store(config, "dial", work)
@@ -104,22 +102,23 @@ def show(name: Name, as_json: AsJson = False, config: Config = None) -> None:
 @app.command()
 def pause(name: Name, config: Config = None) -> None:
     """No more calls until `resume`; those that are on go on."""
-    _set(config, name, ("running",), "paused")
+    _set(config, name, "pause")
 
 
 @app.command()
 def resume(name: Name, config: Config = None) -> None:
     """Go on after `pause`."""
-    _set(config, name, ("paused",), "running")
+    _set(config, name, "resume")
 
 
 @app.command()
 def cancel(name: Name, config: Config = None) -> None:
     """No more calls at all; those that are on go on."""
-    _set(config, name, ("running", "paused"), "cancelled")
+    _set(config, name, "cancel")
 
 
-def _set(config: Path | None, name: str, before: Collection[str], state: str) -> None:
+def _set(config: Path | None, name: str, word: str) -> None:
+    before, state = CAMPAIGN_CHANGES[word]
     done = with_store(
         config, "dial", lambda store, _settings, _me: OutboundStore(store).set_campaign(name, before, state)
     )
@@ -133,8 +132,3 @@ def _line(one: Campaign) -> str:
     over = one.state == "running" and not set(one.counts) - set(FINAL)
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created_at))
     return f"{one.name:20} {'over' if over else one.state:10} {at}  by {one.asked_by}: {counts}"
-
-
-def _check_name(name: str) -> None:
-    if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 64):
-        raise typer.BadParameter("letters, digits, - and _ only, 64 at most", param_hint="--name")

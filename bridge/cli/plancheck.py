@@ -6,7 +6,7 @@ the names of the tools: that runs its files, but no tool. Changes nothing.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli.planread import Config, Environment, PlanPath, count, settings_of
+from bridge.control_plan import around
 from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
 from bridge.dialplan.words import condition
@@ -67,9 +68,8 @@ def check(  # one parameter is one option of the command line
     try:
         inspected = inspect(
             path or loaded.dialplans,
-            loaded.providers,
+            replace(around(loaded), tools=tool_names(loaded)),
             environment=environment or loaded.environment,
-            tools=tool_names(loaded),
             today=today,
         )
         found = Found(inspected.plan, (), inspected.warnings)

@@ -8,14 +8,15 @@ import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bridge.cli.planread import Config, plan_at, refused, settings_of
+from bridge.control_plan import around
 from bridge.dialplan.diff import compare
 from bridge.dialplan.edit import Change, adding, edited, parts, setting, unsetting
-from bridge.dialplan.files import OVERLAYS, is_plan
+from bridge.dialplan.files import Documents
 from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
 from bridge.errors import DialplanError, Problem
@@ -53,7 +54,7 @@ def _edit(loaded: Settings, plan: Path | None, path: str, change: Change, *, dry
     whole = plan or loaded.dialplans
     before = plan_at(whole, loaded).plan
     try:
-        file = file_with(whole, path)
+        file = file_with(whole, path, loaded.environment)
         old = file.read_bytes().decode("utf-8-sig")
         new = edited(str(file), old, change)
         if new == old:
@@ -72,33 +73,32 @@ def _edit(loaded: Settings, plan: Path | None, path: str, change: Change, *, dry
     typer.echo(f"{file}: written; sipbridge dialplan reload brings it into force")
 
 
-def file_with(whole: Path, path: str) -> Path:
+def file_with(whole: Path, path: str, environment: str | None = None) -> Path:
     """The file of a plan in which the first two parts of a path are written. Raises DialplanError."""
     if not whole.is_dir():
         return whole
-    head = ".".join(f"[{part}]" for part in parts(path)[:2])
-    files = sorted(one for one in whole.rglob("*") if is_plan(one) and OVERLAYS not in one.parts)
-    found = [one for one in files if _has(one, head)]
+    section, *name = parts(path)[:2]
+    documents = Documents(whole, environment).documents
+    found = [Path(one.name) for one, _ in documents if _holds(one.data, section, *name)]
     if len(found) == 1:
         return found[0]
     said = f"{path} is in {len(found)} files" if found else f"no file has {path}"
     raise DialplanError([Problem(str(whole), 0, 0, "", said, "name the file with --plan")])
 
 
-def _has(file: Path, head: str) -> bool:
-    def look(data: object) -> None:
-        unsetting(head)(data)
-
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        return edited(str(file), text, look) != text
-    except DialplanError:
-        return False
+def _holds(data: Any, section: str, name: str = "") -> bool:
+    """Whether a file has this section, and in it this name: a key, or the name of a route."""
+    found = data.get(section) if isinstance(data, dict) else None
+    if not name or found is None:
+        return found is not None
+    if isinstance(found, list):
+        return any(isinstance(one, dict) and one.get("name") == name for one in found)
+    return isinstance(found, dict) and name in found
 
 
 def checked(whole: Path, file: Path, text: str, loaded: Settings) -> Plan:
     """The plan as it would be with the new text of one of its files. Raises DialplanError."""
-    return inspect(whole, loaded.providers, environment=loaded.environment, instead={file: text}).plan
+    return inspect(whole, around(loaded), environment=loaded.environment, instead={file: text}).plan
 
 
 def write(file: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bridge import settings
+from bridge.control_plan import around
 from bridge.dialplan.load import Inspected, inspect
 from bridge.errors import FileProblems
 from bridge.settings import Settings
@@ -32,7 +33,7 @@ def settings_of(config: Path | None) -> Settings:
 def plan_at(path: Path, loaded: Settings, environment: str | None = None) -> Inspected:
     """The plan; ends the command with 1 when it is wrong."""
     try:
-        return inspect(path, loaded.providers, environment=environment or loaded.environment)
+        return inspect(path, around(loaded), environment=environment or loaded.environment)
     except FileProblems as error:
         raise refused(error) from None
 

@@ -1,23 +1,20 @@
 """`sipbridge queues`: who waits now, in which queue, for whom; and which calls are parked.
 
-Asks the running control (GET /queues on its health port), because nobody else knows. Changes nothing. Not worker-safe.
+Asks the running control (GET /api/v1/queues on its Unix socket), because nobody else knows. Changes nothing. Not
+worker-safe.
 """
 
 import json
-import os
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bridge.errors import LinkError
-from bridge.settings import load
-
-ANSWER_S = 3.0
+from bridge.cli.control_client import ask
+from bridge.errors import BridgeError
 
 
 def queues(
@@ -27,9 +24,9 @@ def queues(
     ] = None,
 ) -> None:
     """Callers who wait in queues, the members' states, and parked calls, at this moment."""
-    console = load(config, os.environ).console
-    host = "127.0.0.1" if console.bind == "0.0.0.0" else console.bind  # noqa: S104  # compared, not bound
-    state = _ask(f"http://{host}:{console.port}/queues")
+    status, state = ask(config, "GET", "/api/v1/queues")
+    if status != HTTPStatus.OK:
+        raise BridgeError(f"control answered {status}: {state.get('error')}")
     if as_json:
         typer.echo(json.dumps(state, indent=2))
         return
@@ -39,17 +36,6 @@ def queues(
         for one in state["parked"]
     ]
     typer.echo("\n".join(lines) or "nobody has waited since the bridge was started")
-
-
-def _ask(url: str) -> Mapping[str, Any]:
-    """Raises LinkError: control is not there."""
-    try:
-        with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310  # http, from the settings
-            return dict(json.load(answer))
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        raise LinkError(
-            f"{url} does not answer ({error}): does the bridge run with these settings?"
-        ) from None
 
 
 def _queue_line(queue: Mapping[str, Any]) -> str:

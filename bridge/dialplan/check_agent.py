@@ -6,6 +6,7 @@ Called by check.py.
 from collections.abc import Collection, Iterator
 
 from bridge.dialplan.schema_agent import Agent
+from bridge.dialplan.schema_recording import Recording
 from bridge.dialplan.source import Source
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
@@ -24,7 +25,7 @@ def agent_problems(
         yield document.problem((*path, "instructions"), "this key is needed", hint, at_key=True)
     if agent.instructions is not None and agent.prompt is not None:
         yield document.problem((*path, "prompt"), "instructions and prompt", "keep one of them", at_key=True)
-    if agent.prompt is not None:
+    elif agent.prompt is not None:
         yield from source.prompts.problems(document, (*path, "prompt"), agent.prompt)
     yield from _hand_offs(source, name, agent, agents)
 
@@ -34,7 +35,7 @@ def _hand_offs(source: Source, name: str, agent: Agent, agents: Collection[str] 
     for number, target in enumerate(agent.hand_off_to):
         path: KeyPath = ("agents", name, "hand_off_to", number)
         if agents is not None and target not in agents:
-            hint = nearest(target, {*agents} - {name})
+            hint = nearest(target, {*agents} - {name}) or "name it in agents"
             yield source.document.problem(path, f"no agent is called {target}", hint)
         elif target == name:
             yield source.document.problem(path, "an agent cannot hand over to itself", "remove it")
@@ -58,4 +59,33 @@ def agent_warnings(source: Source) -> Iterator[Problem]:
             hint = "OpenAI ends its own on 2026-11-30: use prompt"
             message = "the model's server must keep this prompt"
             yield source.document.problem((*path, "stored_prompt"), message, hint, at_key=True)
+        yield from _not_warned(source, path, agent)
+        if isinstance(agent.recording, Recording):
+            yield from recording_warnings(source, (*path, "recording"), agent.recording)
+    for number, route in source.routes():
+        if route.recording is not None:
+            yield from recording_warnings(source, ("routes", number, "recording"), route.recording)
     yield from source.prompts.warnings()
+
+
+def _not_warned(source: Source, path: KeyPath, agent: Agent) -> Iterator[Problem]:
+    limits = agent.limits
+    if limits is None or "warn_s" not in limits.model_fields_set or not limits.warn_s:
+        return
+    path = (*path, "limits", "warn_s")
+    if limits.max_call_s is None:
+        yield source.document.problem(
+            path, "the caller is not warned of an end that is not set", "max_call_s: 600"
+        )
+    elif limits.max_call_s < 2 * limits.warn_s:
+        message = f"the caller is not warned in calls of {limits.max_call_s} s"
+        yield source.document.problem(path, message, "at most half of max_call_s")
+
+
+def recording_warnings(source: Source, path: KeyPath, rule: Recording) -> Iterator[Problem]:
+    """What a rule says in vain."""
+    for key in sorted(rule.model_fields_set & {"key", "wait_s", "on_refusal"}):
+        if rule.consent != "ask":
+            yield source.document.problem(
+                (*path, key), "nobody is asked for consent", "consent: ask", at_key=True
+            )

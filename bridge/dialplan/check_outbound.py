@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bridge.dialplan import do_not_call
+from bridge.dialplan import do_not_call, inputfile
 from bridge.dialplan.check_steps import Known, StepWalk, Where
 from bridge.dialplan.outbound import NEVER
 from bridge.dialplan.schema_outbound import Outbound
@@ -43,6 +43,9 @@ def agents(sources: Sequence[Source]) -> set[str]:
 
 def _rules(source: Source, spec: Outbound, hours: Collection[str] | None) -> Iterator[Problem]:
     document = source.document
+    if (spec.trunk is None) == (spec.target is None):
+        message = "where do the calls go?" if spec.trunk is None else "trunk and target"
+        yield document.problem(PATH, message, "either trunk: NAME or target: sip:{number}@HOST", at_key=True)
     if spec.hours is not None and hours is not None and spec.hours not in hours:
         message = f"there are no opening hours {spec.hours}"
         yield document.problem((*PATH, "hours"), message, nearest(spec.hours, hours))
@@ -73,7 +76,7 @@ def _do_not_call(source: Source, spec: Outbound) -> Iterator[Problem]:
         return
     path = play_path(source, spec.do_not_call)
     try:
-        content = path.read_bytes()
+        content = inputfile.read(path, source.root, do_not_call.MAX_BYTES)
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         yield source.document.problem((*PATH, "do_not_call"), message, str(path))

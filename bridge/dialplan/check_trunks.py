@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from bridge.dialplan.compile_trunks import compile_trunk
+from bridge.dialplan.schema_targets import TrunkTarget
 from bridge.dialplan.schema_trunks import Trunk
 from bridge.dialplan.source import Source
 from bridge.errors import Problem
+from bridge.fieldhelp import nearest
 from bridge.trunk import MAX_IDENTITIES, identities
 from bridge.yamlfile import KeyPath, YamlFile
 
@@ -38,6 +40,7 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
                     )
                 networks.setdefault(network, name)
     yield from _too_many(sources)
+    yield from _targets(sources)
 
 
 def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None) -> Iterator[Problem]:
@@ -75,6 +78,26 @@ def _alone(document: YamlFile, path: KeyPath, trunk: Trunk) -> Iterator[Problem]
         yield document.problem((*path, "auth"), "there is a password in register already", hint, at_key=True)
     if trunk.codecs and len({*trunk.codecs}) < len(trunk.codecs):
         yield document.problem((*path, "codecs"), "the same codec twice", "name it once")
+
+
+def _targets(sources: Sequence[Source]) -> Iterator[Problem]:
+    """Numbers of `transfers`, and calls of `outbound`, whose trunk is not there or cannot be called."""
+    trunks = {name: one for source in sources for name, one in source.typed(source.spec.trunks, "trunks")}
+    known = {name for source in sources for name in source.spec.trunks}
+    for source in sources:
+        used: list[tuple[KeyPath, str]] = [
+            (("transfers", name, "trunk"), target.trunk)
+            for name, target in source.typed(source.spec.transfers, "transfers")
+            if isinstance(target, TrunkTarget)
+        ]
+        if source.spec.outbound is not None and source.spec.outbound.trunk is not None:
+            used.append((("outbound", "trunk"), source.spec.outbound.trunk))
+        for path, name in used:
+            if name not in known:
+                hint = nearest(name, known) or "name it in trunks"
+                yield source.document.problem(path, f"no trunk is called {name}", hint)
+            elif name in trunks and not (trunks[name].host or trunks[name].register_):
+                yield source.document.problem(path, f"no call goes to trunk {name}", "give the trunk a host")
 
 
 def _too_many(sources: Sequence[Source]) -> Iterator[Problem]:

@@ -3,27 +3,31 @@
 Reads the do-not-call file. Not worker-safe. Called by bridge/dialplan/load.py.
 """
 
-from pathlib import Path
+from collections.abc import Mapping
 
+from bridge.dialplan import inputfile
 from bridge.dialplan import outbound as plan
 from bridge.dialplan.compile_steps import compile_steps
-from bridge.dialplan.do_not_call import content_hash
+from bridge.dialplan.do_not_call import MAX_BYTES, content_hash
 from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_steps import Say
 from bridge.dialplan.schema_steps import Step as StepSpec
 from bridge.dialplan.source import Source, play_path
 from bridge.dialplan.steps import HangUpStep, Step
+from bridge.trunk import Trunk
 
 RETRIES = ("busy", "no_answer")
 
 
-def compile_outbound(source: Source, spec: Outbound) -> plan.Outbound:
-    """All of it."""
+def compile_outbound(source: Source, spec: Outbound, trunks: Mapping[str, Trunk]) -> plan.Outbound:
+    """All of it. `trunks`: those of the whole plan."""
+    trunk = trunks.get(spec.trunk or "")
     path = play_path(source, spec.do_not_call) if spec.do_not_call else None
     found = ((name, getattr(spec.retry, name, None)) for name in RETRIES)
     return plan.Outbound(
         allow=tuple(spec.allow),
-        target=spec.target,
+        target=spec.target or (trunk.target.replace("{host}", trunk.host) if trunk else ""),
+        trunk=spec.trunk or "",
         caller_id=spec.caller_id,
         steps=compile_steps(source, spec.do),
         deny=tuple(spec.deny),
@@ -36,7 +40,7 @@ def compile_outbound(source: Source, spec: Outbound) -> plan.Outbound:
         per_minute=spec.per_minute,
         concurrent=spec.concurrent,
         do_not_call=str(path or ""),
-        do_not_call_hash=content_hash(Path(path).read_bytes()) if path else "",
+        do_not_call_hash=content_hash(inputfile.read(path, source.root, MAX_BYTES)) if path else "",
         ring_s=spec.ring_s,
         amd=spec.amd,
         amd_s=spec.amd_s,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.dialplan import inputfile
 from bridge.dialplan import schema_steps as schema
 from bridge.dialplan import steps as plan
 from bridge.dialplan.queue import Queue
@@ -59,7 +60,8 @@ class _Compiler:
 
     def play(self, file: str, _: Steps = ()) -> plan.PlayStep:
         path = play_path(self.source, file)
-        return plan.PlayStep(str(path), hashlib.sha256(path.read_bytes()).hexdigest()[:16])
+        content = inputfile.read(path, self.source.root, inputfile.MAX_PLAY_BYTES)
+        return plan.PlayStep(str(path), hashlib.sha256(content).hexdigest()[:16])
 
     def hold(self, hold: schema.Hold, _: Steps) -> plan.Step:
         return plan.HoldStep(hold.s, music_path(self.source, hold.music))

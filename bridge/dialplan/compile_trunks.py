@@ -1,6 +1,9 @@
 """Trunks as a person writes them, into those of a plan. Pure. Not worker-safe."""
 
+from collections.abc import Mapping
+
 from bridge import trunk as plan
+from bridge.dialplan.schema_targets import TrunkTarget
 from bridge.dialplan.schema_trunks import Auth, Register, Trunk
 
 
@@ -24,6 +27,11 @@ def compile_trunk(name: str, spec: Trunk) -> plan.Trunk:
         verstat=spec.verstat,
         target=spec.target,
     )
+
+
+def uri_of(target: str | TrunkTarget, trunks: Mapping[str, plan.Trunk]) -> str:
+    """The URI of a target of `transfers`; the checks made sure that its trunk can be called."""
+    return trunks[target.trunk].uri(target.number) if isinstance(target, TrunkTarget) else target
 
 
 def _registration(register: Register | None) -> plan.Registration | None:

@@ -12,6 +12,7 @@ from bridge.dialplan.outbound import E164
 
 MAX_BYTES = 32 * 1024 * 1024
 _LAYOUT = re.compile(r"[ ()./-]")
+_OTHER = re.compile(r"[^0-9+ ()./-]+")
 
 
 def numbers(content: bytes) -> frozenset[str]:
@@ -39,5 +40,10 @@ def _lines(content: bytes) -> Iterator[tuple[int, str, str]]:
         text = raw.decode("utf-8", "replace").partition("#")[0].strip()
         number = _LAYOUT.sub("", text)
         if text:
-            wrong = "" if E164.match(number) else f"{text[:40]!r} is no number in international form"
+            wrong = "" if E164.match(number) else f"{_digits(text)!r} is no number in international form"
             yield line, number, wrong
+
+
+def _digits(text: str) -> str:
+    """What a message may show of a line: a wrong file may hold anything, secrets too."""
+    return _OTHER.sub("…", text)[:40]

@@ -120,7 +120,10 @@ def parts(path: str) -> list[str]:
     """`routes.front desk.when` in parts; brackets hold what has dots: `routes[a.b].when`."""
     found = [match[1] or match[2] for match in _PART.finditer(path)]
     if not found or _PART.sub("", path).strip("."):
-        raise _Unfit(f"{path} is no path: write it as agents.NAME.voice or routes[NAME].when.to")
+        message = f"{path} is no path"
+        raise DialplanError(
+            [Problem("", 0, 0, "", message, "write it as agents.NAME.voice or routes[NAME].when.to")]
+        )
     return found
 
 

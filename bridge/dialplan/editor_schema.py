@@ -42,7 +42,8 @@ def _with_constants(node: Any) -> Any:
         told = {key: node[key] for key in _ANNOTATIONS if key in node}
         plain = {key: value for key, value in node.items() if key not in told}
         return {**told, "anyOf": [plain, {"$ref": f"#/$defs/{CONSTANT}"}]}
-    return {key: _part(key, value) for key, value in node.items()}
+    closed = {"additionalProperties": False} if "patternProperties" in node else {}
+    return {**closed, **{key: _part(key, value) for key, value in node.items()}}
 
 
 def _part(keyword: str, value: Any) -> Any:

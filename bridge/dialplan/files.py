@@ -31,6 +31,7 @@ class Documents:
     """All documents of the plan at `path` for one environment, as far as they can be read, and what is wrong.
 
     `whole`: every file could be read. `order`: the number of each file in the order of reading, by its name.
+    `root`: the plan's folder.
     """
 
     def __init__(
@@ -41,8 +42,8 @@ class Documents:
         self.problems: list[Problem] = []
         self.whole = True
         self.order: dict[str, int] = {}
-        self._root = path if path.is_dir() else path.parent
-        self._inside = self._root.resolve()
+        self.root = path if path.is_dir() else path.parent
+        self._inside = self.root.resolve()
         self._done: set[Path] = set()
         for file in _top_files(path):
             self._read(file, ())
@@ -143,7 +144,7 @@ class Documents:
         return None
 
     def _lay_over(self, environment: str) -> None:
-        folder = self._root / OVERLAYS
+        folder = self.root / OVERLAYS
         if not folder.is_dir():
             return
         there = {one.stem: one for one in sorted(folder.iterdir()) if one.suffix in SUFFIXES}
@@ -157,7 +158,7 @@ class Documents:
         plain = [document for document, _ in self.documents]
         changed, rest, problems = laid_over(plain, overlay)
         folders = [folder for _, folder in self.documents]
-        self.documents = [*zip(changed, folders, strict=True), (rest, self._root.absolute())]
+        self.documents = [*zip(changed, folders, strict=True), (rest, self.root.absolute())]
         self.order[overlay.name] = len(self.order)
         self.problems += problems
 

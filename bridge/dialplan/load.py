@@ -15,16 +15,21 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from bridge.dialplan import check, check_hours, check_tools, plan, reading
+from bridge.dialplan import check, check_hours, check_tools, check_vars, check_words, plan, reading
+from bridge.dialplan.around import Around
 from bridge.dialplan.compile_agent import compile_agent
 from bridge.dialplan.compile_book import calendars_of, compile_book, country_of
 from bridge.dialplan.compile_outbound import compile_outbound
 from bridge.dialplan.compile_recording import recording_rule
 from bridge.dialplan.compile_steps import compile_queue, compile_steps
-from bridge.dialplan.compile_trunks import compile_trunk
+from bridge.dialplan.compile_trunks import compile_trunk, uri_of
 from bridge.dialplan.compile_when import conditions, opening_hours
+from bridge.dialplan.schema_targets import TrunkTarget
 from bridge.dialplan.source import Source
 from bridge.errors import DialplanError, LinkError, Problem
+
+Providers = Collection[str] | Around | None
+"""The names of the providers alone, or all that there is around the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +49,38 @@ class Inspected:
     warnings: tuple[Problem, ...]
 
 
-def load(
-    path: Path, providers: Collection[str] | None = None, *, environment: str | None = None
-) -> plan.Plan:
+def load(path: Path, providers: Providers = None, *, environment: str | None = None) -> plan.Plan:
     """The plan of a file or folder; DialplanError holds every mistake.
 
-    `providers`: names known from the settings. `environment`: whose overlay is laid over the plan.
+    `providers`: names known from the settings, or all that there is around. `environment`: whose overlay is laid over
+    the plan.
     """
     return inspect(path, providers, environment=environment).plan
 
 
 def inspect(
     path: Path,
-    providers: Collection[str] | None = None,
+    providers: Providers = None,
     *,
     environment: str | None = None,
-    tools: Collection[str] | None = None,
     today: date | None = None,
     instead: Mapping[Path, str] | None = None,
 ) -> Inspected:
     """As `load`, with the warnings.
 
-    `tools`: names of those that there are. `today`: the day of the check. `instead`: texts that are to be read in place
-    of files.
+    `today`: the day of the check. `instead`: texts that are to be read in place of files.
     """
     if path.suffix == ".json":
         return Inspected(_kept(path), ())
+    around = providers if isinstance(providers, Around) else Around(providers)
     with _collector_paused():
         read = reading.read(path, environment, instead)
-        compiled = _compiled(read, providers)
+        compiled = _compiled(read, around)
         odd = [*check.warnings(read.sources), *read.odd]
         odd += check_hours.warnings(read.sources, compiled.hours, today or datetime.now(UTC).date())
-        odd += check_tools.warnings(read.sources, tools) if tools is not None else ()
+        odd += check_tools.warnings(read.sources, around.tools) if around.tools is not None else ()
+        odd += check_vars.warnings(read.sources)
+        odd += check_words.warnings(read.sources, around.unknown_words)
         return Inspected(compiled, tuple(odd))
 
 
@@ -99,12 +104,16 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Plan:
+def _compiled(read: reading.Read, around: Around) -> plan.Plan:
     sources = read.sources
-    found = read.sorted(list(check.problems(sources, providers, whole=read.whole)))
+    found = read.sorted(list(check.problems(sources, around, whole=read.whole)))
     if found:
         raise DialplanError(found)
     calendars, country = calendars_of(sources), country_of(sources)
+    trunks = {
+        name: compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
+    }
+    targets = {name: target for source in sources for name, target in source.spec.transfers.items()}
     return plan.Plan(
         routes=tuple(
             _route(source, number, country) for source in sources for number in range(len(source.spec.routes))
@@ -127,13 +136,12 @@ def _compiled(read: reading.Read, providers: Collection[str] | None) -> plan.Pla
         queues=tuple(
             compile_queue(source, name, one) for source in sources for name, one in source.spec.queues.items()
         ),
-        trunks=tuple(
-            compile_trunk(name, one) for source in sources for name, one in source.spec.trunks.items()
-        ),
-        transfers={name: target for source in sources for name, target in source.spec.transfers.items()},
+        trunks=tuple(trunks.values()),
+        transfers={name: uri_of(target, trunks) for name, target in targets.items()},
+        over={name: target.trunk for name, target in targets.items() if isinstance(target, TrunkTarget)},
         book=compile_book(sources),
         outbound=next(
-            (compile_outbound(one, one.spec.outbound) for one in sources if one.spec.outbound), None
+            (compile_outbound(one, one.spec.outbound, trunks) for one in sources if one.spec.outbound), None
         ),
     )
 

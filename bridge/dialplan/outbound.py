@@ -86,7 +86,7 @@ class Outbound:
     `kinds`: kinds of numbers that may be dialled (bridge/outbound/number.py). `region`: country that numbers without
     a plus belong to. `hours` is read in the callee's time zone or in that of the hours. `do_not_call`: a file, and the
     hash of its content when the plan was loaded. `target`: a SIP URI with `{number}` (+4930…) or `{digits}` (4930…).
-    `message`: what is said to a machine.
+    `message`: what is said to a machine. `trunk`: calls go over it, "" none.
     """
 
     allow: tuple[str, ...]
@@ -110,6 +110,7 @@ class Outbound:
     on_machine: Literal["hang_up", "leave_message", "agent"] = "hang_up"
     message: tuple[Step, ...] = ()
     retries: tuple[Retry, ...] = ()
+    trunk: str = ""
 
     def misfit(self, number: str) -> str:
         """Why an E.164 number may not be dialled by its prefix; "" when it may."""

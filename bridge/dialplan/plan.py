@@ -94,7 +94,7 @@ class Route:
 class Plan:
     """All routes in file order and all agents. `version` is 12 hex digits of the content's SHA-256.
 
-    `transfers`: the SIP URIs that a call may be referred to, by name.
+    `transfers`: the SIP URIs that calls may go to, by name; `over`: by which trunk, for those that have one.
     """
 
     routes: tuple[Route, ...]
@@ -106,6 +106,7 @@ class Plan:
     book: Book = field(default_factory=Book)
     outbound: Outbound | None = None
     trunks: tuple[Trunk, ...] = ()
+    over: Mapping[str, str] = field(default_factory=dict)
     version: str = field(init=False)
     _index: RouteIndex = field(init=False, repr=False, compare=False)
     _names: NameIndex = field(init=False, repr=False, compare=False)
@@ -129,6 +130,7 @@ class Plan:
             "book": encode(self.book, without),
             "outbound": encode(self.outbound, without),
             "trunks": encode(self.trunks, without),
+            "over": dict(self.over),
         }
 
     def open_at(self, at: datetime) -> frozenset[str]:
@@ -178,7 +180,7 @@ class Plan:
         """
         wire = decode_text(_PlanWire, text, "plan")
         parts = (wire.transfers, wire.hours, wire.flows, wire.queues, wire.book, wire.outbound, wire.trunks)
-        plan = cls(wire.routes, wire.agents, *parts)
+        plan = cls(wire.routes, wire.agents, *parts, wire.over)
         if plan.version != wire.version:
             raise LinkError(f"the plan's content has version {plan.version}, it was sent as {wire.version}")
         return plan
@@ -196,3 +198,4 @@ class _PlanWire:
     book: Book
     outbound: Outbound | None
     trunks: tuple[Trunk, ...]
+    over: Mapping[str, str]

@@ -31,7 +31,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bridge import yamlfile
-from bridge.dialplan import templatecheck
+from bridge.dialplan import inputfile, templatecheck
 from bridge.dialplan.facts import CallFacts
 from bridge.dialplan.schema_agent import PromptValue, PromptVersion
 from bridge.dialplan.schema_base import Language, Name, Part
@@ -135,7 +135,7 @@ def _fits(kind: str, value: Any) -> bool:
 def read(path: Path) -> PromptFile:
     """One prompt file, checked by itself. Whatever is wrong is in its `problems`."""
     try:
-        raw = path.read_bytes()[: MAX_PROMPT_BYTES + 1]
+        raw = inputfile.read(path, None, MAX_PROMPT_BYTES)
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         return _unread(path, Problem(str(path), 0, 0, "", f"cannot be read: {error}", "a text file in UTF-8"))
@@ -196,7 +196,11 @@ class _Body:
         wrong = self._wrong(name, path, above)
         if not wrong:
             try:
-                text = path.read_bytes()[:MAX_PROMPT_BYTES].decode("utf-8-sig").replace("\r\n", "\n")
+                text = (
+                    inputfile.read(path, None, MAX_PROMPT_BYTES)[:MAX_PROMPT_BYTES]
+                    .decode("utf-8-sig")
+                    .replace("\r\n", "\n")
+                )
                 self.add(path, text.rstrip("\n"), 1, above)
             except (OSError, UnicodeDecodeError) as error:
                 wrong = f"{name} cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -67,7 +67,7 @@ class Library:
         hint = (
             f"perhaps it is in this file: {unread[0]}"
             if unread
-            else nearest(use.id, {one.id for one in known})
+            else nearest(use.id, {one.id for one in known}) or f"put a file there that says id: {use.id}"
         )
         return document.problem((*path, "id"), f"no prompt {use.id} in {self._folder}", hint)
 

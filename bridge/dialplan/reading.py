@@ -47,10 +47,10 @@ class Read:
         told = {(one.file, one.line, one.column) for one in self.problems}
         rest = [one for one in problems if (one.file, one.line, one.column) not in told]
         last = len(self.order)
-        return sorted(
-            [*self.problems, *rest],
-            key=lambda one: (self.order.get(one.file, last), one.line, one.column),
-        )
+        once: dict[tuple[str, int, int, str], Problem] = {}  # what an alias repeats is wrong once
+        for one in (*self.problems, *rest):
+            once.setdefault((one.file, one.line, one.column, one.message), one)
+        return sorted(once.values(), key=lambda one: (self.order.get(one.file, last), one.line, one.column))
 
 
 def read(path: Path, environment: str | None, instead: Mapping[Path, str] | None = None) -> Read:
@@ -71,17 +71,17 @@ def read(path: Path, environment: str | None, instead: Mapping[Path, str] | None
         odd += unsure
         try:
             spec = yamlfile.validate(document, schema.Dialplan, DialplanError)
-            sources.append(Source(document, spec, folder, prompts=prompts))
+            sources.append(Source(document, spec, folder, files.root, prompts=prompts))
         except DialplanError as error:
             told = {(one.file, one.line, one.column) for one in found}
             found += [one for one in error.problems if (one.file, one.line, one.column) not in told]
-            source, complete = _salvaged(document, folder, prompts)
+            source, complete = _salvaged(document, folder, files.root, prompts)
             whole = whole and complete
             sources += [source] if source else []
     return Read(sources, found, odd, whole, files.order)
 
 
-def _salvaged(document: YamlFile, folder: Path, prompts: Library) -> tuple[Source | None, bool]:
+def _salvaged(document: YamlFile, folder: Path, root: Path, prompts: Library) -> tuple[Source | None, bool]:
     """What of a file with mistakes can be checked against the rest, and whether all names in it are known."""
     data = document.data if isinstance(document.data, dict) else {"agents": None}
     broken: set[KeyPath] = set()
@@ -101,7 +101,7 @@ def _salvaged(document: YamlFile, folder: Path, prompts: Library) -> tuple[Sourc
     ]
     singles, complete = _singles(data)
     spec = schema.Dialplan.model_construct(**{**parts, **singles, "version": 1})
-    return Source(document, spec, folder, frozenset(broken), prompts), complete
+    return Source(document, spec, folder, root, frozenset(broken), prompts), complete
 
 
 def _singles(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:

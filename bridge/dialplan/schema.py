@@ -17,13 +17,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bridge.dialplan.schema_agent import Agent
-from bridge.dialplan.schema_base import Language, Line, Name, Part, SipTarget
+from bridge.dialplan.schema_base import Language, Line, Name, Part
 from bridge.dialplan.schema_book import Constant, Country, Includes, Number, NumberList, NumberText
 from bridge.dialplan.schema_hours import DateText, DayParts, Hours, TimeZone
 from bridge.dialplan.schema_outbound import Outbound
 from bridge.dialplan.schema_queues import Queue
 from bridge.dialplan.schema_recording import Recording
 from bridge.dialplan.schema_steps import Step
+from bridge.dialplan.schema_targets import Target
 from bridge.dialplan.schema_trunks import Trunk
 from bridge.dialplan.schema_when import When
 
@@ -36,7 +37,7 @@ class Route(Part):
     recording: Recording | None = Field(
         default=None, description="Whether these calls are recorded, and how the caller is told or asked."
     )
-    do: list[Step] = Field(min_length=1, max_length=20, description="Steps, in order.")
+    do: list[Step] = Field(min_length=1, max_length=20, description="Steps, in order: - say: Hello")
 
 
 class Dialplan(Part):
@@ -76,10 +77,11 @@ class Dialplan(Part):
     hours: dict[Name, Hours] = Field(
         default_factory=dict, max_length=100, description="Opening hours by name, for conditions."
     )
-    transfers: dict[Name, SipTarget] = Field(
+    transfers: dict[Name, Target] = Field(
         default_factory=dict,
         max_length=1000,
-        description="Where a call may be transferred to, by the name that tools use: sip:USER@HOST[:PORT].",
+        description="Where calls may go, by the name that steps and tools use: sip:USER@HOST[:PORT], or a number "
+        "over a trunk.",
     )
     outbound: Outbound | None = Field(
         default=None, description="Calls that the bridge places; without it, none."

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic.json_schema import WithJsonSchema
 
 from bridge.config import AudioFormat
-from bridge.dialplan.schema_base import Language, Name, OrWord, Part, Template, as_type, word_or_object
+from bridge.dialplan.schema_base import Form, Language, Name, OrWord, Part, Template, as_type, word_or_object
 from bridge.dialplan.schema_recording import Recording
 
 
@@ -59,16 +59,17 @@ class NoiseReduction(Part):
     strength: float | None = Field(default=None, ge=0, le=1, description="Server default 1.")
 
 
+CODE = "this is no code of a language | ISO 639-1, such as en or de"
+
+
 class Transcription(Part):
     """Text of what the caller says."""
 
     model: str = Field(min_length=1, max_length=128, description="For example gpt-transcribe.")
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
+    language: Annotated[str, Form(r"^[a-z]{2,3}$", CODE)] | None = Field(
         default=None, description="ISO 639-1; the agent's language is not sent by itself."
     )
-    languages: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] | None = Field(
-        default=None, max_length=20
-    )
+    languages: list[Annotated[str, Form(r"^[a-z]{2,3}$", CODE)]] | None = Field(default=None, max_length=20)
     keywords: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(
         default=None, max_length=200
     )
@@ -110,7 +111,12 @@ class Reasoning(Part):
     effort: Literal["minimal", "low", "medium", "high", "xhigh"] = Field(description="More is slower.")
 
 
-ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}[*]?$")]
+ToolName = Annotated[
+    str,
+    Form(
+        r"^[a-zA-Z0-9_-]{1,64}[*]?$", "this is no name of a tool | one of: sipbridge tools list; or SERVER__*"
+    ),
+]
 
 
 class AgentLimits(Part):

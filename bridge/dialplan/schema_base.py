@@ -22,7 +22,6 @@ from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from bridge.dialplan import templatecheck
-from bridge.trunk import OWN_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,16 @@ Name = Annotated[
 ]
 
 
+TargetName = Annotated[
+    str,
+    Form(
+        r"^[A-Za-z][A-Za-z0-9_-]{0,63}$",
+        "this is no name of a target | put the address under transfers, and its name here: transfers: {sales: sip:…}",
+    ),
+]
+"""A name of `transfers`; people write addresses here."""
+
+
 def listed(value: Any) -> Any:
     """One value stands for a list of it."""
     return value if isinstance(value, list) else [value]
@@ -67,6 +76,10 @@ ONE_OR_MORE = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 )
 Names = Annotated[list[Name], BeforeValidator(listed), Field(min_length=1, max_length=20), ONE_OR_MORE]
+
+TargetNames = Annotated[
+    list[TargetName], BeforeValidator(listed), Field(min_length=1, max_length=20), ONE_OR_MORE
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +151,6 @@ HEADER_CHARS = r"A-Za-z0-9!%*_+`'~.-"
 """Characters of a SIP header's name (RFC 3261 section 25.1)."""
 
 
-def _own_header(name: str) -> str:
-    for own in OWN_HEADERS:
-        if own.lower() == name.lower():
-            raise ValueError(f"{own} is made by the SIP side itself | use a name such as X-Context")
-    return name
-
-
 HeaderName = Annotated[
     str,
     Form(
@@ -152,8 +158,6 @@ HeaderName = Annotated[
         "this is no name of a SIP header | letters, digits and -, without spaces: X-Customer",
     ),
 ]
-OwnHeader = Annotated[HeaderName, AfterValidator(_own_header)]
-"""A header of a request that we send."""
 Line = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\r\n]+$")]
 Template = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(_template)]
 Language = Annotated[

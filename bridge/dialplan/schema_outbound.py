@@ -62,10 +62,17 @@ class Outbound(Part):
         max_length=1024,
         description="File of numbers that are never called, one a line; relative to the dialplan file.",
     )
-    target: Annotated[
-        str, Field(pattern=r"^sip:\{(number|digits)\}@[A-Za-z0-9.-]{1,128}(:[0-9]{1,5})?$", max_length=200)
-    ] = Field(
-        description="Where calls go: sip:{number}@HOST[:PORT]. {number} begins with +, {digits} does not."
+    trunk: Name | None = Field(default=None, description="The trunk of `trunks` that calls go over.")
+    target: (
+        Annotated[
+            str,
+            Field(pattern=r"^sip:\{(number|digits)\}@[A-Za-z0-9.-]{1,128}(:[0-9]{1,5})?$", max_length=200),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Without a trunk: where calls go, sip:{number}@HOST[:PORT]. {number} begins with +, {digits} does "
+        "not.",
     )
     caller_id: Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")] = Field(
         description="Our own number, in From. The trunk must have given it to you."

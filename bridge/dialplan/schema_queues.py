@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.dialplan.schema_base import Language, Names, Part, Template
+from bridge.dialplan.schema_base import Language, Part, TargetNames, Template
 
 
 class Queue(Part):
     """Callers wait in the order in which they came."""
 
-    members: Names = Field(description="Targets of `transfers` that take the calls.")
+    members: TargetNames = Field(description="Targets of `transfers` that take the calls.")
     strategy: Literal["in_order", "longest_idle"] = Field(
         default="longest_idle",
         description="Which free member is called: the first of the list, or who waited longest.",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bridge.dialplan.schema_base import Language, Part
+from bridge.dialplan.schema_base import Form, Language, Part
 
 
 class Recording(Part):
@@ -20,7 +20,7 @@ class Recording(Part):
         description="none; announce: the caller is told; ask: the caller has to press key. announce when there is an "
         "announcement, else none.",
     )
-    key: Annotated[str, Field(pattern=r"^[0-9*#]$")] = Field(
+    key: Annotated[str, Form(r"^[0-9*#]$", "this is no key | one key: 0 to 9, * or #, in quotes")] = Field(
         default="1", description="The key that means yes."
     )
     wait_s: int = Field(default=8, ge=2, le=60, description="Time for the key, after the announcement.")

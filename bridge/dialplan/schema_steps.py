@@ -11,21 +11,37 @@ from pydantic import BeforeValidator, Field
 
 from bridge.dialplan.schema_base import (
     FinalStatus,
+    Form,
+    HeaderName,
     Language,
     Line,
     Name,
-    Names,
     OrWord,
-    OwnHeader,
     Part,
+    TargetName,
+    TargetNames,
     Template,
     as_key,
     as_text,
     listed,
 )
 
-Key = Annotated[str, Field(pattern=r"^[0-9*#A-D]$")]
-VariableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+ONE_KEY = "one key: 0 to 9, * or #, in quotes"
+Key = Annotated[str, Form(r"^[0-9*#A-D]$", f"this is no key of a telephone | {ONE_KEY}")]
+VariableName = Annotated[
+    str,
+    Form(
+        r"^[a-z][a-z0-9_]{0,31}$",
+        "this is no name of a variable | small letters, digits and _, at most 32: order_number; used as {{ vars.… }}",
+    ),
+]
+Word = Annotated[
+    str,
+    Form(
+        r"^[A-Za-z][A-Za-z' -]{1,59}$",
+        "this is no word to listen for | letters a to z, spaces, - and ' only; write numbers as words",
+    ),
+]
 File = Annotated[str, Field(min_length=1, max_length=1024)]
 Music = Annotated[str | None, Field(default=None, min_length=1, max_length=1024)]
 MUSIC = "A WAV file (8 kHz, mono, 16 bit), relative to the dialplan file; the built-in music when left out."
@@ -93,16 +109,20 @@ class Reject(Part):
 
 
 def _as_option(value: Any) -> Any:
-    return {"do": value} if isinstance(value, list) else value
+    if isinstance(value, list):
+        return {"do": value}
+    if isinstance(value, str) or (isinstance(value, dict) and value.keys() & _VERBS):
+        raise ValueError('a list of steps is needed | each begins with -: {"1": [{go: sales}]}')
+    return value
 
 
 class Option(Part):
     """What a key, or a word, of a menu leads to."""
 
-    words: Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z' -]{2,60}$")]], BeforeValidator(listed)] = (
-        Field(default_factory=list, max_length=20, description="What the caller may say instead of the key.")
+    words: Annotated[list[Word], BeforeValidator(listed)] = Field(
+        default_factory=list, max_length=20, description="What the caller may say instead of the key."
     )
-    do: list["Step"] = Field(min_length=1, max_length=20, description="Steps, in order.")
+    do: list["Step"] = Field(min_length=1, max_length=20, description="Steps, in order: - say: Hello")
 
 
 class Menu(Prompted):
@@ -124,8 +144,8 @@ class Collect(Prompted):
     digits: int | None = Field(default=None, ge=1, le=64, description="Exactly so many.")
     least: int = Field(default=1, ge=1, le=64, description="At least so many, when `digits` is left out.")
     most: int = Field(default=20, ge=1, le=64, description="At most so many, when `digits` is left out.")
-    terminator: Annotated[str, Field(pattern=r"^[*#]?$")] = Field(
-        default="#", description='The key that ends the entry; "" for none.'
+    terminator: Annotated[str, Form(r"^[*#]?$", 'this key cannot end an entry | "#" or "*"; "" for none')] = (
+        Field(default="#", description='The key that ends the entry; "" for none.')
     )
     timeout_s: float = Field(default=8, ge=1, le=120, description="How long a key is waited for.")
     tries: int = Field(default=2, ge=1, le=10, description="How often it is asked before or_else.")
@@ -143,11 +163,16 @@ class Switch(Part):
 class Tool(Part):
     """A function tool, through the approval gate like a model's."""
 
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")] = Field(description="sipbridge tools list")
+    name: Annotated[
+        str,
+        Form(r"^[a-zA-Z0-9_-]{1,64}$", "this is no name of a tool | one of those of: sipbridge tools list"),
+    ] = Field(description="Which one: sipbridge tools list.")
     arguments: dict[str, Any] = Field(
         default_factory=dict, max_length=50, description="Texts in it may hold variables."
     )
-    into: VariableName | None = Field(default=None, description="The variable that gets its output.")
+    into: VariableName | None = Field(
+        default=None, description="The variable that gets its output; each part of it is vars.NAME_part."
+    )
     music: Music = Field(default=None, description=MUSIC)
 
 
@@ -162,7 +187,7 @@ class Voicemail(Prompted):
     )
     max_s: int = Field(default=120, ge=5, le=600, description="The longest message, seconds.")
     silence_s: float = Field(default=4, ge=1, le=30, description="It ends after so much silence.")
-    finish_key: Annotated[str, Field(pattern=r"^[0-9*#]?$")] = Field(
+    finish_key: Annotated[str, Form(r"^[0-9*#]?$", f'this is no key | {ONE_KEY}; "" for none')] = Field(
         default="#", description='The key that ends it; "" for none.'
     )
 
@@ -170,8 +195,8 @@ class Voicemail(Prompted):
 class Transfer(Part):
     """The caller is handed on by REFER."""
 
-    to: Name = Field(description="A target of `transfers`.")
-    headers: dict[OwnHeader, Template] = Field(
+    to: TargetName = Field(description="One target of `transfers`; dial and queue take several.")
+    headers: dict[HeaderName, Template] = Field(
         default_factory=dict,
         max_length=20,
         description="SIP headers that the target gets (Refer-To?Name=value).",
@@ -181,11 +206,11 @@ class Transfer(Part):
 class Dial(Part):
     """Call somebody and connect the caller with them; the bridge stays between the two."""
 
-    to: Names = Field(description="A target of `transfers`, or a list: tried one after the other.")
+    to: TargetNames = Field(description="A target of `transfers`, or a list: tried one after the other.")
     together: bool = Field(default=False, description="All at once; the first to answer has the call.")
     ring_s: int = Field(default=30, ge=3, le=180, description=RING_S)
     music: Music = Field(default=None, description=MUSIC)
-    headers: dict[OwnHeader, Template] = Field(
+    headers: dict[HeaderName, Template] = Field(
         default_factory=dict, max_length=20, description="SIP headers of the INVITE."
     )
 
@@ -193,7 +218,7 @@ class Dial(Part):
 class WarmTransfer(Part):
     """Somebody is told who is coming, and takes the call with a key or not."""
 
-    to: Name = Field(description="A target of `transfers`.")
+    to: TargetName = Field(description="A target of `transfers`.")
     summary: Annotated[Template, Field(max_length=2000)] = Field(
         description="What the target is told before it decides."
     )
@@ -215,7 +240,7 @@ class WarmTransfer(Part):
 class Conference(Part):
     """The caller and several others in one call."""
 
-    invite: Names = Field(description="Targets of `transfers`; everybody who answers is in.")
+    invite: TargetNames = Field(description="Targets of `transfers`; everybody who answers is in.")
     agent: Name | None = Field(default=None, description="An agent that takes part.")
     ring_s: int = Field(default=30, ge=3, le=180, description=RING_S)
 
@@ -240,6 +265,8 @@ def _as_to(value: Any) -> Any:
 
 
 def _as_slot(value: Any) -> Any:
+    if type(value) is int:
+        raise ValueError(f'text is needed | write "{value}" in quotes')
     return {"slot": value} if isinstance(value, str) else value
 
 
@@ -344,3 +371,6 @@ BEFORE_ANSWER = frozenset(
     {"ring", "early_media", "set", "switch", "go", "reject", "hang_up", "callback", "tool"}
 )
 """These do not answer the call. `tool` plays its music only to a call that is answered."""
+
+for _model in (Option, Switch, Menu):
+    _model.model_rebuild()  # now that there is Step: hints come from the fields' types, names alone say nothing

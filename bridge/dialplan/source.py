@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One dialplan file, read and typed. `folder`: what its paths are relative to.
+    """One dialplan file, read and typed. `folder`: what its paths are relative to; they may not leave `root`.
 
     `broken`: paths of named things and routes that could not be typed (told already); in `spec` something empty stands
     for them, so that names and numbers stay. `prompts`: of the folder beside the file.
@@ -27,6 +27,7 @@ class Source:
     document: YamlFile
     spec: Dialplan
     folder: Path
+    root: Path
     broken: frozenset[KeyPath] = frozenset()
     prompts: Library = field(default_factory=lambda: Library(Path()))
 

@@ -69,6 +69,20 @@ def names_in(text: str) -> frozenset[str]:
         return frozenset(re.findall(r"\w+", text))
 
 
+def vars_in(text: str) -> list[str]:
+    """Every NAME that a template reads as `vars.NAME`, in order; nothing of one that cannot be read."""
+    if "vars." not in text:
+        return []
+    if is_plain(text):
+        names = (found[1].partition(".") for found in PLAIN.finditer(text))
+        return [name for root, _, name in names if root == "vars" and name]
+    try:
+        read = BOX.parse(text).find_all(nodes.Getattr)
+        return [one.attr for one in read if isinstance(one.node, nodes.Name) and one.node.name == "vars"]
+    except (TemplateError, ValueError, RecursionError):
+        return []
+
+
 def _plain_mistakes(text: str, names: Names) -> Iterator[Mistake]:
     for found in PLAIN.finditer(text):
         root, _, attribute = found[1].partition(".")

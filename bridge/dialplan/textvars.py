@@ -48,7 +48,7 @@ class Expander:
 
     def expanded(self, document: YamlFile) -> YamlFile:
         """The document with every constant in its place."""
-        if not isinstance(document.data, dict) or "${" not in _all_texts(document.data):
+        if not isinstance(document.data, dict) or "${" not in all_texts(document.data):
             return document
         data = {
             key: value if key in LITERAL_KEYS else self._value(document, value, (key,))
@@ -112,7 +112,7 @@ def suspicious(document: YamlFile) -> tuple[list[Problem], list[Problem]]:
     """
     sure: list[Problem] = []
     unsure: list[Problem] = []
-    everything = _all_texts(document.data)
+    everything = all_texts(document.data)
     if not any(pattern.search(everything) for pattern in (_TOKEN, *_SECRETS)):
         return sure, unsure
     for path, text in _texts(document.data, ()):
@@ -127,7 +127,7 @@ def suspicious(document: YamlFile) -> tuple[list[Problem], list[Problem]]:
     return sure, unsure
 
 
-def _all_texts(data: Any) -> str:
+def all_texts(data: Any) -> str:
     """Every text in one: a plan of thousands of routes is searched once, and walked only where something is."""
     texts, waiting = [], [data]
     while waiting:

@@ -50,8 +50,8 @@ class ServerHandlers(Protocol):
     async def store(self, worker: int, events: Sequence[Event]) -> None:
         """Commit these events of one boot; those it has already are skipped. StoreError: try again later."""
 
-    async def answer(self, kind: str, data: Mapping[str, Any]) -> JsonObject:
-        """Answer a request. A BridgeError becomes the Reply's error sentence."""
+    async def answer(self, kind: str, data: Mapping[str, Any], hello: Hello) -> JsonObject:
+        """Answer a request of this worker. A BridgeError becomes the Reply's error sentence."""
 
     def gone(self, hello: Hello) -> None:
         """The connection of this worker ended, for whatever reason."""
@@ -282,7 +282,7 @@ class LinkServer:
     async def _answer(self, peer: Peer, request: Request) -> None:
         self.counters.requests += 1
         try:
-            data = await self._handlers.answer(request.kind, request.data)
+            data = await self._handlers.answer(request.kind, request.data, peer.hello)
         except BridgeError as error:
             log.warning(
                 "request.failed",

@@ -4,9 +4,12 @@ Blocking: call it in a thread. Files are 0600 and folders of our own 0700: a mes
 """
 
 import contextlib
+import errno
 import os
+import stat
 import time
 import wave
+from io import BufferedReader
 from pathlib import Path
 
 from bridge.errors import MediaError
@@ -28,6 +31,21 @@ def is_message(path: Path, recordings: str) -> bool:
     except OSError:
         return False
     return real.is_file() and real.is_relative_to(Path(recordings, FOLDER).resolve())
+
+
+def open_message(path: Path, recordings: str) -> BufferedReader:
+    """The file of a message, for reading. Raises OSError: there is none, or it is elsewhere.
+
+    What was opened is looked at, not what the path names: a folder on the way may be swapped for a link meanwhile.
+    """
+    real = path.resolve(strict=True)
+    handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = Path(f"/proc/self/fd/{handle}").readlink()
+    inside = found.is_relative_to(Path(recordings, FOLDER).resolve())
+    if not inside or not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EPERM, "no file in the messages' folder")
+    return os.fdopen(handle, "rb")
 
 
 def save(path: Path, pcm: bytes) -> float:

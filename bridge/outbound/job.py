@@ -20,16 +20,16 @@ from bridge.dialplan.outbound import Outbound
 OPEN = ("dialling", "ringing", "answered", "human", "machine")
 """A line is in use, as far as anybody knows."""
 FINAL = ("done", "busy", "no_answer", "failed", "refused", "cancelled", "unknown")
-EVENTS = ("call.started", "call.ringing", "call.answered", "amd", "call.ended")
+NOT_PLACED = "call.not_placed"
+"""The event of a call whose INVITE was never sent. An event of its own: words of call.ended can be the peer's."""
+EVENTS = ("call.started", NOT_PLACED, "call.ringing", "call.answered", "amd", "call.ended")
 """The events of a call that `after` reads."""
 NOT_PLACED_S = 1.0
 """A worker that could not place a call (draining, no line) is not asked again sooner."""
 NO_ANSWER = "no_answer"
 """The reason a worker gives when it stopped the ringing."""
-NOT_PLACED = "not_placed"
-"""The reason of a call whose INVITE was never sent."""
-NOBODY_KNOWS = ("worker_died", "unsure")
-"""Reasons of an end that say nothing of whether the telephone rang."""
+_NOBODY_KNOWS = ("worker_died", "unsure")
+"""Our reasons of an end that say nothing of whether the telephone rang."""
 _BUSY = (486, 600)
 _NO_ANSWER = (408, 480)
 _VERDICTS = {"machine": "machine"}
@@ -39,7 +39,7 @@ _VERDICTS = {"machine": "machine"}
 class Wish:
     """What was asked for; sealed, never changed. `number` as it was written. `run`: "", "agent:NAME" or "route:NAME".
 
-    `via`: cli, api, console or campaign. `asked_at`: unix seconds.
+    `via`: cli, api, console or campaign. `asked_at`: unix seconds; of a callback, when it is due first.
     """
 
     number: str
@@ -129,8 +129,8 @@ def lost(job: Job, reason: str) -> Job:
 def after(job: Job, facts: Iterable[Fact], rules: Outbound | None, now: float) -> Job:
     """The job after all that is known of its call; the same job when that is nothing new."""
     seen = {fact.type: fact.data for fact in facts}
-    if seen.get("call.ended", {}).get("reason") == NOT_PLACED:
-        return not_placed(job, str(seen["call.ended"].get("detail", "")), now)
+    if NOT_PLACED in seen and not {"call.ringing", "call.answered"} & set(seen):
+        return not_placed(job, str(seen[NOT_PLACED].get("reason", "")), now)
     heard = str(seen["amd"].get("verdict", "")) if "amd" in seen else job.heard
     if "call.ended" in seen:
         ended = _ended(replace(job, heard=heard), seen, rules, now)
@@ -155,7 +155,7 @@ def _ended(job: Job, seen: Mapping[str, Mapping[str, Any]], rules: Outbound | No
     end = seen["call.ended"]
     words = " ".join(str(end[key]) for key in ("status", "reason", "detail") if end.get(key))
     answered = "call.answered" in seen
-    if end.get("reason") in NOBODY_KNOWS:
+    if _our_word(end) in _NOBODY_KNOWS:
         return _to(job, "failed" if answered else "unknown", words)
     if answered:
         return _to(job, "done", words)
@@ -168,10 +168,15 @@ def _ended(job: Job, seen: Mapping[str, Mapping[str, Any]], rules: Outbound | No
     return _to(job, outcome, words)
 
 
+def _our_word(end: Mapping[str, Any]) -> str:
+    """The reason, if it is the bridge's own: else the peer chose it, in a Reason header (RFC 3326)."""
+    return str(end.get("reason", "")) if end.get("by") == "bridge" else ""
+
+
 def _outcome(end: Mapping[str, Any]) -> str:
     status = end.get("status")
     if status in _BUSY:
         return "busy"
-    if end.get("reason") == NO_ANSWER or (status in _NO_ANSWER and end.get("by") == "caller"):
+    if _our_word(end) == NO_ANSWER or (status in _NO_ANSWER and end.get("by") == "caller"):
         return "no_answer"
     return "failed"

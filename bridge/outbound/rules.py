@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from bridge.dialplan.do_not_call import content_hash, numbers
+from bridge.dialplan import inputfile
+from bridge.dialplan.do_not_call import MAX_BYTES, content_hash, numbers
 from bridge.dialplan.plan import Plan
 from bridge.outbound.policy import Rules
 
@@ -15,7 +16,7 @@ def rules_of(plan: Plan | None) -> Rules | None:
     if not out.do_not_call:
         return Rules(out, plan.hours)
     try:
-        content = Path(out.do_not_call).read_bytes()
+        content = inputfile.read(Path(out.do_not_call), None, MAX_BYTES)
     except OSError:
         return Rules(out, plan.hours, None)
     known = numbers(content) if content_hash(content) == out.do_not_call_hash else None

@@ -3,7 +3,7 @@
     seconds   0         5         10
     caller    ···████·········███····      █ speaks
     agent     ██·······█████x·····████     x was interrupted
-    marks               5   B              B barge-in, a digit is DTMF, F function call, H hold, A other agent, ! error
+    marks               5   B              B barge-in, a digit DTMF, F function, H hold, A agent, O operator, ! error
 
 Zero is the answer (the first event when nobody answered). Times come from the monotonic clock of the worker.
 Tolerates missing, doubled and unknown events: a span without an end lasts until the call's last event.
@@ -252,6 +252,16 @@ def _response_words(data: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _command_words(data: Mapping[str, Any]) -> str:
+    """Who had the call do what, and how it went; a tool's command has no name beside it."""
+    names = ("target", "agent", "mode", "action")
+    words = [str(data.get("kind", "-")), *(str(data[name]) for name in names if data.get(name))]
+    words += ["stop"] if data.get("stop") else []
+    by = f"by {data.get('by') or 'a tool'}"
+    went = "" if data.get("ok") else f": {data.get('error') or 'not done'}"
+    return f"{' '.join(words)} {by}{went}"
+
+
 def _ending_words(data: Mapping[str, Any]) -> str:
     """A call that its worker's death ended has no status."""
     words = " ".join(str(data[key]) for key in ("status", "reason") if data.get(key))
@@ -264,6 +274,32 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "call.started": ("started", _sign(""), _words("{direction} from {from} to {to}")),
     "call.ringing": ("ringing", _sign(""), _words("")),
     "call.answered": ("answered", _sign(""), _codec_words),
+    "call.early_media": ("early", _sign(""), _words("media before the answer")),
+    "call.replaced": ("replaced", _sign("T"), _words("by another call (Replaces) from {source}")),
+    "menu": ("menu", _sign("K"), _words("key {key}, try {attempt}")),
+    "menu.heard": ("menu", _sign("K"), _words("heard “{text}”: key {key}")),
+    "collect": ("collect", _sign("K"), _words("{into} = {digits}, try {attempt}")),
+    "switch": ("switch", _sign(""), _words("{value}")),
+    "flow": ("flow", _sign(""), _words("{name}")),
+    "step.failed": ("failed", _sign("!"), _words("{step}: {reason}")),
+    "voicemail": ("voicemail", _sign("V"), _words("{seconds} s for {mailbox}")),
+    "transfer.started": ("transfer", _sign("T"), _words("to {target}")),
+    "leg.dialled": ("leg", _sign(""), _words("{leg} is called")),
+    "leg.answered": ("leg", _sign("T"), _words("{leg} answered")),
+    "leg.asked": ("leg", _sign("T"), _words("{leg} was asked, accepted: {accepted}")),
+    "leg.connected": ("leg", _sign("T"), _words("{leg} and the caller talk")),
+    "leg.ended": ("leg", _sign("T"), _words("{leg} after {seconds} s, {status} {reason}")),
+    "conference.started": ("room", _sign("T"), _words("with {legs}")),
+    "queue.position": ("queue", _sign("Q"), _words("number {position} of {waiting}")),
+    "queue.connected": ("queue", _sign("Q"), _words("{member}")),
+    "queue.no_answer": ("queue", _sign("Q"), _words("{member} did not answer: {reason}")),
+    "callback": ("callback", _sign("C"), _words("accepted: {accepted}, after {after_s} s")),
+    "park.parked": ("park", _sign("Q"), _words("on {slot}")),
+    "park.picked_up": ("park", _sign("Q"), _words("picked up")),
+    "supervisor.joined": ("listener", _sign("S"), _words("{leg}, {mode}")),
+    "supervisor.left": ("listener", _sign("S"), _words("{leg} left")),
+    "supervisor.took_over": ("listener", _sign("S"), _words("took over")),
+    "tool.confirmation": ("confirm", _sign("F"), _words("yes: {yes} ({how})")),
     "amd": ("who", _sign("?"), _words("{verdict}: {why}, after {ms} ms")),
     "amd.message": ("who", _sign("?"), _words("message after: {why}")),
     "media.started": ("media", _sign(""), _codec_words),
@@ -280,6 +316,7 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "function_call": ("function", _sign("F"), _words("{name} {arguments}")),
     "response": ("response", _sign(""), _response_words),
     "agent.hand_off": ("hand-off", _sign("A"), _words("{from} to {to}: {note}")),
+    "command": ("command", lambda data: "O" if data.get("by") else "", _command_words),
     "agent.limit": ("limit", _sign("L"), _words("{what}, ${cost_usd}, {tokens} tokens")),
     "recording.consent": ("consent", _sign("R"), _words("{how}")),
     "recording.paused": ("recording", _sign("R"), _words("paused by {by}")),

@@ -16,6 +16,7 @@ class HangUpBy(Enum):
 
     CALLER = "caller"
     AGENT = "agent"
+    OPERATOR = "operator"
     BRIDGE = "bridge"
     NETWORK = "network"
 

@@ -7,7 +7,7 @@ in the tables is never dialled, one that is there is never dialled twice. Used b
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,10 +41,14 @@ class Campaign:
 
 
 class OutboundStore:
-    """The tables of outbound calls in `store`. Every method raises StoreError when the database does not do it."""
+    """The tables of outbound calls in `store`. Every method raises StoreError when the database does not do it.
 
-    def __init__(self, store: Store) -> None:
+    `lives_s`: how long a call may go on; one of which nothing is heard counts as running for so long.
+    """
+
+    def __init__(self, store: Store, lives_s: float = 3600.0) -> None:
         self._store = store
+        self._lives_s = lives_s
 
     async def add(self, jobs: Sequence[Job], campaign: str = "", asked_by: str = "") -> None:
         """Keep new jobs; all or none. `campaign`: make it as well. StoreError: there is one of this name."""
@@ -67,11 +71,17 @@ class OutboundStore:
         """Keep the next version of a job. False: somebody else changed it meanwhile."""
         return await self._store.transaction("cannot keep an outbound call", lambda it: _save(it, job))
 
-    async def dial(self, job: Job) -> bool:
-        """Keep a job that is about to be dialled, and its try. False: somebody else changed it meanwhile."""
+    async def dial(
+        self, job: Job, midnight: float = 0.0, allowed: Callable[[Counts], bool] = lambda _: True
+    ) -> bool:
+        """Keep a job that is about to be dialled, and its try.
+
+        False: somebody else changed it meanwhile, or it is not `allowed` by what is counted in the same transaction.
+        """
 
         def work(connection: sa.Connection) -> bool:
-            if not _save(connection, job):
+            counts = _counts(connection, job.number, midnight, job.dialled_at, self._lives_s)
+            if not allowed(counts) or not _save(connection, job):
                 return False
             row = {"call_id": job.call_id, "job_id": job.job_id, "number": job.number, "at": job.dialled_at}
             connection.execute(sa.insert(outbound_attempts).values(row))
@@ -93,22 +103,9 @@ class OutboundStore:
 
     async def counts(self, number: str, midnight: float, now: float) -> Counts:
         """What has been dialled already."""
-        row = outbound_attempts.c
-        running = sa.select(sa.func.count()).where(outbound_calls.c.state.in_(OPEN))
-
-        def work(connection: sa.Connection) -> Counts:
-            def tries(*where: sa.ColumnElement[bool]) -> int:
-                query = sa.select(sa.func.count()).select_from(outbound_attempts).where(*where)
-                return int(connection.execute(query).scalar_one())
-
-            return Counts(
-                day=tries(row.at >= midnight),
-                number=tries(row.at >= midnight, row.number == number),
-                minute=tries(row.at > now - 60),
-                running=int(connection.execute(running.select_from(outbound_calls)).scalar_one()),
-            )
-
-        return await self._store.transaction("cannot count outbound calls", work)
+        return await self._store.transaction(
+            "cannot count outbound calls", lambda it: _counts(it, number, midnight, now, self._lives_s)
+        )
 
     async def work(self, now: float) -> list[Job]:
         """Jobs that need something: asked for, being called, to be cancelled, or due in a campaign that runs."""
@@ -153,6 +150,14 @@ class OutboundStore:
         if campaign is not None:
             query = query.where(outbound_calls.c.campaign == campaign)
         return [_job(row) for row in await self._rows(query)]
+
+    async def wishes(self, via: str, limit: int = 1000) -> list[Job]:
+        """The newest that came this way and were not refused."""
+        row = outbound_calls.c
+        came = row.wish.contains(f'"via": {json.dumps(via)}', autoescape=True)  # as _values writes it
+        query = sa.select(outbound_calls).where(came, row.state.not_in(("asked", "refused")))
+        found = await self._rows(query.order_by(row.created_at.desc()).limit(limit))
+        return [job for job in map(_job, found) if job.wish.via == via]
 
     async def find(self, prefix: str) -> list[Job]:
         """Jobs whose id begins with `prefix`."""
@@ -199,6 +204,25 @@ class OutboundStore:
         return await self._store.transaction(
             "cannot read outbound calls", lambda it: list(it.execute(query).all())
         )
+
+
+def _counts(connection: sa.Connection, number: str, midnight: float, now: float, lives_s: float) -> Counts:
+    row, of = outbound_attempts.c, outbound_calls.c
+
+    def tries(*where: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).select_from(outbound_attempts).where(*where)
+        return int(connection.execute(query).scalar_one())
+
+    event = call_events.c
+    over = sa.exists().where(event.call_id == of.call_id, event.type == "call.ended")
+    lives = (of.state == "unknown") & (of.dialled_at > now - lives_s) & ~over
+    running = sa.select(sa.func.count()).select_from(outbound_calls).where(of.state.in_(OPEN) | lives)
+    return Counts(
+        day=tries(row.at >= midnight),
+        number=tries(row.at >= midnight, row.number == number),
+        minute=tries(row.at > now - 60),
+        running=int(connection.execute(running).scalar_one()),
+    )
 
 
 def _save(connection: sa.Connection, job: Job) -> bool:

@@ -114,9 +114,20 @@ class Store:
         )
         return [(row[0], row[1]) for row in await self._rows(query)]
 
+    async def open_calls(self) -> list[tuple[str, str]]:
+        """(boot, call id) of every call without an end."""
+        query = sa.select(calls.c.boot, calls.c.call_id).where(calls.c.ended_at.is_(None))
+        return [(row[0], row[1]) for row in await self._rows(query)]
+
     async def recent(self, limit: int) -> list[CallRecord]:
         """The newest calls first."""
         query = sa.select(calls).order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)
+        return [_record(row) for row in await self._rows(query)]
+
+    async def live(self, limit: int) -> list[CallRecord]:
+        """Calls without an end, the newest first."""
+        open_ = sa.select(calls).where(calls.c.ended_at.is_(None))
+        query = open_.order_by(calls.c.started_at.desc(), calls.c.call_id).limit(limit)
         return [_record(row) for row in await self._rows(query)]
 
     async def find(self, prefix: str, limit: int = 10) -> list[CallRecord]:

@@ -42,7 +42,8 @@ class Setting:
 
     def __init__(self, leg):
         self.leg, self.answers, self.told = leg, [], asyncio.Event()
-        journal = Journal("c1", lambda *event: None)
+        self.notes = []
+        journal = Journal("c1", lambda _call_id, event, data: self.notes.append((event, dict(data))))
         self.caller = Party(leg)
         self.desk = CommandDesk(self.caller, {"sales": "sip:1@pbx"}, journal, self.request, 1.0)
 
@@ -86,6 +87,31 @@ async def test_a_hang_up_waits_until_the_agent_has_finished():
         await until(lambda: setting.leg.ended)
         assert setting.leg.ended == [(HangUpBy.AGENT, 200, "done")]
         assert setting.answers == [{"ok": True}]
+
+
+async def test_an_operators_hang_up_is_done_at_once_and_is_theirs_in_the_record():
+    async with running() as setting:
+        setting.leg.audio.silent = False
+        setting.desk.take(Word("hang_up", {"by": "ann", "reason": "fraud"}))
+        assert await setting.answer() == {"ok": True}
+        await until(lambda: setting.leg.ended)
+        assert setting.leg.ended == [(HangUpBy.OPERATOR, 200, "fraud")]
+        assert setting.notes == [("command", {"kind": "hang_up", "by": "ann", "ok": True})]
+
+
+async def test_the_record_says_who_wanted_what_and_how_it_went():
+    async with running() as setting:
+        setting.desk.take(Word("transfer", {"by": "ann", "target": "nobody"}))
+        error = (await setting.answer())["error"]
+        words = {"kind": "transfer", "by": "ann", "target": "nobody", "ok": False, "error": error}
+        assert setting.notes == [("command", words)]
+
+
+async def test_an_operator_without_a_reason_ends_it_as_an_operator():
+    async with running() as setting:
+        setting.desk.take(Word("hang_up", {"by": "ann"}))
+        await until(lambda: setting.leg.ended)
+        assert setting.leg.ended == [(HangUpBy.OPERATOR, 200, "the operator ended it")]
 
 
 async def test_a_transfer_goes_to_the_target_of_the_dialplan_and_ends_the_call_when_it_answered():

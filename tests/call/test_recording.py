@@ -82,3 +82,18 @@ def test_a_folder_that_cannot_be_written_costs_the_recording_not_the_call(settin
         broken.begin()
     assert not broken.running
     assert events[-1][1]["code"] == "unwritable"
+
+
+def test_what_one_operator_pauses_another_resumes_and_a_tools_pause_stays(setting):
+    recording, _, _, events = setting
+    recording.begin()
+    recording.command({"action": "pause", "by": "ann"})
+    recording.command({"action": "pause"})
+    assert recording.command({"action": "resume", "by": "bob"}) == {
+        "recording": True,
+        "paused": True,
+        "changed": True,
+    }
+    assert recording.command({"action": "resume", "by": "tool"})["changed"] is False
+    assert recording.command({"action": "resume"})["paused"] is False
+    assert [data["by"] for kind, data in events if kind == "recording.paused"] == ["operator", "tool"]

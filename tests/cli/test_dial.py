@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from bridge.approval.signing import DECISION_KEY, secret
 from bridge.cli import campaign, dial
 from bridge.control_outbound import OutboundDeps, OutboundOffice
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.load import load
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
@@ -61,7 +62,8 @@ def office(folder):
     async def run():
         key = secret(folder / "state" / "keys" / DECISION_KEY)
         async with Store(f"sqlite:///{folder}/state/sipbridge.db") as store:
-            desk = OutboundOffice(OutboundDeps(OutboundStore(store), Nobody(), key, 4))
+            spent = SpentWishes(folder / "spent", 1e6)
+            desk = OutboundOffice(OutboundDeps(OutboundStore(store), Nobody(), key, 4, spent))
             plan = load(folder / "plan.yaml")
             desk.take_plan(replace(plan))
             working = asyncio.create_task(desk.run())

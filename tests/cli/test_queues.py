@@ -1,15 +1,18 @@
 import asyncio
 import json
+import os
 import time
 
 from typer.testing import CliRunner
 
 from bridge.cli.main import app
-from bridge.control_api import application
-from bridge.control_door import serve
+from bridge.control_api import Door, application, get
+from bridge.control_door import serve_unix
 from bridge.control_waiting import WaitingRoom
 from bridge.dialplan.queue import Queue
-from bridge.errors import LinkError
+from bridge.errors import BridgeError
+from bridge.store.store import Store
+from bridge.store.userstore import UserStore
 from bridge.strictjson import encode
 from bridge.waiting.queues import Place
 
@@ -17,11 +20,19 @@ SALES = Queue("sales", ("ann", "bob"), "in_order", 20, 5, 20, 3, 600, "", "", 45
 
 
 async def ask(tmp_path, room, *words):
-    async with serve(application({"/queues": room.page}, (), None), "127.0.0.1", 0) as port:
-        file = tmp_path / "settings.yaml"
-        file.write_text(f"state_dir: state\ndialplans: plans\nconsole: {{port: {port}}}\n")
-        command = ["queues", "--config", str(file), *words]
-        return await asyncio.to_thread(CliRunner().invoke, app, command)
+    (tmp_path / "state").mkdir(exist_ok=True)
+    file = tmp_path / "settings.yaml"
+    file.write_text("state_dir: state\ndialplans: plans\n")
+    async with Store(f"sqlite:///{tmp_path}/x.db") as store:
+
+        async def shown(_call):
+            return room.overview()
+
+        door = Door(UserStore(store), os.geteuid())
+        app_ = application({}, [get("/api/v1/queues", "look", shown)], door)
+        async with serve_unix(app_, tmp_path / "state" / "api.sock"):
+            command = ["queues", "--config", str(file), *words]
+            return await asyncio.to_thread(CliRunner().invoke, app, command)
 
 
 async def test_an_admin_sees_who_waits_for_whom(tmp_path):
@@ -42,9 +53,9 @@ async def test_nothing_is_said_plainly(tmp_path):
     assert "nobody has waited" in (await ask(tmp_path, WaitingRoom())).output
 
 
-def test_a_bridge_that_does_not_run_is_named(tmp_path, unused_tcp_port):
+def test_a_bridge_that_does_not_run_is_named(tmp_path):
     file = tmp_path / "settings.yaml"
-    file.write_text(f"state_dir: state\ndialplans: plans\nconsole: {{port: {unused_tcp_port}}}\n")
+    file.write_text("state_dir: state\ndialplans: plans\n")
     result = CliRunner().invoke(app, ["queues", "--config", str(file)])
-    assert isinstance(result.exception, LinkError)
-    assert f":{unused_tcp_port}/queues does not answer" in str(result.exception)
+    assert isinstance(result.exception, BridgeError)
+    assert "the bridge is not running" in str(result.exception)

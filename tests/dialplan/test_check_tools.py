@@ -1,4 +1,5 @@
 from bridge.dialplan import load
+from bridge.dialplan.around import Around
 
 PLAN = """version: 1
 agents: {{a: {{instructions: x, greeting: hi, tools: [{}]}}}}
@@ -9,7 +10,9 @@ TOOLS = ["refund", "order_status", "git__log", "git__diff"]
 
 def warned(tmp_path, tools, known=TOOLS):
     (tmp_path / "p.yaml").write_text(PLAN.format(tools))
-    return [str(one).partition(":")[2] for one in load.inspect(tmp_path / "p.yaml", tools=known).warnings]
+    return [
+        str(one).partition(":")[2] for one in load.inspect(tmp_path / "p.yaml", Around(tools=known)).warnings
+    ]
 
 
 def test_a_tool_that_nobody_has_is_odd(tmp_path):

@@ -279,7 +279,7 @@ BAD_FILES = [
         route("{say: x, or_else: [{hang_up: {}}]}, {hang_up: {}}"),
         "4:44",
         "routes[0].do[0].or_else",
-        "beside agent",
+        "would never run",
     ),
     (route("{say: x}"), "4:35", "routes[0].do[0]", "what happens then?"),
     (route("{agent: a}, {say: x}"), "4:47", "routes[0].do[1]", "nothing happens after agent"),
@@ -551,3 +551,42 @@ def test_a_plan_of_five_thousand_routes_loads_within_a_second(load):
     before = time.process_time()
     assert len(load(f"{HEAD}{routes}{LAST}").routes) == 5001
     assert time.process_time() - before < 2
+
+
+def trunk_plan(transfers="", outbound=""):
+    return (
+        "version: 1\n"
+        "trunks:\n  pbx: {host: pbx.example.com, target: 'tel:{number}'}\n  carrier: {addresses: [192.0.2.0/24]}\n"
+        f"{transfers}{outbound}routes:\n  - {{name: all, do: [{{hang_up: {{}}}}]}}\n"
+    )
+
+
+def test_a_number_over_a_trunk_becomes_the_trunks_address(load):
+    plan = load(trunk_plan("transfers: {mobile: {number: '+491701234567', trunk: pbx}, desk: 'sip:7@x'}\n"))
+    assert dict(plan.transfers) == {"mobile": "tel:+491701234567", "desk": "sip:7@x"}
+    assert dict(plan.over) == {"mobile": "pbx"}
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("{number: '+49170', trunk: pxb}", "no trunk is called pxb (did you mean pbx?)"),
+        ("{number: '+49170', trunk: carrier}", "no call goes to trunk carrier"),
+        ("{number: '+49 170', trunk: pbx}", "this is no number to dial"),
+        ("{number: '+49170;x=y', trunk: pbx}", "this is no number to dial"),
+        ("{number: '+49170'}", "transfers.mobile.trunk"),
+    ],
+)
+def test_a_target_that_cannot_be_dialled_is_a_mistake(load, target, said):
+    with pytest.raises(DialplanError) as caught:
+        load(trunk_plan(f"transfers: {{mobile: {target}}}\n"))
+    assert said in str(caught.value)
+
+
+def test_outbound_calls_go_over_a_trunk(load):
+    section = (
+        "outbound: {allow: ['+49'], caller_id: '+4930123', trunk: pbx, do: [{say: Hi}, {hang_up: {}}]}\n"
+    )
+    rules = load(trunk_plan(outbound=section)).outbound
+    assert (rules.trunk, rules.uri("+4930123456")) == ("pbx", "tel:+4930123456")

@@ -56,7 +56,7 @@ def test_a_route_may_forbid_recording(tmp_path):
         ("{announce: 'Hi {{ caller.name }}'}", "without variables"),
         ("{anounce: x}", "did you mean announce?"),
         ("{announce: x, consent: maybe}", "not allowed here"),
-        ("{announce: x, key: yes}", "must match"),
+        ("{announce: x, key: yes}", "this is no key"),
         ("{announce: x, wait_s: 0}", "at least 2"),
     ],
 )

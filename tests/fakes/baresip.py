@@ -6,9 +6,11 @@ It speaks a WAV file, records what it hears (module sndfile), and says what happ
 import asyncio
 import json
 import struct
+import wave
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.fakes.realtime_server import tone
 from tests.fakes.worker_process import free_udp_port
 
 GUARD_S = 10.0
@@ -37,17 +39,28 @@ snd_path {folder}
 class Baresip:
     """A running phone."""
 
-    def __init__(self, folder, reader, writer):
+    def __init__(self, folder, sip_port, reader, writer):
         self.folder = folder
+        self.sip_port = sip_port
         self.events = []
         self.changed = asyncio.Condition()
         self._reader = reader
         self._writer = writer
 
     def tell(self, command, params=""):
-        """Give a command of its menu: dial, hold, resume, sndcode, hangup."""
+        """Give a command of its menu: dial, accept, hold, resume, sndcode, hangup."""
         text = json.dumps({"command": command, "params": params, "token": command})
         self._writer.write(f"{len(text)}:{text},".encode())
+
+    @property
+    def uri(self):
+        return f"sip:bare@127.0.0.1:{self.sip_port}"
+
+    async def accepts(self):
+        """Take the call that rings."""
+        await self.event("CALL_INCOMING")
+        self.tell("accept")
+        await self.event("CALL_ESTABLISHED")
 
     async def event(self, kind, count=1):
         """Wait until it has reported `count` events of a kind, e.g. CALL_ESTABLISHED."""
@@ -70,25 +83,39 @@ class Baresip:
         return [sample for (sample,) in struct.iter_unpack("<h", data[: len(data) // 2 * 2])]
 
 
+def speech_file(folder, hz=1600):
+    """Twenty seconds of a tone to say."""
+    path = folder / "speech.wav"
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(8000)
+        writer.writeframes(tone(20_000, 8000, hz=hz))
+    return path
+
+
 @asynccontextmanager
-async def baresip(folder, speech):
-    """Start it, wait until it takes commands; end it by its own command."""
+async def baresip(folder, speech, registrar="", user="bare", password=""):
+    """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at."""
     folder.mkdir()
     sip, control, rtp = free_udp_port(), free_udp_port(), free_udp_port() // 100 * 100
     settings = {"sip": sip, "control": control, "rtp": rtp, "rtp_last": rtp + 98, "modules": MODULES}
     (folder / "config").write_text(CONFIG.format(**settings, speech=speech, folder=folder))
-    (folder / "accounts").write_text(f"<sip:bare@127.0.0.1:{sip}>;regint=0\n")
+    account = f"<sip:{user}@{registrar or f'127.0.0.1:{sip}'}>;auth_user={user};auth_pass={password}"
+    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}\n")
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "baresip", "-f", str(folder), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        phone = Baresip(folder, *await _connected(control))
+        phone = Baresip(folder, sip, *await _connected(control))
         listening = asyncio.create_task(phone.listen())
-        yield phone
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        phone._writer.close()
+        try:
+            yield phone
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            phone._writer.close()
     finally:
         process.terminate()
         try:

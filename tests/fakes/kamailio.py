@@ -1,6 +1,7 @@
 """Kamailio as registrar and as trunk with digest: unprivileged, in the foreground, on loopback, its own folder.
 
-REGISTER and INVITE are challenged; calls to a registered user go to its contact, all others to `onward`. What it is
+REGISTER and INVITE are challenged (any user, one password); calls to a registered user go to its contact, all others
+to `onward`. What it is
 asked and how it answers stands in its log, a line each, for `seen`.
 """
 
@@ -42,7 +43,7 @@ request_route {{
     if (is_method("ACK")) {{ exit; }}
     if (is_method("REGISTER")) {{
         if (!pv_www_authenticate("{realm}", "{password}", "0")) {{ www_challenge("{realm}", "0"); exit; }}
-        if ($au != "{user}") {{ sl_send_reply("403", "Forbidden"); exit; }}
+        if ($au != $tU) {{ sl_send_reply("403", "Forbidden"); exit; }}
         save("location");
         xlog("L_ERR", "SAVED $fu expires=$hdr(Expires)\\n");
         exit;
@@ -56,6 +57,7 @@ request_route {{
         }}
         if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{ proxy_challenge("{realm}", "0"); exit; }}
         consume_credentials();
+        if (lookup("location")) {{ t_relay(); exit; }}
         $du = "sip:127.0.0.1:{onward}";
         t_relay();
         exit;

@@ -6,35 +6,49 @@
 Retransmissions (same CSeq and status from the same side) are left out. `UPDATE_LADDERS=1 pytest …` writes them anew.
 """
 
+import difflib
 import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "data" / "ladders"
-SHOWN = ("refer-to", "replaces", "require", "session-expires", "reason", "x-context")
+BRIDGE = "bridge"
+SHOWN = (
+    "Refer-To", "Replaces", "Require", "Session-Expires", "Reason", "X-Context", "Authorization", "Proxy-Authorization",
+    "WWW-Authenticate", "Proxy-Authenticate", "RSeq", "RAck",
+)  # fmt: skip
 
 
-def ladder(**phones):
-    """The ladder of some raw phones, by name, all of which talk to the bridge."""
+def ladder(*, apart=False, **phones):
+    """The ladder of some raw phones, by name, all of which talk to the bridge.
+
+    `apart`: one phone after the other, for parties whose messages cross each other now so, now so.
+    """
     messages = [
         (message.at, name, out, message)
         for name, phone in phones.items()
         for out, box in ((True, phone.sent), (False, phone.sip.got))
         for message in box
     ]
+    order = list(phones)
+    messages.sort(key=lambda one: (order.index(one[1]) if apart else 0, one[0]))
+    return lines_of(
+        (name, BRIDGE, message) if out else (BRIDGE, name, message) for _, name, out, message in messages
+    )
+
+
+def lines_of(messages):
+    """A line for each new (sender, receiver, message)."""
     lines, seen = [], set()
-    for _, name, out, message in sorted(messages, key=lambda one: one[0]):
-        key = (
-            name,
-            out,
-            message.start.split(" SIP")[0],
-            message.headers.get("cseq"),
-            message.headers.get("call-id"),
-        )
+    for sender, receiver, message in messages:
+        start = message.start.split(" SIP")[0]
+        key = (sender, receiver, start, message.headers.get("cseq"), message.headers.get("call-id"))
         if key in seen:
             continue
         seen.add(key)
-        arrow = "──>" if out else "<──"
-        lines.append(f"{name} {arrow} bridge   {_words(message)}")
+        # The bridge stands on the right; a second worker (bridge-2) too, unless the other side is the first.
+        flip = sender.startswith(BRIDGE) and receiver != BRIDGE
+        left, arrow, right = (receiver, "<──", sender) if flip else (sender, "──>", receiver)
+        lines.append(f"{left} {arrow} {right}   {_words(message)}")
     return "\n".join(lines) + "\n"
 
 
@@ -43,15 +57,24 @@ def _words(message):
     more = ["sdp"] if message.headers.get("content-type", "").startswith("application/sdp") else []
     if message.headers.get("content-type", "").startswith("message/sipfrag"):
         more.append(message.body.strip())
-    more += [name.title() for name in SHOWN if name in message.headers]
+    more += [name for name in SHOWN if name.lower() in message.headers]
+    if message.method == "REGISTER":
+        more.append(f"Expires={message.headers.get('expires')}")
+    if message.status == 422:
+        more.append("Min-SE")
     return " ".join((what, *more))
 
 
 def check(name, text):
-    """Compare with the kept ladder."""
+    """Compare with the kept ladder. `text` None: there was none to be had (see wire.py)."""
+    if text is None:
+        return
     path = FOLDER / f"{name}.txt"
     if os.environ.get("UPDATE_LADDERS"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert path.exists(), f"no such ladder: {path}; UPDATE_LADDERS=1 writes it"
-    assert text == path.read_text(encoding="utf-8")
+    kept = path.read_text(encoding="utf-8")
+    assert text == kept, "\n".join(
+        difflib.unified_diff(kept.splitlines(), text.splitlines(), name, "seen", n=20)
+    )

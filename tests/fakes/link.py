@@ -34,7 +34,8 @@ class MemoryStore:
         async with self.changed:
             self.changed.notify_all()
 
-    async def answer(self, kind, data):
+    async def answer(self, kind, data, hello):
+        del hello
         if kind == "echo":
             return dict(data)
         if kind == "crash":

@@ -61,7 +61,7 @@ class Control:
         async with self.changed:
             self.changed.notify_all()
 
-    async def answer(self, kind, data):
+    async def answer(self, kind, data, hello):
         if kind == "tool.command_done":
             self.done.append(data)
             async with self.changed:
@@ -211,7 +211,15 @@ async def running_worker(
             LinkServer(folder / "s", keeper) as worker.link,
             _process(worker, folder, ready=not plan_text),
         ):
+            if not plan_text:
+                await _linked(worker)  # a call before that is a call without control: no text is spoken
             yield worker
+
+
+async def _linked(worker):
+    async with asyncio.timeout(GUARD_S):
+        while not worker.link.peers():  # noqa: ASYNC110  # the link tells nobody
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

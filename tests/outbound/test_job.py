@@ -91,8 +91,24 @@ def test_busy_is_tried_again_after_a_while_and_not_for_ever():
     assert states == [("queued", 360.0), ("queued", 360.0), ("busy", None)]
 
 
+NOT_PLACED = Fact("call.not_placed", {"reason": "all lines are busy"})
+
+
+@pytest.mark.parametrize("word", ["not_placed", "call.not_placed", "worker_died", "no_answer"])
+@pytest.mark.parametrize("by", ["caller", "network", "agent"])
+def test_the_called_party_cannot_say_in_our_words_that_it_was_never_called(word, by):
+    assert told(STARTED, RINGING, ANSWERED, ended(200, word, by)).state == "done"
+    assert told(STARTED, RINGING, ended(603, word, by)).state == "failed"
+    assert told(STARTED, ended(603, word, by)).state == "failed"
+
+
+def test_what_rang_or_was_answered_was_placed_whatever_else_is_told():
+    assert told(STARTED, RINGING, NOT_PLACED).state == "ringing"
+    assert told(STARTED, ANSWERED, NOT_PLACED, ended(200)).state == "done"
+
+
 def test_what_was_surely_not_dialled_is_no_try():
-    back = told(STARTED, ended(503, "not_placed", "bridge", "all lines are busy"))
+    back = told(STARTED, NOT_PLACED, ended(503, "cannot dial", "bridge", "all lines are busy"))
     assert (back.state, back.attempts, back.call_id, back.reason) == ("queued", 0, "", "all lines are busy")
     assert not_placed(replace(DIALLED, cancel=True), "x", 1.0).state == "cancelled"
 
@@ -111,7 +127,7 @@ def test_a_lost_job_stays_lost_until_facts_come_and_is_never_tried_again_by_itse
 
 FACTS = st.sampled_from(
     [STARTED, RINGING, ANSWERED, heard("human"), heard("machine"), ended(486), ended(200), ended(None, "worker_died"),
-     ended(487, "no_answer", "bridge"), ended(503, "not_placed"), Fact("amd", {}), Fact("call.ended", {})]
+     ended(487, "no_answer", "bridge"), NOT_PLACED, ended(503, "not_placed"), Fact("amd", {}), Fact("call.ended", {})]
 )  # fmt: skip
 
 
@@ -124,5 +140,5 @@ def test_any_facts_lead_to_a_known_state_one_version_on_and_never_straight_back_
     assert new.state in {*OPEN, *FINAL, "queued"}
     assert new is job or (new.version == job.version + 1 and new.attempts <= job.attempts)
     if lost:
-        not_placed_for_sure = any(fact.data.get("reason") == "not_placed" for fact in facts)
+        not_placed_for_sure = NOT_PLACED in facts
         assert new.state != "queued" or not_placed_for_sure

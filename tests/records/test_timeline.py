@@ -125,3 +125,17 @@ def test_whatever_the_events_are_the_drawing_works_and_spans_do_not_overlap_them
     assert all(span.end_s >= span.start_s for span in timeline.spans)
     assert all(len(line) <= 10 + 40 + 10 for line in chart(timeline, width=40))
     assert len(listing(timeline)) == len(timeline.spans) + len(timeline.marks)
+
+
+def test_what_an_operator_did_is_told_with_their_name():
+    script = Script().tell("call.answered")
+    script.tell("command", 1.0, kind="supervise", by="ann", target="boss", mode="listen", ok=True)
+    script.tell("command", 1.0, kind="transfer", by="bob", target="x", ok=False, error="busy")
+    script.tell("command", 1.0, kind="hang_up", ok=True)
+    timeline = build(script.events)
+    assert [mark.text for mark in timeline.marks[1:]] == [
+        "supervise boss listen by ann",
+        "transfer x by bob: busy",
+        "hang_up by a tool",
+    ]
+    assert [mark.sign for mark in timeline.marks[1:]] == ["O", "O", ""]

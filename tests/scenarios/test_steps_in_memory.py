@@ -92,12 +92,12 @@ class Dialler:
         self.lines, self.placed, self.refuse = [], [], refuse
         self.stage_of = stage_of
 
-    async def __call__(self, uri, headers, from_uri):
+    async def __call__(self, uri, headers, from_uri, trunk):
         if uri in self.refuse:
             raise SipError(486, "all lines are busy")
         line = FakeLine(to=uri, incoming=False, leg_id=f"out-{len(self.lines)}")
         self.lines.append(line)
-        self.placed.append((uri, dict(headers), from_uri))
+        self.placed.append((uri, dict(headers), from_uri, trunk))
         self.stage_of().others.append(line)
         return line.leg
 

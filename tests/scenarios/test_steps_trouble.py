@@ -1,11 +1,14 @@
 """What goes wrong while steps run: people who hang up at the wrong moment, control away, models lost, silence."""
 
 import asyncio
+import shutil
 import time
 from dataclasses import replace
 
 import pytest
 
+from bridge.config import PathsConfig
+from bridge.dialplan.recording import RecordingRule
 from bridge.dialplan.steps import (
     AgentStep,
     AnswerStep,
@@ -23,7 +26,7 @@ from bridge.dialplan.steps import (
 )
 from bridge.errors import FailureKind, RemoteSessionError
 from bridge.sip.events import Held, Resumed, TransferProgress
-from tests.fakes.call import AGENT, config_of, on_stage
+from tests.fakes.call import AGENT, config_of, on_stage, recording_config
 from tests.fakes.line import FakeLine, frame, settle
 from tests.scenarios.test_steps_in_memory import (
     BYE,
@@ -34,6 +37,7 @@ from tests.scenarios.test_steps_in_memory import (
     end,
     on_stage_with_targets,
     plan_of,
+    sound,
     told,
 )
 
@@ -347,3 +351,30 @@ async def test_commands_are_answered_when_the_call_ends(tmp_path):
         stage.line.hang_up()
         await stage.over()
         assert [one["ok"] for one in told(request)] == [False]
+
+
+async def test_a_route_that_records_records_people_too_after_telling_the_caller(tmp_path):
+    rule = RecordingRule(announce="We record.", prompt_id="ask", consent="announce")
+    plan = plan_of(dial(), end(501))
+    plan = replace(plan, routes=(replace(plan.routes[0], recording=rule),))
+    config = replace(recording_config(tmp_path), paths=PathsConfig(prompts=str(tmp_path)))
+    shutil.copy(sound(tmp_path, 100).path, tmp_path / "ask.wav")
+    async with on_stage_with_targets(plan, config=config) as stage:
+        callee = await dialled(stage)
+        assert stage.of("recording.consent")[0]["how"] == "announced"
+        callee.answer()
+        await stage.until(lambda: stage.of("leg.connected"))
+        await pass_time(stage, 0.3, speaking=(stage.line, callee))
+        callee.hang_up()
+        await stage.over()
+        assert stage.record.recording_s > 0.1
+
+
+async def test_a_route_without_such_a_rule_records_no_people(tmp_path):
+    async with on_stage_with_targets(plan_of(dial(), end(501)), config=recording_config(tmp_path)) as stage:
+        callee = await dialled(stage)
+        callee.answer()
+        await stage.until(lambda: stage.of("leg.connected"))
+        callee.hang_up()
+        await stage.over()
+        assert stage.of("recording") == []

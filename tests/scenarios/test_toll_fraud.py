@@ -14,6 +14,7 @@ import pytest
 from bridge.call.outgoing import order_of
 from bridge.control_outbound import OutboundDeps, OutboundOffice
 from bridge.control_outbound_requests import request_call
+from bridge.control_spent import SpentWishes
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Agent, AgentStep, Plan, SayStep
 from bridge.dialplan.variables import Scene, render
@@ -268,7 +269,7 @@ class NoWorkers:
 async def test_asked_for_by_the_api_every_one_is_refused_and_no_worker_hears_of_it(tmp_path):
     async with Store(f"sqlite:///{tmp_path}/store.db") as store:
         jobs, workers = OutboundStore(store), NoWorkers()
-        office = OutboundOffice(OutboundDeps(jobs, workers, KEY, 4))
+        office = OutboundOffice(OutboundDeps(jobs, workers, KEY, 4, SpentWishes(tmp_path / "spent", 1e6)))
         office.take_plan(Plan((), (Agent("front", "x"),), outbound=WIDE))
         running = asyncio.create_task(office.run())
         try:

@@ -95,7 +95,7 @@ async def test_a_member_who_does_not_answer_is_followed_by_the_next(tmp_path):
         (await dialled(stage)).refuse()
         (await dialled(stage, 1)).answer()
         await stage.until(lambda: stage.of("queue.connected"))
-        assert [uri for uri, _, _ in stage.dialler.placed] == ["sip:sales@pbx", "sip:support@pbx"]
+        assert [uri for uri, *_ in stage.dialler.placed] == ["sip:sales@pbx", "sip:support@pbx"]
         assert stage.of("queue.no_answer")[0]["member"] == "sales"
 
 

@@ -216,3 +216,12 @@ async def test_a_reader_of_a_store_without_tables_is_told_what_to_do(url):
 async def test_a_store_that_is_not_open_says_so(url):
     with pytest.raises(StoreError, match="not open"):
         await Store(url).recent(1)
+
+
+async def test_live_calls_are_those_without_an_end_the_newest_first(url):
+    async with Store(url) as store:
+        await store.write(0, conversation())
+        for call_id, at in (("old", 1.0), ("new", 2.0)):
+            await store.write(0, Script(call_id=call_id, boot=call_id, at=at).tell("call.started").events)
+        assert [record.call_id for record in await store.live(9)] == ["new", "old"]
+        assert [record.call_id for record in await store.live(1)] == ["new"]

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.dialplan.plan import Agent, AgentStep, Plan, Route
 from bridge.dialplan.recording import RecordingRule
+from tests.fakes.ladder import check, ladder
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realtime_server import tone
 from tests.fakes.worker_process import AGENT, plan_of, running_worker
@@ -50,6 +51,7 @@ async def test_the_caller_goes_to_another_agent_within_the_call_and_hears_hardly
         assert (await phone.bye()).status == 200
         (record,) = await worker.ended()
         assert (record.agent, record.end_status) == ("billing", 200)
+        check("agent-hand-off", ladder(caller=phone))
 
 
 async def test_a_caller_who_presses_the_key_is_recorded_from_then_on_and_the_pause_is_silent(tmp_path):

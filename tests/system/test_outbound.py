@@ -16,7 +16,9 @@ from bridge.dialplan.plan import AgentStep, HangUpStep, Plan, Route, SayStep
 from bridge.link.messages import PlaceCall
 from bridge.media.tones import beep
 from bridge.sim.voice import speak
+from tests.fakes.ladder import check
 from tests.fakes.trunk import answers, busy, fake_trunk, reject, silent
+from tests.fakes.wire import wire
 from tests.fakes.worker_process import AGENT, GUARD_S, running_worker
 from tests.system.test_tools import sipbridge
 from tests.system.test_tools_kill import process_of
@@ -69,7 +71,10 @@ async def place(worker, plan, number=NUMBER, **changes):
 
 
 async def test_a_person_hears_the_agent_right_after_saying_hello(tmp_path):
-    async with worker_that_dials(tmp_path, answers(PERSON, ring_s=0.6)) as (worker, trunk, plan):
+    async with (
+        wire() as line,
+        worker_that_dials(tmp_path, answers(PERSON, ring_s=0.6)) as (worker, trunk, plan),
+    ):
         call_id = await place(worker, plan)
         await worker.event("amd")
         await trunk.until(lambda: trunk.invites and len(trunk.of(NUMBER)[0].heard()) > 10)
@@ -88,6 +93,7 @@ async def test_a_person_hears_the_agent_right_after_saying_hello(tmp_path):
         assert (record.call_id, record.direction, record.to_uri) == (call_id, "outbound", NUMBER)
         assert record.answered_at is not None
         assert record.sip_call_id == call.invite.headers["call-id"]
+        check("outbound-answered", line.ladder(bridge=worker.port, trunk=trunk.port))
 
 
 async def test_a_machine_gets_its_message_after_the_beep_and_the_agent_is_silent(tmp_path):
@@ -119,19 +125,21 @@ async def test_a_machine_is_hung_up_on_without_a_word(tmp_path):
 
 
 async def test_nobody_answers_and_the_ringing_is_cancelled(tmp_path):
-    async with worker_that_dials(tmp_path, silent, ring_s=1) as (worker, trunk, plan):
+    async with wire() as line, worker_that_dials(tmp_path, silent, ring_s=1) as (worker, trunk, plan):
         await place(worker, plan)
         (record,) = await worker.ended()
         assert (record.end_status, record.end_reason) == (487, "no_answer")
         assert [r.method for r in trunk.requests if r.method != "ACK"] == ["INVITE", "CANCEL"]
+        check("outbound-no-answer", line.ladder(bridge=worker.port, trunk=trunk.port))
 
 
 @pytest.mark.parametrize(("behaviour", "status"), [(busy, 486), (reject, 603)])
 async def test_a_refusal_of_the_network_is_the_record_s_status(tmp_path, behaviour, status):
-    async with worker_that_dials(tmp_path, behaviour) as (worker, _trunk, plan):
+    async with wire() as line, worker_that_dials(tmp_path, behaviour) as (worker, trunk, plan):
         await place(worker, plan)
         (record,) = await worker.ended()
         assert (record.end_status, record.answered_at) == (status, None)
+        check(f"outbound-{behaviour.__name__}", line.ladder(bridge=worker.port, trunk=trunk.port))
 
 
 async def test_a_worker_dials_only_what_its_plan_allows_and_nothing_twice(tmp_path):

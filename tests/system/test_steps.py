@@ -26,6 +26,7 @@ from bridge.dialplan.steps import (
 )
 from bridge.media.g711 import pcmu_decode, pcmu_encode
 from bridge.media.tones import tone
+from bridge.sim.voice import speak
 from tests.fakes.callee import callee
 from tests.fakes.ladder import check, ladder
 from tests.fakes.line import frame
@@ -141,14 +142,19 @@ async def test_digits_typed_in_lead_the_way(tmp_path):
 
 async def test_a_message_after_the_tone_is_a_file(tmp_path):
     step = VoicemailStep((), "office", (), 20, 2.0, "#", (way(9),))
+    words = pcmu_encode(speak("Please call me back tomorrow morning.", rate_hz=8000))
     async with scene(tmp_path, step, way(1), recording=tmp_path / "rec") as (worker, caller):
         await caller.invite()
         await caller.heard(8)
-        await caller.speak(1500, LOW)
+        await caller.speak(len(words) // 8, lambda n: words[n * 160 : n * 160 + 160].ljust(160, b"\xff"))
         await caller.press("#")
         caller.reply(await caller.request("BYE"))
-        (record,) = await worker.ended()
-        assert record.end_reason in {"way 1", "way 9"}
+        assert (await worker.ended())[0].end_reason == "way 1"
+        (message,) = worker.of("voicemail")
+        with wave.open(message["path"]) as file:
+            assert file.getnframes() / file.getframerate() == pytest.approx(message["seconds"], abs=0.1)
+        assert message["seconds"] > 1
+        check("voicemail", ladder(caller=caller))
 
 
 def dial(*targets, **changes):
@@ -210,6 +216,7 @@ async def test_of_two_that_ring_together_one_gets_the_call_and_the_other_a_cance
         await two.bye()
         caller.reply(await caller.request("BYE"))
         assert (await worker.ended())[0].end_reason == "way 1"
+        check("dial-together", ladder(apart=True, caller=caller, first=one, second=two))
 
 
 async def test_a_caller_who_gives_up_while_it_rings_cancels_the_callee(tmp_path):
@@ -257,7 +264,7 @@ async def test_a_warm_transfer_refused_by_key_brings_the_caller_back(tmp_path):
         one.reply(await one.request("BYE"))
         caller.reply(await caller.request("BYE"))
         assert (await worker.ended())[0].end_reason == "way 9"
-        check("warm-transfer-refused", ladder(caller=caller, target=one))
+        check("warm-transfer-refused", ladder(apart=True, caller=caller, target=one))
 
 
 async def test_three_in_a_conference_hear_each_other(tmp_path):

@@ -9,7 +9,9 @@ import pytest
 from bridge.dialplan.plan import HangUpStep, Plan, RingStep, Route
 from bridge.trunk import CallerId, Digest, Registration, Trunk
 from tests.fakes.kamailio import kamailio, missing
+from tests.fakes.ladder import check, ladder
 from tests.fakes.rawphone import raw_phone
+from tests.fakes.wire import wire
 from tests.fakes.worker_process import running_worker
 
 pytestmark = [pytest.mark.system]
@@ -24,7 +26,7 @@ class Secrets:
         self.answer = {"user": "1001", "realm": realm, "value": value, "ha1": ha1}
         self.asked = 0
 
-    async def __call__(self, kind, data):
+    async def __call__(self, kind, data, hello):
         assert (kind, data) == ("trunk_secret", {"trunk": "pbx"})
         self.asked += 1
         return self.answer
@@ -71,7 +73,7 @@ async def logged(folder, word, count=1):
 
 @needs_kamailio
 async def test_a_worker_registers_and_a_call_through_the_registrar_is_the_trunks(tmp_path):
-    async with raw_phone(0) as phone, kamailio(tmp_path / "k", phone.sip_port) as server:
+    async with raw_phone(0) as phone, kamailio(tmp_path / "k", phone.sip_port) as server, wire() as line:
         phone.port = server.port
         ha1 = hashlib.md5(f"{server.user}:{server.realm}:{server.password}".encode()).hexdigest()
         secrets = Secrets(ha1, realm=server.realm, ha1=True)
@@ -82,6 +84,7 @@ async def test_a_worker_registers_and_a_call_through_the_registrar_is_the_trunks
             await server.until("SAVED sip:1001@", count=2)  # again before the ten seconds are over
             worker.link.push_plan(plan_with().to_json())
             await server.until("SEEN REGISTER", "expires=0")
+            check("register", line.ladder(bridge=worker.port, registrar=server.port))
         assert server.password not in (tmp_path / "worker.log").read_text()
         assert ha1 not in (tmp_path / "worker.log").read_text()
 
@@ -112,6 +115,7 @@ async def test_a_trunk_that_goes_away_and_comes_back_is_told(tmp_path):
         async with office(tmp_path, Secrets(""), trunk) as worker:
             carrier.port = worker.port
             await logged(tmp_path, '"trunk.reachable"')
+            check("options-keep-alive", ladder(trunk=carrier))
             answers[0] = False
             await logged(tmp_path, '"trunk.unreachable"')
             answers[0] = True

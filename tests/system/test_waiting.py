@@ -20,8 +20,10 @@ from bridge.dialplan.steps import ParkStep, PickUpStep, QueueStep
 from bridge.link.messages import CallCommand
 from bridge.link.server import LinkServer
 from bridge.media.g711 import pcmu_decode, pcmu_encode
+from tests.fakes.ladder import check, ladder
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realtime_server import FakeRealtime, tone
+from tests.fakes.wire import wire
 from tests.fakes.worker_process import AGENT, GREETING, Control, WorkerProcess, _process, worker_config
 
 pytestmark = pytest.mark.system
@@ -50,7 +52,7 @@ class Desk(Control):
         self.spoken, self.held = [], set()
         self.wav = wav(folder, SPEECH_HZ)
 
-    async def answer(self, kind, data):
+    async def answer(self, kind, data, hello):
         if kind == "speech.say":
             self.spoken.append(data["text"])
             return {"path": self.wav}
@@ -66,7 +68,7 @@ class Desk(Control):
                 await self.room.answer(kind, place)
         if self.room.knows(kind):
             return await self.room.answer(kind, data)
-        return await super().answer(kind, data)
+        return await super().answer(kind, data, hello)
 
     async def release(self):
         """The members are free."""
@@ -231,6 +233,7 @@ async def test_a_call_that_is_parked_is_picked_up(tmp_path, picking):
         route("701", PickUpStep("701", (HangUpStep(404, "empty"),)), HangUpStep(None, "")),
     )
     async with (
+        wire() as line,
         bridge(tmp_path, Plan(routes, ())) as workers,
         raw_phone(workers[0].port) as parked,
         raw_phone(workers[picking].port) as picker,
@@ -247,6 +250,9 @@ async def test_a_call_that_is_parked_is_picked_up(tmp_path, picking):
         parked.reply(bye)
         assert "picked_up" in bye.headers["reason"]
         await workers[0].ended(2)
+        ports = {"parked": parked.sip_port, "picker": picker.sip_port, "bridge-2": workers[1].port}
+        seen = line.ladder(apart=bool(picking), bridge=workers[0].port, **ports)
+        check(("park", "park-two-workers")[picking], seen)
         async with raw_phone(workers[1].port) as late:
             assert (await late.invite(to="701")).status == 404
 
@@ -290,3 +296,4 @@ async def test_who_hears_whom_when_a_supervisor_is_there(tmp_path, mode, caller_
             assert (await worker.event("supervisor.left")) == [{"leg": "boss"}]
             await caller.bye()
             await worker.ended()
+            check("supervisor", ladder(caller=caller, supervisor=boss.phone))
