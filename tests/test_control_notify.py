@@ -66,7 +66,7 @@ async def test_the_groups_channels_are_told_with_a_link_and_without_the_caller()
     assert (url, title) == ("mailto://x", "Approval needed: refund")
     assert "https://c/a/r1" in body
     assert "refunds" in body
-    assert not [secret for secret in ("+491", "DE1", "40", "arguments") if secret in body]
+    assert not [secret for secret in ("+491", "DE1", "amount", "arguments") if secret in body]
 
 
 async def test_arguments_and_number_are_in_it_only_when_the_settings_say_so():
