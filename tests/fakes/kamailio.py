@@ -6,7 +6,10 @@ asked and how it answers stands in its log, a line each, for `seen`.
 """
 
 import asyncio
+import contextlib
+import os
 import shutil
+import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -103,7 +106,7 @@ class Kamailio:
         with (self.folder / "kamailio.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 BINARY, "-DD", "-E", "-m", "16", "-M", "4", "-f", str(self.folder / "kamailio.cfg"),
-                "-Y", str(self.folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                "-Y", str(self.folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         async with asyncio.timeout(GUARD_S):
             while not await self._listens():
@@ -123,6 +126,8 @@ class Kamailio:
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # its children may outlive it
 
 
 @asynccontextmanager
