@@ -106,7 +106,8 @@ class Kamailio:
         with (self.folder / "kamailio.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 BINARY, "-DD", "-E", "-m", "16", "-M", "4", "-f", str(self.folder / "kamailio.cfg"),
-                "-Y", str(self.folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                "-Y", str(self.folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
             )  # fmt: skip
         async with asyncio.timeout(GUARD_S):
             while not await self._listens():
