@@ -111,7 +111,7 @@ async def test_a_tools_answer_leads_the_way_and_a_refusal_is_or_else(tmp_path, s
     async with calling(tmp_path, sound(tmp_path), *steps) as (worker, caller):
         asked = []
 
-        async def gate(kind, data):
+        async def gate(kind, data, hello):
             assert kind == "tool.call"
             asked.append((data["tool"], json.loads(data["arguments"])))
             return {
