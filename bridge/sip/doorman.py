@@ -53,7 +53,9 @@ FORBIDDEN = 403
 OUTSIDE_CALLS = frozenset({"REGISTER", "OPTIONS"})  # of our requests
 _WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
 _PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
-_RX_DATA_BYTES = 5000  # pjsip_rx_data ends before this, and its pool block after it
+# Where msg_info begins in pjsip_rx_data (LP64): 304 bytes tp_info, 120 of pkt_info beside the packet. Not searched
+# for: the pool behind keeps pointers of messages before.
+_MSG_INFO_AT = 304 + _PACKET_BYTES + 120
 
 Verdict = tuple[int, str]
 _OnMessage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
@@ -333,12 +335,11 @@ def _module(name: bytes, priority: int, **callbacks: Callable[[int], int]) -> _M
 
 
 def _msg_info(rdata: int, info: int) -> _MsgInfo:
-    """Msg_info, found by its field `info`, behind all that a peer can write. Raises LookupError."""
-    memory = ctypes.string_at(rdata, _RX_DATA_BYTES)
-    place = memory.rfind(info.to_bytes(8, "little"), _PACKET_BYTES)
-    if place < 0:
+    """Msg_info of a message whose info text is at `info`. Raises LookupError when it does not lie where it should."""
+    found = _MsgInfo.from_address(rdata + _MSG_INFO_AT)
+    if found.info != info:
         raise LookupError("pjsip_rx_data is not laid out as in pjproject 2.15.1")
-    return _MsgInfo.from_address(rdata + place - _MsgInfo.info.offset)
+    return found
 
 
 def _packet(found: _MsgInfo) -> str:

@@ -51,6 +51,13 @@ def test_a_peer_cannot_write_where_its_request_is_read_from():
     assert _packet(_msg_info(ctypes.addressof(block), ctypes.addressof(info))).startswith("INFO ")
 
 
+def test_what_a_message_before_left_behind_is_not_read():
+    block, info, _text = rx_data(b"ACK sip:x SIP/2.0\r\n\r\n", b"Request msg ACK/cseq=1 (rdata0x7f)")
+    for place in range(4552, 6000, 8):  # other modules' data and the pool
+        ctypes.memmove(ctypes.addressof(block) + place, ctypes.addressof(info).to_bytes(8, "little"), 8)
+    assert _packet(_msg_info(ctypes.addressof(block), ctypes.addressof(info))).startswith("ACK ")
+
+
 def test_another_layout_is_no_message():
     block = ctypes.create_string_buffer(6000)
     with pytest.raises(LookupError):
