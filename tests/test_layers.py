@@ -141,7 +141,7 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools", "bridge.outbound", "bridge.waiting"},
+    {"bridge.settings_tools", "bridge.settings_pool", "bridge.outbound", "bridge.waiting"},
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},
