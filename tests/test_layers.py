@@ -85,6 +85,7 @@ ONLY_IN = {
         "bridge.settings",
         "bridge.settings_base",
         "bridge.settings_model",
+        "bridge.settings_pool",
         "bridge.settings_tools",
         "bridge.sim",
         "bridge.toolbox",
