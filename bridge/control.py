@@ -59,6 +59,7 @@ from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
 from bridge.records.log import configure
+from bridge.secretsource import Secrets
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
@@ -374,7 +375,7 @@ def main(config_path: Path | None) -> int:
 
 
 async def _main(settings: Settings) -> None:
-    control = Control(settings, os.environ)
+    control = Control(settings, Secrets(os.environ))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, control.reload)
     for number_ in (signal.SIGTERM, signal.SIGINT):

@@ -122,7 +122,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
     {
         "bridge.piecejson",
         "bridge.config",
