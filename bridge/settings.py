@@ -22,7 +22,9 @@ from bridge.secretsource import FILE_SUFFIX, Secrets
 from bridge.settings_model import Provider, Settings
 from bridge.yamlfile import Place, YamlFile
 
-__all__ = ["Settings", "load", "missing_secrets", "rtp_range", "secret_names", "worker_config"]
+__all__ = [
+    "Settings", "load", "missing_secrets", "pool_of", "rtp_range", "secret_names", "slots", "worker_config",
+]  # fmt: skip
 
 PREFIX = "SIPBRIDGE_"
 STORE = "SIPBRIDGE_STORE"
@@ -56,13 +58,30 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return _complete(settings, base).read_from(document)
 
 
+def slots(settings: Settings) -> int:
+    """Places for worker processes: the workers, and with the edge the surge slots in which replacements start."""
+    edge = getattr(settings, "edge", None)
+    return settings.workers + (settings.pool.surge if edge is not None and edge.enabled else 0)
+
+
+def pool_of(settings: Settings, index: int) -> config.PoolKind:
+    """The pool that slot `index` begins in: the last of the workers are the wide ones."""
+    return "wide" if settings.workers - settings.pool.wide_workers <= index < settings.workers else "narrow"
+
+
 def worker_config(
-    settings: Settings, index: int, *, sip_port: int | None = None, local_url: str | None = None
+    settings: Settings,
+    index: int,
+    *,
+    sip_port: int | None = None,
+    local_url: str | None = None,
+    pool: config.PoolKind | None = None,
 ) -> config.WorkerConfig:
-    """What worker `index` (from 0) is told.
+    """What the worker in slot `index` (from 0) is told.
 
     `sip_port`: the first worker's port, when another one than the settings' was free. `local_url`: where the
-    embedded engine listens, for providers of kind local without a url of their own.
+    embedded engine listens, for providers of kind local without a url of their own. `pool`: another one than the
+    slot begins in.
     """
     first, last = rtp_range(settings, index)
     sip = settings.sip
@@ -91,13 +110,14 @@ def worker_config(
         paths=config.PathsConfig(
             str(state), str(state / "link.sock"), str(state / "spool"), str(state / "prompts")
         ),
+        pool=pool or pool_of(settings, index),
     )
 
 
 def rtp_range(settings: Settings, index: int) -> tuple[int, int]:
-    """First (even) and last RTP port of worker `index`: equal parts of `sip.rtp_ports`."""
+    """First (even) and last RTP port of slot `index`: equal parts of `sip.rtp_ports`."""
     first, last = map(int, settings.sip.rtp_ports.split("-"))
-    share = (last - first + 1) // settings.workers // 2 * 2
+    share = (last - first + 1) // slots(settings) // 2 * 2
     return first + index * share, first + (index + 1) * share - 1
 
 
@@ -183,17 +203,18 @@ def _value_of(source: str, text: str, key: str) -> tuple[Any, Place]:
 def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
     """Mistakes that only show when several keys are seen together."""
     first, last = map(int, settings.sip.rtp_ports.split("-"))
-    needed = settings.workers * settings.calls_per_worker * PORTS_PER_CALL
+    places = slots(settings)
+    needed = places * settings.calls_per_worker * PORTS_PER_CALL
     if last - first + 1 < needed:
-        message = f"{last - first + 1} ports are too few: {settings.workers} workers need {needed}"
+        message = f"{last - first + 1} ports are too few: {places} workers need {needed}"
         hint = f"for example {first}-{first + needed - 1}" if first + needed <= 65536 else "begin lower"
         yield document.problem(("sip", "rtp_ports"), message, hint)
-    if settings.sip.port + settings.workers - 1 > 65535:
+    if settings.pool.wide_workers > settings.workers:
+        message = f"more than there are workers ({settings.workers})"
+        yield document.problem(("pool", "wide_workers"), message, "raise workers, or lower this")
+    if settings.sip.port + places - 1 > 65535:
         yield document.problem(("sip", "port"), "too high: worker i listens on port + i", "use a lower port")
-    if any(
-        port in range(first, last + 1)
-        for port in range(settings.sip.port, settings.sip.port + settings.workers)
-    ):
+    if any(port in range(first, last + 1) for port in range(settings.sip.port, settings.sip.port + places)):
         yield document.problem(
             ("sip", "rtp_ports"), "the SIP port lies inside the RTP ports", "move one of them"
         )

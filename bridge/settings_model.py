@@ -30,6 +30,7 @@ from bridge.settings_base import (
     StoreUrl,
 )
 from bridge.settings_ops import Retention
+from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
 from bridge.yamlfile import YamlFile, key_text
 
@@ -228,6 +229,7 @@ class Settings(Section):
         le=4,
         description="Calls of one worker. The SIP library's wheel is compiled with room for 4.",
     )
+    pool: Pool = Field(default_factory=Pool, description="How workers are started, watched and replaced.")
     dialplans: FilePath = Field(
         default=Path("dialplans"),
         description="Dialplan file, or folder of *.yaml files read in the order of names.",
