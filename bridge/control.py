@@ -43,7 +43,7 @@ from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, pages
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
-from bridge.control_retention import Places, RetentionJob
+from bridge.control_retention import retention_job
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
@@ -63,7 +63,6 @@ from bridge.records.log import configure
 from bridge.secretsource import Secrets
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
-from bridge.store.keepstore import KeepStore
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
@@ -304,12 +303,6 @@ class Control:
             )
         )
 
-    def _retention(self, store: Store) -> RetentionJob:
-        chosen = self._settings
-        places = Places(Path(self._config.recording.folder), chosen.state_dir)
-        gates = GateStore(store, Signer(chosen.state_dir / "keys"))
-        return RetentionJob(KeepStore(store), gates, chosen.retention, places)
-
     def _seal_key(self) -> bytes:
         return secret(self._settings.state_dir / "keys" / DECISION_KEY)
 
@@ -330,7 +323,7 @@ class Control:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:
                 parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
-                parts.append(self._retention(store).run())
+                parts.append(retention_job(self._settings, store).run())
             running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()

@@ -20,12 +20,15 @@ from pathlib import Path
 
 import structlog
 
+from bridge.approval.signing import Signer
 from bridge.errors import StoreError
 from bridge.media.messagefile import FOLDER
 from bridge.records.retention import Rules, due
+from bridge.settings import Settings
 from bridge.settings_ops import Retention
 from bridge.store.gatestore import GateStore
 from bridge.store.keepstore import Forgotten, KeepStore, OldCall
+from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -162,6 +165,13 @@ class RetentionJob:
             if gone < self._settings.batch:
                 return
             await asyncio.sleep(self._settings.pause_ms / 1000)
+
+
+def retention_job(settings: Settings, store: Store, mine: Callable[[], bool] = lambda: True) -> RetentionJob:
+    """The job as the settings want it."""
+    gates = GateStore(store, Signer(settings.state_dir / "keys"))
+    places = Places(Path(str(settings.recording.folder)), settings.state_dir)
+    return RetentionJob(KeepStore(store), gates, settings.retention, places, mine)
 
 
 def remove_inside(path: Path, folder: Path) -> bool:

@@ -10,12 +10,10 @@ from typing import Annotated
 
 import typer
 
-from bridge.approval.signing import Signer
 from bridge.cli.identity import with_store
-from bridge.control_retention import Places, RetentionJob, Tally
+from bridge.control_retention import Tally, retention_job
 from bridge.settings import Settings
 from bridge.settings_ops import DAYS
-from bridge.store.gatestore import GateStore
 from bridge.store.keepstore import Hold, KeepStore
 from bridge.store.store import Store
 from bridge.store.userstore import User
@@ -80,10 +78,7 @@ def run(
 
 def _run(config: Path | None, *, dry_run: bool) -> Tally:
     async def work(store: Store, settings: Settings, _me: User) -> Tally:
-        gates = GateStore(store, None if dry_run else Signer(settings.state_dir / "keys"))
-        places = Places(Path(str(settings.recording.folder)), settings.state_dir)
-        job = RetentionJob(KeepStore(store), gates, settings.retention, places)
-        return await job.once(time.time(), dry_run=dry_run)
+        return await retention_job(settings, store).once(time.time(), dry_run=dry_run)
 
     return with_store(config, "administer", work)
 
