@@ -26,7 +26,7 @@ async def test_a_database_of_a_newer_version_is_refused(database):
 async def test_a_newer_database_that_this_version_may_still_use_is_used(database):
     """The first new node of a rolling upgrade migrates; the old ones must be able to start again meanwhile."""
     async with Store(database) as store:
-        await set_revision(store, "9999", "0007")
+        await set_revision(store, "9999", "0008")
     async with Store(database) as store:
         assert await store.write(0, conversation()) == len(conversation())
 
