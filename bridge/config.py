@@ -18,6 +18,8 @@ from bridge.strictjson import decode, encode
 AudioFormat = Literal["pcm24", "pcmu", "pcma"]
 """Model side audio: PCM 24 kHz, or G.711 passed through at 8 kHz."""
 ProviderKind = Literal["openai", "azure", "compatible", "local"]
+PoolKind = Literal["narrow", "wide"]
+"""Which calls a worker carries: 8 kHz (PCMU, PCMA), or G.722 at 16 kHz as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class PathsConfig:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Everything one worker is told at its start. `index` counts from 0; `name` is used in logs and records.
+    """Everything one worker is told at its start. `index` is its slot, from 0; `name` is used in logs and records.
 
     `default_provider` is the provider of every agent that names none.
     """
@@ -143,6 +145,7 @@ class WorkerConfig:
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(),)
     log: LogConfig = field(default_factory=LogConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    pool: PoolKind = "narrow"
 
     def provider(self, name: str | None) -> ProviderConfig | None:
         """The provider an agent names; None asks for the default one.

@@ -289,6 +289,7 @@ class Worker:
         if hasattr(self, "_agent"):
             self._agent.accepting = False
         self._draining.set()
+        self._link.say_status()
 
     async def _drain(self) -> None:
         log.info("worker.draining", calls=len(self._calls))
@@ -321,6 +322,9 @@ class Worker:
         agent = getattr(self, "_agent", None)
         clock = agent.clock.stats if agent is not None else None
         return {
+            "slot": self._config.index,
+            "pool": self._config.pool,
+            "draining": self._draining.is_set(),
             "sip_port": self._config.sip.port,
             "plan_version": self._plans.version,
             "plan_refused": self._plans.refused,

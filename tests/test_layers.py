@@ -49,7 +49,8 @@ PURE = {
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
-    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
+    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.retention",
+    "bridge.records.timeline",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
@@ -86,6 +87,8 @@ ONLY_IN = {
         "bridge.settings",
         "bridge.settings_base",
         "bridge.settings_model",
+        "bridge.settings_ops",
+        "bridge.settings_pool",
         "bridge.settings_tools",
         "bridge.sim",
         "bridge.toolbox",
@@ -123,7 +126,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
     {
         "bridge.piecejson",
         "bridge.config",
@@ -142,7 +145,13 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools", "bridge.outbound", "bridge.waiting"},
+    {
+        "bridge.settings_ops",
+        "bridge.settings_tools",
+        "bridge.settings_pool",
+        "bridge.outbound",
+        "bridge.waiting",
+    },
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},

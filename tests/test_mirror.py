@@ -70,6 +70,7 @@ ELSEWHERE = {
     "bridge/store/migrations/versions/rev_0002_gate.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0003_audit_users.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0006_outbound.py": "run by tests/store/test_store.py",
+    "bridge/store/migrations/versions/rev_0007_holds.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0005_voicemail.py": "run by tests/store/test_store.py",
     "bridge/store/voicemailrows.py": "seen through the store: tests/store/test_voicemailstore.py",
     "bridge/settings_base.py": "its types are checked through the settings: tests/test_settings_model.py",

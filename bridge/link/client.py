@@ -74,8 +74,8 @@ class LinkHandlers:
     tool_update: Callable[[str, str, Mapping[str, Any]], None]
     call_command: Callable[[CallCommand], None]
     facts: Callable[[], Mapping[str, Any]]
-    """Now: `sip_port`, `plan_version`, `calls`, and any counters; the first three go into Hello, all into
-    Status.
+    """Now: `sip_port`, `plan_version`, `calls`, `pool`, `draining`, and any counters; those five go into Hello, all
+    into Status.
     """
     place_call: Callable[[PlaceCall], None] = lambda _order: None
     registrar: Callable[[bool], None] = lambda _on: None
@@ -238,6 +238,8 @@ class LinkClient:
             sip_port=int(facts["sip_port"]),
             plan_version=str(facts["plan_version"]),
             calls=int(facts["calls"]),
+            pool=str(facts.get("pool", "narrow")),
+            draining=bool(facts.get("draining")),
         )
         await self._send(connection, encode(hello))
         self.counters.connects += 1

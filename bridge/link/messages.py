@@ -25,7 +25,10 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker introduces itself: first message of every connection. `calls` is how many it carries now."""
+    """A worker introduces itself: first message of every connection. `calls` is how many it carries now.
+
+    `worker` is its slot; `pool`: narrow or wide; `draining`: it takes no new calls. The same words stand in Status.
+    """
 
     worker: int
     boot: str
@@ -33,6 +36,8 @@ class Hello:
     sip_port: int
     plan_version: str
     calls: int
+    pool: str = "narrow"
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

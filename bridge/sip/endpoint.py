@@ -60,6 +60,7 @@ def endpoint_config(sip: SipConfig, media: MediaConfig, log_file: Path | None) -
     config.logConfig.msgLogging = 0
     if log_file is not None:
         config.logConfig.filename = str(log_file)
+        config.logConfig.fileFlags = pj.PJ_O_APPEND  # control cuts it (bridge/control_retention.py)
     medium = config.medConfig
     medium.clockRate = 8000
     medium.audioFramePtime = 20

@@ -13,6 +13,7 @@ outbound_attempts  one row a try, written before it is dialled: what the caps co
 outbound_campaigns  running, paused or cancelled
 voicemails    messages that callers left: new, done; a deleted one has no row; (boot, seq) is its event's
 voicemail_deliveries  to which channel a message has to go: pending, delivered, given_up
+call_holds    legal holds: calls that retention and erasure leave alone
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
 """
 
@@ -251,4 +252,13 @@ voicemail_deliveries = Table(
     Column("next_at", Float, nullable=False),
     Column("error", Text),
     Index("voicemail_deliveries_due", "state", "next_at"),
+)
+
+call_holds = Table(
+    "call_holds",
+    metadata,
+    Column("call_id", String(100), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("at", Float, nullable=False),
 )
