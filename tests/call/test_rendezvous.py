@@ -116,7 +116,9 @@ async def test_tokens_are_bounded_the_oldest_go_first(rendezvous):
         await meeting.guest()
 
 
-async def test_behind_the_edge_a_request_of_another_nodes_worker_gets_in_and_the_edges_own_address_does_not(clock):
+async def test_behind_the_edge_a_request_of_another_nodes_worker_gets_in_and_the_edges_own_address_does_not(
+    clock,
+):
     rendezvous = Rendezvous({"10.0.0.1"}, clock)
     with rendezvous.meeting() as meeting:
         stranger, worker = line(meeting.token()), line(meeting.token())
