@@ -1,6 +1,6 @@
-"""The echo script of the local engine: what the caller says comes back at once, word for word. Sans-IO.
+"""The echo script of the local engine: what the caller says comes back, word for word. Sans-IO.
 
-    append ──► hear(text) ──► deltas of one open response, closed after a moment of silence
+    append ──► hear(text) ──► deltas of `appends` appends each, in one response that a moment of silence closes
 
 For measuring a whole installation (`make load`) and for hearing one's own line. It answers `input_audio_buffer.append`
 alone and looks at nothing but its base64, because it is asked 50 times a second and call: a look at the audio would
@@ -8,6 +8,7 @@ cost more than the bridge it measures. Digital silence does not come back, so th
 stretches of speech, as it does with people. Owned by bridge/sim/server.py, one for each connection.
 """
 
+import binascii
 import json
 from typing import Any
 
@@ -19,10 +20,16 @@ _SILENCES = (b"AAAA", b"////", b"1dXV")  # base64 of zeros (PCM), 0xFF (µ-law) 
 
 
 class Echo:
-    """One connection's echo. `stem` makes its ids unique; `responses` counts what was opened so far."""
+    """One connection's echo. `stem` makes its ids unique; `responses` counts what was opened so far.
 
-    def __init__(self, stem: str) -> None:
+    A speech model gives its audio in pieces of 100 to 400 ms, so `appends` of 10 (20 ms each) is like one; 1 answers at
+    once.
+    """
+
+    def __init__(self, stem: str, appends: int = 1) -> None:
         self._stem = stem
+        self._appends = appends
+        self._said: list[bytes] = []
         self._open = False
         self._quiet = 0
         self._head = b""
@@ -35,9 +42,16 @@ class Echo:
         audio = frame[len(APPEND) : -len(_TAIL)]
         if not _silent(audio):
             self._quiet = 0
-            return [*([] if self._open else self._opened()), self._head + audio + _TAIL]
+            self._said.append(audio)
+            return self._delta() if len(self._said) >= self._appends else []
         self._quiet += 1
-        return self._closed() if self._open and self._quiet >= QUIET_APPENDS else []
+        rest = self._delta() if self._said else []
+        return [*rest, *(self._closed() if self._open and self._quiet >= QUIET_APPENDS else [])]
+
+    def _delta(self) -> list[bytes]:
+        said, self._said = self._said, []
+        audio = said[0] if len(said) == 1 else _joined(said)
+        return [*([] if self._open else self._opened()), self._head + audio + _TAIL]
 
     def _opened(self) -> list[bytes]:
         self._open = True
@@ -79,6 +93,13 @@ class Echo:
     def _event(self, kind: str, **fields: Any) -> bytes:
         event = {"type": kind, "event_id": f"event_echo_{self._stem}_{self.responses}", **fields}
         return json.dumps(event, separators=(",", ":")).encode()
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """Base64 of what the pieces stand for, in order."""
+    if not any(piece.endswith(b"=") for piece in pieces):
+        return b"".join(pieces)
+    return binascii.b2a_base64(b"".join(map(binascii.a2b_base64, pieces)), newline=False)
 
 
 def _silent(audio: bytes) -> bool:

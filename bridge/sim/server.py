@@ -32,6 +32,7 @@ from bridge.sim.agent import Agent
 from bridge.sim.conversation import Conversation
 from bridge.sim.ears import Ears, Recogniser
 from bridge.sim.echo import Echo
+from bridge.sim.protocol import ServerVad
 from bridge.sim.scenario import Scenario
 from bridge.sim.script import Faults, Script
 from bridge.sim.session import Session
@@ -115,7 +116,7 @@ async def listen(engine: Engine, host: str, port: int) -> AsyncIterator[str]:
         compression=None,
         max_size=MAX_MESSAGE_BYTES,
         close_timeout=engine.limits.close_s,
-        create_connection=_EchoConnection if engine.script.echo else None,
+        create_connection=_echoing(engine.script.echo) if engine.script.echo else None,
     )
     async with server:
         where = server.sockets[0].getsockname()
@@ -143,8 +144,10 @@ async def _admit(engine: Engine, connection: ServerConnection, request: Request)
 class _EchoConnection(ServerConnection):
     """Answers appends where their bytes arrive, without a task: 80 calls echo on a third of a core."""
 
+    appends = 1
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._echo = Echo(uuid.uuid4().hex[:12])
+        self._echo = Echo(uuid.uuid4().hex[:12], self.appends)
         super().connection_made(transport)
 
     def process_event(self, event: Event) -> None:
@@ -165,13 +168,21 @@ class _EchoConnection(ServerConnection):
             self.send_data()
 
 
+def _echoing(appends_a_delta: int) -> type[ServerConnection]:
+    class Echoing(_EchoConnection):
+        appends = appends_a_delta
+
+    return Echoing
+
+
 class _Connection:
     """One client, from handshake to close."""
 
     def __init__(self, engine: Engine, connection: ServerConnection) -> None:
         self._engine = engine
         self._connection = connection
-        self._ears = Ears()
+        self._ears: Ears | None = None  # made when there is something to hear: its model takes 50 ms to load
+        self._attending: ServerVad | None = None
         self._wake = asyncio.Event()
         self._outbox: list[Action] = []
         now = time.monotonic()
@@ -234,10 +245,12 @@ class _Connection:
     def _do(self, action: Action) -> None:
         match action:
             case Hear(payload, audio_format):
-                for heard in self._ears.push(payload, audio_format):
+                for heard in self._hearing().push(payload, audio_format):
                     self._conversation.heard(heard, time.monotonic())
             case Attend(vad):
-                self._ears.attend(vad)
+                self._attending = vad
+                if self._ears is not None:
+                    self._ears.attend(vad)
             case Recognise():
                 self._tasks.create_task(self._recognise(action))
             case Speak():
@@ -245,6 +258,12 @@ class _Connection:
             case _:
                 self._outbox.append(action)
                 self._wake.set()
+
+    def _hearing(self) -> Ears:
+        if self._ears is None:
+            self._ears = Ears()
+            self._ears.attend(self._attending)
+        return self._ears
 
     async def _recognise(self, order: Recognise) -> None:
         loop, engine = asyncio.get_running_loop(), self._engine

@@ -49,6 +49,16 @@ def test_audio_with_one_loud_sample_is_no_silence():
     assert len(Echo("x").hear(append_json(bytes(479) + b"\x40" + bytes(480)).encode())) == 3
 
 
+@pytest.mark.parametrize("piece", [SPEECH, bytes(range(1, 241)) * 4])
+def test_appends_are_gathered_into_one_delta_and_the_rest_goes_with_the_first_silence(piece):
+    echo = Echo("x", appends=3)
+    heard = [echo.hear(append_json(piece).encode()) for _ in range(4)]
+    assert [len(texts) for texts in heard] == [0, 0, 3, 0]
+    assert b64decode(json.loads(heard[2][-1])["delta"]) == piece * 3
+    (rest,) = said(echo.hear(append_json(bytes([0xFF]) * 160).encode()))
+    assert b64decode(rest["delta"]) == piece
+
+
 @pytest.mark.parametrize(
     "text",
     [b'{"type":"session.update","session":{}}', b'{"type":"input_audio_buffer.append","audio":"', b"", b"{"],
@@ -58,7 +68,7 @@ def test_what_is_no_append_is_left_to_the_conversation(text):
 
 
 async def test_the_engine_echoes_beside_its_usual_conversation():
-    async with client({"echo": True}) as peer:
+    async with client({"echo": 1}) as peer:
         await peer.until("session.created")
         await peer.send("session.update", session={"type": "realtime"})
         await peer.until("session.updated")
