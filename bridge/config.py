@@ -18,11 +18,17 @@ from bridge.strictjson import decode, encode
 AudioFormat = Literal["pcm24", "pcmu", "pcma"]
 """Model side audio: PCM 24 kHz, or G.711 passed through at 8 kHz."""
 ProviderKind = Literal["openai", "azure", "compatible", "local"]
+PoolKind = Literal["narrow", "wide"]
+"""Which calls a worker carries: 8 kHz (PCMU, PCMA), or G.722 at 16 kHz as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class SipConfig:
-    """One worker's own SIP socket and RTP ports. `rtp_last` is included."""
+    """One worker's own SIP socket and RTP ports. `rtp_last` is included.
+
+    `edge`: IP:PORT of the sockets by which our own edge speaks to workers. Not empty: nobody else is heard, the edge's
+    word says where a request comes from, and every request of ours goes through the first of them.
+    """
 
     bind: str = "127.0.0.1"
     port: int = 5060
@@ -33,6 +39,7 @@ class SipConfig:
     user_agent: str = "sipbridge"
     max_calls: int = 4
     verstat_from: tuple[str, ...] = ()
+    edge: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class PathsConfig:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Everything one worker is told at its start. `index` counts from 0; `name` is used in logs and records.
+    """Everything one worker is told at its start. `index` is its slot, from 0; `name` is used in logs and records.
 
     `default_provider` is the provider of every agent that names none.
     """
@@ -138,6 +145,7 @@ class WorkerConfig:
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(),)
     log: LogConfig = field(default_factory=LogConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    pool: PoolKind = "narrow"
 
     def provider(self, name: str | None) -> ProviderConfig | None:
         """The provider an agent names; None asks for the default one.

