@@ -65,7 +65,13 @@ class Bench:
         with (
             EchoEngine(folder, 2 * calls + 8, options.chunk_ms // FRAME_MS) as engine,
             LoadBridge(
-                folder, engine.url, calls, options.format, edge=options.edge, record=options.record
+                folder,
+                engine.url,
+                calls,
+                options.format,
+                edge=options.edge,
+                record=options.record,
+                tick_ms=options.tick_ms,
             ) as bridge,
             Telephones(self.program, "127.0.0.1", media, calls, exact=exact) as phones,
         ):
@@ -170,6 +176,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         default=200,
         help="audio the engine gives at a time, as a model would; 20: at once",
     )
+    parser.add_argument("--tick-ms", type=int, help="the workers' media.tick_ms, to compare")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--edge", action="store_true", help="through Kamailio and rtpengine")
     where.add_argument("--direct", dest="edge", action="store_false", help="to the workers (default)")

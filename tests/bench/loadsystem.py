@@ -148,9 +148,17 @@ class LoadBridge(Bridge):
     """The bridge, with as many workers as `calls` need. `audio`: the format towards the model."""
 
     def __init__(  # the facts of a run
-        self, folder: Path, url: str, calls: int, audio: str, *, edge: bool = False, record: bool = True
+        self,
+        folder: Path,
+        url: str,
+        calls: int,
+        audio: str,
+        *,
+        edge: bool = False,
+        record: bool = True,
+        tick_ms: int | None = None,
     ) -> None:
-        super().__init__(folder, url, -(-calls // CALLS_PER_WORKER))
+        super().__init__(folder, url, -(-calls // CALLS_PER_WORKER), tick_ms=tick_ms)
         self._audio = audio
         self._edge = edge
         self._record = record
