@@ -29,7 +29,7 @@ MACHINES = {
     "bridge.media.utterance",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
-    "bridge.sim.phonescript", "bridge.sim.phonetimes",
+    "bridge.sim.echo", "bridge.sim.phonescript", "bridge.sim.phonetimes",
     "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace", "bridge.sip.upkeep",
     "bridge.records.course", "bridge.records.metrics", "bridge.records.moments",
     "bridge.supervision",
