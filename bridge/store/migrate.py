@@ -19,9 +19,22 @@ def upgrade(connection: Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise StoreError(
-            f"the database is at revision {current}, which this version of sipbridge does not know"
+            f"the database is at revision {current}, which this version of sipbridge does not know (it knows up to "
+            f"{revisions()[0]}): a newer one wrote it. Install that again, or restore a backup: ops/upgrade.md"
         )
     command.upgrade(config, "head")
+
+
+def revisions() -> tuple[str, tuple[str, ...]]:
+    """(this program's newest revision, all that it knows)."""
+    scripts = _scripts()
+    return str(scripts.get_current_head()), tuple(one.revision for one in scripts.walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "bridge.store:migrations")
+    return ScriptDirectory.from_config(config)
 
 
 def _config(connection: Connection) -> Config:
