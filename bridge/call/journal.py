@@ -86,7 +86,7 @@ class Journal:
                 "from_display": invite.caller.display,
                 "to": invite.called.user,
                 "sip_call_id": invite.sip_call_id,
-                "remote": invite.source,
+                "remote": invite.remote,
                 "route": route,
                 "plan_version": plan_version,
                 "worker": worker,

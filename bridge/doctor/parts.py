@@ -21,6 +21,7 @@ class StoreFacts:
     revision: str | None = None
     head: str = ""
     known: tuple[str, ...] = ()
+    works_from: str | None = None
     latency_ms: float = 0.0
     size_bytes: int | None = None
     open_calls: int = 0
@@ -145,12 +146,16 @@ def store(facts: StoreFacts, *, running: bool) -> Iterator[Finding]:
         do = "see that the database runs, the URL, and the account's rights"
         yield Finding("store", Level.FAIL, f"{facts.url}: {facts.error}", do)
         return
-    if facts.revision is not None and facts.revision not in facts.known:
+    newer = facts.revision is not None and facts.revision not in facts.known
+    if newer and facts.works_from not in facts.known:
         words = f"the database is at revision {facts.revision}, this program knows up to {facts.head}"
         yield Finding("store", Level.FAIL, words, "install the newer program again, or restore the backup (ops/upgrade.md)")
         return
     if facts.revision is None:
         yield Finding("store", Level.NOTE, f"{facts.url} has no tables yet", "sipbridge serve makes them")
+    elif newer:
+        words = f"a newer program made the database ({facts.revision}); this one can still use it"
+        yield Finding("store", Level.NOTE, words, "go on with the rolling upgrade (ops/upgrade.md)")
     elif facts.revision != facts.head:
         words = f"the database is at revision {facts.revision}, the program's is {facts.head}"
         do = "restart the bridge" if running else "the next start migrates it; make a backup first"

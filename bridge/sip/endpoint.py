@@ -86,6 +86,8 @@ def account_config(sip: SipConfig) -> pj.AccountConfig:
     """The one local identity, and where its RTP goes."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{sip.user_agent.split('/')[0]}@{sip.bind}:{sip.port}"
+    if sip.edge:
+        config.sipConfig.proxies.append(f"<sip:{sip.edge[0]};lr>")
     rtp = config.mediaConfig.transportConfig
     rtp.port = sip.rtp_first
     rtp.portRange = sip.rtp_last - sip.rtp_first
