@@ -1,5 +1,6 @@
 """Reads a certificate file and its key for network.py. Uses `cryptography`; files only."""
 
+import itertools
 import time
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 def _chain(chain: list[x509.Certificate]) -> str:
     """Each signed by the next."""
-    for below, above in zip(chain, chain[1:], strict=False):
+    for below, above in itertools.pairwise(chain):
         try:
             below.verify_directly_issued_by(above)
         except (ValueError, TypeError, InvalidSignature):

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import os
 import re
 import socket
 import subprocess
@@ -94,9 +93,9 @@ def _pids_of_sockets() -> Mapping[str, int]:
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with contextlib.suppress(OSError):
-                for entry in os.scandir(process / "fd"):
+                for entry in (process / "fd").iterdir():
                     with contextlib.suppress(OSError):
-                        target = os.readlink(entry.path)
+                        target = str(entry.readlink())
                         if target.startswith("socket:["):
                             found[target[8:-1]] = int(process.name)
     return found

@@ -86,7 +86,12 @@ def ports(all_facts: Sequence[PortFacts], *, running: bool) -> Iterator[Finding]
                 do = f"stop {facts.who or 'it'}, or set another port"
                 yield Finding("ports", Level.FAIL, f"{here} is taken by {facts.who or 'another program'}", do)
             case _:
-                yield Finding("ports", Level.FAIL, f"{here}: {facts.state}", "set sip.bind to an address of this machine")
+                yield Finding(
+                    "ports",
+                    Level.FAIL,
+                    f"{here}: {facts.state}",
+                    "set sip.bind to an address of this machine",
+                )
     if good:
         yield Finding("ports", Level.OK, f"{good} ports are {'ours' if running else 'free'}")
 
@@ -96,7 +101,12 @@ def foreign_rtp(taken: Sequence[tuple[int, str]], first: int, last: int) -> Iter
     if taken:
         shown = ", ".join(f"{port} ({who})" for port, who in taken[:3])
         words = f"{len(taken)} UDP ports of {first}-{last} are used by other programs: {shown}"
-        yield Finding("ports", Level.WARN, words, "move sip.rtp_ports, or those programs: a call on such a port is refused")
+        yield Finding(
+            "ports",
+            Level.WARN,
+            words,
+            "move sip.rtp_ports, or those programs: a call on such a port is refused",
+        )
 
 
 def addresses(facts: AddressFacts) -> Iterator[Finding]:
@@ -104,68 +114,124 @@ def addresses(facts: AddressFacts) -> Iterator[Finding]:
     bind, public = ipaddress.ip_address(facts.bind), ipaddress.ip_address(facts.public or facts.bind)
     if facts.bind not in facts.local and not bind.is_unspecified and not bind.is_loopback:
         here = ", ".join(facts.local) or "none"
-        yield Finding("addresses", Level.FAIL, f"sip.bind {bind} is not an address of this machine ({here})", "see ip -br addr")
+        yield Finding(
+            "addresses",
+            Level.FAIL,
+            f"sip.bind {bind} is not an address of this machine ({here})",
+            "see ip -br addr",
+        )
         return
     far = [(name, where) for name, where in facts.peers if not _loopback(where)]
     outside = [(name, where) for name, where in far if _global(where)]
     if public.is_loopback and far:
         name, where = far[0]
-        words = f"we say {public} in SDP and Contact, but {name} is at {where}: calls would have no audio, if any"
-        yield Finding("addresses", Level.FAIL, words, "sip.bind: an address that it reaches; sip.public_address behind NAT")
+        words = (
+            f"we say {public} in SDP and Contact, but {name} is at {where}: calls would have no audio, if any"
+        )
+        yield Finding(
+            "addresses",
+            Level.FAIL,
+            words,
+            "sip.bind: an address that it reaches; sip.public_address behind NAT",
+        )
     elif outside and not public.is_global:
         name, where = outside[0]
-        words = f"we say {public}, a private address, to {name} on the internet ({where}): no audio, no BYE would reach us"
+        words = f"we say {public}, a private address, to {name} on the internet ({where}): no audio would reach us"
         do = "sip.public_address: the address of the NAT, which forwards the SIP and RTP ports here"
         yield Finding("addresses", Level.FAIL, words, do)
     elif facts.public and facts.public not in facts.local and not public.is_global:
         words = f"sip.public_address {public} is neither ours nor public"
         yield Finding("addresses", Level.WARN, words, "right only behind a NAT into another private network")
     else:
-        yield Finding("addresses", Level.OK, f"SIP and SDP say {public}" + ("" if facts.edge else ", no edge in front"))
+        yield Finding(
+            "addresses", Level.OK, f"SIP and SDP say {public}" + ("" if facts.edge else ", no edge in front")
+        )
     if bind.is_global and not facts.edge:
-        yield Finding("addresses", Level.FAIL, f"{bind} is public and no edge is in front", "edge: {enabled: true}")
+        yield Finding(
+            "addresses", Level.FAIL, f"{bind} is public and no edge is in front", "edge: {enabled: true}"
+        )
 
 
-def certificates(all_facts: Iterable[CertificateFacts], *, now: float, names: Sequence[str]) -> Iterator[Finding]:
+def certificates(
+    all_facts: Iterable[CertificateFacts], *, now: float, names: Sequence[str]
+) -> Iterator[Finding]:
     """`names`: by which peers connect to us; empty: nobody said."""
     for facts in all_facts:
         if facts.error:
-            yield Finding("certificates", Level.FAIL, f"{facts.path}: {facts.error}", "a PEM file with the whole chain")
+            yield Finding(
+                "certificates", Level.FAIL, f"{facts.path}: {facts.error}", "a PEM file with the whole chain"
+            )
             continue
         problems = list(_of_certificate(facts, now, names))
         yield from problems
         if not problems:
             days = (facts.not_after - now) / DAY_S
-            yield Finding("certificates", Level.OK, f"{facts.path}: {', '.join(facts.names[:3])}, {days:.0f} days left")
+            yield Finding(
+                "certificates", Level.OK, f"{facts.path}: {', '.join(facts.names[:3])}, {days:.0f} days left"
+            )
 
 
 def _of_certificate(facts: CertificateFacts, now: float, names: Sequence[str]) -> Iterator[Finding]:
-    def found(level: Level, words: str, do: str) -> Finding:
-        return Finding("certificates", level, f"{facts.path}: {words}", do)
-
-    days = (facts.not_after - now) / DAY_S
-    if days < 0:
-        yield found(Level.FAIL, f"expired {-days:.0f} days ago", "renew it; it is read again without a restart")
-    elif days < 21:
-        yield found(Level.WARN, f"expires in {days:.0f} days", "renew it; see whether the automatic renewal works")
-    if now < facts.not_before:
-        yield found(Level.FAIL, "is not valid yet", "see the clock")
-    if facts.key_error:
-        yield found(Level.FAIL, facts.key_error, "edge.tls.key: a PEM key without a password, readable for the bridge")
-    elif not facts.key_matches:
-        yield found(Level.FAIL, "the key belongs to another certificate", "edge.tls.key and edge.tls.certificate of one pair")
-    elif facts.key_mode & 0o007:
-        yield found(Level.WARN, "its key can be read by every account", "chmod o= of the key; then replace it")
-    if facts.chain_broken:
-        yield found(Level.FAIL, facts.chain_broken, "append the intermediate certificates (fullchain.pem)")
-    elif facts.self_signed:
-        yield found(Level.WARN, "is signed by itself: carriers will not connect", "one of a public authority")
-    elif facts.alone:
-        words = f"the certificate of its issuer ({facts.issuer}) is not in the file: peers without it will refuse"
-        yield found(Level.WARN, words, "append the intermediate certificates (fullchain.pem)")
     missing = [name for name in names if not any(_matches(name, known) for known in facts.names)]
-    if missing:
-        yield found(Level.WARN, f"is not for {', '.join(missing)}", f"it is for {', '.join(facts.names) or 'nobody'}")
+    days = (facts.not_after - now) / DAY_S
+    readable = not facts.key_error and facts.key_matches and bool(facts.key_mode & 0o007)
+    alone = facts.alone and not facts.self_signed
+    pair = "edge.tls.key and edge.tls.certificate of one pair"
+    table = (
+        (
+            days < 0,
+            Level.FAIL,
+            f"expired {-days:.0f} days ago",
+            "renew it; it is read again without a restart",
+        ),
+        (
+            0 <= days < 21,
+            Level.WARN,
+            f"expires in {days:.0f} days",
+            "renew it; see why nothing renewed it by itself",
+        ),
+        (now < facts.not_before, Level.FAIL, "is not valid yet", "see the clock"),
+        (
+            bool(facts.key_error),
+            Level.FAIL,
+            facts.key_error,
+            "a PEM key without a password, readable for the bridge",
+        ),
+        (not facts.key_matches, Level.FAIL, "the key belongs to another certificate", pair),
+        (
+            readable,
+            Level.WARN,
+            "its key can be read by every account",
+            "chmod o= of the key; then replace it",
+        ),
+        (
+            bool(facts.chain_broken),
+            Level.FAIL,
+            facts.chain_broken,
+            "append the intermediates (fullchain.pem)",
+        ),
+        (
+            facts.self_signed,
+            Level.WARN,
+            "is signed by itself: carriers will refuse it",
+            "one of a public authority",
+        ),
+        (
+            alone,
+            Level.WARN,
+            f"its issuer ({facts.issuer}) is not in the file",
+            "append the intermediates (fullchain.pem)",
+        ),
+        (
+            bool(missing),
+            Level.WARN,
+            f"is not for {', '.join(missing)}",
+            f"it is for {', '.join(facts.names) or 'nobody'}",
+        ),
+    )
+    for wrong, level, words, do in table:
+        if wrong:
+            yield Finding("certificates", level, f"{facts.path}: {words}", do)
 
 
 def call(facts: CallFacts, *, edge: bool, expected: str) -> Iterator[Finding]:
@@ -176,12 +242,24 @@ def call(facts: CallFacts, *, edge: bool, expected: str) -> Iterator[Finding]:
     if facts.status == 0:
         if edge:
             words = f"{facts.uri} does not answer us: the edge drops who is no trunk"
-            yield Finding("call", Level.NOTE, words, "to test through it, make 127.0.0.1 a trunk of the plan, or call from one")
+            yield Finding(
+                "call",
+                Level.NOTE,
+                words,
+                "to test through it, make 127.0.0.1 a trunk of the plan, or call from one",
+            )
             return
-        yield Finding("call", Level.FAIL, f"{facts.uri} does not answer", "see whether a worker runs and what its log says")
+        yield Finding(
+            "call",
+            Level.FAIL,
+            f"{facts.uri} does not answer",
+            "see whether a worker runs and what its log says",
+        )
         return
     if not facts.number:
-        yield Finding("call", Level.OK, f"{facts.uri} answers OPTIONS with {facts.status} after {facts.setup_ms:.0f} ms")
+        yield Finding(
+            "call", Level.OK, f"{facts.uri} answers OPTIONS with {facts.status} after {facts.setup_ms:.0f} ms"
+        )
         return
     yield from _whole_call(facts, expected)
 
@@ -195,7 +273,9 @@ def _whole_call(facts: CallFacts, expected: str) -> Iterator[Finding]:
     where = f"{facts.sdp_address}:{facts.sdp_port}"
     if facts.sdp_address != expected:
         words = f"SDP says {facts.sdp_address}, the settings mean {expected}"
-        yield Finding("call", Level.WARN, words, "see sip.public_address; with the edge, rtpengine's interface")
+        yield Finding(
+            "call", Level.WARN, words, "see sip.public_address; with the edge, rtpengine's interface"
+        )
     if not facts.codecs:
         yield Finding("call", Level.FAIL, "the answer has no codec we offered (PCMU, PCMA)", "see sip.codecs")
     if facts.packets == 0:

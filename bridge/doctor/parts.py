@@ -40,7 +40,7 @@ class ProcessFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFacts:
-    """How far we came with a Realtime endpoint: `stage` is where it ended, or done; `auth` the status of a free request."""
+    """How far we came with a Realtime endpoint: `stage`: where it ended, or done; `auth`: of a free request."""
 
     name: str
     where: str
@@ -63,7 +63,7 @@ class McpFacts:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """A known flaw. `fixed`: first version without it; "" for none yet. `reach`: what has to be so for it to matter here.
+    """A known flaw. `fixed`: first version without it; "" for none yet. `reach`: who could use it here.
 
     `off`: the product never uses that part. `edge`: closed by the edge, and by a loopback bind. `open`: always there.
     """
@@ -101,7 +101,9 @@ def dialplan(
         yield Finding("dialplan", Level.WARN, str(problem), "sipbridge dialplan check shows all")
     if rolled_back:
         words = "somebody rolled back: the plan in force is an earlier one, not what the files say"
-        yield Finding("dialplan", Level.NOTE, words, "sipbridge dialplan status; sipbridge dialplan reload ends it")
+        yield Finding(
+            "dialplan", Level.NOTE, words, "sipbridge dialplan status; sipbridge dialplan reload ends it"
+        )
     if not problems:
         yield Finding("dialplan", Level.OK, f"{routes} routes")
 
@@ -113,7 +115,12 @@ def processes(facts: ProcessFacts) -> Iterator[Finding]:
         return
     if facts.health is None:
         do = "see its log; systemctl restart sipbridge if it does not come back"
-        yield Finding("processes", Level.FAIL, f"the bridge runs (process {facts.pid}), control does not answer: {facts.error}", do)
+        yield Finding(
+            "processes",
+            Level.FAIL,
+            f"the bridge runs (process {facts.pid}), control does not answer: {facts.error}",
+            do,
+        )
         return
     for problem in facts.health.get("problems", ()):
         yield Finding("processes", Level.FAIL, str(problem), "see the bridge's log")
@@ -124,7 +131,9 @@ def processes(facts: ProcessFacts) -> Iterator[Finding]:
         yield from _worker(str(index), status if isinstance(status, dict) else {})
     if not facts.health.get("problems"):
         connected = len(workers) if isinstance(workers, dict) else 0
-        words = f"process {facts.pid}: {connected} of {facts.workers} workers, plan {facts.health.get('plan')}"
+        words = (
+            f"process {facts.pid}: {connected} of {facts.workers} workers, plan {facts.health.get('plan')}"
+        )
         yield Finding("processes", Level.OK, words)
 
 
@@ -149,11 +158,17 @@ def store(facts: StoreFacts, *, running: bool) -> Iterator[Finding]:
     newer = facts.revision is not None and facts.revision not in facts.known
     if newer and facts.works_from not in facts.known:
         words = f"the database is at revision {facts.revision}, this program knows up to {facts.head}"
-        yield Finding("store", Level.FAIL, words, "install the newer program again, or restore the backup (ops/upgrade.md)")
+        yield Finding(
+            "store",
+            Level.FAIL,
+            words,
+            "install the newer program again, or restore the backup (ops/upgrade.md)",
+        )
         return
     if facts.revision is None:
         yield Finding("store", Level.NOTE, f"{facts.url} has no tables yet", "sipbridge serve makes them")
-    elif newer:
+        return
+    if newer:
         words = f"a newer program made the database ({facts.revision}); this one can still use it"
         yield Finding("store", Level.NOTE, words, "go on with the rolling upgrade (ops/upgrade.md)")
     elif facts.revision != facts.head:
@@ -162,7 +177,9 @@ def store(facts: StoreFacts, *, running: bool) -> Iterator[Finding]:
         yield Finding("store", Level.WARN if running else Level.NOTE, words, do)
     if facts.latency_ms > 50:
         words = f"{facts.url} takes {facts.latency_ms:.0f} ms for the smallest question"
-        yield Finding("store", Level.WARN, words, "decisions and records wait for it: a nearer or faster database")
+        yield Finding(
+            "store", Level.WARN, words, "decisions and records wait for it: a nearer or faster database"
+        )
     else:
         size = f", {facts.size_bytes / 1e6:.0f} MB" if facts.size_bytes else ""
         yield Finding("store", Level.OK, f"{facts.url}: {facts.latency_ms:.1f} ms{size}")
@@ -198,7 +215,9 @@ def flaws(
         yield Finding("versions", Level.WARN, words, do)
     for component, those in closed.items():
         ids = ", ".join(flaw.flaw_id for flaw in those)
-        words = f"{component} {found[component]}: {len(those)} flaws known on {as_of} that cannot be reached here: {ids}"
+        words = (
+            f"{component} {found[component]}: {len(those)} flaws known on {as_of}, none in reach here: {ids}"
+        )
         yield Finding("versions", Level.NOTE, words, "why, one by one: ops/doctor.md")
 
 
@@ -218,7 +237,12 @@ def providers(all_facts: Iterable[ProviderFacts]) -> Iterator[Finding]:
             case "skipped":
                 yield Finding("providers", Level.NOTE, f"{here}: not looked at (--offline)")
             case "dns":
-                yield Finding("providers", Level.FAIL, f"{here}: the name is not found: {facts.error}", "see /etc/resolv.conf")
+                yield Finding(
+                    "providers",
+                    Level.FAIL,
+                    f"{here}: the name is not found: {facts.error}",
+                    "see /etc/resolv.conf",
+                )
             case "connect":
                 do = "a firewall or proxy on the way, or nothing listens there"
                 yield Finding("providers", Level.FAIL, f"{here}: no connection: {facts.error}", do)
@@ -231,9 +255,16 @@ def providers(all_facts: Iterable[ProviderFacts]) -> Iterator[Finding]:
 
 def _answer(facts: ProviderFacts, here: str) -> Finding:
     if facts.auth in {401, 403}:
-        return Finding("providers", Level.FAIL, f"{here} refuses the key ({facts.auth})", "replace it: every call would fail")
+        return Finding(
+            "providers",
+            Level.FAIL,
+            f"{here} refuses the key ({facts.auth})",
+            "replace it: every call would fail",
+        )
     if facts.auth == 429:
-        return Finding("providers", Level.WARN, f"{here} says 429: too many requests, or no credit", "see the account")
+        return Finding(
+            "providers", Level.WARN, f"{here} says 429: too many requests, or no credit", "see the account"
+        )
     if facts.certificate_days is not None and facts.certificate_days < 7:
         words = f"{here}: its certificate ends in {facts.certificate_days:.0f} days"
         return Finding("providers", Level.WARN, words, "tell whoever runs it")
@@ -246,9 +277,13 @@ def mcp(all_facts: Iterable[McpFacts]) -> Iterator[Finding]:
     for facts in all_facts:
         here = f"{facts.name} ({facts.where})"
         if facts.error:
-            yield Finding("mcp", Level.FAIL, f"{here}: {facts.error}", "its tools will fail; see mcp in the settings")
+            yield Finding(
+                "mcp", Level.FAIL, f"{here}: {facts.error}", "its tools will fail; see mcp in the settings"
+            )
         elif not facts.accepted:
             do = f"sipbridge tools mcp, then sipbridge tools accept {facts.name}"
-            yield Finding("mcp", Level.WARN, f"{here}: none of its tools was accepted, so none is offered", do)
+            yield Finding(
+                "mcp", Level.WARN, f"{here}: none of its tools was accepted, so none is offered", do
+            )
         else:
             yield Finding("mcp", Level.OK, f"{here}: {facts.accepted} tools accepted")

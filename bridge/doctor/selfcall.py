@@ -35,7 +35,7 @@ class _Inbox(asyncio.DatagramProtocol):
             self.queue.put_nowait((data, (str(addr[0]), int(addr[1]))))
 
 
-async def look(host: str, port: int, number: str = "") -> CallFacts:
+async def look(host: str, port: int, number: str = "", *, listen_s: float = LISTEN_S) -> CallFacts:
     """OPTIONS without a number, a whole call with one."""
     facts = CallFacts(f"sip:{number + '@' if number else ''}{host}:{port}", number=number)
     loop = asyncio.get_running_loop()
@@ -47,7 +47,7 @@ async def look(host: str, port: int, number: str = "") -> CallFacts:
         return replace(facts, error=f"no socket on {local}: {error.strerror}")
     try:
         peer = _Peer((host, port), sip, inbox, local, rtp.get_extra_info("sockname")[1])
-        return await (_call(peer, facts, rtp, heard) if number else _options(peer, facts))
+        return await (_call(peer, facts, rtp, heard, listen_s) if number else _options(peer, facts))
     finally:
         sip.close()
         rtp.close()
@@ -114,7 +114,9 @@ async def _options(peer: _Peer, facts: CallFacts) -> CallFacts:
     return replace(facts, status=answer[0], reason=answer[1], setup_ms=(time.monotonic() - began) * 1000)
 
 
-async def _call(peer: _Peer, facts: CallFacts, rtp: asyncio.DatagramTransport, heard: _Inbox) -> CallFacts:
+async def _call(
+    peer: _Peer, facts: CallFacts, rtp: asyncio.DatagramTransport, heard: _Inbox, listen_s: float
+) -> CallFacts:
     uri = f"sip:{facts.number}@{peer.to[0]}:{peer.to[1]}"
     body = (
         f"v=0\r\no=- 1 1 IN IP4 {peer.local}\r\ns=-\r\nc=IN IP4 {peer.local}\r\nt=0 0\r\n"
@@ -134,15 +136,17 @@ async def _call(peer: _Peer, facts: CallFacts, rtp: asyncio.DatagramTransport, h
     contact, routes = target[1] if target else uri, _routes(text)
     peer.send(peer.request("ACK", contact, to, 1, routes=routes))
     try:
-        return await _listen(replace(facts, **_sdp(text)), rtp, heard)
+        return await _listen(replace(facts, **_sdp(text)), rtp, heard, listen_s)
     finally:
-        peer.send(peer.request("BYE", contact, to, 2, routes=routes))
+        await peer.final(peer.request("BYE", contact, to, 2, routes=routes), "BYE")
 
 
-async def _listen(facts: CallFacts, rtp: asyncio.DatagramTransport, heard: _Inbox) -> CallFacts:
+async def _listen(
+    facts: CallFacts, rtp: asyncio.DatagramTransport, heard: _Inbox, listen_s: float
+) -> CallFacts:
     """Send silence, as a phone does, and count what comes."""
     ssrc, packets, loud, source = secrets.randbits(32), 0, 0, ""
-    until, number = time.monotonic() + LISTEN_S, 0
+    until, number = time.monotonic() + listen_s, 0
     while time.monotonic() < until:
         if facts.sdp_port:
             head = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160, ssrc)
@@ -180,5 +184,3 @@ def _routes(text: str) -> str:
     found = re.findall(r"^Record-Route: *([^\r\n]*)", text, re.MULTILINE | re.IGNORECASE)
     entries = [one.strip() for line in found for one in line.split(",")]
     return "".join(f"Route: {one}\r\n" for one in reversed(entries))
-
-

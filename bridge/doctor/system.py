@@ -85,7 +85,9 @@ class FileFacts:
 def clock(facts: ClockFacts) -> Iterator[Finding]:
     """Call records, tokens, certificates and the audit need the right time."""
     if facts.now < facts.built_at:
-        yield Finding("clock", Level.FAIL, "the clock is older than this program", "set it: timedatectl set-ntp true")
+        yield Finding(
+            "clock", Level.FAIL, "the clock is older than this program", "set it: timedatectl set-ntp true"
+        )
         return
     late = (facts.newest_event_at or 0.0) - facts.now
     if late > 60:
@@ -97,13 +99,17 @@ def clock(facts: ClockFacts) -> Iterator[Finding]:
         yield Finding("clock", Level.FAIL, f"the clock is {abs(peer):.0f} s off a provider's", do)
     if facts.drift_ppm is not None and abs(facts.drift_ppm) > 2000:
         words = f"the clock runs {facts.drift_ppm / 1e4:+.2f} % against the processor's: it is being moved"
-        yield Finding("clock", Level.WARN, words, "look at what sets it; audio keeps its own time and is not touched")
+        yield Finding(
+            "clock", Level.WARN, words, "look at what sets it; audio keeps its own time and is not touched"
+        )
     offset = facts.offset_s
     if facts.synced is False:
         do = "timedatectl set-ntp true, or start chrony; in a container the host does it"
         yield Finding("clock", Level.WARN, "the kernel says that the clock is not synchronised", do)
     elif offset is not None and abs(offset) > 0.5:
-        yield Finding("clock", Level.WARN, f"the clock is {offset:+.2f} s off", "see chronyc tracking or timedatectl")
+        yield Finding(
+            "clock", Level.WARN, f"the clock is {offset:+.2f} s off", "see chronyc tracking or timedatectl"
+        )
     elif facts.synced:
         yield Finding("clock", Level.OK, f"synchronised, {abs(offset or 0.0) * 1000:.1f} ms off")
     else:
@@ -121,14 +127,21 @@ def kernel(facts: KernelFacts) -> Iterator[Finding]:
     yield from _cpu_and_memory(facts)
     if facts.rmem_max is not None and facts.rmem_max < WANTED_RMEM and facts.calls > 40:
         words = f"net.core.rmem_max is {facts.rmem_max}: bursts of RTP may be lost before anybody reads them"
-        yield Finding("kernel", Level.WARN, words, "sysctl -w net.core.rmem_max=4194304 (ops/systemd/sipbridge-sysctl.conf)")
+        yield Finding(
+            "kernel",
+            Level.WARN,
+            words,
+            "sysctl -w net.core.rmem_max=4194304 (ops/systemd/sipbridge-sysctl.conf)",
+        )
     if facts.entropy is not None and facts.entropy < 128:
         do = "install an entropy source (virtio-rng, jitterentropy)"
         yield Finding("kernel", Level.WARN, f"only {facts.entropy} bits of entropy: TLS may wait", do)
     if facts.conntrack and facts.conntrack[0] > 0.8 * facts.conntrack[1]:
         used, most = facts.conntrack
         do = "raise net.netfilter.nf_conntrack_max, or exempt RTP (iptables -t raw … NOTRACK)"
-        yield Finding("kernel", Level.WARN, f"{used} of {most} tracked connections: new calls will lose audio", do)
+        yield Finding(
+            "kernel", Level.WARN, f"{used} of {most} tracked connections: new calls will lose audio", do
+        )
 
 
 def _ports(facts: KernelFacts) -> Iterator[Finding]:
@@ -139,7 +152,8 @@ def _ports(facts: KernelFacts) -> Iterator[Finding]:
         inside = range(max(first, low), min(last, high) + 1)
         if not inside or any(a <= inside.start and inside.stop - 1 <= b for a, b in facts.reserved):
             continue
-        words = f"RTP ports {inside.start}-{inside.stop - 1} are also the kernel's for outgoing connections ({low}-{high})"
+        both = f"{inside.start}-{inside.stop - 1}"
+        words = f"RTP ports {both} are also the kernel's for outgoing connections ({low}-{high})"
         do = f"sysctl -w net.ipv4.ip_local_reserved_ports={first}-{last}"
         yield Finding("kernel", Level.WARN, words, do)
 
@@ -152,13 +166,21 @@ def _cpu_and_memory(facts: KernelFacts) -> Iterator[Finding]:
         do = "fewer workers, or a larger CPU quota (CPUQuota=, resources.limits.cpu)"
         yield Finding("kernel", Level.WARN, words, do)
     elif facts.cpu_quota is not None and facts.cpu_quota < facts.cpus:
-        words = f"the control group allows {facts.cpu_quota:g} of {facts.cpus} cores; a quota stops audio for up to 100 ms"
-        yield Finding("kernel", Level.NOTE, words, "prefer weights (CPUWeight=, requests without limits) for telephony")
+        words = (
+            f"a quota of {facts.cpu_quota:g} of {facts.cpus} cores: it stops audio for up to 100 ms at a time"
+        )
+        yield Finding(
+            "kernel", Level.NOTE, words, "prefer weights (CPUWeight=, requests without limits) for telephony"
+        )
     else:
-        yield Finding("kernel", Level.OK, f"{cores:g} cores for up to {facts.calls} calls, {facts.open_files} open files")
+        yield Finding(
+            "kernel",
+            Level.OK,
+            f"{cores:g} cores for up to {facts.calls} calls, {facts.open_files} open files",
+        )
     needed = (facts.workers * WORKER_MB + CONTROL_MB) * MB
     if facts.memory_bytes is not None and facts.memory_bytes < needed:
-        words = f"{facts.memory_bytes // MB} MB of memory, {facts.workers} workers and control need up to {needed // MB} MB"
+        words = f"{facts.memory_bytes // MB} MB of memory; {facts.workers} workers and control need {needed // MB} MB"
         yield Finding("kernel", Level.WARN, words, "more memory, or fewer workers")
 
 
@@ -167,14 +189,24 @@ def disk(all_facts: Sequence[DiskFacts], *, sqlite: bool) -> Iterator[Finding]:
     for facts in all_facts:
         here = f"{facts.what} ({facts.path})"
         if not facts.writable:
-            yield Finding("disk", Level.FAIL, f"{here} cannot be written", "see its owner, its mode and its mount options")
+            yield Finding(
+                "disk",
+                Level.FAIL,
+                f"{here} cannot be written",
+                "see its owner, its mode and its mount options",
+            )
             continue
         free = f"{facts.free_bytes / GB:.1f} GB free"
         if facts.free_bytes < 200 * MB:
             do = "make room: sipbridge retention plan, or a larger disk"
             yield Finding("disk", Level.FAIL, f"{here}: {free}; events and recordings will soon be lost", do)
         elif facts.total_inodes and facts.free_inodes < 1000:
-            yield Finding("disk", Level.FAIL, f"{here}: only {facts.free_inodes} files can still be made", "delete small files")
+            yield Finding(
+                "disk",
+                Level.FAIL,
+                f"{here}: only {facts.free_inodes} files can still be made",
+                "delete small files",
+            )
         else:
             yield _room(facts, here, free)
         if sqlite and facts.what == "state" and facts.filesystem in {"nfs", "nfs4", "cifs", "fuse.sshfs"}:
@@ -188,7 +220,8 @@ def _room(facts: DiskFacts, here: str, free: str) -> Finding:
         return Finding("disk", level, f"{here}: {free}", "make room" if level else "")
     hours = facts.free_bytes / RECORDING_BYTES_PER_H
     busy = hours / facts.recorded_calls
-    words = f"{here}: {free}, room for {hours:.0f} hours of recordings ({busy:.1f} h with {facts.recorded_calls} calls at once)"
+    at_once = f"{busy:.1f} h with {facts.recorded_calls} calls at once"
+    words = f"{here}: {free}, room for {hours:.0f} hours of recordings ({at_once})"
     if busy < 8:
         do = "a larger disk, retention.recordings_days, or recording: {enabled: false}"
         return Finding("disk", Level.WARN, words, do)
@@ -198,28 +231,45 @@ def _room(facts: DiskFacts, here: str, free: str) -> Finding:
 def files(all_facts: Iterable[FileFacts], *, euid: int, running_uid: int | None) -> Iterator[Finding]:
     """Who may read what, and who owns it."""
     facts = list(all_facts)
-    owner = running_uid if running_uid is not None else next((one.uid for one in facts if one.what == "state"), euid)
+    owner = (
+        running_uid
+        if running_uid is not None
+        else next((one.uid for one in facts if one.what == "state"), euid)
+    )
     found = False
     for one in facts:
         rights = stat.S_IMODE(one.mode)
         if one.secret and rights & 0o077:
             found = True
             words = f"{one.what} ({one.path}) can be read by others ({rights:04o})"
-            yield Finding("files", Level.FAIL, words, f"chmod go= {one.path}; who may have read it: replace the key")
+            yield Finding(
+                "files", Level.FAIL, words, f"chmod go= {one.path}; who may have read it: replace the key"
+            )
         elif one.what == "state" and rights & 0o007:
             found = True
-            words = f"{one.path} is open to every account ({rights:04o}): recordings and transcripts are in it"
+            words = (
+                f"{one.path} is open to every account ({rights:04o}): recordings and transcripts are in it"
+            )
             yield Finding("files", Level.WARN, words, f"chmod o= {one.path}")
         if one.uid != owner:
             found = True
             words = f"{one.what} ({one.path}) belongs to account {one.uid}, the bridge is account {owner}"
-            yield Finding("files", Level.FAIL, words, f"chown -R {owner} {one.path} (somebody ran a command as another)")
+            yield Finding(
+                "files", Level.FAIL, words, f"chown -R {owner} {one.path} (somebody ran a command as another)"
+            )
     if (running_uid if running_uid is not None else euid) == 0:
         found = True
         words = "the bridge runs as root" if running_uid == 0 else "started now, the bridge would run as root"
-        yield Finding("files", Level.WARN, words, "an account of its own: ops/systemd/sipbridge.service has User=sipbridge")
+        yield Finding(
+            "files",
+            Level.WARN,
+            words,
+            "an account of its own: ops/systemd/sipbridge.service has User=sipbridge",
+        )
     if not found:
-        yield Finding("files", Level.OK, f"{len(facts)} files and folders belong to account {owner} and to nobody else")
+        yield Finding(
+            "files", Level.OK, f"{len(facts)} files and folders belong to account {owner} and to nobody else"
+        )
 
 
 def zones(known: Mapping[str, bool]) -> Iterator[Finding]:

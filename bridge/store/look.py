@@ -43,7 +43,7 @@ async def look(url: str, options: DatabaseOptions | None = None) -> Look:
     """Never raises."""
     head, known = revisions()
     nothing = Look(shown(url), head, known)
-    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():  # noqa: ASYNC240  # a stat
         return nothing
     try:
         database = database_of(url, options or DatabaseOptions())
@@ -72,7 +72,10 @@ async def _seen(database: Database, nothing: Look, latency_ms: float) -> Look:
         tables = set(sa.inspect(connection).get_table_names())
         if "alembic_version" not in tables:
             return Look(nothing.url, nothing.head, nothing.known, latency_ms=latency_ms, size_bytes=size)
-        revision, newest = one("SELECT version_num FROM alembic_version"), one("SELECT max(started_at) FROM calls")
+        revision, newest = (
+            one("SELECT version_num FROM alembic_version"),
+            one("SELECT max(started_at) FROM calls"),
+        )
         works = one("SELECT works_from FROM schema_state") if "schema_state" in tables else None
         return Look(
             nothing.url,

@@ -39,7 +39,7 @@ def upgrade(connection: sa.Connection) -> None:
 
 
 def revisions() -> tuple[str, tuple[str, ...]]:
-    """(this program's newest revision, all that it knows)."""
+    """(newest, all) of the revisions that this program knows."""
     scripts = _scripts()
     return str(scripts.get_current_head()), tuple(one.revision for one in scripts.walk_revisions())
 
