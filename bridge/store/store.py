@@ -80,6 +80,8 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
+        self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
+        """Told of every event once: right after the commit that stored it for the first time."""
 
     async def __aenter__(self) -> Self:
         """Open and migrate. StoreError says what is wrong with the database."""
@@ -99,23 +101,27 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        return await self.transaction("cannot write events", lambda it: _append(it, worker, events))
+        fresh = await self.transaction("cannot write events", lambda it: _append(it, worker, events))
+        self.on_stored(fresh)
+        return len(fresh)
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
 
-        def work(connection: sa.Connection) -> list[str]:
+        def work(connection: sa.Connection) -> tuple[list[NewEvent], list[StoredEvent]]:
             lock(connection, f"boot {boot}")
-            _append(connection, worker, events)
+            fresh = _append(connection, worker, events)
             seq = _offset(connection, boot) or 0
             endings = [
                 _ending(connection, call_id, boot, seq + number, death)
                 for number, call_id in enumerate(_open_calls(connection, boot), 1)
             ]
             _append(connection, worker, endings)
-            return [ending.call_id for ending in endings]
+            return fresh, endings
 
-        return await self.transaction("cannot adopt the events of a dead worker", work)
+        fresh, endings = await self.transaction("cannot adopt the events of a dead worker", work)
+        self.on_stored([*fresh, *endings])
+        return [ending.call_id for ending in endings]
 
     async def open_boots(self) -> list[tuple[int, str]]:
         """(worker, boot) of every process that has calls without an end."""
@@ -195,15 +201,16 @@ def database_of(url: str, options: DatabaseOptions) -> Database:
         return Postgres(url, options)
 
 
-def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> int:
+def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> list[NewEvent]:
+    """Store those that are not there yet; answers them."""
     if not events:
-        return 0
+        return []
     boot = events[0].boot
     lock(connection, f"boot {boot}")
     known = _offset(connection, boot)
     fresh = [event for event in events if event.seq > (known or 0)]
     if not fresh:
-        return 0
+        return []
     connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
     _fold(connection, worker, fresh)
     keep_voicemails(connection, fresh)
@@ -212,7 +219,7 @@ def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) 
     else:
         moved = sa.update(link_offsets).where(link_offsets.c.boot == boot).values(seq=fresh[-1].seq)
         connection.execute(moved)
-    return len(fresh)
+    return fresh
 
 
 def _fold(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> None:
