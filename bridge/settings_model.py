@@ -271,8 +271,8 @@ class Settings(Section):
     store: StoreUrl | None = Field(
         default=None,
         description="Database: sqlite:///PATH or postgresql://HOST/NAME; a password only by the environment "
-        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package psycopg: "
-        "pip install sipbridge[postgres].",
+        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package asyncpg: "
+        "pip install sipbridge[postgres]. Several nodes share one PostgreSQL.",
     )
     console: Console = Field(default_factory=Console, description="HTTP of the control process.")
     providers: dict[Name, Provider] = Field(

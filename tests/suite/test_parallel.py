@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import socket
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,7 @@ def beside(folder, *, alone):
     here, there = FORK.Pipe()
     process = FORK.Process(target=takes_a_turn, args=(folder, alone, there), daemon=True)
     process.start()
+    there.close()  # only the child has it: its end is seen
     return here, process
 
 
@@ -37,13 +39,18 @@ def beside(folder, *, alone):
     ("first", "second", "together"), [(False, False, True), (True, False, False), (False, True, False)]
 )
 def test_a_test_that_wants_quiet_runs_beside_no_other_real_time_test(tmp_path, first, second, together):
-    with parallel.turn(tmp_path, alone=first):
-        told, process = beside(tmp_path, alone=second)
-        assert told.poll(5 if together else 0.2) is together
-    assert told.recv() == "in"
-    told.send("go on")
-    assert told.recv() == "out"
-    process.join(5)
+    """Two processes: a lock would go over to a child that is forked while it is held."""
+    (one, other), processes = zip(beside(tmp_path, alone=first), beside(tmp_path, alone=second), strict=True)
+    early, late = (one, other) if one in wait([one, other], 5) else (other, one)
+    assert early.recv() == "in"
+    assert late.poll(5 if together else 0.2) is together
+    early.send("go on")
+    assert early.recv() == "out"
+    assert late.recv() == "in"
+    late.send("go on")
+    assert late.recv() == "out"
+    for process in processes:
+        process.join(5)
 
 
 def test_what_computes_comes_first_and_what_wants_quiet_last():
