@@ -20,7 +20,7 @@ from bridge.config import PoolKind
 from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
 from bridge.errors import BridgeError, SettingsError
-from bridge.pool.roster import PoolLimits
+from bridge.pool.moves import PoolLimits
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
 from bridge.settings import Settings, missing_secrets, pool_of, slots, worker_config
 from bridge.store.store import Store
@@ -31,6 +31,7 @@ DRAIN_MARGIN_S = 5.0
 """A worker ends its drain by itself at drain_s; the supervisor steps in only after that."""
 SIM, ZYGOTE, CONTROL, WORKER = 0, 0, 1, 2
 SUFFIXES: dict[PoolKind, str] = {"narrow": "", "wide": "-wide"}
+ROOM = "-" * 16
 LEAVE_MARGIN_S = 60.0
 """A worker that is replaced may go on as long as the longest call, and so much longer."""
 PRIVATE = 0o077
@@ -136,7 +137,7 @@ def _pool(settings: Settings, run_dir: Path, sip_port: int, local_url: str | Non
     """The worker of each slot, and what they are forked from. Any slot may be given either pool's configuration."""
     programs = []
     if settings.pool.warm and slots(settings):
-        programs.append(Program("zygote", ZYGOTE, _command("zygote"), says_ready=True, role="zygote"))
+        programs.append(Program("zygote", ZYGOTE, _command("zygote", ROOM), says_ready=True, role="zygote"))
     for index in range(slots(settings)):
         files: dict[PoolKind, Path] = {}
         for kind, suffix in SUFFIXES.items():

@@ -31,8 +31,8 @@ from bridge.pool.become import adopt_orphans
 from bridge.pool.crew import Crew, Hands
 from bridge.pool.door import Door
 from bridge.pool.launch import Boots, Process, Program, launch
+from bridge.pool.moves import PoolLimits
 from bridge.pool.nursery import NurseryLimits
-from bridge.pool.roster import PoolLimits
 from bridge.pool.warm import Warm, WarmHandlers
 from bridge.supervision import AllReady, Child, Kill, Left, Limits, Order, Restarting, Spawn, Supervision
 

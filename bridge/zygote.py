@@ -41,7 +41,10 @@ M_ARENA_MAX = -8
 
 
 def main(user: User | None = None) -> int:
-    """`python -m bridge zygote [UID GID]`: standard input is the supervisor's socket. Ends when that is closed."""
+    """`python -m bridge zygote ROOM [UID GID]`: standard input is the supervisor's socket. Ends when that is closed.
+
+    ROOM is any text: its length is room in the command line for the names of the workers (bridge/pool/become.py).
+    """
     channel = socket.socket(fileno=os.dup(0))
     supervisor = os.getppid()
     _load()
@@ -102,11 +105,13 @@ def _spare(fds: list[int], supervisor: int, user: User | None) -> None:
         settle(supervisor, user)
         rename([*sys.orig_argv[:3], "spare"])
         boot, _, name = _first_line().partition(" ")
+        status = 0
         if name:
             os.environ[BOOT_VARIABLE] = boot
             rename([*sys.orig_argv[:3], "worker", name])
             status = worker.main()
     except BaseException:  # noqa: BLE001  # whatever it is, it must not run the zygote's code
+        status = 1
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -126,5 +131,5 @@ def _first_line() -> str:
 
 
 def asked_user(words: list[str]) -> User | None:
-    """The user of `python -m bridge zygote UID GID`."""
-    return (int(words[0]), int(words[1])) if len(words) > 1 else None
+    """The user of the words behind `zygote`: ROOM UID GID."""
+    return (int(words[1]), int(words[2])) if len(words) > 2 else None

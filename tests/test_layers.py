@@ -42,7 +42,7 @@ PURE = {
     "bridge.dialplan.agent", "bridge.dialplan.facts", "bridge.dialplan.hours", "bridge.dialplan.plan",
     "bridge.dialplan.needed",
     "bridge.dialplan.outbound", "bridge.dialplan.do_not_call",
-    "bridge.pool.watch",
+    "bridge.pool.moves", "bridge.pool.watch",
     "bridge.outbound.number", "bridge.outbound.policy", "bridge.outbound.sheet", "bridge.outbound.wish",
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",

@@ -58,7 +58,7 @@ def rename(words: list[str]) -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_NAME, ctypes.c_char_p(words[-1].encode()[:15]))
     with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
         first, last = int(fields[45]), int(fields[46])  # arg_start and arg_end, fields 48 and 49 of proc(5)
         text = b"\0".join(word.encode() for word in words)[: last - first - 1]
         if 0 < first < last:

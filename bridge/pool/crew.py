@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge.pool.launch import Program
-from bridge.pool.roster import Fresh, Leave, Move, PoolLimits, Roster, RosterError, Say, Start, Stop, Tell
+from bridge.pool.moves import Fresh, Leave, Move, PoolLimits, RosterError, Say, Start, Stop, Tell
+from bridge.pool.roster import Roster
 from bridge.pool.watch import cpu_ticks, pss_mb
 from bridge.supervision import Kill, Order, Supervision
 
