@@ -14,7 +14,6 @@ import contextlib
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,9 +39,10 @@ from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
-from bridge.control_pages import Facts, More, pages
+from bridge.control_pages import Facts, More, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
+from bridge.control_retention import retention_job
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
@@ -59,6 +59,7 @@ from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
 from bridge.records.log import configure
+from bridge.secretsource import Secrets
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
@@ -96,14 +97,13 @@ class Desk:
         self.waiting = WaitingRoom()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
-        """Commit, then count what was new."""
+        """Commit; what was new is counted by the store's `on_stored`."""
         for event in events:
             self.owners.learn(event.boot, [event.call_id])
+        began_s = time.monotonic()
         new = await self._store.write(worker, events)
+        self.facts.counts.wrote(time.monotonic() - began_s)
         fresh = events[len(events) - new :]
-        self.facts.events.update(Counter(event.type for event in fresh))
-        costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
-        self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
         ended = [event.call_id for event in fresh if event.type == "call.ended"]
         await self.calls_ended(ended)
         if self.voicemail is not None and any(event.type == "voicemail" for event in fresh):
@@ -176,7 +176,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
-        self._facts = Facts(started_at=time.time())
+        self._facts = Facts(started_at=time.time(), max_call_s=settings.limits.max_call_s)
         self.health_port = 0
         self.ready = asyncio.Event()
 
@@ -200,6 +200,8 @@ class Control:
             desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
             for boot, call_id in await store.open_calls():
                 desk.owners.learn(boot, [call_id])
+                self._facts.counts.tally.prime(await store.events(call_id))
+            store.on_stored = self._facts.counts.stored
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
@@ -262,7 +264,8 @@ class Control:
 
         def more() -> More:
             plans = self.plans.more()
-            return More(plans.notes, (*plans.metrics, *waiting.metrics()))
+            requests = request_gauge(tools.waiting())
+            return More(plans.notes, (*plans.metrics, *waiting.metrics(), requests))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
@@ -298,6 +301,7 @@ class Control:
                 tell=link.broadcast,
                 notify=self._notifier.tell,
                 decision_key=secret(keys / DECISION_KEY),
+                moved=self._facts.counts.gate,
             )
         )
 
@@ -321,6 +325,7 @@ class Control:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:
                 parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
+                parts.append(retention_job(self._settings, store).run())
             running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()
@@ -340,6 +345,7 @@ class Control:
         sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
         while True:
             desk.worker_left.clear()
+            desk.facts.counts.look(time.monotonic())
             try:
                 ended = await sweeper.sweep(time.monotonic())
                 await desk.calls_ended(ended)
@@ -374,7 +380,7 @@ def main(config_path: Path | None) -> int:
 
 
 async def _main(settings: Settings) -> None:
-    control = Control(settings, os.environ)
+    control = Control(settings, Secrets(os.environ))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, control.reload)
     for number_ in (signal.SIGTERM, signal.SIGINT):

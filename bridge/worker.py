@@ -18,6 +18,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,23 @@ MAX_PLACED = 1000  # ids of calls that we placed; none is placed twice
 
 
 class Worker:
-    """The pieces of one worker and the calls it carries."""
+    """The pieces of one worker and the calls it carries. `rest`: words of the supervisor right after the configuration."""
 
     def __init__(self, config: WorkerConfig, rest: bytes = b"") -> None:
-        """`rest`: what came from the supervisor right behind the configuration."""
         self._config = config
-        words = {"retire": self.retire, "pause": self.pause, "resume": self.resume}
+        words = {
+            "retire": self.retire,
+            "pause": partial(self.pause, True),
+            "resume": partial(self.pause, False),
+        }
         self._supervisor = SupervisorWire(words, rest)
         self._taken = 0
         self._paused = False
         self._hurried = asyncio.Event()
         self._calls: dict[str, Call] = {}
         self._placed: deque[str] = deque(maxlen=MAX_PLACED)
+        # Until control says who registers. Behind the edge there may be other nodes, so nobody does before that.
+        self._registrar = config.index == 0 and not config.sip.edge
         self._replanned = asyncio.Event()
         self._trunks_known = asyncio.Event()
         self._draining = asyncio.Event()
@@ -89,6 +95,7 @@ class Worker:
                 call_command=self._call_command,
                 facts=self._facts,
                 place_call=self._place_call,
+                registrar=self._register,
             ),
             boot=os.environ.get(BOOT_VARIABLE),
         )
@@ -111,7 +118,9 @@ class Worker:
                 self._link.emit,
                 self._link.request,
                 dial=self._dial,
-                rendezvous=Rendezvous({config.sip.bind, "127.0.0.1"}),
+                rendezvous=Rendezvous(
+                    {config.sip.bind} if config.sip.edge else {config.sip.bind, "127.0.0.1"}
+                ),
             )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
@@ -123,7 +132,7 @@ class Worker:
         async with asyncio.TaskGroup() as self._tasks:
             link = self._tasks.create_task(self._link.run())
             plans = self._tasks.create_task(self._plans.run())
-            self._agent.listen(self._incoming, self._refused)
+            self._agent.listen(self._incoming, self._record_refusal)
             self._agent.accepting = not self._closed()
             trunks = self._tasks.create_task(self._follow_trunks())
             ready = self._tasks.create_task(self._say_ready())
@@ -141,7 +150,7 @@ class Worker:
             watch.cancel()
 
     async def _follow_trunks(self) -> None:
-        """The trunks of the plan in force. One worker registers: a registrar would ring all of them otherwise."""
+        """The trunks of the plan in force. One worker registers, by control's word."""
         while True:
             await self._replanned.wait()
             self._replanned.clear()
@@ -149,10 +158,16 @@ class Worker:
             if plan is None:
                 continue
             try:
-                await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=not self._config.index)
+                await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=self._registrar)
             except (SipError, TimeoutError) as error:
                 log.error("trunks.not_taken", reason=str(error) or "no answer of the SIP thread")  # noqa: TRY400
             self._trunks_known.set()
+
+    def _register(self, on: bool) -> None:
+        if on is not self._registrar:
+            self._registrar = on
+            log.info("trunks.registrar", on=on)
+            self._replanned.set()
 
     async def _trunk_secret(self, trunk: Trunk) -> Credential:
         answer = await self._link.request(
@@ -208,9 +223,6 @@ class Worker:
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
         await leg.hang_up(HangUpBy.BRIDGE, 503, "no dialplan yet")
-
-    def _refused(self, leg_id: str, invite: Invite, status: int, reason: str) -> None:
-        self._record_refusal(leg_id, invite, status, reason)
 
     def _record_refusal(self, call_id: str, invite: Invite, status: int, reason: str) -> None:
         log.warning(
@@ -294,14 +306,9 @@ class Worker:
         self._draining.set()
         self._open_or_close()
 
-    def pause(self) -> None:
-        """Take no new calls, and stay."""
-        self._paused = True
-        self._open_or_close()
-
-    def resume(self) -> None:
-        """Take calls again."""
-        self._paused = False
+    def pause(self, on: bool) -> None:
+        """Take no new calls, and stay; or take calls again."""
+        self._paused = on
         self._open_or_close()
 
     def _closed(self) -> bool:
@@ -356,6 +363,7 @@ class Worker:
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,
             "trunks": agent.trunk_facts if agent is not None else {},
+            "registrar": self._registrar,
         }
 
     def _read_last_plan(self) -> None:
