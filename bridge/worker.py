@@ -57,7 +57,7 @@ MAX_PLACED = 1000  # ids of calls that we placed; none is placed twice
 
 
 class Worker:
-    """The pieces of one worker and the calls it carries. `rest`: words of the supervisor right after the configuration."""
+    """The pieces of one worker and the calls it carries. `rest`: words that came with the configuration."""
 
     def __init__(self, config: WorkerConfig, rest: bytes = b"") -> None:
         self._config = config
@@ -338,13 +338,11 @@ class Worker:
             self._tasks.create_task(contained(call.hang_up(200, reason, "asked by control"), call_id))
 
     def _tool_update(self, call_id: str, function_call_id: str, data: Mapping[str, Any]) -> None:
-        call = self._calls.get(call_id)
-        if call is not None:
+        if call := self._calls.get(call_id):
             call.tools.update(function_call_id, data)
 
     def _call_command(self, command: CallCommand) -> None:
-        call = self._calls.get(command.call_id)
-        if call is not None:
+        if call := self._calls.get(command.call_id):
             call.commands.take(command)
 
     def _facts(self) -> Mapping[str, Any]:
