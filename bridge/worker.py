@@ -333,8 +333,7 @@ class Worker:
                 await self._idle.wait()
 
     def _hang_up(self, call_id: str, reason: str) -> None:
-        call = self._calls.get(call_id)
-        if call is not None:
+        if call := self._calls.get(call_id):
             self._tasks.create_task(contained(call.hang_up(200, reason, "asked by control"), call_id))
 
     def _tool_update(self, call_id: str, function_call_id: str, data: Mapping[str, Any]) -> None:
