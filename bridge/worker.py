@@ -18,7 +18,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
