@@ -62,8 +62,8 @@ class Worker:
         self._config = config
         words = {
             "retire": self.retire,
-            "pause": partial(self.pause, True),
-            "resume": partial(self.pause, False),
+            "pause": lambda: self.pause(True),
+            "resume": lambda: self.pause(False),
         }
         self._supervisor = SupervisorWire(words, rest)
         self._taken = 0
