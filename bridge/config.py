@@ -24,7 +24,11 @@ PoolKind = Literal["narrow", "wide"]
 
 @dataclass(frozen=True, slots=True)
 class SipConfig:
-    """One worker's own SIP socket and RTP ports. `rtp_last` is included."""
+    """One worker's own SIP socket and RTP ports. `rtp_last` is included.
+
+    `edge`: IP:PORT of the sockets by which our own edge speaks to workers. Not empty: nobody else is heard, the edge's
+    word says where a request comes from, and every request of ours goes through the first of them.
+    """
 
     bind: str = "127.0.0.1"
     port: int = 5060
@@ -35,6 +39,7 @@ class SipConfig:
     user_agent: str = "sipbridge"
     max_calls: int = 4
     verstat_from: tuple[str, ...] = ()
+    edge: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve, serve_unix
+from bridge.control_edge import EdgeKeeper, open_edge
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
@@ -92,6 +93,7 @@ class Desk:
         self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
+        self.edge: EdgeKeeper | None = None
         self.room = Room()
         self.waiting = WaitingRoom()
 
@@ -142,9 +144,13 @@ class Desk:
         """Look at the spools now rather than in a second: the worker may be dead."""
         del hello
         self.worker_left.set()
+        if self.edge is not None:
+            self.edge.poke()
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
+        if self.edge is not None and (not before or before.get("draining") != now.get("draining")):
+            self.edge.poke()
         held = now.get("held")
         if isinstance(held, dict):
             self.room.told(hello.worker, held, time.monotonic())
@@ -176,6 +182,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
+        self.edge: EdgeKeeper | None = None
         self._facts = Facts(started_at=time.time())
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -207,6 +214,9 @@ class Control:
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
+                desk.edge = self.edge = open_edge(
+                    self._settings, lambda: self.plans.plan, self._environ, link
+                )
                 await self.plans.start()
                 app = self._application(desk, desk.tools, link, store)
                 async with contextlib.AsyncExitStack() as stack:
@@ -256,6 +266,8 @@ class Control:
         self._handout.give(text, version)
         if self._outbound is not None and self.plans.plan is not None:
             self._outbound.take_plan(self.plans.plan)
+        if self.edge is not None:
+            self.edge.poke()
 
     def _application(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> Starlette:
         waiting = desk.waiting
@@ -321,6 +333,8 @@ class Control:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:
                 parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
+            if self.edge is not None:
+                parts.append(self.edge.run())
             running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()

@@ -58,8 +58,8 @@ def parse(data, at):
     for line in lines:
         name, _, value = line.partition(":")
         known = headers.setdefault(name.strip().lower(), value.strip())
-        if name.lower() == "via" and known != value.strip():
-            headers["via"] += f", {value.strip()}"  # a proxy's way back
+        if name.lower() in {"via", "record-route"} and known != value.strip():
+            headers[name.lower()] += f", {value.strip()}"  # a proxy's way back
     return Message(start, headers, body, at)
 
 
