@@ -10,12 +10,10 @@ it once everything received is committed. Started by the supervisor (`python -m 
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,16 +32,17 @@ from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
-from bridge.control_door import serve, serve_unix
-from bridge.control_edge import EdgeKeeper, open_edge
+from bridge.control_door import serve_both
+from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
-from bridge.control_pages import Facts, More, pages
+from bridge.control_pages import Facts, More, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
+from bridge.control_retention import retention_job
 from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
@@ -60,6 +59,7 @@ from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
 from bridge.records.log import configure
+from bridge.secretsource import Secrets
 from bridge.settings import Settings, load, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
@@ -93,19 +93,18 @@ class Desk:
         self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
-        self.edge: EdgeKeeper | None = None
+        self.news: Callable[[], None] = lambda: None
         self.room = Room()
         self.waiting = WaitingRoom()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
-        """Commit, then count what was new."""
+        """Commit; what was new is counted by the store's `on_stored`."""
         for event in events:
             self.owners.learn(event.boot, [event.call_id])
+        began_s = time.monotonic()
         new = await self._store.write(worker, events)
+        self.facts.counts.wrote(time.monotonic() - began_s)
         fresh = events[len(events) - new :]
-        self.facts.events.update(Counter(event.type for event in fresh))
-        costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
-        self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
         ended = [event.call_id for event in fresh if event.type == "call.ended"]
         await self.calls_ended(ended)
         if self.voicemail is not None and any(event.type == "voicemail" for event in fresh):
@@ -144,13 +143,11 @@ class Desk:
         """Look at the spools now rather than in a second: the worker may be dead."""
         del hello
         self.worker_left.set()
-        if self.edge is not None:
-            self.edge.poke()
+        self.news()
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
-        if self.edge is not None and (not before or before.get("draining") != now.get("draining")):
-            self.edge.poke()
+        self.news()
         held = now.get("held")
         if isinstance(held, dict):
             self.room.told(hello.worker, held, time.monotonic())
@@ -182,8 +179,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
-        self.edge: EdgeKeeper | None = None
-        self._facts = Facts(started_at=time.time())
+        self._facts = Facts(started_at=time.time(), max_call_s=settings.limits.max_call_s)
         self.health_port = 0
         self.ready = asyncio.Event()
 
@@ -207,6 +203,8 @@ class Control:
             desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
             for boot, call_id in await store.open_calls():
                 desk.owners.learn(boot, [call_id])
+                self._facts.counts.tally.prime(await store.events(call_id))
+            store.on_stored = self._facts.counts.stored
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
@@ -214,24 +212,12 @@ class Control:
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
-                desk.edge = self.edge = open_edge(
-                    self._settings, lambda: self.plans.plan, self._environ, link
-                )
+                self._edge = open_edge(self._settings, lambda: self.plans.plan, self._environ, link)
+                desk.news = self._edge.poke
                 await self.plans.start()
                 app = self._application(desk, desk.tools, link, store)
-                async with contextlib.AsyncExitStack() as stack:
-                    try:
-                        self.health_port = await stack.enter_async_context(
-                            serve(app, console.bind, console.port)
-                        )
-                    except OSError as error:  # a taken port is no reason to be without records
-                        log.error("health.no_port", port=console.port, reason=str(error))  # noqa: TRY400
-                    try:
-                        await stack.enter_async_context(
-                            serve_unix(app, self._settings.state_dir / API_SOCKET)
-                        )
-                    except OSError as error:
-                        log.error("api.no_socket", reason=str(error))  # noqa: TRY400
+                api = self._settings.state_dir / API_SOCKET
+                async with serve_both(app, (console.bind, console.port), api) as self.health_port:
                     await self._work(desk, store)
         log.info("control.stopped")
 
@@ -266,15 +252,15 @@ class Control:
         self._handout.give(text, version)
         if self._outbound is not None and self.plans.plan is not None:
             self._outbound.take_plan(self.plans.plan)
-        if self.edge is not None:
-            self.edge.poke()
+        self._edge.poke()
 
     def _application(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> Starlette:
         waiting = desk.waiting
 
         def more() -> More:
             plans = self.plans.more()
-            return More(plans.notes, (*plans.metrics, *waiting.metrics()))
+            requests = request_gauge(tools.waiting())
+            return More(plans.notes, (*plans.metrics, *waiting.metrics(), requests))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
@@ -310,6 +296,7 @@ class Control:
                 tell=link.broadcast,
                 notify=self._notifier.tell,
                 decision_key=secret(keys / DECISION_KEY),
+                moved=self._facts.counts.gate,
             )
         )
 
@@ -324,7 +311,7 @@ class Control:
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
-            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run()]
+            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:
@@ -333,8 +320,7 @@ class Control:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:
                 parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
-            if self.edge is not None:
-                parts.append(self.edge.run())
+                parts.append(retention_job(self._settings, store).run())
             running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()
@@ -354,6 +340,7 @@ class Control:
         sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
         while True:
             desk.worker_left.clear()
+            desk.facts.counts.look(time.monotonic())
             try:
                 ended = await sweeper.sweep(time.monotonic())
                 await desk.calls_ended(ended)
@@ -388,7 +375,7 @@ def main(config_path: Path | None) -> int:
 
 
 async def _main(settings: Settings) -> None:
-    control = Control(settings, os.environ)
+    control = Control(settings, Secrets(os.environ))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, control.reload)
     for number_ in (signal.SIGTERM, signal.SIGINT):

@@ -14,6 +14,7 @@ import httpx
 
 from bridge.config import ProviderConfig
 from bridge.errors import LinkError
+from bridge.secretsource import Secrets
 
 SECRET_LIFETIME_S = 60
 """The API takes 10 to 7200 seconds; it is the time to connect, not that of the session."""
@@ -50,8 +51,8 @@ class Credentials:
     def _secret(self, provider: ProviderConfig, variable: str) -> str:
         value = self._environ.get(variable, "")
         if not value:
-            message = f"provider {provider.name}: the environment variable {variable} is not set"
-            raise LinkError(message, fatal=True)
+            why = Secrets(self._environ).why_missing(variable)
+            raise LinkError(f"provider {provider.name}: {why}", fatal=True)
         return value
 
     async def _mint(self, provider: ProviderConfig, key: str, model: str) -> dict[str, Any]:

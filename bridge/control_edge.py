@@ -17,18 +17,19 @@ from pathlib import Path
 
 import structlog
 
+from bridge.control_trunks import TrunkSecrets
 from bridge.dialplan.plan import Plan
-from bridge.edge.dispatch import Dispatch, listed
+from bridge.edge.dispatch import Dispatch, Listed, listed
 from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import places, worker_address
 from bridge.edge.render import host_port
 from bridge.edge.rpc import KamailioRpc
-from bridge.edge.tables import HTABLES, address_list, dispatcher_list, htable, logins
+from bridge.edge.tables import HTABLES, address_list, dispatcher_list, htable, lines, logins
 from bridge.edge.target import Target
-from bridge.errors import EdgeError
+from bridge.errors import EdgeError, LinkError
 from bridge.link.server import LinkServer, Peer
 from bridge.settings import Settings
-from bridge.trunk import Trunk
+from bridge.trunk import Credential, Trunk
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ NO_SETS = "No Destination Sets"
 
 
 def targets_of(peers: Sequence[Peer], settings: Settings, node: str = "") -> list[Target]:
-    """This node's workers, as the edge sees them."""
+    """Workers of one node, as the edge sees them."""
     found = []
     for peer in peers:
         hello, status = peer.hello, peer.status
@@ -62,13 +63,14 @@ def targets_of(peers: Sequence[Peer], settings: Settings, node: str = "") -> lis
     return found
 
 
-def open_edge(
-    settings: Settings, plan: Callable[[], Plan | None], environ: Mapping[str, str], link: LinkServer
-) -> "EdgeKeeper | None":
-    """The keeper of this node's edge; None when it has none."""
-    if not settings.edge.enabled:
-        return None
-    return EdgeKeeper(settings, plan, environ, lambda: targets_of(list(link.peers()), settings))
+class NoEdge:
+    """On a node without one."""
+
+    def poke(self) -> None:
+        """Nothing to look at."""
+
+    async def run(self) -> None:
+        """Nothing to do."""
 
 
 class EdgeKeeper:
@@ -80,12 +82,13 @@ class EdgeKeeper:
         plan: Callable[[], Plan | None],
         environ: Mapping[str, str],
         targets: Callable[[], Sequence[Target]],
+        folder: EdgeFolder | None = None,
     ) -> None:
         self._settings = settings
         self._plan = plan
         self._environ = environ
         self._targets = targets
-        self._folder = EdgeFolder(settings)
+        self._folder = folder or EdgeFolder(settings)
         self._rpc = KamailioRpc(self._folder.path, owner=self._folder.owner)
         lives = _read_lives(self._folder.path / LIVES)
         self._dispatch = Dispatch(places(settings), lives, settings.edge.probe_every_s)
@@ -137,7 +140,7 @@ class EdgeKeeper:
             await self._rpc.ask(*question)
             self._reloads.pop(key, None)
 
-    async def _shown(self) -> list[object]:
+    async def _shown(self) -> list[Listed]:
         try:
             return listed(await self._rpc.ask("dispatcher.list"))
         except EdgeError as error:
@@ -166,10 +169,21 @@ class EdgeKeeper:
         values = {
             **logins(plan.trunks, self._settings.edge.realm, passwords),
             "wide": {trunk.name: "1" for trunk in plan.trunks if "G722" in trunk.codecs},
+            "lines": lines(plan.trunks, await self._credentials(plan.trunks)),
         }
         for name in HTABLES:
             if self._folder.write(f"tables/{name}", htable(values[name])):
                 self._reloads[name] = ("htable.reload", name)
+
+    async def _credentials(self, trunks: Sequence[Trunk]) -> dict[str, Credential]:
+        """Of the trunks that workers register with, as workers are given them."""
+        secrets = TrunkSecrets(self._plan, self._environ)
+        found: dict[str, Credential] = {}
+        for trunk in trunks:
+            if trunk.register and trunk.digest:
+                with contextlib.suppress(LinkError):  # its password is not there: told when a worker asks
+                    found[trunk.name] = Credential(**await secrets.answer({"trunk": trunk.name}))
+        return found
 
     def _write_tls(self, now: float) -> None:
         if self._settings.edge.tls is None or now < self._tls_due:
@@ -216,3 +230,13 @@ def _read_lives(path: Path) -> dict[str, tuple[str, int]]:
         return {str(uri): (str(boot), int(generation)) for uri, (boot, generation) in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
+
+
+def open_edge(
+    settings: Settings, plan: Callable[[], Plan | None], environ: Mapping[str, str], link: LinkServer
+) -> EdgeKeeper | NoEdge:
+    """The keeper of this node's edge, if it has one."""
+    if not settings.edge.enabled:
+        return NoEdge()
+    link.name_registrar(0)
+    return EdgeKeeper(settings, plan, environ, lambda: targets_of(list(link.peers()), settings))

@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.dialplan.plan import Plan
 from bridge.errors import LinkError
+from bridge.secretsource import Secrets
 
 
 class TrunkSecrets:
@@ -32,8 +33,8 @@ class TrunkSecrets:
         digest = trunk.digest
         password = self._environ.get(digest.password_env, "")
         if not password:
-            message = f"trunk {name}: the environment variable {digest.password_env} is not set"
-            raise LinkError(message, fatal=True)
+            why = Secrets(self._environ).why_missing(digest.password_env)
+            raise LinkError(f"trunk {name}: {why}", fatal=True)
         known = {"user": digest.user, "realm": digest.realm}
         if not digest.realm:
             return {**known, "value": password, "ha1": False}

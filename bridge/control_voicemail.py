@@ -26,6 +26,7 @@ import structlog
 from bridge import webhook
 from bridge.errors import BridgeError, StoreError
 from bridge.media.messagefile import FOLDER, open_message
+from bridge.secretsource import Secrets
 from bridge.settings_tools import Channel
 from bridge.store.voicemailstore import Delivery, Voicemail, VoicemailStore
 
@@ -160,7 +161,7 @@ class VoicemailDesk:
             return
         url = self._environ.get(str(channel.apprise_env), "")
         if not url:
-            raise UndeliveredError(f"the variable {channel.apprise_env} is not set")
+            raise UndeliveredError(Secrets(self._environ).why_missing(str(channel.apprise_env)))
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, _apprise_now, url, message, self._recordings)
 

@@ -22,7 +22,8 @@ from bridge.dialplan import load as dialplan
 from bridge.edge.prepare import prepare_edge
 from bridge.errors import BridgeError, SettingsError
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
-from bridge.settings import Settings, missing_secrets, worker_config
+from bridge.secretsource import Secrets
+from bridge.settings import STORE, Settings, missing_secrets, secret_names, worker_config
 from bridge.store.store import Store
 from bridge.supervision import Limits
 from bridge.supervisor import Program, SupervisorError, lock
@@ -64,6 +65,8 @@ def run(settings: Settings, config_path: Path | None) -> int:
         raise BridgeError(str(error)) from error
     if os.geteuid() == 0:
         sys.stdout.write(f"sipbridge: warning: {AS_ROOT}\n")  # the log, on stderr, may be JSON
+    for sentence in Secrets(os.environ).too_open([STORE, *(name for _, name in secret_names(settings))]):
+        sys.stdout.write(f"sipbridge: warning: {sentence}\n")
     path = settings.state_dir / "run" / "serve.json"
     try:
         open_store(settings)

@@ -9,7 +9,7 @@ bridge/settings_model.py. This module never reads the value of a secret and neve
 Not worker-safe (pydantic, PyYAML). Called by the CLI, the supervisor and control at their start; any thread.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,21 @@ from urllib.parse import urlsplit
 from bridge import config, yamlfile
 from bridge.errors import Problem, SettingsError
 from bridge.fieldhelp import nearest
+from bridge.secretsource import FILE_SUFFIX, Secrets
 from bridge.settings_edge import edge_rules
 from bridge.settings_model import Provider, Settings
 from bridge.yamlfile import Place, YamlFile
 
-__all__ = ["Settings", "load", "missing_secrets", "pool_of", "rtp_range", "slots", "worker_config"]
+__all__ = [
+    "Settings", "load", "missing_secrets", "pool_of", "rtp_range", "secret_names", "slots", "worker_config",
+]  # fmt: skip
 
 PREFIX = "SIPBRIDGE_"
-NOT_SETTINGS = frozenset({"SIPBRIDGE_CONFIG", "SIPBRIDGE_TOKEN"})
+STORE = "SIPBRIDGE_STORE"
+"""May hold a password, so it is looked for wherever a secret may be (bridge/secretsource.py)."""
+NOT_SETTINGS = frozenset(
+    {"SIPBRIDGE_CONFIG", "SIPBRIDGE_TOKEN", "SIPBRIDGE_TOKEN" + FILE_SUFFIX, STORE + FILE_SUFFIX}
+)
 """Variables of our name that are no override: the CLI reads the settings file's path from it."""
 PORTS_PER_CALL = 4
 """RTP and RTCP, and a second pair: a port is not used again while late packets of the last call arrive."""
@@ -37,8 +44,9 @@ DEFAULT_KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """The settings of a file, or the embedded default when `path` is None. Raises SettingsError."""
+    environ = _with_store(environ)
     if path is None:
-        document, base = _embedded(environ), Path.cwd()
+        document, base = _embedded(Secrets(environ)), Path.cwd()
     else:
         document, base = yamlfile.read(path, SettingsError), path.absolute().parent
     if not isinstance(document.data, dict):
@@ -116,29 +124,42 @@ def rtp_range(settings: Settings, index: int) -> tuple[int, int]:
 
 
 def missing_secrets(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    """A Problem for every named environment variable that is empty or not there.
+    """A Problem for every secret that the settings name and that is nowhere to be found.
 
     `serve` refuses to start then.
     """
-    problems: list[Problem] = []
+    secrets = Secrets(environ)
+    found = ((key, variable, secrets.why_missing(variable)) for key, variable in secret_names(settings))
+    return [
+        Problem("environment", 0, 0, key, why, f"export {variable} or {variable}{FILE_SUFFIX}")
+        for key, variable, why in found
+        if why
+    ]
+
+
+def secret_names(settings: Settings) -> list[tuple[str, str]]:
+    """(key of the settings, name of the variable) of every secret that the settings name."""
+    named: list[tuple[str, str | None]] = []
     for name, provider in settings.providers.items():
-        wanted = [*provider.headers_env.values()]
-        problems += _unset(environ, f"providers.{name}", [*wanted, provider.api_key_env])
+        wanted = [*provider.headers_env.values(), provider.api_key_env]
+        named += [(f"providers.{name}", variable) for variable in wanted]
     for name, server in settings.mcp.items():
         secret = server.oauth.client_secret_env if server.oauth else server.token_env
-        problems += _unset(environ, f"mcp.{name}", [*server.env.values(), secret])
-    problems += _unset(environ, "audit", [settings.audit.secret_env])
+        named += [(f"mcp.{name}", variable) for variable in (*server.env.values(), secret)]
+    named.append(("audit", settings.audit.secret_env))
     for name, channel in settings.notify.channels.items():
-        problems += _unset(environ, f"notify.channels.{name}", [channel.apprise_env, channel.secret_env])
-    return problems
+        named += [(f"notify.channels.{name}", one) for one in (channel.apprise_env, channel.secret_env)]
+    return [(key, variable) for key, variable in named if variable]
 
 
-def _unset(environ: Mapping[str, str], key: str, variables: Sequence[str | None]) -> list[Problem]:
-    return [
-        Problem("environment", 0, 0, key, f"the environment variable {variable} is not set", "export it")
-        for variable in variables
-        if variable and not environ.get(variable)
-    ]
+def _with_store(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the store's URL in it, wherever that lies. SettingsError: it is named but not to be had."""
+    secrets = Secrets(environ)
+    url = secrets.get(STORE)
+    why = secrets.why_missing(STORE) if environ.get(STORE + FILE_SUFFIX) else ""
+    if why:
+        raise SettingsError([Problem("environment", 0, 0, "store", why)])
+    return {**environ, STORE: url} if url else environ
 
 
 def _embedded(environ: Mapping[str, str]) -> YamlFile:

@@ -218,6 +218,10 @@ def edge_rules(edge: Edge, bind: str, port: int, workers: int) -> Iterator[tuple
         yield ("edge", "websocket"), "wss needs a certificate", "add edge.tls, or secure: false for tests"
     if edge.srtp == "required" and not edge.tls:
         yield ("edge", "srtp"), "keys of SRTP are taken over TLS only", "add edge.tls"
+    yield from _same_port(edge, bind, port)
+
+
+def _same_port(edge: Edge, bind: str, port: int) -> Iterator[tuple[tuple[str, ...], str, str]]:
     taken = [("sip", "port", port, bind)]
     if edge.tls:
         taken.append(("edge.tls", "port", edge.tls.port, bind))

@@ -26,11 +26,11 @@ from bridge.settings_base import (
     Seconds,
     Section,
     ServerUrl,
-    SipAddress,
     StoreUrl,
 )
-from bridge.settings_pool import Pool
 from bridge.settings_edge import Edge
+from bridge.settings_ops import Retention
+from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
 from bridge.yamlfile import YamlFile, key_text
 
@@ -276,8 +276,8 @@ class Settings(Section):
     store: StoreUrl | None = Field(
         default=None,
         description="Database: sqlite:///PATH or postgresql://HOST/NAME; a password only by the environment "
-        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package psycopg: "
-        "pip install sipbridge[postgres].",
+        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package asyncpg: "
+        "pip install sipbridge[postgres]. Several nodes share one PostgreSQL.",
     )
     console: Console = Field(default_factory=Console, description="HTTP of the control process.")
     providers: dict[Name, Provider] = Field(
@@ -293,6 +293,7 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits, description="How long things may go on.")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="How long one step may take.")
     log: Log = Field(default_factory=Log, description="Log output.")
+    retention: Retention = Field(default_factory=Retention, description="How long things are kept.")
     _document: YamlFile | None = PrivateAttr(default=None)
 
     def read_from(self, document: YamlFile) -> Self:

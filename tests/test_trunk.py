@@ -1,9 +1,11 @@
 """What a trunk says of itself."""
 
+import re
+
 import pytest
 
 from bridge.errors import SipError
-from bridge.trunk import CallerId, Credential, Digest, Registration, Trunk, identities
+from bridge.trunk import CallerId, Credential, Digest, Registration, Trunk, identities, line_token
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,17 @@ def test_a_tel_target_goes_by_the_host_and_a_proxy_comes_first():
 
 def test_a_password_is_not_shown_by_repr():
     assert "s3cret" not in repr(Credential("u", "r", "s3cret"))
+
+
+def test_the_line_of_a_registration_is_the_same_in_every_worker_and_another_for_another_password_or_user():
+    login, secret = Registration("pbx.example", "1001", 60), Credential("1001", "r", "s3cret")
+    token = line_token(login, secret)
+    assert re.fullmatch("[0-9a-f]{32}", token)
+    assert token == line_token(Registration("pbx.example", "1001", 600), Credential("1001", "r", "s3cret"))
+    assert token != line_token(login, Credential("1001", "r", "other"))
+    assert token != line_token(Registration("pbx.example", "1002", 60), secret)
+    assert token != line_token(Registration("pbx2.example", "1001", 60), secret)
+
+
+def test_without_a_password_there_is_no_line_that_workers_share():
+    assert line_token(Registration("pbx.example", "1001"), None) == ""

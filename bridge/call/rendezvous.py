@@ -69,7 +69,10 @@ class Meeting:
 
 
 class Rendezvous:
-    """The meetings of one worker. `hosts`: IP addresses from which guests may come. `clock`: monotonic seconds."""
+    """The meetings of one worker. `hosts`: IP addresses from which guests may come. `clock`: monotonic seconds.
+
+    Behind the edge the edge says which requests are workers', of whatever node; then only those may, and `hosts`.
+    """
 
     def __init__(
         self, hosts: Iterable[str] = ("127.0.0.1",), clock: Callable[[], float] = time.monotonic
@@ -108,7 +111,7 @@ class Rendezvous:
         named = _TOKEN.fullmatch(leg.invite.called.user)
         if named is None:
             return False
-        known = leg.invite.source.rpartition(":")[0] in self._hosts
+        known = leg.invite.from_worker or leg.invite.source.rpartition(":")[0] in self._hosts
         meeting = self._redeem(named[1]) if known else None
         if meeting is None or not meeting.come(leg):
             self._send_away(leg)

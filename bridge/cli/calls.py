@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli import calls_live
+from bridge.cli import calls_keep, calls_live
 from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord, number
 from bridge.records.timeline import build, chart, listing
@@ -33,6 +33,7 @@ app = typer.Typer(
     help="Look at calls, running and past, and act on those that run.",
 )
 calls_live.add_to(app)
+calls_keep.add_to(app)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]

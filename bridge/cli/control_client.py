@@ -11,6 +11,7 @@ import typer
 
 from bridge.cli.identity import TOKEN
 from bridge.errors import BridgeError
+from bridge.secretsource import Secrets
 from bridge.settings import load
 
 SOCKET = "api.sock"
@@ -28,7 +29,7 @@ def ask(
     """Status and JSON of the answer. BridgeError: control is not running, or we may not open its socket."""
     path_of_socket = load(config, os.environ).state_dir / SOCKET
     _knock(path_of_socket)
-    token = os.environ.get(TOKEN)
+    token = Secrets(os.environ).get(TOKEN)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(path_of_socket)), timeout=answer_s) as client:
         try:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from bridge.approval.request import MAY
 from bridge.errors import StoreError
+from bridge.secretsource import Secrets
 from bridge.settings import Settings, load
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
@@ -36,7 +37,7 @@ def with_store(
 
     async def run() -> T:
         async with Store(str(settings.store), migrate=first) as store:
-            user = await whoever(UserStore(store), settings, os.environ, name)
+            user = await whoever(UserStore(store), settings, Secrets(os.environ), name)
             if not MAY[may] & user.roles:
                 roles = ", ".join(sorted(user.roles)) or "no role"
                 wanted = " or ".join(sorted(MAY[may]))

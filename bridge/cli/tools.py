@@ -19,6 +19,7 @@ import typer
 from bridge.approval.signing import Signer
 from bridge.cli.identity import with_store
 from bridge.errors import ToolError
+from bridge.secretsource import Secrets
 from bridge.settings import Settings, load
 from bridge.store.gatestore import GateStore, NewAudit
 from bridge.store.store import Store
@@ -180,7 +181,7 @@ async def _definitions(settings: Settings, server: str) -> Mapping[str, McpDefin
 
     if server not in settings.mcp:
         raise ToolError(f"there is no MCP server {server} in the settings (mcp: …)")
-    connection = McpConnection(server, settings.mcp[server], os.environ, settings.state_dir / "log")
+    connection = McpConnection(server, settings.mcp[server], Secrets(os.environ), settings.state_dir / "log")
     try:
         async with connection.connected():
             return connection.definitions

@@ -7,6 +7,7 @@ from typing import Any
 from bridge.dialplan import templatecheck
 from bridge.dialplan.schema_steps import Collect, Conference, Dial, Menu, Step, Switch, Tool, Transfer
 from bridge.errors import Problem
+from bridge.trunk import EDGE_HEADERS
 from bridge.yamlfile import KeyPath, YamlFile
 
 SIP_ITSELF = frozenset({
@@ -115,7 +116,7 @@ def _headers(document: YamlFile, headers: Mapping[str, str], here: KeyPath) -> I
         if first != name:
             message = f"{name} is the same header as {first}"
             yield document.problem((*here, name), message, "remove one", at_key=True)
-        if name.lower() in SIP_ITSELF:
+        if name.lower() in SIP_ITSELF or name.lower().startswith(EDGE_HEADERS):
             hint = f"choose a name of your own, such as X-{name}"
             yield document.problem((*here, name), f"{name} is written by SIP itself", hint, at_key=True)
 

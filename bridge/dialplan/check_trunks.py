@@ -12,6 +12,7 @@ from bridge.dialplan.schema_trunks import Auth, Register, Trunk
 from bridge.dialplan.source import Source
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
+from bridge.secretsource import Secrets
 from bridge.trunk import MAX_IDENTITIES, identities
 from bridge.yamlfile import KeyPath, YamlFile
 
@@ -50,14 +51,15 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
 
 def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None) -> Iterator[Problem]:
     """What is allowed but probably not meant."""
-    environ = os.environ if environ is None else environ
+    secrets = Secrets(os.environ if environ is None else environ)
     for source in sources:
         for name, trunk in source.typed(source.spec.trunks, "trunks"):
             path: KeyPath = ("trunks", name)
             for key, part in (("register", trunk.register_), ("auth", trunk.auth), ("digest", trunk.login)):
                 variable = part.password_env if part is not None else None
-                if variable and not environ.get(variable):
-                    message = f"the environment variable {variable} is not set here"
+                missing = secrets.why_missing(variable) if variable else ""
+                if missing:
+                    message = f"here {missing}"
                     hint = "set it for the control process, or the trunk cannot log in"
                     yield source.document.problem((*path, key, "password_env"), message, hint)
                 if variable and isinstance(part, Register | Auth) and part.realm is None:

@@ -110,7 +110,7 @@ class Daemon:
             getattr(log, said.level)(said.event, **said.fields)
 
     async def _tell_ready(self) -> None:
-        while not await self._answers():
+        while not await self._answers():  # noqa: ASYNC110  # another process's socket
             await asyncio.sleep(READY_EVERY_S)
         print(f"ready: {self._spec.name}", flush=True)  # noqa: T201  # the supervisor reads it
 

@@ -118,7 +118,7 @@ class Dispatch:
         for target in targets:
             self._places[target.uri] = target.max_calls
             self._live(target, loads)
-        wanted = {
+        wanted: set[tuple[str, str]] = {
             (target.pool, f"{target.uri};g={self._lives[target.uri].generation}")
             for target in targets
             if target.state == "active"

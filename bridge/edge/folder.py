@@ -24,14 +24,13 @@ RUN = Path("/run")
 
 
 class EdgeFolder:
-    """`path` is the folder itself, `owner` the user id Kamailio has, None: ours."""
+    """`path` is the folder itself (given: exactly that one), `owner` the user id Kamailio has, None: ours."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, path: Path | None = None) -> None:
         self._settings = settings
-        link = settings.state_dir / "edge"
-        self.path = link
+        self.path = path or settings.state_dir / "edge"
         self.owner: int | None = None
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and path is None:
             self.owner = user_id(settings.edge.user)
             name = hashlib.sha256(str(settings.state_dir).encode()).hexdigest()[:12]
             self.path = RUN / f"sipbridge-edge-{name}"

@@ -39,7 +39,7 @@ def kamailio(line: str) -> LogLine:
     """A line of Kamailio."""
     found = _KAMAILIO.match(line)
     if not found:
-        return LogLine("info", "kamailio.said", {"message": line[:MAX_TEXT]})
+        return LogLine("debug", "kamailio.said", {"message": line[:MAX_TEXT]})
     text = found["text"].strip()
     fields = {"sip_call_id": found["call_id"]} if found["call_id"] else {}
     own = _EVENT.match(text)

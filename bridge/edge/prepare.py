@@ -53,7 +53,7 @@ def prepare_edge(settings: Settings, sip_port: int, stage: int) -> list[Program]
     folder.make()
     place = Place(str(folder.path), sip_port, edge_secret(settings.state_dir))
     folder.write("kamailio.cfg", kamailio_cfg(settings, place))
-    folder.write("rtpengine.conf", rtpengine_conf(settings, place), mode=0o644)
+    folder.write("rtpengine.conf", rtpengine_conf(settings), mode=0o644)
     folder.copy_tls()
     if settings.edge.tls:
         folder.write("tls.cfg", tls_cfg(settings, place))
@@ -97,34 +97,22 @@ def check(spec: Spec) -> None:
 
 
 def _kamailio(settings: Settings, folder: EdgeFolder, found: dict[str, str]) -> Spec:
-    edge, config = settings.edge, str(folder.path / "kamailio.cfg")
+    edge, log, config = settings.edge, settings.log, str(folder.path / "kamailio.cfg")
     command = (
         found["kamailio"], "-DD", "-E", "-f", config, "-Y", str(folder.path), "-w", str(folder.path),
         "-m", str(edge.memory_mb), "-M", "8",
     )  # fmt: skip
     argv = (*_as_user(edge.user, found["setpriv"]), *command)
-    return _spec(settings, folder, "kamailio", argv, config, owner=folder.owner)
+    place = str(folder.path)
+    return Spec("kamailio", argv, config, place, folder.owner, 0, log.level, log.format, log.redact)
 
 
 def _rtpengine(settings: Settings, folder: EdgeFolder, found: dict[str, str]) -> Spec:
-    edge, config = settings.edge, str(folder.path / "rtpengine.conf")
+    edge, log, config = settings.edge, settings.log, str(folder.path / "rtpengine.conf")
     command = (found["rtpengine"], "--config-file", config, "--config-section", "rtpengine")
     argv = (*_as_user(edge.media_user, found["setpriv"]), *command)
-    return _spec(settings, folder, "rtpengine", argv, config, ng_port=edge.control_port)
-
-
-def _spec(
-    settings: Settings,
-    folder: EdgeFolder,
-    name: str,
-    argv: tuple[str, ...],
-    config: str,
-    *,
-    owner: int | None = None,
-    ng_port: int = 0,
-) -> Spec:
-    log = settings.log
-    return Spec(name, argv, config, str(folder.path), owner, ng_port, log.level, log.format, log.redact)
+    place, port = str(folder.path), edge.control_port
+    return Spec("rtpengine", argv, config, place, None, port, log.level, log.format, log.redact)
 
 
 def _as_user(name: str, setpriv: str) -> tuple[str, ...]:

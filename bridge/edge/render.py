@@ -41,6 +41,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
     """The whole kamailio.cfg."""
     edge, sip = settings.edge, settings.sip
     inner = host_port(edge.inner, edge.inner_port)
+    outer = host_port(sip.public_address or sip.bind, place.sip_port)
     return _template().render(
         processes=edge.processes,
         user_agent=sip.user_agent.replace('"', ""),
@@ -53,6 +54,8 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
         origins="|".join(re.escape(origin) for origin in edge.websocket.origins) if edge.websocket else "",
         listens=_listens(settings, place),
         outside=_outside(settings, place),
+        outer=outer,
+        outer_pattern=re.escape(outer),
         inner=inner,
         inner_ip=inner.rpartition(":")[0],
         inner_port=edge.inner_port,
@@ -76,7 +79,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
     )
 
 
-def rtpengine_conf(settings: Settings, place: Place) -> str:
+def rtpengine_conf(settings: Settings) -> str:
     """The whole rtpengine.conf: userspace only, RTP of outside and inside from the same ports."""
     sip, edge = settings.sip, settings.edge
     first, last = sip.rtp_ports.split("-")
@@ -103,7 +106,6 @@ def rtpengine_conf(settings: Settings, place: Place) -> str:
         "software-id": sip.user_agent,
     }
     head = "# Rendered from the settings of sipbridge; see ops/edge.md.\n[rtpengine]\n"
-    del place
     return head + "".join(f"{key} = {value}\n" for key, value in keys.items())
 
 
@@ -131,7 +133,9 @@ def host_port(address: str, port: int) -> str:
 
 def hidden_ip(address: str) -> str:
     """What stands for a worker's address outside: ours. Kamailio wants no loopback there, so those get a neighbour."""
-    return "127.0.0.8" if ipaddress.ip_address(address).is_loopback else address
+    if ipaddress.ip_address(address).is_loopback:
+        return "127.0.0.8"
+    return f"[{address}]" if ":" in address else address
 
 
 def _listens(settings: Settings, place: Place) -> list[str]:
@@ -146,7 +150,7 @@ def _listens(settings: Settings, place: Place) -> list[str]:
 
 def _sockets(settings: Settings, place: Place) -> list[tuple[str, str]]:
     edge, bind = settings.edge, settings.sip.bind
-    sockets = [(scheme, host_port(bind, place.sip_port)) for scheme in edge.transports]
+    sockets: list[tuple[str, str]] = [(scheme, host_port(bind, place.sip_port)) for scheme in edge.transports]
     if edge.tls:
         sockets.append(("tls", host_port(bind, edge.tls.port)))
     if edge.websocket:
@@ -159,7 +163,7 @@ def _outside(settings: Settings, place: Place) -> list[tuple[str, str]]:
     """The socket we send from, by the transport of the next hop."""
     edge, bind = settings.edge, settings.sip.bind
     main = host_port(bind, place.sip_port)
-    found = [(scheme, f"{scheme}:{main}") for scheme in edge.transports]
+    found: list[tuple[str, str]] = [(scheme, f"{scheme}:{main}") for scheme in edge.transports]
     if edge.tls:
         found.append(("tls", f"tls:{host_port(bind, edge.tls.port)}"))
     if edge.websocket:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.edge.target import SETS
-from bridge.trunk import Trunk
+from bridge.trunk import Credential, Trunk, line_token
 
 TRUNKS, WORKERS, DENIED = 1, 2, 3
 GENERATIONS = 4
@@ -89,7 +89,7 @@ def htable(values: Mapping[str, str]) -> str:
 
 ANYBODY = "*"
 """In `logins`: there are trunks with a password, so that strangers are challenged."""
-HTABLES = ("users", "logins", "wide")
+HTABLES = ("users", "logins", "wide", "lines")
 
 
 def table_versions() -> str:
@@ -113,6 +113,17 @@ def logins(trunks: Iterable[Trunk], realm: str, passwords: Mapping[str, str]) ->
     if names:
         names[ANYBODY] = "1"
     return {"users": users, "logins": names}
+
+
+def lines(trunks: Iterable[Trunk], credentials: Mapping[str, Credential]) -> dict[str, str]:
+    """Trunk by the token in the Contact that a worker registers for it; `credentials` by trunk."""
+    found = {
+        line_token(trunk.register, credentials.get(trunk.name)): trunk.name
+        for trunk in trunks
+        if trunk.register
+    }
+    found.pop("", None)  # without a password there is no token
+    return found
 
 
 def _address(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:

@@ -38,6 +38,7 @@ from bridge.link.messages import (
     JsonObject,
     PlaceCall,
     PlanPush,
+    Registrar,
     Reply,
     Request,
     Status,
@@ -77,6 +78,8 @@ class LinkHandlers:
     into Status.
     """
     place_call: Callable[[PlaceCall], None] = lambda _order: None
+    registrar: Callable[[bool], None] = lambda _on: None
+    """Whether this worker registers the plan's trunks."""
 
 
 @dataclass(slots=True)
@@ -309,6 +312,13 @@ class LinkClient:
                 self._answer(message, self._waiting.get(request_id))
             case Drain():
                 self._handlers.drain()
+            case Registrar(on=on):
+                self._handlers.registrar(on)
+            case _:
+                self._take_of_call(message)
+
+    def _take_of_call(self, message: Any) -> None:
+        match message:
             case HangUp(call_id=call_id, reason=reason):
                 self._handlers.hang_up(call_id, reason)
             case ToolUpdate(call_id, function_call_id, data):

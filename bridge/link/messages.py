@@ -1,7 +1,7 @@
 """The words worker and control say to each other: frozen dataclasses, one JSON object a message.
 
     worker  -> control   Hello, Event, Request, Status
-    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand, PlaceCall
+    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand, PlaceCall, Registrar
 
 `{"message": "<name>", ...fields}`; a key we do not know is ignored, a missing or mistyped one is a LinkError.
 The text of an Event is also its line in the worker's spool, so what is on disk is what goes over the wire.
@@ -154,6 +154,16 @@ class PlaceCall:
     variables: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """Whether this worker is the one that registers the trunks of the plan, from now on; also at each connection.
+
+    One worker of the whole installation is: a registrar would ring all of them otherwise.
+    """
+
+    on: bool
+
+
 Message = (
     Hello
     | Event
@@ -167,6 +177,7 @@ Message = (
     | ToolUpdate
     | CallCommand
     | PlaceCall
+    | Registrar
 )
 
 _NAMES: dict[type[Any], str] = {
@@ -182,6 +193,7 @@ _NAMES: dict[type[Any], str] = {
     ToolUpdate: "tool_update",
     CallCommand: "call_command",
     PlaceCall: "place_call",
+    Registrar: "registrar",
 }
 _TYPES: dict[str, type[Any]] = {name: kind for kind, name in _NAMES.items()}
 _FITS: dict[Any, Callable[[Any], bool]] = {

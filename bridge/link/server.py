@@ -31,6 +31,7 @@ from bridge.link.messages import (
     JsonObject,
     Message,
     PlanPush,
+    Registrar,
     Reply,
     Request,
     Status,
@@ -40,6 +41,9 @@ from bridge.link.messages import (
 
 log = structlog.get_logger(__name__)
 
+HANDOVER_S = 1.5
+"""From the word that a worker registers no more to the word that another does: an un-REGISTER that arrived after the
+other's REGISTER would remove it, their Contact is one."""
 BATCH = 200
 """Events in one transaction; also the bound of a connection's queue is twice this."""
 
@@ -92,6 +96,8 @@ class Peer:
 class ServerCounters:
     """Since the start of control."""
 
+    boots: int = 0
+    """Worker processes that connected for the first time."""
     events: int = 0
     requests: int = 0
     bad_messages: int = 0
@@ -108,11 +114,15 @@ class LinkServer:
         self.plan: str | None = None
         self.store_failing_since: float | None = None
         """Monotonic seconds of the first refusal in a row; None while the store takes what it is given."""
+        self._registrar: int | None = None
+        self._registrar_named = False
+        self._handover: asyncio.TimerHandle | None = None
         self._refusals = 0
         self._socket_path = socket_path
         self._handlers = handlers
         self._deadlines = deadlines or ServerDeadlines()
         self._peers: dict[int, Peer] = {}
+        self._boots: dict[int, str] = {}
         self._server: Server | None = None
         self._stopping = False
 
@@ -136,6 +146,8 @@ class LinkServer:
 
     async def __aexit__(self, *_exit: object) -> None:
         self._stopping = True
+        if self._handover is not None:
+            self._handover.cancel()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -150,6 +162,35 @@ class LinkServer:
         self.plan = plan
         for peer in self._peers.values():
             peer.tell(PlanPush(plan))
+
+    @property
+    def registrar(self) -> int | None:
+        """The worker that was named to register the trunks; None: none of this node, or nobody was named."""
+        return self._registrar
+
+    def name_registrar(self, worker: int | None) -> None:
+        """From now on this worker registers the plan's trunks, and the one before no more. None: none of this node.
+
+        A worker that is not connected is told when it is. Until somebody is named workers go by their own rule: worker
+        0 registers, and behind the edge nobody.
+        """
+        before, self._registrar = self._registrar, worker
+        if self._registrar_named and worker == before:
+            return
+        self._registrar_named = True
+        if self._handover is not None:
+            self._handover.cancel()
+        for peer in self._peers.values():
+            if peer.hello.worker != worker:
+                peer.tell(Registrar(on=False))
+        wait_s = HANDOVER_S if before is not None and before in self._peers else 0.0
+        self._handover = asyncio.get_running_loop().call_later(wait_s, self._tell_registrar)
+
+    def _tell_registrar(self) -> None:
+        self._handover = None
+        peer = self._peers.get(self._registrar) if self._registrar is not None else None
+        if peer is not None:
+            peer.tell(Registrar(on=True))
 
     def drain(self) -> None:
         """Tell every worker to take no new calls."""
@@ -186,8 +227,13 @@ class LinkServer:
             log.warning("link.no_hello", got=type(hello).__name__)
             return
         peer = Peer(connection, hello)
+        if self._boots.get(hello.worker) != hello.boot:
+            self.counters.boots += 1
+            self._boots[hello.worker] = hello.boot
         self._peers[hello.worker] = peer
         log.info("worker.connected", worker=hello.worker, boot=hello.boot, calls=hello.calls)
+        if self._registrar_named and (self._handover is None or hello.worker != self._registrar):
+            peer.tell(Registrar(on=hello.worker == self._registrar))
         if self.plan is not None:
             peer.tell(PlanPush(self.plan))
         try:

@@ -21,7 +21,7 @@ from bridge.sip.directory import Directory, Line, source_address
 from bridge.sip.endpoint import account_config
 from bridge.sip.events import Invite
 from bridge.sip.headers import clean, parse_invite
-from bridge.trunk import MAX_IDENTITIES, Credential, Trunk
+from bridge.trunk import MAX_IDENTITIES, Credential, Trunk, line_token
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,9 @@ class AccountOwner(Protocol):
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE came."""
+
+    def identified(self, invite: Invite) -> Invite:
+        """The INVITE with the trunk it comes from."""
 
     def to_loop(self, callback: Callable[..., None], *args: object) -> None:
         """Run `callback` on the loop."""
@@ -138,13 +141,15 @@ class Accounts:
         self._directory = Directory(self.trunks.values())
 
     def trunk_of(self, invite: Invite) -> str:
-        """The name of the trunk an INVITE comes from; "" for none."""
+        """The name of the trunk an INVITE comes from; "" for none. Behind the edge: of an INVITE as it has it."""
         lines = (
             Line(name, slot.token, slot.user, slot.address)
             for slot in self._slots
-            if slot.registers
+            if slot.registers or self._sip.edge
             for name in sorted(slot.names)
         )
+        if self._sip.edge:
+            return self._directory.named(invite, lines)
         return self._directory.find(invite, lines)
 
     def incoming(self, call_index: int, invite: Invite) -> None:
@@ -166,8 +171,10 @@ class Accounts:
         )
         if slot is None:
             slot = self._make(trunk, credential, registers=registers)
-        elif slot.credential != credential:
-            slot.credential = credential
+        elif (slot.credential, slot.registers) != (credential, registers):
+            slot.credential, slot.registers = credential, registers
+            if self._sip.edge:
+                slot.token = _token(trunk, credential)
             slot.account.modify(self._config(trunk, slot))
         if trunk.name not in slot.names:
             slot.names.add(trunk.name)
@@ -181,6 +188,8 @@ class Accounts:
             )
         slot = _Slot(trunk.identity, PjAccount(self), credential, registers, {trunk.name})
         slot.user = trunk.register.user if trunk.register else ""
+        if self._sip.edge:
+            slot.token = _token(trunk, credential)
         self._slots.append(slot)
         problem = _create(slot.account, self._config(trunk, slot))
         if problem:
@@ -248,7 +257,8 @@ class Accounts:
 
     def select(self, prm: Any) -> None:
         """Pjsua asks which account an INVITE is for: what session timers and PRACK follow from."""
-        name = self.trunk_of(parse_invite(prm.rdata.wholeMsg, prm.rdata.srcAddress))
+        invite = parse_invite(prm.rdata.wholeMsg, prm.rdata.srcAddress)
+        name = self._owner.identified(invite).trunk
         slot = self._slot(name) if name else None
         prm.accountIndex = (slot.account if slot else self.base).getId()
 
@@ -311,9 +321,10 @@ class Accounts:
             config.sipConfig.proxies.append(f"<sip:{trunk.route};lr>")
         if slot.credential is not None:
             config.sipConfig.authCreds.append(_auth(slot.credential))
-        if trunk.register is not None and slot.registers:
+        if trunk.register is not None:
             config.idUri = f"<sip:{trunk.register.user}@{trunk.register.registrar}>"
-            _registers(config, trunk, slot.token)
+            if slot.registers:
+                _registers(config, trunk, slot.token)
         return config
 
 
@@ -325,6 +336,12 @@ def _registers(config: pj.AccountConfig, trunk: Trunk, token: str) -> None:
     registration.contactUriParams = f";line={token}"
     registration.retryIntervalSec = registration.firstRetryIntervalSec = 0  # upkeep.py decides when
     registration.unregWaitMsec = 500
+
+
+def _token(trunk: Trunk, credential: Credential | None) -> str:
+    """The same in every worker, if a password makes that possible."""
+    shared = line_token(trunk.register, credential) if trunk.register is not None else ""
+    return shared or uuid.uuid4().hex
 
 
 def _auth(credential: Credential) -> pj.AuthCredInfo:

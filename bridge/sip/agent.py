@@ -31,6 +31,7 @@ from bridge.media.playout import Playout
 from bridge.sip.accounts import Accounts, PjEndpoint
 from bridge.sip.directory import unusable
 from bridge.sip.doorman import Doorman
+from bridge.sip.edge import believed, sockets
 from bridge.sip.endpoint import (
     EXTENSION,
     TRANSACTION_MS,
@@ -108,8 +109,7 @@ class SipAgent:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        # What a callback starts (a call's task) logs with this context, not with the pj thread's empty one.
-        self._context = contextvars.copy_context()
+        self._context = contextvars.copy_context()  # for what callbacks log; the pj thread's own is empty
         self._thread.start()
         self.info = await asyncio.wrap_future(self._started)
         log.info("sip.listening", **asdict(self.info))
@@ -243,7 +243,8 @@ class SipAgent:
             self.to_loop(self._on_incoming, leg)
 
     def identified(self, invite: Invite) -> Invite:
-        """The INVITE with the trunk it comes from."""
+        """The INVITE with where it comes from, and of which trunk."""
+        invite = believed(invite, behind_edge=bool(self._sip.edge))
         return replace(invite, trunk=self._accounts.trunk_of(invite))
 
     def find(self, leg_id: str) -> PjCall | None:
@@ -362,7 +363,7 @@ class SipAgent:
         endpoint.libStart()
         allow_codecs(endpoint, self._sip.codecs)
         self._accounts.start()
-        self._doorman = Doorman(EXTENSION, self)
+        self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge))
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
         self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)

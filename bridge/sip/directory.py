@@ -32,6 +32,8 @@ class Directory:
     """The trunks of a plan by network."""
 
     def __init__(self, trunks: Iterable[Trunk]) -> None:
+        trunks = tuple(trunks)
+        self._names = frozenset(trunk.name for trunk in trunks)
         found = [(ipaddress.ip_network(one), trunk.name) for trunk in trunks for one in trunk.addresses]
         self._networks: list[tuple[Network, str]] = sorted(found, key=lambda pair: -pair[0].prefixlen)
 
@@ -43,12 +45,22 @@ class Directory:
         by_address = next((name for network, name in self._networks if address in network), "")
         return by_address or self._by_line(invite, str(address), lines)
 
+    def named(self, invite: Invite, lines: Iterable[Line] = ()) -> str:
+        """Behind the edge: the trunk it names if there is one; without a word of it, only a `line` proves anything.
+
+        Registrars that drop the parameter are the edge's to know, by their addresses.
+        """
+        if invite.edge_word.trunk:
+            return invite.edge_word.trunk if invite.edge_word.trunk in self._names else ""
+        return self._by_line(invite, "", lines)
+
     def _by_line(self, invite: Invite, address: str, lines: Iterable[Line]) -> str:
         found = _LINE.search(invite.request_uri)
         token = found[1].lower() if found else ""
         user = invite.request_party.user if invite.request_party else ""
         for line in lines:
-            if token == line.token or (not token and line.address == address and line.user == user):
+            by_address = bool(address) and line.address == address and line.user == user
+            if token == line.token or (not token and by_address):
                 return line.trunk
         return ""
 

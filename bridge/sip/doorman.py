@@ -14,20 +14,25 @@ a REGISTER or an OPTIONS: within a call that came in, pjsip would send the trunk
 caller named. Both also stop SDP at which pjmedia would abort the process (sdp.literal).
 pjsua2 has no way to say this, so the modules are handed to pjsip by address; the structures are those of pjproject
 2.15.1 (pjsip/sip_module.h, sip_endpoint.h). Pj thread only.
+
+Behind the edge the third module also drops whatever does not come from one of the edge's sockets: no answer, no log
+line a packet, only a count. It looks at the socket address that the kernel gave with the packet.
 """
 
 import ctypes
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from bridge.sip.clibrary import POINTER, Signatures, open_library
+from bridge.sip.edge import Socket
 from bridge.sip.events import Invite
 from bridge.sip.headers import info_digit, parse_invite
+from bridge.sip.rdata import MsgInfo, msg_info, packet, sender, sender_text
 from bridge.sip.sdp import literal
 
 log = structlog.get_logger(__name__)
@@ -52,11 +57,6 @@ CHALLENGES = frozenset({401, 407})
 FORBIDDEN = 403
 OUTSIDE_CALLS = frozenset({"REGISTER", "OPTIONS"})  # of our requests
 _WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
-_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
-# Where msg_info begins in pjsip_rx_data (LP64): 304 bytes tp_info, 120 of pkt_info beside the packet. Not searched
-# for: the pool behind keeps pointers of messages before.
-_MSG_INFO_AT = 304 + _PACKET_BYTES + 120
-
 Verdict = tuple[int, str]
 _OnMessage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
@@ -72,6 +72,9 @@ class House(Protocol):
 
     def admit_heir(self) -> bool:
         """Whether an INVITE that takes over a call may come in although no new call may; it counts."""
+
+    def identified(self, invite: Invite) -> Invite:
+        """The INVITE with where it really comes from."""
 
     def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         """An INVITE was refused; told once, however often it is sent."""
@@ -125,17 +128,6 @@ class _Response(ctypes.Structure):
     _fields_ = (("type", ctypes.c_int), ("_", ctypes.c_int), ("code", ctypes.c_int))
 
 
-class _MsgInfo(ctypes.Structure):
-    """The head of msg_info in pjsip_rx_data. `msg_buf`: where the parser began, behind leading line ends."""
-
-    _fields_ = (
-        ("msg_buf", ctypes.c_void_p),
-        ("len", ctypes.c_int),
-        ("msg", ctypes.c_void_p),
-        ("info", ctypes.c_void_p),
-    )
-
-
 _SIGNATURES: Signatures = {
     "pjsua_get_pjsip_endpt": (POINTER, []),
     "pjsua_pool_create": (POINTER, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
@@ -153,18 +145,28 @@ _SIGNATURES: Signatures = {
 
 
 class Doorman:
-    """Stands at the door of one endpoint from `stand` to `leave`."""
+    """Stands at the door of one endpoint from `stand` to `leave`. `edge`: nobody else is heard; empty: everybody is.
 
-    def __init__(self, extension: Path, house: House) -> None:
+    `dropped` counts what others sent.
+    """
+
+    def __init__(self, extension: Path, house: House, edge: Collection[Socket] = ()) -> None:
         self._library = open_library(extension, _SIGNATURES)
         self._house = house
+        self._edge = edge
+        self.dropped = 0
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._modules = (
             _module(b"mod-doorman", PRIORITY, on_rx_request=self._guarded(self._on_request)),
             _module(
                 b"mod-keepalive", KEEPALIVE_PRIORITY, on_rx_request=self._guarded(self._on_request_in_dialog)
             ),
-            _module(b"mod-challenge", CHALLENGE_PRIORITY, on_rx_response=self._on_response),
+            _module(
+                b"mod-challenge",
+                CHALLENGE_PRIORITY,
+                on_rx_request=self._on_any_request,
+                on_rx_response=self._on_response,
+            ),
         )
         self._endpoint: int | None = None
 
@@ -183,6 +185,24 @@ class Doorman:
         """Pjsua's own count: a call whose peer does not answer our BYE holds its line until Timer F."""
         return int(self._library.pjsua_call_get_count())
 
+    def _on_any_request(self, rdata: int) -> int:
+        """Any request: 1, it is dropped; 0, it passes."""
+        return int(bool(self._edge) and self._is_foreign(rdata))
+
+    def _is_foreign(self, rdata: int) -> bool:
+        """Whether a message is none of the edge's. What cannot be told is."""
+        try:
+            self._read(rdata)
+            foreign = sender(rdata) not in self._edge
+        except Exception:
+            log.exception("sip.sender_unknown")
+            foreign = True
+        if foreign:
+            self.dropped += 1
+            if self.dropped & (self.dropped - 1) == 0:  # the 1st, 2nd, 4th, 8th …: a flood writes no log
+                log.warning("sip.not_from_the_edge", dropped=self.dropped)
+        return foreign
+
     def _on_request(self, rdata: int) -> int:
         """Pjsip's question about one request outside dialogs: 1, it is dealt with; 0, pass it on."""
         _, method, info = self._read(rdata)
@@ -199,11 +219,11 @@ class Doorman:
             return 0
         return 1
 
-    def _on_invite(self, rdata: int, info: _MsgInfo) -> int:
+    def _on_invite(self, rdata: int, info: MsgInfo) -> int:
         verdict = self._house.admit()
         if verdict is None:
             return 0
-        invite = parse_invite(_packet(info))
+        invite = self._house.identified(parse_invite(packet(info), sender_text(rdata)))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id):
@@ -217,7 +237,7 @@ class Doorman:
         But for SDP that pjmedia must not see, in any request.
         """
         _, method, info = self._read(rdata)
-        message = _packet(info)
+        message = packet(info)
         if not literal(message):
             log.warning("sip.sdp_refused", method=method)
             if method != "ACK":
@@ -251,14 +271,16 @@ class Doorman:
 
     def _on_response(self, rdata: int) -> int:
         """Any response: 1, it is dropped; 0, it passes, as it came or as a 403."""
+        if self._edge and self._is_foreign(rdata):
+            return 1
         try:
             status, method, info = self._read(rdata)
-            if not literal(_packet(info)):
+            if not literal(packet(info)):
                 log.warning("sip.sdp_refused", status=status, method=method)
                 return 1
             if status not in CHALLENGES or method in OUTSIDE_CALLS:
                 return 0
-            if not self._house.placed(parse_invite(_packet(info)).sip_call_id):
+            if not self._house.placed(parse_invite(packet(info)).sip_call_id):
                 log.warning("sip.challenge_refused", status=status, method=method)
                 _Response.from_address(info.msg).code = FORBIDDEN
         except Exception:
@@ -266,10 +288,10 @@ class Doorman:
             return 1
         return 0
 
-    def _read(self, rdata: int) -> tuple[int, str, _MsgInfo]:
+    def _read(self, rdata: int) -> tuple[int, str, MsgInfo]:
         """Status (0: it is a request) and method of a message, and where it lies."""
         info = self._library.pjsip_rx_data_get_info(rdata)
-        return *_what(ctypes.string_at(info)), _msg_info(rdata, info)
+        return *_what(ctypes.string_at(info)), msg_info(rdata, info)
 
     def _guarded(self, on_request: Callable[[int], int]) -> Callable[[int], int]:
         """A bug of ours costs one request its proper answer, and is seen in the log."""
@@ -332,16 +354,3 @@ def _text(value: str) -> _Text:
 def _module(name: bytes, priority: int, **callbacks: Callable[[int], int]) -> _Module:
     asked = {field: _OnMessage(callback) for field, callback in callbacks.items()}
     return _Module(name=_Text(name, len(name)), id=-1, priority=priority, **asked)
-
-
-def _msg_info(rdata: int, info: int) -> _MsgInfo:
-    """Msg_info of a message whose info text is at `info`. Raises LookupError when it does not lie where it should."""
-    found = _MsgInfo.from_address(rdata + _MSG_INFO_AT)
-    if found.info != info:
-        raise LookupError("pjsip_rx_data is not laid out as in pjproject 2.15.1")
-    return found
-
-
-def _packet(found: _MsgInfo) -> str:
-    """The request as pjsip read it."""
-    return ctypes.string_at(found.msg_buf, min(found.len, _PACKET_BYTES)).decode("utf-8", "replace")

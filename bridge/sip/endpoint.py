@@ -60,6 +60,7 @@ def endpoint_config(sip: SipConfig, media: MediaConfig, log_file: Path | None) -
     config.logConfig.msgLogging = 0
     if log_file is not None:
         config.logConfig.filename = str(log_file)
+        config.logConfig.fileFlags = pj.PJ_O_APPEND  # control cuts it (bridge/control_retention.py)
     medium = config.medConfig
     medium.clockRate = 8000
     medium.audioFramePtime = 20
@@ -85,6 +86,8 @@ def account_config(sip: SipConfig) -> pj.AccountConfig:
     """The one local identity, and where its RTP goes."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{sip.user_agent.split('/')[0]}@{sip.bind}:{sip.port}"
+    if sip.edge:
+        config.sipConfig.proxies.append(f"<sip:{sip.edge[0]};lr>")
     rtp = config.mediaConfig.transportConfig
     rtp.port = sip.rtp_first
     rtp.portRange = sip.rtp_last - sip.rtp_first

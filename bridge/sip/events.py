@@ -57,13 +57,22 @@ class SdpFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeWord:
+    """What a request's X-Sipbridge-* headers say, as they stand: text that anybody can write, see sip/edge.py."""
+
+    source: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Invite:
     """An INVITE, read and cleaned. `headers` holds every header once, last value wins, names in canonical case.
 
     `trunk`: the name of the trunk it came from, "" when from none (the agent decides, not a header).
     Credentials are not in it (see headers.parse_invite). `request_party` is the Request-URI read as a party. The tags
     are those of From and To, which `headers` may have cut off. `verstat` is what the caller's URI says of itself: see
-    headers.verstat before believing it.
+    headers.verstat before believing it. `source` is IP:PORT, `transport` what it came by (the edge's word; "": UDP).
+    `from_worker`: another worker of this installation sent it.
     """
 
     sip_call_id: str
@@ -81,6 +90,15 @@ class Invite:
     from_tag: str = ""
     to_tag: str = ""
     verstat: str = ""
+    transport: str = ""
+    from_worker: bool = False
+    edge_word: EdgeWord = EdgeWord()
+
+    @property
+    def remote(self) -> str:
+        """Where it came from, for a record: `203.0.113.9:5060`, or with `;transport=tls` when it was not UDP."""
+        named = self.transport not in {"", "udp"}
+        return f"{self.source};transport={self.transport}" if named and self.source else self.source
 
     @property
     def called(self) -> Party:

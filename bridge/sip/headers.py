@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
 from bridge.errors import SipError
-from bridge.sip.events import Invite, Party, SdpFacts
-from bridge.trunk import OWN_HEADERS
+from bridge.sip.events import EdgeWord, Invite, Party, SdpFacts
+from bridge.trunk import EDGE_HEADERS, OWN_HEADERS
 
 MAX_VALUE_CHARS = 256  # a display name or a number longer than this is an attack, not a person
 MAX_HEADERS = 100  # pjsip takes about as many in a UDP message; far above what any trunk sends
@@ -171,16 +171,20 @@ def reason_text(value: str) -> str:
 def parse_invite(message: str, source: str = "") -> Invite:
     """The whole INVITE as received. `source` is the address it came from, `ip:port`.
 
-    What it says goes into records, so credentials stay out: no (Proxy-)Authorization, no password in a URI.
+    What it says goes into records, so credentials stay out: no (Proxy-)Authorization, no password in a URI. Nor are
+    X-Sipbridge-* among its headers, whoever wrote them.
     """
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     request_line, *lines = head.split("\n")
     headers: dict[str, str] = {}
     asserted_times = 0
+    edge: dict[str, list[str]] = {}
     for number, line in enumerate(_unfold(lines)):
         raw_name, colon, value = line.partition(":")
         name = canonical_name(raw_name)
-        if colon and name not in SECRET_HEADERS and (number < MAX_HEADERS or name in DIALOG_HEADERS):
+        if name.lower().startswith(EDGE_HEADERS):
+            edge.setdefault(raw_name.strip(" \t").lower(), []).append(value.strip())
+        elif colon and name not in SECRET_HEADERS and (number < MAX_HEADERS or name in DIALOG_HEADERS):
             headers[name] = _PASSWORD.sub(r"\1@", value.strip())
             asserted_times += name == "P-Asserted-Identity"
     asserted = headers.get("P-Asserted-Identity")
@@ -202,6 +206,7 @@ def parse_invite(message: str, source: str = "") -> Invite:
         from_tag=tag_of(headers.get("From", "")),
         to_tag=tag_of(headers.get("To", "")),
         verstat=_verstat(asserted or headers.get("From", "")) if asserted_times < 2 else "",
+        edge_word=EdgeWord(_only(edge, "source"), _only(edge, "trunk")),
     )
 
 
@@ -212,7 +217,8 @@ def with_headers(uri: str, headers: Mapping[str, str]) -> str:
     """
     pairs = []
     for name, value in headers.items():
-        if not _HEADER_NAME.match(name) or canonical_name(name) in OWN_HEADERS:
+        ours = canonical_name(name) in OWN_HEADERS or name.lower().startswith(EDGE_HEADERS)
+        if not _HEADER_NAME.match(name) or ours:
             raise SipError(400, f"the header {clean(name, 40)!r} cannot go along with a transfer")
         pairs.append(f"{name}={quote(clean(value, MAX_CONTEXT_CHARS), safe=_HNV_SAFE)}")
     if not pairs:
@@ -248,6 +254,12 @@ def tag_of(value: str) -> str:
     """The tag of a From or To value, which must not be cut before; "" when it has none."""
     found = _TAG.search(value)
     return clean(found.group(1)) if found else ""
+
+
+def _only(edge: Mapping[str, list[str]], name: str) -> str:
+    """The value of an X-Sipbridge header that is there once. Twice: somebody got one past the edge; "" then."""
+    values = edge.get(EDGE_HEADERS + name, [])
+    return clean(values[0]) if len(values) == 1 else ""
 
 
 def _unfold(lines: list[str]) -> list[str]:

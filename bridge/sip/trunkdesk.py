@@ -71,7 +71,7 @@ class TrunkDesk:
             if line is None or line.trunk.identity != trunk.identity:
                 self._lines[name] = Upkeep(trunk, registers=register, now=now)
             else:
-                line.follow(trunk, now)
+                line.follow(trunk, now, registers=register)
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""

@@ -51,6 +51,7 @@ class Upkeep:
         self._register_s: float | None = None
         self._ask_s: float | None = None
         self._opened = False
+        self._changed = False
         self._failures = 0
         self._registered: bool | None = False if self.registers else None
         self._reachable: bool | None = None
@@ -69,8 +70,12 @@ class Upkeep:
             return Do.ASK
         return None
 
-    def follow(self, trunk: Trunk, now: float) -> None:
-        """A plan came in which the trunk has the same identity: its account stays, its password may be another."""
+    def follow(self, trunk: Trunk, now: float, *, registers: bool) -> None:
+        """A plan came in which the trunk has the same identity: its account stays, its password may be another.
+
+        Or the word came that this worker is (not) the one that registers.
+        """
+        self._take_over(now, registers=registers and trunk.register is not None)
         if trunk.options_every_s != self.trunk.options_every_s:
             self._ask_s = now if trunk.options_every_s else None
             self._reachable = None
@@ -78,9 +83,23 @@ class Upkeep:
         if trunk.digest is not None:
             self._open_s = now
 
+    def _take_over(self, now: float, *, registers: bool) -> None:
+        if registers is self.registers:
+            return
+        self.registers = registers
+        self._registered = False if registers else None
+        self._problem = ""
+        self._register_s = None
+        self._failures = 0
+        self._open_s = now
+        self._changed = self._opened
+
     def opened(self, now: float) -> None:
-        """The account is there, and its first REGISTER on its way."""
+        """The account is there (or is as it is to be now), and its first REGISTER on its way."""
         self._open_problem = ""
+        if self._changed:
+            self._changed = False
+            self._register_s = now + ANSWER_S if self.registers else None
         if self._opened:
             return
         self._opened = True
@@ -95,6 +114,8 @@ class Upkeep:
 
     def registration(self, status: int, reason: str, now: float) -> bool:
         """What became of a REGISTER (200, or why not). Returns whether it is news."""
+        if not self.registers:  # it is another worker's now: what came of letting go of it
+            return False
         before = self._registered, self._problem
         self._registered = status == 200
         if self._registered:

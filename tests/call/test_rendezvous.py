@@ -1,6 +1,7 @@
 """Who comes into a running call from outside: one guest, by a token that is good once and for seconds."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -113,3 +114,15 @@ async def test_tokens_are_bounded_the_oldest_go_first(rendezvous):
         assert rendezvous.visit(tokens[0], object()) is None
         assert rendezvous.visit(tokens[1], object()) is not None
         await meeting.guest()
+
+
+async def test_behind_the_edge_a_request_of_another_nodes_worker_gets_in_and_the_edges_own_address_does_not(
+    clock,
+):
+    rendezvous = Rendezvous({"10.0.0.1"}, clock)
+    with rendezvous.meeting() as meeting:
+        stranger, worker = line(meeting.token()), line(meeting.token())
+        assert await refused(rendezvous, stranger)  # FakeLine's is 127.0.0.1
+        worker.leg.invite = replace(worker.leg.invite, source="10.0.0.2:15061", from_worker=True)
+        assert rendezvous.admit(worker.leg)
+        assert await meeting.guest() is worker.leg

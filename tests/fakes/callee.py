@@ -21,7 +21,7 @@ class Callee(RawPhone):
     async def called(self):
         """The INVITE of the worker."""
         self.offer = await self.request("INVITE")
-        self.port = int(re.search(r"[:@][\d.]+:(\d+)", self.offer.headers["contact"]).group(1))
+        self.port = int(re.search(r"127\.0\.0\.1:(\d+)", self.offer.headers["via"]).group(1))
         return self.offer
 
     def answer_with(self, status, phrase, body="", headers=""):
@@ -31,8 +31,16 @@ class Callee(RawPhone):
         copied = "".join(f"{name}: {self.offer.headers[key]}\r\n" for key, name in names.items())
         to = f"To: {self.offer.headers['to']};tag={self.tag}\r\n"
         content = "Content-Type: application/sdp\r\n" if body else ""
+        if "record-route" in self.offer.headers:
+            headers += f"Record-Route: {self.offer.headers['record-route']}\r\n"
         head = f"SIP/2.0 {status} {phrase}\r\n{copied}{to}{contact}{headers}{content}"
         self.raw(f"{head}Content-Length: {len(body)}\r\n\r\n{body}")
+
+    @property
+    def way(self):
+        """The proxies between us and the worker (RFC 3261 section 12.1.1)."""
+        proxies = self.offer.headers.get("record-route", "")
+        return f"Route: {proxies}\r\n" if proxies else ""
 
     async def takes(self, **sdp):
         """Ring, answer, wait for the ACK; audio can flow."""
@@ -72,6 +80,7 @@ class Callee(RawPhone):
             f"Via: SIP/2.0/UDP 127.0.0.1:{self.sip_port};branch={branch}\r\nMax-Forwards: 70\r\n"
             f"From: {self.offer.headers['to']};tag={self.tag}\r\nTo: {self.offer.headers['from']}\r\n"
             f"Call-ID: {self.offer.headers['call-id']}\r\nCSeq: {number} {method}\r\nContact: <{self.uri}>\r\n"
+            f"{self.way}"
             f"{headers}{content}Content-Length: {len(body)}\r\n\r\n{body}"
         )
 

@@ -70,15 +70,12 @@ request_route {{
 """
 
 
-class Kamailio:
-    """A running one. `onward` is the port of the phone behind it."""
+class Process:
+    """A running Kamailio with a configuration of its own, listening on `port` at least."""
 
-    user, password, realm = "1001", "s3cret", "pbx.test"
-
-    def __init__(self, folder, port, onward):
+    def __init__(self, folder, port):
         self.folder = folder
         self.port = port
-        self.onward = onward
         self.process = None
 
     @property
@@ -97,11 +94,7 @@ class Kamailio:
                 await asyncio.sleep(0.02)
         return found
 
-    async def start(self):
-        text = CONFIG.format(
-            port=self.port, onward=self.onward, realm=self.realm, user=self.user, password=self.password,
-            modules="\n".join(f'loadmodule "{name}.so"' for name in MODULES),
-        )  # fmt: skip
+    async def start(self, text):
         (self.folder / "kamailio.cfg").write_text(text)
         with (self.folder / "kamailio.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -131,12 +124,28 @@ class Kamailio:
                 os.killpg(self.process.pid, signal.SIGKILL)  # its children may outlive it
 
 
+class Kamailio(Process):
+    """Registrar and trunk. `onward` is the port of the phone behind it."""
+
+    user, password, realm = "1001", "s3cret", "pbx.test"
+
+    def __init__(self, folder, port, onward):
+        super().__init__(folder, port)
+        self.onward = onward
+
+    def text(self):
+        return CONFIG.format(
+            port=self.port, onward=self.onward, realm=self.realm, user=self.user, password=self.password,
+            modules="\n".join(f'loadmodule "{name}.so"' for name in MODULES),
+        )  # fmt: skip
+
+
 @asynccontextmanager
 async def kamailio(folder, onward, port=None):
     """Running for as long as the block."""
     folder.mkdir(exist_ok=True)
     one = Kamailio(folder, port or free_udp_port(), onward)
-    await one.start()
+    await one.start(one.text())
     try:
         yield one
     finally:

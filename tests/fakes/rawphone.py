@@ -114,8 +114,7 @@ class RawPhone:
     def __init__(self, port, host="127.0.0.1"):
         self.port = port
         self.host = host
-        self.call_id = f"raw-{next(_serial)}-{time.monotonic_ns()}"
-        self.to_tag = ""
+        self.forget()
         self.invite_branch = ""
         self.sdp_version = 0
         self.numbers = itertools.count(1)
@@ -124,6 +123,11 @@ class RawPhone:
         self.sent = []
         self.sequence = 1000
         self.timestamp = 5000
+
+    def forget(self):
+        """What comes next is another call."""
+        self.call_id = f"raw-{next(_serial)}-{time.monotonic_ns()}"
+        self.to_tag = self.target = self.route = ""
 
     async def open(self):
         loop = asyncio.get_running_loop()
@@ -167,8 +171,9 @@ class RawPhone:
         branch = branch or f"z9hG4bK{self.call_id}{method}{number}"
         tag = f";tag={self.to_tag}" if self.to_tag else ""
         content = f"Content-Type: {kind}\r\n" if body else ""
+        headers = self.route + headers
         return (
-            f"{method} sip:{to}@127.0.0.1:{self.port} SIP/2.0\r\n"
+            f"{method} {self.target or f'sip:{to}@127.0.0.1:{self.port}'} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {self.host}:{self.sip_port};branch={branch}\r\nMax-Forwards: 70\r\n"
             f'From: "Raw" <sip:raw@{self.host}:{self.sip_port}>;tag=r1\r\nTo: <sip:{to}@127.0.0.1>{tag}\r\n'
             f"Call-ID: {self.call_id}\r\nCSeq: {number} {method}\r\nContact: <sip:raw@{self.host}:{self.sip_port}>\r\n"
@@ -225,6 +230,10 @@ class RawPhone:
         port = re.search(r"m=audio (\d+)", answer.body)
         if port:
             self.rtp_to = ("127.0.0.1", int(port.group(1)))
+        proxies = answer.headers.get("record-route", "") if answer.status < 300 else ""
+        if proxies:
+            self.target = re.search(r"<([^>]+)>", answer.headers["contact"]).group(1)
+            self.route = f"Route: {', '.join(reversed(re.split(r',[ ]*(?=<)', proxies)))}\r\n"
 
     def ack(self, number, branch=None, body="", to="100"):
         self.raw(self.message("ACK", number=number, branch=branch, body=body, to=to))

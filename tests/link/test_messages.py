@@ -13,6 +13,7 @@ from bridge.link.messages import (
     HangUp,
     Hello,
     PlanPush,
+    Registrar,
     Reply,
     Request,
     Status,
@@ -38,6 +39,7 @@ MESSAGES = st.one_of(
     st.builds(Reply, NUMBER, st.booleans(), OBJECT, TEXT),
     st.just(Drain()),
     st.builds(HangUp, TEXT, TEXT),
+    st.builds(Registrar, st.booleans()),
 )
 
 

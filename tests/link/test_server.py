@@ -6,7 +6,8 @@ from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from bridge.errors import LinkError
-from bridge.link.messages import Ack, Event, Hello, PlaceCall, Status, decode, encode
+from bridge.link.messages import Ack, Event, Hello, PlaceCall, Registrar, Status, decode, encode
+from bridge.link.server import HANDOVER_S
 from tests.fakes.link import GUARD_S, MemoryStore, client, server, until
 
 HELLO = Hello(0, "b1", 1, 5060, "v1", 0)
@@ -128,3 +129,54 @@ async def test_a_word_for_one_process_reaches_it_or_is_known_not_to(tmp_path):
         assert link.tell("b1", order)
         assert not link.tell("b2", order)
         assert decode(await wire.recv()) == order
+
+
+async def told(wire):
+    return decode(await asyncio.wait_for(wire.recv(), GUARD_S))
+
+
+async def test_the_one_worker_that_registers_is_told_so_and_the_others_that_they_do_not(tmp_path):
+    """Also who comes later; and nobody is told anything before somebody was named."""
+    async with server(tmp_path, MemoryStore()) as link, connect(tmp_path) as first:
+        await first.send(encode(HELLO))
+        await until(lambda: bool(link.peers()))
+        link.name_registrar(1)
+        assert await told(first) == Registrar(on=False)
+        async with connect(tmp_path) as second:
+            await second.send(encode(Hello(1, "b2", 1, 5061, "v1", 0)))
+            assert await told(second) == Registrar(on=True)
+        assert link.registrar == 1
+
+
+async def test_who_registers_from_now_on_is_told_after_who_did_has_had_the_time_to_unregister(tmp_path):
+    async with (
+        server(tmp_path, MemoryStore()) as link,
+        connect(tmp_path) as first,
+        connect(tmp_path) as second,
+    ):
+        link.name_registrar(0)
+        await first.send(encode(HELLO))
+        await second.send(encode(Hello(1, "b2", 1, 5061, "v1", 0)))
+        assert (await told(first), await told(second)) == (Registrar(on=True), Registrar(on=False))
+        link.name_registrar(1)
+        link.name_registrar(1)  # once is enough
+        assert await told(first) == Registrar(on=False)
+        began = asyncio.get_running_loop().time()
+        assert await told(second) == Registrar(on=True)
+        assert asyncio.get_running_loop().time() - began > HANDOVER_S - 0.2
+        link.name_registrar(None)
+        assert await told(second) == Registrar(on=False)
+
+
+async def test_a_worker_that_comes_back_in_the_middle_of_a_handover_is_told_once(tmp_path):
+    async with server(tmp_path, MemoryStore()) as link, connect(tmp_path) as first:
+        link.name_registrar(0)
+        await first.send(encode(HELLO))
+        assert await told(first) == Registrar(on=True)
+        link.name_registrar(1)
+        assert await told(first) == Registrar(on=False)
+        async with connect(tmp_path) as second:
+            await second.send(encode(Hello(1, "b2", 1, 5061, "v1", 0)))
+            assert await told(second) == Registrar(on=True)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(second.recv(), 0.05)

@@ -1,9 +1,11 @@
 """Which trunk a request comes from, and who may take over a call."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.sip.directory import Directory, Line, may_replace
-from bridge.sip.events import Invite, Party
+from bridge.sip.events import EdgeWord, Invite, Party
 from bridge.trunk import Trunk
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -73,3 +75,21 @@ def test_a_registered_account_is_known_by_its_line_or_its_registrar(source, uri,
 )
 def test_a_call_is_taken_over_only_from_where_it_came(old, new, may):
     assert may_replace(old, new) is may
+
+
+@pytest.mark.parametrize(
+    ("word", "uri", "name"),
+    [
+        ("one", "sip:100@us", "one"),
+        ("gone", "sip:100@us", ""),
+        ("gone", f"sip:1001@us;line={TOKEN}", ""),
+        ("", "sip:100@us", ""),
+        ("", f"sip:1001@us;line={TOKEN}", "pbx"),
+        ("", "sip:1001@us", ""),
+        ("one", f"sip:1001@us;line={TOKEN}", "one"),
+    ],
+)
+def test_behind_the_edge_its_word_tells_the_trunk_or_a_line_that_only_the_registrar_knows(word, uri, name):
+    known = Directory([Trunk("one", addresses=("10.0.0.9/32",))])
+    asked = replace(invite("10.0.0.9:5060", uri), edge_word=EdgeWord("10.0.0.9:5060", word))
+    assert known.named(asked, LINES) == name

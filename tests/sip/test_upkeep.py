@@ -23,7 +23,7 @@ def test_an_answer_that_comes_when_nothing_is_to_be_asked_any_more_is_nothing():
     asking = Trunk("a", host="h", options_every_s=5)
     one = opened(asking)
     assert one.due(0) is Do.ASK
-    one.follow(replace(asking, options_every_s=0), 1)
+    one.follow(replace(asking, options_every_s=0), 1, registers=False)
     assert not one.answered(200, 2)
     assert one.facts == TrunkFacts()
     assert [one.due(now) for now in (2, 3, 100)] == [None] * 3
@@ -95,7 +95,7 @@ def test_a_trunk_is_asked_at_its_interval_and_found_away_and_back():
 def test_a_new_plan_with_the_same_login_looks_for_another_password_and_keeps_the_registration():
     one = opened()
     one.registration(200, "OK", 1)
-    one.follow(PBX, 50)
+    one.follow(PBX, 50, registers=True)
     assert [one.due(50), one.due(51)] == [Do.OPEN, None]
     one.opened(50)
     assert one.facts.registered is True
@@ -103,9 +103,9 @@ def test_a_new_plan_with_the_same_login_looks_for_another_password_and_keeps_the
 
 def test_an_interval_that_changes_is_followed_at_once():
     one = opened(Trunk("t", host="h"))
-    one.follow(Trunk("t", host="h", options_every_s=10), 5)
+    one.follow(Trunk("t", host="h", options_every_s=10), 5, registers=True)
     assert one.due(5) is Do.ASK
-    one.follow(Trunk("t", host="h"), 6)
+    one.follow(Trunk("t", host="h"), 6, registers=True)
     assert one.due(1000) is None
 
 
@@ -133,3 +133,42 @@ def test_whatever_happens_there_is_always_a_next_time_while_it_is_not_registered
                 one.opened(now)
     if not one.facts.registered:
         assert one.due(now + 1000) is not None
+
+
+def test_who_is_told_to_register_no_more_lets_go_of_it_and_hears_nothing_of_it():
+    one = opened()
+    one.registration(200, "OK", 1)
+    one.follow(PBX, 2, registers=False)
+    assert one.facts == TrunkFacts()
+    assert [one.due(2), one.due(3)] == [Do.OPEN, None]
+    one.opened(3)
+    assert not one.registration(480, "", 4)
+    assert one.due(10_000) is None
+    assert one.facts == TrunkFacts()
+
+
+def test_who_is_told_to_register_now_does_and_sees_to_it_that_it_is_answered():
+    one = opened(registers=False)
+    one.follow(PBX, 2, registers=True)
+    assert one.facts == TrunkFacts(registered=False)
+    assert one.due(2) is Do.OPEN
+    one.opened(3)
+    assert one.due(3) is None
+    assert one.due(3 + ANSWER_S) is Do.REGISTER
+    assert one.registration(200, "OK", 50)
+    assert one.due(10_000) is None
+
+
+def test_the_word_who_registers_changes_nothing_for_a_trunk_without_a_registration():
+    plain = Trunk("a", host="h")
+    one = opened(plain)
+    one.follow(plain, 2, registers=True)
+    assert one.due(10_000) is None
+
+
+def test_who_was_not_open_yet_opens_once_as_it_is_to_be():
+    one = Upkeep(PBX, registers=False, now=0)
+    one.follow(PBX, 1, registers=True)
+    assert one.due(1) is Do.OPEN
+    one.opened(2)
+    assert [one.due(2), one.due(2 + ANSWER_S)] == [None, Do.REGISTER]

@@ -9,7 +9,7 @@ import time
 import pytest
 import pytest_asyncio
 
-from tests.fakes.edge import edge_phone, missing, running_edge
+from tests.fakes.realedge import edge_phone, missing, running_edge
 
 pytestmark = [
     pytest.mark.system,
@@ -47,7 +47,7 @@ async def test_a_call_through_the_edge_has_sound_both_ways_and_shows_nothing_of_
 async def settled(edge):
     """No call is counted any more."""
     async with asyncio.timeout(10):
-        while sum(one.load for one in await edge.active()):
+        while sum(one.load for one in await edge.active()):  # noqa: ASYNC110  # Kamailio's own count
             await asyncio.sleep(0.1)
 
 
@@ -57,7 +57,7 @@ async def test_all_lines_of_all_workers_are_filled_and_the_next_call_gets_503_at
         done = asyncio.Event()
         up = [tasks.create_task(call_until(edge, done)) for _ in range(8)]
         async with asyncio.timeout(20):
-            while sum(one.load for one in await edge.active()) < 8:
+            while sum(one.load for one in await edge.active()) < 8:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         assert sorted(one.load for one in await edge.active()) == [4, 4]
         for _ in range(20):
@@ -67,7 +67,7 @@ async def test_all_lines_of_all_workers_are_filled_and_the_next_call_gets_503_at
                 waits.append((time.monotonic() - began) * 1000)
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         done.set()
-    print(f"503 when full: p50 {sorted(waits)[10]:.1f} ms, worst of 20 {max(waits):.1f} ms")
+    print(f"503 when full: p50 {sorted(waits)[10]:.1f} ms, worst of 20 {max(waits):.1f} ms")  # noqa: T201  # the figure
     assert sorted(waits)[-2] < FULL_MS
     assert [one.result() for one in up] == [200] * 8
     await settled(edge)
@@ -95,7 +95,7 @@ async def test_kamailio_killed_under_a_call_leaves_its_sound_and_comes_back_with
             took = time.monotonic() - killed
             assert len(phone.rtp.got) > before + took * 40  # 50 packets a second all the while
         assert (await phone.bye()).status == 200
-    print(f"a new call {took:.2f} s after kill -9 of Kamailio")
+    print(f"a new call {took:.2f} s after kill -9 of Kamailio")  # noqa: T201  # the figure
     assert took < 5
     await settled(edge)
 
