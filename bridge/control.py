@@ -39,7 +39,7 @@ from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
-from bridge.control_pages import Facts, More, pages, request_gauge
+from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
@@ -49,6 +49,7 @@ from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_tracing import Tracer, traced
 from bridge.control_trunks import TrunkSecrets
 from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
@@ -179,6 +180,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
+        self._tracer: Tracer | None = None
         self._facts = Facts(started_at=time.time(), max_call_s=settings.limits.max_call_s)
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -198,13 +200,13 @@ class Control:
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
             Store(str(self._settings.store)) as store,
+            traced(self._settings.tracing, self._environ, store, self._facts.counts) as self._tracer,
         ):
             credentials = Credentials(self._config.providers, self._environ, client)
             desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
             for boot, call_id in await store.open_calls():
                 desk.owners.learn(boot, [call_id])
                 self._facts.counts.tally.prime(await store.events(call_id))
-            store.on_stored = self._facts.counts.stored
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
@@ -258,9 +260,9 @@ class Control:
         waiting = desk.waiting
 
         def more() -> More:
-            plans = self.plans.more()
-            requests = request_gauge(tools.waiting())
-            return More(plans.notes, (*plans.metrics, *waiting.metrics(), requests))
+            plans, requests = self.plans.more(), request_gauge(tools.waiting())
+            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
+            return More(plans.notes, (*plans.metrics, requests, *theirs))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings

@@ -17,8 +17,8 @@ from bridge.edge.folder import EdgeFolder, edge_secret, user_id
 from bridge.edge.render import Place, host_port, kamailio_cfg, rtpengine_conf, tls_cfg
 from bridge.edge.tables import address_list, dispatcher_list
 from bridge.errors import EdgeError
+from bridge.pool.launch import Program
 from bridge.settings import Settings, slots
-from bridge.supervisor import Program
 
 CHECK_S = 20.0
 NEEDED = {
