@@ -8,6 +8,7 @@ import httpx
 import pytest
 import yaml
 
+from bridge.records.ending import KINDS
 from tests.ops.promtool import ROOT, RULES, promtool
 from tests.test_control import control, folder
 
@@ -103,12 +104,15 @@ def test_every_recorded_series_that_is_asked_for_is_recorded():
 
 
 async def test_dashboards_and_rules_ask_only_for_metrics_that_a_real_control_has(folder):
+    with (folder / "settings.yaml").open("a") as settings:
+        settings.write("tracing: {enabled: true}\n")
     async with control(folder) as running, httpx.AsyncClient() as client:
         text = (await client.get(f"http://127.0.0.1:{running.health_port}/metrics")).text
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    for where, expr in [*expressions(), *rules()]:
+    pages = [(page, (ROOT / "ops" / page).read_text()) for page in ("observe.md", "runbook.md")]
+    for where, expr in [*expressions(), *rules(), *pages]:
         for name in METRIC.findall(RECORDED.sub("", expr)):
-            assert name in names(kinds), f"{where}: there is no {name}"
+            assert name in names(kinds) | set(kinds), f"{where}: there is no {name}"
 
 
 def names(kinds):
@@ -128,3 +132,9 @@ async def test_promtool_has_nothing_against_the_metrics_of_a_real_control(folder
     _, output = promtool("check", "metrics", stdin=text)
     complaints = {line.split()[0] for line in output.splitlines() if line.startswith("sipbridge")}
     assert complaints <= {"sipbridge_worker_clock_max_late_ms"}
+
+
+def test_the_page_has_every_cause_with_its_class():
+    page = (ROOT / "ops" / "observe.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| (\w+) \| \S", page, re.MULTILINE))
+    assert told == dict(KINDS)
