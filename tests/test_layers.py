@@ -47,7 +47,8 @@ PURE = {
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
     "bridge.dialplan.nameindex", "bridge.dialplan.recording",
-    "bridge.doctor.finding", "bridge.doctor.network", "bridge.doctor.parts", "bridge.doctor.system",
+    "bridge.backup.manifest", "bridge.doctor.finding", "bridge.doctor.network", "bridge.doctor.parts",
+    "bridge.doctor.system",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
@@ -162,7 +163,7 @@ LEVELS = [
     {"bridge.worker_plan"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve"},
-    {"bridge.doctor"},
+    {"bridge.doctor", "bridge.backup"},
     {"bridge.cli"},
     {"bridge.__main__"},
 ]
