@@ -160,8 +160,8 @@ def test_the_ratio_of_faults_leaves_out_what_is_no_fault(tmp_path):
         ended("callee", "0+1x60"),
         ended("network", "0+1x60"),
     ]
-    expected = {"expr": "sipbridge:call_faults:ratio5m", "eval_time": "30m"}
-    expected["exp_samples"] = [{"labels": "sipbridge:call_faults:ratio5m{}", "value": 0.1}]
+    expected = {"expr": "round(sipbridge:call_faults:ratio5m * 1000)", "eval_time": "30m"}
+    expected["exp_samples"] = [{"labels": "{}", "value": 100}]
     one = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series],
