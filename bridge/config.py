@@ -28,6 +28,7 @@ class SipConfig:
 
     `edge`: IP:PORT of the sockets by which our own edge speaks to workers. Not empty: nobody else is heard, the edge's
     word says where a request comes from, and every request of ours goes through the first of them.
+    `hep`: IP:PORT of a capture server (Homer) that gets a copy of each message as HEP3; "": none. `hep_id`: our number.
     """
 
     bind: str = "127.0.0.1"
@@ -40,6 +41,8 @@ class SipConfig:
     max_calls: int = 4
     verstat_from: tuple[str, ...] = ()
     edge: tuple[str, ...] = ()
+    hep: str = ""
+    hep_id: int = 1
 
 
 @dataclass(frozen=True, slots=True)

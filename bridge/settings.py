@@ -101,6 +101,8 @@ def worker_config(
             max_calls=settings.calls_per_worker,
             verstat_from=tuple(sip.verstat_from),
             edge=edge.inner_sockets,
+            hep=settings.hep.socket,
+            hep_id=settings.hep.capture_id,
         ),
         media=config.MediaConfig(**settings.media.model_dump()),
         recording=config.RecordingConfig(settings.recording.enabled, str(settings.recording.folder)),

@@ -29,7 +29,7 @@ from bridge.settings_base import (
     StoreUrl,
 )
 from bridge.settings_edge import Edge
-from bridge.settings_observe import Tracing
+from bridge.settings_observe import Hep, Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
@@ -297,6 +297,7 @@ class Settings(Section):
     tracing: Tracing = Field(
         default_factory=Tracing, description="Traces of calls, to an OpenTelemetry collector."
     )
+    hep: Hep = Field(default_factory=Hep, description="Copies of SIP messages, to Homer.")
     retention: Retention = Field(default_factory=Retention, description="How long things are kept.")
     _document: YamlFile | None = PrivateAttr(default=None)
 

@@ -1,4 +1,4 @@
-"""The settings of what is told to systems that watch: traces to an OpenTelemetry collector.
+"""The settings of what is told to systems that watch: traces to an OpenTelemetry collector, SIP to Homer.
 
 Not worker-safe (pydantic). Pure.
 """
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bridge.settings_base import EnvName, HttpUrl, Seconds, Section
+from bridge.settings_base import EnvName, HostAddress, HttpUrl, Port, Seconds, Section
 
 
 class Tracing(Section):
@@ -40,3 +40,22 @@ class Tracing(Section):
     queue: int = Field(
         default=8192, ge=512, le=100_000, description="Spans that wait for the collector; more are dropped."
     )
+
+
+class Hep(Section):
+    """A copy of each SIP message for Homer, as HEP3 over UDP."""
+
+    enabled: bool = Field(
+        default=False, description="Send a copy of every SIP message that a worker receives or sends."
+    )
+    address: HostAddress = Field(default="127.0.0.1", description="IP address of the capture server.")
+    port: Port = Field(default=9060, description="Its UDP port.")
+    capture_id: int = Field(
+        default=2001, ge=1, le=2**32 - 1, description="Number of this capture agent; give each node its own."
+    )
+
+    @property
+    def socket(self) -> str:
+        """IP:PORT of the capture server; "" when there is none."""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}" if self.enabled else ""

@@ -56,7 +56,8 @@ PURE = {
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.ending", "bridge.records.metrics_families",
     "bridge.records.mos", "bridge.records.retention", "bridge.records.spans", "bridge.records.timeline",
-    "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
+    "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
+    "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip

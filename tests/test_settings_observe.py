@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bridge.settings_observe import Tracing
+from bridge.settings_observe import Hep, Tracing
 
 
 def test_traces_are_off_and_tell_nothing_personal_unless_asked():
@@ -29,3 +29,15 @@ def test_traces_are_off_and_tell_nothing_personal_unless_asked():
 def test_what_cannot_work_is_refused(wrong):
     with pytest.raises(ValidationError):
         Tracing(**wrong)
+
+
+def test_copies_of_sip_go_nowhere_unless_asked():
+    assert Hep().socket == ""
+    assert Hep(enabled=True, address="192.0.2.9").socket == "192.0.2.9:9060"
+    assert Hep(enabled=True, address="::1", port=9061).socket == "[::1]:9061"
+
+
+@pytest.mark.parametrize("wrong", [{"address": "homer.example"}, {"port": 0}, {"capture_id": 0}])
+def test_a_capture_server_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Hep(**wrong)

@@ -52,6 +52,7 @@ from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
 from bridge.sip.port import AudioPort
+from bridge.sip.siptap import Tap
 from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
 from bridge.trunk import Trunk
@@ -87,7 +88,7 @@ class SipAgent:
         self._pace = Pace()
         self._thread = threading.Thread(target=self._run, name="pj", daemon=True)
         self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
-        self._stopping = False
+        self._stopping = self._unsettled = False
         self._turned_s = time.monotonic()
         self._loop: asyncio.AbstractEventLoop
         self._context: contextvars.Context
@@ -96,7 +97,6 @@ class SipAgent:
         self.accepting = False
         self.natives: Natives | None = None
         self._conference: SilentConference | None = None
-        self._unsettled = False
         self.clock: MediaClock
         self._doorman: Doorman
         self._accounts = Accounts(sip, self)
@@ -363,7 +363,7 @@ class SipAgent:
         endpoint.libStart()
         allow_codecs(endpoint, self._sip.codecs)
         self._accounts.start()
-        self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge))
+        self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge), Tap.of(EXTENSION, self._sip))
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
         self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)

@@ -34,6 +34,8 @@ from bridge.sip.events import Invite
 from bridge.sip.headers import info_digit, parse_invite
 from bridge.sip.rdata import MsgInfo, msg_info, packet, sender, sender_text
 from bridge.sip.sdp import literal
+from bridge.sip.siptap import PRIORITY as TAP_PRIORITY
+from bridge.sip.siptap import Tap
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ NEVER_PASSED = frozenset({"INFO", "REFER"})
 CHALLENGES = frozenset({401, 407})
 FORBIDDEN = 403
 OUTSIDE_CALLS = frozenset({"REGISTER", "OPTIONS"})  # of our requests
+KINDS = ("request", "response")
 _WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
 Verdict = tuple[int, str]
 _OnMessage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
@@ -116,8 +119,8 @@ class _Module(ctypes.Structure):
         ("unload", ctypes.c_void_p),
         ("on_rx_request", _OnMessage),
         ("on_rx_response", _OnMessage),
-        ("on_tx_request", ctypes.c_void_p),
-        ("on_tx_response", ctypes.c_void_p),
+        ("on_tx_request", _OnMessage),
+        ("on_tx_response", _OnMessage),
         ("on_tsx_state", ctypes.c_void_p),
     )
 
@@ -150,7 +153,9 @@ class Doorman:
     `dropped` counts what others sent.
     """
 
-    def __init__(self, extension: Path, house: House, edge: Collection[Socket] = ()) -> None:
+    def __init__(
+        self, extension: Path, house: House, edge: Collection[Socket] = (), tap: Tap | None = None
+    ) -> None:
         self._library = open_library(extension, _SIGNATURES)
         self._house = house
         self._edge = edge
@@ -167,7 +172,9 @@ class Doorman:
                 on_rx_request=self._on_any_request,
                 on_rx_response=self._on_response,
             ),
+            *_tapped(tap),
         )
+        self._tap = tap
         self._endpoint: int | None = None
 
     def stand(self) -> bool:
@@ -180,6 +187,8 @@ class Doorman:
         """Unregister; before the endpoint is destroyed."""
         for module in self._modules:
             self._library.pjsip_endpt_unregister_module(self._endpoint, ctypes.byref(module))
+        if self._tap is not None:
+            self._tap.close()
 
     def lines_in_use(self) -> int:
         """Pjsua's own count: a call whose peer does not answer our BYE holds its line until Timer F."""
@@ -354,3 +363,13 @@ def _text(value: str) -> _Text:
 def _module(name: bytes, priority: int, **callbacks: Callable[[int], int]) -> _Module:
     asked = {field: _OnMessage(callback) for field, callback in callbacks.items()}
     return _Module(name=_Text(name, len(name)), id=-1, priority=priority, **asked)
+
+
+def _tapped(tap: Tap | None) -> tuple[_Module, ...]:
+    """The module that copies every message, if one is wanted."""
+    if tap is None:
+        return ()
+    both = {
+        f"on_{way}_{kind}": take for way, take in (("rx", tap.received), ("tx", tap.sent)) for kind in KINDS
+    }
+    return (_module(b"mod-tap", TAP_PRIORITY, **both),)

@@ -10,13 +10,13 @@ from socket import AF_INET
 
 from bridge.sip.edge import Socket
 
-_PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
+PACKET_BYTES = 4000  # PJSIP_MAX_PKT_LEN, in pjsip_rx_data before msg_info
 # Where msg_info begins in pjsip_rx_data (LP64): 304 bytes tp_info, 120 of pkt_info beside the packet. Not searched
 # for: the pool behind keeps pointers of messages before.
-_MSG_INFO_AT = 304 + _PACKET_BYTES + 120
+_MSG_INFO_AT = 304 + PACKET_BYTES + 120
 
 # pkt_info begins with a time (16 bytes) and the packet, then a word of zeros, the length and the sender's sockaddr.
-_SOCKADDR_AT = 304 + 16 + _PACKET_BYTES + 8 + 8
+_SOCKADDR_AT = 304 + 16 + PACKET_BYTES + 8 + 8
 _SOCKADDR_BYTES = 28  # of IPv6
 
 
@@ -41,7 +41,7 @@ def msg_info(rdata: int, info: int) -> MsgInfo:
 
 def packet(found: MsgInfo) -> str:
     """The request as pjsip read it."""
-    return ctypes.string_at(found.msg_buf, min(found.len, _PACKET_BYTES)).decode("utf-8", "replace")
+    return ctypes.string_at(found.msg_buf, min(found.len, PACKET_BYTES)).decode("utf-8", "replace")
 
 
 def sender(rdata: int) -> Socket:
