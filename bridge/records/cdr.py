@@ -84,6 +84,7 @@ class CallRecord:
     errors: int = 0
     recording_path: str | None = None
     recording_s: float | None = None
+    node: str = ""
 
     @property
     def state(self) -> str:
