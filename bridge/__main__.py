@@ -20,7 +20,7 @@ def main() -> int:
 
         return worker()
     if role == "control":
-        from bridge.control import main as control  # noqa: PLC0415  # see above
+        from bridge.control_main import main as control  # noqa: PLC0415  # see above
 
         # The supervisor is the only one who starts it: `control [--config FILE]`.
         return control(Path(sys.argv[3]) if sys.argv[2:3] == ["--config"] else None)

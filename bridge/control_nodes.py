@@ -107,6 +107,10 @@ class NodeDesk:
             return True
         return lease in self._held and time.monotonic() < self._held_until
 
+    def had(self, lease: str) -> bool:
+        """Whether nobody else is known to do it: what does no harm when two do it goes on while the store is away."""
+        return not self.shared or lease in self._held
+
     def token(self, lease: str) -> int:
         """The fencing token of a lease that this node holds (nodestore.guard)."""
         return self._held.get(lease, 0)

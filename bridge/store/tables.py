@@ -45,6 +45,10 @@ BIG = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on both: SQLite's INTEGER has them, and makes keys by itself only under that name."""
 
 
+OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
+"""Of tool_requests: what may still happen, or wants somebody to look."""
+
+
 class String(TypeDecorator[str]):
     """Text of at most so many characters; what no database takes is left out of it."""
 
