@@ -37,10 +37,19 @@ class Sweeper:
         self._grace_s = grace_s
         self._dead_since: dict[str, float] = {}
 
-    async def run(self, worker_left: asyncio.Event, ended: Callable[[list[str]], Awaitable[None]]) -> None:
-        """Every second, and as soon as a worker has left; until cancelled. `ended` gets the ids of the calls."""
+    async def run(
+        self,
+        worker_left: asyncio.Event,
+        ended: Callable[[list[str]], Awaitable[None]],
+        looks: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Every second, and as soon as a worker has left; until cancelled.
+
+        `ended` gets the ids of the calls; `looks` is called every time.
+        """
         while True:
             worker_left.clear()
+            looks()
             try:
                 await ended(await self.sweep(time.monotonic()))
             except (StoreError, OSError) as error:

@@ -30,6 +30,7 @@ from bridge.settings_base import (
     StoreUrl,
 )
 from bridge.settings_node import Node, Postgres
+from bridge.settings_observe import Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
@@ -291,6 +292,9 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits, description="How long things may go on.")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="How long one step may take.")
     log: Log = Field(default_factory=Log, description="Log output.")
+    tracing: Tracing = Field(
+        default_factory=Tracing, description="Traces of calls, to an OpenTelemetry collector."
+    )
     retention: Retention = Field(default_factory=Retention, description="How long things are kept.")
     _document: YamlFile | None = PrivateAttr(default=None)
 

@@ -101,10 +101,12 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
+        self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
+        """Told of every event once: right after the commit that stored it for the first time."""
 
     async def __aenter__(self) -> Self:
         """Open and migrate. StoreError says what is wrong with the database."""
-        self._database = _database(self._url, self._options)
+        self._database = database_of(self._url, self._options)
         try:
             with contextlib.suppress(*((StoreAwayError,) if self._patient else ())):
                 await self._open(self._database)
@@ -120,25 +122,29 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        return await self.transaction(
+        fresh = await self.transaction(
             "cannot write events", lambda it: _append(it, self._from(worker), events)
         )
+        self.on_stored(fresh)
+        return len(fresh)
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
 
-        def work(connection: sa.Connection) -> list[str]:
+        def work(connection: sa.Connection) -> tuple[list[NewEvent], list[StoredEvent]]:
             lock(connection, f"boot {boot}")
-            _append(connection, self._from(worker), events)
+            fresh = _append(connection, self._from(worker), events)
             seq = _offset(connection, boot) or 0
             endings = [
                 _ending(connection, (call_id, boot, seq + number), death)
                 for number, call_id in enumerate(_open_calls(connection, boot), 1)
             ]
             _append(connection, self._from(worker), endings)
-            return [ending.call_id for ending in endings]
+            return fresh, endings
 
-        return await self.transaction("cannot adopt the events of a dead worker", work)
+        fresh, endings = await self.transaction("cannot adopt the events of a dead worker", work)
+        self.on_stored([*fresh, *endings])
+        return [ending.call_id for ending in endings]
 
     async def homeless(self, live: Collection[str]) -> list[str]:
         """Names of nodes, but these, that left calls or requests open."""
@@ -152,39 +158,41 @@ class Store:
     async def end_lost(self, node: str, death: Death) -> list[str]:
         """End the open calls of a lost node; answers their ids. What it still has to tell is kept when it comes."""
 
-        def work(connection: sa.Connection) -> list[str]:
+        def work(connection: sa.Connection) -> list[NewEvent]:
             query = sa.select(calls.c.call_id, calls.c.boot).where(
                 calls.c.node == node, calls.c.ended_at.is_(None)
             )
-            ended = []
+            ended: list[NewEvent] = []
             for call_id, boot in connection.execute(query.order_by(calls.c.started_at)).all():
                 by = f"{LOST_BOOT}{boot}"[:64]
                 lock(connection, f"boot {by}")
                 seq = (_offset(connection, by) or 0) + 1
-                _append(
-                    connection, self._from(0), [_ending(connection, (call_id, by, seq), death, NODE_LOST)]
-                )
-                ended.append(call_id)
+                ending = _ending(connection, (call_id, by, seq), death, NODE_LOST)
+                ended += _append(connection, self._from(0), [ending])
             return ended
 
-        return await self.transaction("cannot end the calls of a lost node", work)
+        ended = await self.transaction("cannot end the calls of a lost node", work)
+        self.on_stored(ended)
+        return [event.call_id for event in ended]
 
     async def go_on(self, boots: Collection[str]) -> list[str]:
         """Calls of these living processes that were taken for lost are not over; answers their ids."""
 
-        def work(connection: sa.Connection) -> list[str]:
+        def work(connection: sa.Connection) -> list[NewEvent]:
             row = calls.c
             query = sa.select(row.call_id, row.boot).where(row.boot.in_(boots), row.end_reason == NODE_LOST)
-            found = connection.execute(query).all()
-            for call_id, boot in found:
+            told: list[NewEvent] = []
+            for call_id, boot in connection.execute(query).all():
                 by = f"back.{boot}"[:64]
                 lock(connection, f"boot {by}")
                 seq, at = (_offset(connection, by) or 0) + 1, now(connection)
                 back = StoredEvent(seq, by, call_id, "node.returned", at, 0.0, {"node": self.node})
-                _append(connection, self._from(0), [back])
-            return [call_id for call_id, _ in found]
+                told += _append(connection, self._from(0), [back])
+            return told
 
-        return await self.transaction("cannot take up calls that go on", work)
+        told = await self.transaction("cannot take up calls that go on", work)
+        self.on_stored(told)
+        return [event.call_id for event in told]
 
     async def open_boots(self) -> list[tuple[int, str]]:
         """(worker, boot) of every process of this node that has calls without an end."""
@@ -261,7 +269,8 @@ class Store:
             raise StoreError("the store has no tables yet; `sipbridge serve` makes them at its first start")
 
 
-def _database(url: str, options: DatabaseOptions) -> Database:
+def database_of(url: str, options: DatabaseOptions) -> Database:
+    """The one for the URL. StoreError: it cannot be used."""
     if parsed(url).get_backend_name() != POSTGRESQL:
         return Sqlite(url)
     with usable(url):
@@ -270,15 +279,16 @@ def _database(url: str, options: DatabaseOptions) -> Database:
         return Postgres(url, options)
 
 
-def _append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> int:
+def _append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:
+    """Store those that are not there yet; answers them."""
     if not events:
-        return 0
+        return []
     boot = events[0].boot
     lock(connection, f"boot {boot}")
     known = _offset(connection, boot)
     fresh = [event for event in events if event.seq > (known or 0)]
     if not fresh:
-        return 0
+        return []
     connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
     _fold(connection, source, fresh)
     keep_voicemails(connection, fresh)
@@ -287,7 +297,7 @@ def _append(connection: sa.Connection, source: Source, events: Sequence[NewEvent
     else:
         moved = sa.update(link_offsets).where(link_offsets.c.boot == boot).values(seq=fresh[-1].seq)
         connection.execute(moved)
-    return len(fresh)
+    return fresh
 
 
 def _fold(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> None:

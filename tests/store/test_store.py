@@ -261,3 +261,16 @@ async def test_a_patient_store_begins_without_its_database_and_finds_it_later(cl
     finally:
         if hidden.exists():
             hidden.rename(socket)
+
+
+async def test_whoever_counts_is_told_of_every_event_once_however_often_it_is_delivered(url):
+    events, told = conversation(), []
+    async with Store(url) as store:
+        store.on_stored = told.extend
+        await store.write(0, events[:6])
+        await store.write(0, events[3:8])
+        await store.write(0, events[:8])
+        assert await store.adopt(0, "b1", events[5:10], DEATH) == ["call-1"]
+        await store.adopt(0, "b1", events[5:10], DEATH)
+    assert [event.seq for event in told] == list(range(1, 12))
+    assert (told[-1].type, told[-1].data["reason"]) == ("call.ended", "worker_died")
