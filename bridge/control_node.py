@@ -11,16 +11,18 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
 
 from bridge import __version__
 from bridge.approval.signing import seal
+from bridge.control_edge import targets_of
 from bridge.control_errands import Errands
 from bridge.control_nodes import REAPER, REGISTRATIONS, NodeDesk, NodeParts, instance_of, notes
 from bridge.control_tools import ToolOffice
+from bridge.edge.target import Target, read
 from bridge.errors import StoreError
 from bridge.keys import key_print
 from bridge.link.server import LinkServer, Peer
@@ -80,8 +82,13 @@ class NodeOffice:
     def parts(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run."""
         if not self.desk.shared:
-            return []
+            # Without others and without an edge worker 0 registers by itself.
+            return [self._registers()] if self._deps.settings.edge.enabled else []
         return [self.desk.run(), self.listener.run(), self.errands.run(), self._bury(), self._keep_key()]
+
+    def targets(self) -> list[Target]:
+        """Workers of every live node, for the edge (control_edge.py)."""
+        return [target for told in self.desk.targets() if (target := read(told)) is not None]
 
     def notes(self) -> list[str]:
         """For /healthz."""
@@ -130,26 +137,13 @@ class NodeOffice:
             "problems": self._problems(),
             "queues": dict(self._deps.queues()),
         }
-        return Pulse(self._deps.plan(), [self._target(peer) for peer in peers], facts)
+        mine = targets_of(list(peers), self._deps.settings, self.desk.name)
+        return Pulse(self._deps.plan(), [asdict(target) for target in mine], facts)
 
     def _problems(self) -> list[str]:
         missing = self._deps.settings.workers - len(self._deps.link.peers())
         found = [f"{missing} of {self._deps.settings.workers} workers are not there"] if missing > 0 else []
         return found + ([] if self._deps.plan() else ["no plan is in force"])
-
-    def _target(self, peer: Peer) -> dict[str, Any]:
-        settings, hello = self._deps.settings, peer.hello
-        draining = self.desk.draining or _draining(peer)
-        host = settings.sip.bind
-        return {
-            "uri": f"sip:[{host}]:{hello.sip_port}" if ":" in host else f"sip:{host}:{hello.sip_port}",
-            "pool": hello.pool,
-            "state": "draining" if draining else "active",
-            "max_calls": settings.calls_per_worker,
-            "node": self.desk.name,
-            "slot": hello.worker,
-            "boot": hello.boot,
-        }
 
     # ---- what others say -------------------------------------------------------------------------------------
 
@@ -176,6 +170,11 @@ class NodeOffice:
         self._deps.link.name_registrar(chosen)
 
     # ---- what has to be done ---------------------------------------------------------------------------------
+
+    async def _registers(self) -> None:
+        while True:
+            self._name_registrar()
+            await asyncio.sleep(BURY_EVERY_S)
 
     async def _bury(self) -> None:
         """End what lost nodes left open, take up what was ended too early. Until cancelled."""

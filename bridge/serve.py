@@ -19,6 +19,7 @@ from pathlib import Path
 from bridge.config import PoolKind
 from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
+from bridge.edge.prepare import prepare_edge
 from bridge.errors import BridgeError, SettingsError
 from bridge.pool.moves import PoolLimits
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
@@ -30,7 +31,8 @@ from bridge.supervisor import Program, SupervisorError, lock
 
 DRAIN_MARGIN_S = 5.0
 """A worker ends its drain by itself at drain_s; the supervisor steps in only after that."""
-SIM, ZYGOTE, CONTROL, WORKER = 0, 0, 1, 2
+SIM, ZYGOTE, CONTROL, EDGE, WORKER = 0, 0, 1, 2, 3
+"""Stages. The edge outlives the workers: in-dialog requests of the calls that drain go through it."""
 SUFFIXES: dict[PoolKind, str] = {"narrow": "", "wide": "-wide"}
 ROOM = "-" * 16
 LEAVE_MARGIN_S = 60.0
@@ -130,6 +132,8 @@ def prepare(settings: Settings, config_path: Path | None) -> Serve:
             "control", CONTROL, _command("control", *configuration), environ, says_ready=True, secrets=True
         )
     )
+    if settings.edge.enabled:
+        programs += prepare_edge(settings, sip_port, EDGE)
     programs += _pool(settings, run_dir, sip_port, local_url)
     limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
     announcement = _announcement(settings, sip_port, console_port)
@@ -195,8 +199,10 @@ def _sim(settings: Settings) -> tuple[Program, int] | None:
 
 
 def _sip_port(settings: Settings, *, may_move: bool) -> int:
-    """The first worker's port. Only the embedded default moves: trunks and phones know a configured one."""
-    sip, workers = settings.sip, settings.workers
+    """Where calls come in. Only the embedded default moves: trunks and phones know a configured one."""
+    sip, workers = settings.sip, 1 if settings.edge.behind else settings.workers
+    if settings.edge.behind and not settings.edge.enabled:
+        return sip.port  # it is another host's
     with _placed(settings):
         port = free_sip_port(sip.bind, sip.port, workers)
     if port != sip.port and not may_move:
@@ -228,10 +234,16 @@ def _placed(settings: Settings) -> Iterator[None]:
 
 
 def _announcement(settings: Settings, sip_port: int, console_port: int) -> str:
-    lines = [
-        f"SIP on {settings.sip.bind}:{sip_port + index}/udp (worker {index})"
-        for index in range(settings.workers)
-    ]
+    edge, sip = settings.edge, settings.sip
+    if edge.enabled:
+        lines = [f"SIP on {sip.bind}:{sip_port}/{','.join(edge.transports)} (edge: Kamailio, rtpengine)"]
+        lines += [f"SIP on {sip.bind}:{edge.tls.port}/tls (edge)"] if edge.tls else []
+    elif edge.at:
+        lines = [f"workers behind the edge at {', '.join(edge.at)}"]
+    else:
+        lines = [
+            f"SIP on {sip.bind}:{sip_port + index}/udp (worker {index})" for index in range(settings.workers)
+        ]
     if sip_port != settings.sip.port:
         lines.append(f"port {settings.sip.port} was taken, so SIP moved to {sip_port}")
     lines.append(

@@ -54,8 +54,8 @@ def test_processes_are_listed_in_stages_and_workers_get_their_configuration(conf
         ("sim", 0),
         ("control", 1),
         ("zygote", 0),
-        ("worker-0", 2),
-        ("worker-1", 2),
+        ("worker-0", 3),
+        ("worker-1", 3),
     ]
     assert serve.programs[1].argv[-3:] == ("control", "--config", str(config))
     assert serve.limits.drain_s > 7
