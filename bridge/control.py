@@ -61,6 +61,7 @@ from bridge.errors import LinkError, StoreAwayError
 from bridge.keys import decision_key
 from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
+from bridge.pool.user import group_of
 from bridge.records.cdr import number
 from bridge.settings import Settings, worker_config
 from bridge.store.gatestore import GateStore
@@ -210,7 +211,9 @@ class Control:
                     self._facts.counts.tally.prime(await store.events(call_id))
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
-            async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
+            group = group_of(self._settings.pool.user)
+            server = LinkServer(Path(paths.link_socket), desk, group=group)
+            async with self._speech() as desk.speech, server as link:
                 desk.tools = await self._open_tools(store, link)
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
