@@ -57,7 +57,7 @@ class Node:
     async def start(self):
         self.task = asyncio.create_task(self.control.run())
         ready = asyncio.create_task(self.control.ready.wait())
-        async with asyncio.timeout(GUARD_S):
+        async with asyncio.timeout(4 * GUARD_S):
             await asyncio.wait({self.task, ready}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self.task.done():
@@ -66,7 +66,7 @@ class Node:
 
     async def stop(self):
         self.control.stop()
-        async with asyncio.timeout(GUARD_S):
+        async with asyncio.timeout(4 * GUARD_S):
             await self.task
 
     @asynccontextmanager
@@ -100,7 +100,7 @@ async def node(folder, name, url, **changes):
             await running.stop()
 
 
-async def eventually(check, seconds=GUARD_S):
+async def eventually(check, seconds=15.0):
     """Until `check()` is true; it may be a coroutine function."""
     async with asyncio.timeout(seconds):
         while True:
