@@ -179,7 +179,7 @@ class Control:
         self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
-        self._reload = asyncio.Event()
+        self._reload, self._reload_by = asyncio.Event(), ""
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
         self._tracer: Tracer | None = None
@@ -188,8 +188,9 @@ class Control:
         self.health_port = 0
         self.ready = asyncio.Event()
 
-    def reload(self) -> None:
+    def reload(self, by: str = "SIGHUP") -> None:
         """Read the dialplans, the tools and their policy again."""
+        self._reload_by = by
         self._reload.set()
 
     def stop(self) -> None:
@@ -252,6 +253,7 @@ class Control:
             plan=lambda: self.plans.plan.version if self.plans.plan else "",
             queues=desk.waiting.overview,
             calls_ended=desk.calls_ended,
+            reload=self.reload,
         )
         return NodeOffice(deps)
 
@@ -294,7 +296,8 @@ class Control:
         def more() -> More:
             plans, requests = self.plans.more(), request_gauge(tools.waiting())
             theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
-            return More((*plans.notes, *self.nodes.notes()), (*plans.metrics, requests, *theirs))
+            found = tuple(self.nodes.problems())
+            return More((*plans.notes, *self.nodes.notes()), (*plans.metrics, requests, *theirs), found)
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
@@ -345,7 +348,8 @@ class Control:
         key = self._seal_key()
         spent = SpentWishes(self._settings.state_dir / "outbound-spent", MAX_AGE_S)
         jobs = OutboundStore(store, self._config.limits.max_call_s + RING_S)
-        return OutboundOffice(OutboundDeps(jobs, link, key, self._config.sip.max_calls, spent))
+        most, may_dial = self._config.sip.max_calls, lambda: not self.nodes.desk.draining
+        return OutboundOffice(OutboundDeps(jobs, link, key, most, spent, may_dial=may_dial))
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -372,7 +376,7 @@ class Control:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self.plans.reload(Cause("SIGHUP"))
+            await self.plans.reload(Cause(self._reload_by))
 
     async def _changed(self) -> None:
         await self.plans.changed(Cause("file watch"))

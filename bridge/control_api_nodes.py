@@ -2,6 +2,7 @@
 
     GET    /api/v1/nodes               every node: state, version, plan, workers, calls, problems, targets
     POST   /api/v1/nodes/{name}/drain  no new calls, no leases; its calls go on     .../undrain  the other way
+    POST   /api/v1/nodes/reload        every other node reads its dialplan, tools and policy again
     DELETE /api/v1/nodes/{name}        forget one that is not there any more
 
 Every node answers for all of them, as they were seen at the last heartbeat.
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from bridge.control_api import ApiError, Call, Handler, delete, get, post
 from bridge.control_nodes import NodeDesk, shown
-from bridge.store.nodestore import DRAINING, LIVE, NodeStore
+from bridge.store.nodestore import DRAINING, LIVE, RELOAD, NodeStore
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class NodesApi:
         """For `application`."""
         return [
             get(BASE, "look", self._list),
+            post(f"{BASE}/reload", "dialplan", self._reload),
             post(f"{BASE}/{{name}}/drain", "administer", self._set(LIVE, DRAINING)),
             post(f"{BASE}/{{name}}/undrain", "administer", self._set(DRAINING, LIVE)),
             delete(f"{BASE}/{{name}}", "administer", self._forget),
@@ -43,6 +45,11 @@ class NodesApi:
         if self._desk.shared:
             self._desk.poke()
         return {"me": self._desk.name, "nodes": [shown(row) for row in self._desk.rows()]}
+
+    async def _reload(self, call: Call) -> Mapping[str, Any]:
+        """Each reads its own files: whether they are the same is for who copies them there; the list shows it."""
+        await self._store.tell(RELOAD, by=call.user.name[:64])
+        return {"asked": [row.name for row in self._desk.others()]}
 
     def _set(self, before: str, state: str) -> Handler:
         async def act(call: Call) -> Mapping[str, Any]:

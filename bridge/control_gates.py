@@ -110,6 +110,13 @@ class Gates:
                 vars(gate).update(vars(newer))
                 self._versions[key], self._kept[key] = row.version, row.gate
 
+    async def told_late(self, gate: Gate, *, ok: bool) -> None:
+        """Another node took it for lost while it ran here: who reconciles it has to know what came of it."""
+        key = gate.request.request_id
+        log.warning("tool.told_late", request_id=key, ok=ok, state=gate.state.value)
+        # Under no request's id: the newest entry of one says where it stands, and that is the other node's to say.
+        await self._store.note(NewAudit("told_late", "system", {"request": key, "ok": ok}), "", time.time())
+
     def forget(self, gate: Gate) -> None:
         """It is over, and so is its call."""
         key = gate.request.request_id

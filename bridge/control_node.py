@@ -27,23 +27,26 @@ from bridge.errors import StoreError
 from bridge.keys import key_print
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import CallRecord
+from bridge.records.complaint import Complaint
 from bridge.settings import Settings
 from bridge.store.database import DatabaseOptions
 from bridge.store.gatestore import DECISION
 from bridge.store.listen import CONNECTED, Listener
-from bridge.store.nodestore import HERE, TOPIC, Card, NodeStore, Pulse
+from bridge.store.nodestore import HERE, RELOAD, TOPIC, Card, NodeStore, Pulse
 from bridge.store.store import Death, Store
 
 log = structlog.get_logger(__name__)
 
 BURY_EVERY_S = 1.0
+AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class NodeDeps:
     """What it works with. `key`: seals decisions; `public`: (id, hex) of this node's audit key.
 
-    `plan()`: version in force; `queues()`: who waits here; `calls_ended`: calls whose node is lost.
+    `plan()`: version in force; `queues()`: who waits here; `calls_ended`: calls whose node is lost; `reload`: read
+    dialplan, tools and policy again, because of whom.
     """
 
     settings: Settings
@@ -55,6 +58,7 @@ class NodeDeps:
     plan: Callable[[], str]
     queues: Callable[[], Mapping[str, Any]]
     calls_ended: Callable[[Sequence[str]], Awaitable[None]]
+    reload: Callable[[str], None]
 
 
 class NodeOffice:
@@ -93,13 +97,21 @@ class NodeOffice:
     def notes(self) -> list[str]:
         """For /healthz."""
         found = notes(self.desk) if self.desk.shared else []
-        if self.desk.refused:
-            found.append(f"the other nodes do not let this one in: {self.desk.refused}")
         if self.desk.shared and not self.listener.listening:
             found.append(
                 "nothing is heard from other nodes (LISTEN): what they tell is noticed a second late"
             )
         return found
+
+    def problems(self) -> list[str]:
+        """For /healthz: with these this node should get no new calls if another one can have them."""
+        if self.desk.refused:
+            return [f"the other nodes do not let this one in: {self.desk.refused}"]
+        away_s = self.desk.away_s
+        if away_s > AWAY_S:
+            since = f"the store has not answered for {away_s:.0f} s ({self.desk.away})"
+            return [f"{since}: calls go on, what they tell waits in state_dir/spool, function calls fail"]
+        return []
 
     def boots(self) -> set[str]:
         """Worker processes of every live node."""
@@ -152,6 +164,8 @@ class NodeOffice:
             self._deps.tools.wake()
         if topic in {TOPIC, CONNECTED}:
             self.desk.poke()
+        if topic == RELOAD and words.get("origin") != self.desk.name:
+            self._deps.reload(f"{words.get('by')} at node {words.get('origin')}"[:100])
         self.errands.told(topic, words)
 
     def _changed(self) -> None:
@@ -178,7 +192,7 @@ class NodeOffice:
 
     async def _bury(self) -> None:
         """End what lost nodes left open, take up what was ended too early. Until cancelled."""
-        known_epoch = 0
+        known_epoch, complaint = 0, Complaint(log, "nodes.store", "nodes.store_back")
         while True:
             try:
                 self._name_registrar()
@@ -190,8 +204,9 @@ class NodeOffice:
                         [row.name for row in self.desk.rows() if row.state in HERE]
                     ):
                         await self._end(node)
+                complaint.worked()
             except StoreError as error:
-                log.warning("nodes.store", reason=str(error))
+                complaint.failed(str(error))
             await asyncio.sleep(BURY_EVERY_S)
 
     async def _return(self) -> None:

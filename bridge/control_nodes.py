@@ -63,6 +63,9 @@ class NodeDesk:
         self._started_at = time.time()
         self._told: list[Callable[[], None]] = []
         self._draining = False
+        self._away_since = time.monotonic()
+        self.away = "it has not been reached since control was started"
+        """Why the store did not answer last."""
         self.refused = ""
         """Why the others do not let this node in; "" when they do."""
 
@@ -72,6 +75,11 @@ class NodeDesk:
     def draining(self) -> bool:
         """Nothing new begins here: an operator wants it so."""
         return self._draining
+
+    @property
+    def away_s(self) -> float:
+        """Since when the store does not answer; 0 while it does."""
+        return time.monotonic() - self._away_since if self._away_since and self.shared else 0.0
 
     @property
     def epoch(self) -> int:
@@ -125,18 +133,17 @@ class NodeDesk:
         """Until cancelled; then the leases are let go."""
         if not self.shared:
             return
-        failing = False
         try:
             while True:
                 self._poked.clear()
                 try:
                     await self._turn()
-                    failing = False
+                    self._away_since = 0.0
                 except StoreError as error:
                     self.refused = "" if isinstance(error, StoreAwayError) else str(error)
-                    if not failing:
+                    if str(error) != self.away or not self._away_since:
                         log.warning("node.no_beat", reason=str(error))
-                    failing = True
+                    self._away_since, self.away = self._away_since or time.monotonic(), str(error)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.heartbeat_s):
                         await self._poked.wait()

@@ -19,6 +19,7 @@ import structlog
 
 from bridge.errors import StoreError
 from bridge.link.spool import DeadSpool, dead_spools, known_boots
+from bridge.records.complaint import Complaint
 from bridge.store.store import Death, Store
 
 log = structlog.get_logger(__name__)
@@ -47,13 +48,15 @@ class Sweeper:
 
         `ended` gets the ids of the calls; `looks` is called every time.
         """
+        complaint = Complaint(log, "sweep.failed", "sweep.works_again")
         while True:
             worker_left.clear()
             looks()
             try:
                 await ended(await self.sweep(time.monotonic()))
+                complaint.worked()
             except (StoreError, OSError) as error:
-                log.warning("sweep.failed", reason=str(error))
+                complaint.failed(str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_EVERY_S):
                     await worker_left.wait()

@@ -32,6 +32,7 @@ from bridge.control_takeover import Takeover, TakeoverDeps, raced
 from bridge.control_toolbox import ToolSource
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
 from bridge.link.messages import Message, ToolUpdate
+from bridge.records.complaint import Complaint
 from bridge.store.gatestore import GateStore
 from bridge.store.tables import OPEN_STATES
 from bridge.store.userstore import UserStore
@@ -87,7 +88,7 @@ class ToolOffice:
         self.takeover = Takeover(
             TakeoverDeps(deps.store, self._gates, self._do, self.calls_ended, deps.notify, self._push)
         )
-        self._decisions_at = 0.0
+        self._decisions_at, self._complaint = 0.0, Complaint(log, "tools.store", "tools.store_back")
         self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
@@ -273,8 +274,9 @@ class ToolOffice:
                     self._answers[number] = await self._decide(request_id, words, now)
                 await self._store.answer(number, self._answers[number])
                 del self._answers[number]
+            self._complaint.worked()
         except StoreError as error:
-            log.warning("tools.store", reason=str(error))
+            self._complaint.failed(str(error))
         await self._cancel_ended()
         for gate in self._gates:
             if gate.due_at is not None and now >= gate.due_at:

@@ -43,6 +43,7 @@ LEAVE_MARGIN_S = 60.0
 PRIVATE = 0o077
 """The umask of every process of the bridge: records, recordings and prompts are for its own user."""
 SQLITE = "sqlite:///"
+STORE_AWAY = "the store cannot be reached now: calls are taken, what they tell waits in state_dir/spool"
 AS_ROOT = "workers run as root: start the bridge as an unprivileged user, or name one for them (pool.user)"
 NO_HOME = "/nonexistent"
 """What programs are told that run as another user: root's home is none of theirs."""
@@ -110,6 +111,7 @@ def rolled_back(state_dir: Path) -> bool:
 def open_store(settings: Settings) -> None:
     """Open the store once, and close it: one that cannot be opened ends `serve` instead of control, for ever.
 
+    A PostgreSQL that cannot be reached now is no reason not to take calls: their events wait on the disk.
     Raises StoreError; OSError when the folder of an SQLite file cannot be made.
     """
     url = str(settings.store)
@@ -117,8 +119,9 @@ def open_store(settings: Settings) -> None:
         Path(url.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
 
     async def opened() -> None:
-        async with Store(url):
-            pass
+        async with Store(url, patient=True) as store:
+            if not store.ready:
+                sys.stdout.write(f"sipbridge: warning: {STORE_AWAY}\n")
 
     asyncio.run(opened())
 

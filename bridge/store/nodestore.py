@@ -24,6 +24,7 @@ LIVE, DRAINING, LOST, LEFT = "live", "draining", "lost", "left"
 HERE = frozenset({LIVE, DRAINING})
 MAX_JSON = 200_000
 TOPIC = "nodes"
+RELOAD = "reload"
 _LOCK = "nodes"
 
 
@@ -201,6 +202,13 @@ class NodeStore:
             return bool(connection.execute(sa.delete(nodes).where(nodes.c.name == name)).rowcount)
 
         return await self._store.transaction("cannot forget a node", work)
+
+    async def tell(self, topic: str, **words: str | int) -> None:
+        """Wake the other nodes, and say who does it."""
+        node = self._store.node
+        await self._store.transaction(
+            "cannot tell the nodes", lambda it: notify(it, topic, origin=node, **words)
+        )
 
     async def keep_key(self, key: Mapping[str, Any]) -> None:
         """Keep a node's public key of the audit chain, sealed: `key_id`, `node`, `public`, `seal`, `at`."""

@@ -12,6 +12,7 @@ of one boot are written under a lock of its name, so that an offset that was rea
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol, Self, TypeVar
@@ -36,6 +37,7 @@ from bridge.store.sqlite import Sqlite
 from bridge.store.tables import OPEN_STATES, call_events, calls, link_offsets, tool_requests
 from bridge.store.voicemailrows import keep_voicemails
 
+OPEN_AGAIN_S = 0.3
 T = TypeVar("T")
 _FIELDS = tuple(field.name for field in fields(CallRecord))
 
@@ -101,8 +103,14 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
+        self._refused: tuple[float, str] | None = None
         self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
         """Told of every event once: right after the commit that stored it for the first time."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has been opened; a patient one may not have been yet."""
+        return self._ready
 
     async def __aenter__(self) -> Self:
         """Open and migrate. StoreError says what is wrong with the database."""
@@ -258,9 +266,18 @@ class Store:
 
     async def _open(self, database: Database) -> None:
         async with self._opening:
-            if not self._ready:
+            if self._ready:
+                return
+            if self._refused is not None and time.monotonic() - self._refused[0] < OPEN_AGAIN_S:
+                raise StoreAwayError(
+                    self._refused[1]
+                )  # everybody who waited for the try before is told the same
+            try:
                 await database.run(f"cannot open the store {shown(self._url)}", self._start)
-                self._ready = True
+            except StoreAwayError as error:
+                self._refused = time.monotonic(), str(error)
+                raise
+            self._ready = True
 
     def _start(self, connection: sa.Connection) -> None:
         if self._migrate:
