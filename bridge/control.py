@@ -10,11 +10,10 @@ it once everything received is committed. Started by the supervisor (`python -m 
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,13 +32,14 @@ from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
-from bridge.control_door import serve, serve_unix
+from bridge.control_door import serve_both
+from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
-from bridge.control_pages import Facts, More, pages, request_gauge
+from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
@@ -49,6 +49,7 @@ from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_tracing import Tracer, traced
 from bridge.control_trunks import TrunkSecrets
 from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
@@ -93,6 +94,7 @@ class Desk:
         self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
+        self.news: Callable[[], None] = lambda: None
         self.room = Room()
         self.waiting = WaitingRoom()
 
@@ -142,9 +144,11 @@ class Desk:
         """Look at the spools now rather than in a second: the worker may be dead."""
         del hello
         self.worker_left.set()
+        self.news()
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
+        self.news()
         held = now.get("held")
         if isinstance(held, dict):
             self.room.told(hello.worker, held, time.monotonic())
@@ -176,6 +180,7 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
+        self._tracer: Tracer | None = None
         self._facts = Facts(started_at=time.time(), max_call_s=settings.limits.max_call_s)
         self.health_port = 0
         self.ready = asyncio.Event()
@@ -195,13 +200,13 @@ class Control:
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
             Store(str(self._settings.store)) as store,
+            traced(self._settings.tracing, self._environ, store, self._facts.counts) as self._tracer,
         ):
             credentials = Credentials(self._config.providers, self._environ, client)
             desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
             for boot, call_id in await store.open_calls():
                 desk.owners.learn(boot, [call_id])
                 self._facts.counts.tally.prime(await store.events(call_id))
-            store.on_stored = self._facts.counts.stored
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
@@ -209,21 +214,12 @@ class Control:
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
+                self._edge = open_edge(self._settings, lambda: self.plans.plan, self._environ, link)
+                desk.news = self._edge.poke
                 await self.plans.start()
                 app = self._application(desk, desk.tools, link, store)
-                async with contextlib.AsyncExitStack() as stack:
-                    try:
-                        self.health_port = await stack.enter_async_context(
-                            serve(app, console.bind, console.port)
-                        )
-                    except OSError as error:  # a taken port is no reason to be without records
-                        log.error("health.no_port", port=console.port, reason=str(error))  # noqa: TRY400
-                    try:
-                        await stack.enter_async_context(
-                            serve_unix(app, self._settings.state_dir / API_SOCKET)
-                        )
-                    except OSError as error:
-                        log.error("api.no_socket", reason=str(error))  # noqa: TRY400
+                api = self._settings.state_dir / API_SOCKET
+                async with serve_both(app, (console.bind, console.port), api) as self.health_port:
                     await self._work(desk, store)
         log.info("control.stopped")
 
@@ -258,14 +254,15 @@ class Control:
         self._handout.give(text, version)
         if self._outbound is not None and self.plans.plan is not None:
             self._outbound.take_plan(self.plans.plan)
+        self._edge.poke()
 
     def _application(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> Starlette:
         waiting = desk.waiting
 
         def more() -> More:
-            plans = self.plans.more()
-            requests = request_gauge(tools.waiting())
-            return More(plans.notes, (*plans.metrics, *waiting.metrics(), requests))
+            plans, requests = self.plans.more(), request_gauge(tools.waiting())
+            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
+            return More(plans.notes, (*plans.metrics, requests, *theirs))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
@@ -316,7 +313,7 @@ class Control:
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
-            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run()]
+            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:

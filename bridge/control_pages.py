@@ -11,10 +11,10 @@ is bounded. Pure but for reading the objects it is given, /proc and the clock; s
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from bridge import __version__
 from bridge.control_health import Metric, Page, Pages
@@ -188,6 +188,18 @@ def _running(facts: Facts, peers: list[Peer]) -> tuple[Metric, Metric]:
             found.overdue,
         ),
     )
+
+
+class Measured(Protocol):
+    """A part of control that has something to say to Prometheus."""
+
+    def metrics(self) -> Iterable[Metric]:
+        """Gauges and counters as they are now."""
+
+
+def metrics_of(*parts: Measured | None) -> list[Metric]:
+    """Of all parts that are there."""
+    return [metric for part in parts if part is not None for metric in part.metrics()]
 
 
 def request_gauge(waiting: Mapping[str, int]) -> Metric:

@@ -21,6 +21,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
       WebhookError              a webhook that was not delivered
+      EdgeError                 Kamailio or rtpengine cannot be started or asked
 """
 
 from collections.abc import Sequence
@@ -162,3 +163,7 @@ class WebhookError(BridgeError):
     def __init__(self, message: str, *, lost: bool) -> None:
         super().__init__(message)
         self.lost = lost
+
+
+class EdgeError(BridgeError):
+    """Kamailio or rtpengine cannot be started, or does not do what it is asked for."""

@@ -85,7 +85,7 @@ class Store:
 
     async def __aenter__(self) -> Self:
         """Open and migrate. StoreError says what is wrong with the database."""
-        self._database = _database(self._url, self._options)
+        self._database = database_of(self._url, self._options)
         try:
             with contextlib.suppress(*((StoreAwayError,) if self._patient else ())):
                 await self._open(self._database)
@@ -191,7 +191,8 @@ class Store:
             raise StoreError("the store has no tables yet; `sipbridge serve` makes them at its first start")
 
 
-def _database(url: str, options: DatabaseOptions) -> Database:
+def database_of(url: str, options: DatabaseOptions) -> Database:
+    """The one for the URL. StoreError: it cannot be used."""
     if parsed(url).get_backend_name() != POSTGRESQL:
         return Sqlite(url)
     with usable(url):
