@@ -82,7 +82,8 @@ class Session:
 
 async def main(address, port):
     async with serve(lambda connection: Session(connection).run(), address, port, compression=None):
-        print("listening", flush=True)
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
         await asyncio.get_running_loop().create_future()
 
 

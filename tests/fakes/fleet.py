@@ -25,7 +25,7 @@ PHONES = 64
 FRAME_MS = 20
 T1_S, T2_S = 0.5, 4.0
 SILENCE = b"\xff" * 160
-_serial = itertools.count(1)
+_serial, _callers = itertools.count(1), itertools.count(1)
 
 
 def voice(number):
@@ -249,7 +249,7 @@ class Fleet:
     async def call(self, to="100", caller=None, give_up_s=10.0):
         """Place a call; it talks from the answer on."""
         number = self._free.pop(0)
-        call = Call(self, number, to, caller or f"+4930{number:04}")
+        call = Call(self, number, to, caller or f"+4930{next(_callers):06}")
         self.calls.append(call)
         self.at[number], self.by_id[call.call_id] = call, call
         await call.place(give_up_s)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -58,6 +59,19 @@ routes:
   - {{name: echo, when: {{to: "100"}}, do: [{{agent: echo}}]}}
   - {{name: refunds, when: {{to: "200"}}, do: [{{agent: refunds}}]}}
 """
+SPEAKING = {
+    "version": 1,
+    "agents": {
+        "desk": {
+            "provider": "engine",
+            "greeting": "Hello.",
+            "instructions": "Be brief.",
+            "tools": ["refund"],
+        },
+    },
+    "routes": [{"name": "desk", "when": {"to": "300"}, "do": [{"agent": "desk"}]}],
+}
+"""An agent of the local engine, which understands speech, on 300."""
 POLICY = """\
 version: 1
 default_ask: {group: supervisors, decide_s: 120}
@@ -74,8 +88,9 @@ DONE = Path(__file__).parent / "done.log"
 
 
 @tool("Give money back.", risk="irreversible")
-def refund(amount: float, context: ToolContext) -> dict[str, str]:
+def refund(amount: float, context: ToolContext, currency: str = "USD", reason: str = "") -> dict[str, str]:
     """One line a refund."""
+    del currency, reason
     with DONE.open("a") as file:
         file.write(f"{context.caller} {amount}\\n")
     return {"status": "refunded"}
@@ -182,13 +197,16 @@ class Machine:
 
     async def cli(self, *words, guard_s=30):
         """`sipbridge …` on this machine: status and what it printed."""
+        process = await asyncio.to_thread(self._command, words)
+        output, _ = await asyncio.to_thread(process.communicate, timeout=guard_s)
+        return process.returncode, output
+
+    def _command(self, words):
         with self.network.inside(self.name):
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "bridge", *words, "--config", str(self.config)],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, env=self.environ, text=True,
             )  # fmt: skip
-        output, _ = await asyncio.to_thread(process.communicate, timeout=guard_s)
-        return process.returncode, output
 
 
 def _is_ours(pid):
@@ -199,23 +217,27 @@ def _is_ours(pid):
 
 
 class Installation:
-    """All machines. `workers`: on each node; `calls`: how many calls there is room for."""
+    """All machines. `workers`: on each node. `nodes`: none means that the edge's machine has the workers itself.
 
-    def __init__(self, folder, *, workers=2, settings=None):
-        self.folder, self.workers = folder, workers
+    `speech`: with the local engine on each node, and an agent of its own on 300.
+    """
+
+    def __init__(self, folder, *, workers=2, nodes=tuple(NODES), speech=False, settings=None):
+        self.folder, self.workers, self._names, self._speech = folder, workers, nodes, speech
         self._more = settings or {}
         self.network = Network(HOSTS)
         self.edge = None
-        self.nodes = {}
+        self.nodes = []
         self.model = None
 
     @property
     def calls(self):
-        return 4 * self.workers * len(NODES)
+        """How many calls there is room for."""
+        return 4 * self.workers * len(self.nodes)
 
     @property
     def machines(self):
-        return [self.edge, *self.nodes.values()]
+        return [self.edge, *(node for node in self.nodes if node is not self.edge)]
 
     @property
     def done(self):
@@ -234,6 +256,10 @@ class Installation:
             self.fleet = Fleet(self.network, "phones", PHONES, (EDGE, 5060))
             async with self.fleet.running():
                 await self.until_ready()
+                account = pwd.getpwuid(os.geteuid()).pw_name
+                words = ("users", "add", account, "--role", "approver", "--group", "supervisors")
+                status, said = await self.nodes[-1].cli(*words)
+                assert status == 0, said
                 yield self
 
     def _prepare(self, stack):
@@ -243,11 +269,20 @@ class Installation:
         self.database._create(DATABASE_NAME)
         self.start_model()
         stack.callback(self.stop_model)
-        (self.folder / "plan.yaml").write_text(PLAN)
-        tools = self.folder / "tools"
-        tools.mkdir()
-        (tools / "policy.yaml").write_text(POLICY)
-        (tools / "shop.py").write_text(TOOLS)
+        plans = self.folder / "plans"
+        plans.mkdir()
+        (plans / "1.yaml").write_text(PLAN)
+        if self._speech:
+            (plans / "2.json.yaml").write_text(json.dumps(SPEAKING))
+        (self.folder / "tools").mkdir()
+        (self.folder / "tools" / "policy.yaml").write_text(POLICY)
+        (self.folder / "tools" / "shop.py").write_text(TOOLS)
+        self.edge = self._machine("edge", self._edge_settings(), "edge")
+        for name in self._names:
+            self.nodes.append(self._machine(name, self._node_settings(name), "node"))
+        self.nodes = self.nodes or [self.edge]
+
+    def _machine(self, name, settings, role):
         environ = {
             name: value
             for name, value in os.environ.items()
@@ -257,39 +292,31 @@ class Installation:
         common = {
             "store": f"postgresql://postgres@{DATABASE}/{DATABASE_NAME}",
             "state_dir": "state",
-            "dialplans": str(self.folder / "plan.yaml"),
-            "tools": str(tools),
-            "providers": {"echo": {"kind": "compatible", "url": f"ws://{MODEL}:{MODEL_PORT}/v1/realtime"}},
+            "dialplans": str(self.folder / "plans"),
+            "tools": str(self.folder / "tools"),
+            "providers": {"echo": {"kind": "compatible", "url": f"ws://{MODEL}:{MODEL_PORT}/v1/realtime"}}
+            | ({"engine": {"kind": "local"}} if self._speech else {}),
+            "default_provider": "echo",
             "log": {"level": "info", "format": "json"},
             "deadlines": {"drain_s": 5},
         }
-        edge = {
-            "sip": {"bind": EDGE, "port": 5060, "rtp_ports": "30000-30999"},
-            "workers": 0,
-            "edge": {
-                "enabled": True,
-                "inner": EDGE_IN,
-                "workers_bind": EDGE_IN,
-                "probe_every_s": 1,
-                "memory_mb": 32,
-            },
-            "node": {"name": "edge", "address": EDGE_IN, "decision_key_env": "DECISION_KEY"},
-        }
-        self.edge = Machine(
-            self.network, "edge", self.folder / "edge", common | edge | self._more.get("edge", {}), environ
-        )
-        for name, address in NODES.items():
-            own = {
-                "workers": self.workers,
-                "edge": {
-                    "at": [f"{EDGE_IN}:5090"],
-                    "workers_bind": address,
-                    "workers_rtp_ports": "40000-40999",
-                },
-                "node": {"name": name, "address": address, "decision_key_env": "DECISION_KEY"},
-            }
-            settings = common | own | self._more.get("node", {})
-            self.nodes[name] = Machine(self.network, name, self.folder / name, settings, environ)
+        folder = self.folder / name
+        return Machine(self.network, name, folder, common | settings | self._more.get(role, {}), environ)
+
+    def _edge_settings(self):
+        edge = {"enabled": True, "probe_every_s": 1, "memory_mb": 32}
+        chosen = {"sip": {"bind": EDGE, "port": 5060, "rtp_ports": "30000-30999"}, "edge": edge}
+        if not self._names:
+            return chosen | {"workers": self.workers}
+        edge |= {"inner": EDGE_IN, "workers_bind": EDGE_IN}
+        node = {"name": "edge", "address": EDGE_IN, "decision_key_env": "DECISION_KEY"}
+        return chosen | {"workers": 0, "node": node}
+
+    def _node_settings(self, name):
+        address = NODES[name]
+        edge = {"at": [f"{EDGE_IN}:5090"], "workers_bind": address, "workers_rtp_ports": "40000-40999"}
+        node = {"name": name, "address": address, "decision_key_env": "DECISION_KEY"}
+        return {"workers": self.workers, "edge": edge, "node": node}
 
     def start_database(self):
         with self.network.inside("database"):
