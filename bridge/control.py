@@ -58,6 +58,7 @@ from bridge.control_watch import watch
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
+from bridge.pool.user import group_of
 from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.secretsource import Secrets
@@ -209,7 +210,9 @@ class Control:
                 self._facts.counts.tally.prime(await store.events(call_id))
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
-            async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
+            group = group_of(self._settings.pool.user)
+            server = LinkServer(Path(paths.link_socket), desk, group=group)
+            async with self._speech() as desk.speech, server as link:
                 desk.tools = await self._open_tools(store, link)
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))

@@ -17,6 +17,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
       LinkError 500             worker and control cannot talk
       StoreError 500
         StoreAwayError        the database cannot be reached now; the same may work later
+      BackupError               a backup that cannot be made, read or put back; nothing was changed
       ToolError                 a tool that cannot be offered, or says that it did not do it
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
@@ -143,6 +144,10 @@ class StoreError(BridgeError):
 
 class StoreAwayError(StoreError):
     """The database cannot be reached, or does not answer; what was asked for may be asked again."""
+
+
+class BackupError(BridgeError):
+    """A backup cannot be made, read or put back; nothing was changed."""
 
 
 class ToolError(BridgeError):

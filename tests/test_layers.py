@@ -49,7 +49,7 @@ PURE = {
     "bridge.dialplan.steps", "bridge.dialplan.queue", "bridge.dialplan.regex", "bridge.dialplan.variables",
     "bridge.dialplan.book", "bridge.dialplan.dates", "bridge.dialplan.e164", "bridge.dialplan.explain",
     "bridge.dialplan.nameindex", "bridge.dialplan.recording",
-    "bridge.edge.loglines", "bridge.edge.tables", "bridge.edge.target",
+    "bridge.backup.manifest", "bridge.edge.loglines", "bridge.edge.tables", "bridge.edge.target",
     "bridge.doctor.finding", "bridge.doctor.network", "bridge.doctor.parts", "bridge.doctor.system",
     "bridge.errors", "bridge.fieldhelp",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
@@ -171,7 +171,7 @@ LEVELS = [
     {"bridge.worker_plan", "bridge.worker_care", "bridge.worker_wire"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve", "bridge.zygote"},
-    {"bridge.doctor"},
+    {"bridge.doctor", "bridge.backup"},
     {"bridge.cli"},
     {"bridge.__main__"},
 ]
