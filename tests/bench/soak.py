@@ -259,7 +259,7 @@ def told(pieces: Sequence[Mapping[str, Any]], console: Console) -> bool:
     console.print(grid)
     total = {key: sum(piece[key] for piece in pieces) for key in ("calls", "spoken", "approved", "minutes")}
     console.print(
-        f"{total['minutes']:.0f} minutes in {len(pieces)} pieces, {total['calls']} calls, {total['spoken']} spoken ones, "
+        f"{total['minutes']:.0f} minutes in {len(pieces)} pieces, {total['calls']} calls, {total['spoken']} spoken, "
         f"{total['approved']} approvals; longest silence {max(piece['silence_s'] for piece in pieces):.1f} s"
     )
     wrong = judge(pieces)
