@@ -163,12 +163,12 @@ def _judge_load(effect: Effect, load: list, at: float, struck_at: float) -> list
 
 
 async def _whole(site: Installation, effect: Effect, at: float) -> None:
-    with contextlib.suppress(AssertionError):
+    try:
         await site.until_ready(30.0)
+    except AssertionError as error:
+        effect.expect(fine=False, otherwise=f"half a minute later: {error}")
+    else:
         effect.whole_s = site.fleet.now() - at
-    effect.expect(
-        effect.whole_s is not None, f"{await site.places()} places of {site.calls} half a minute later"
-    )
 
 
 async def _judge_records(site: Installation, effect: Effect, calls: list, within_s: float) -> None:
