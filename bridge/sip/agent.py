@@ -366,7 +366,7 @@ class SipAgent:
         self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge))
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
-        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)
+        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread, self._loop)
         self.clock.start()
         audio = "direct" if self.natives else "conference"
         self._started.set_result(AgentInfo(self._sip.bind, self._sip.port, audio, note))
