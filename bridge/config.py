@@ -46,7 +46,7 @@ class SipConfig:
 class MediaConfig:
     """Audio path of a call."""
 
-    tick_ms: int = 5
+    tick_ms: int = 10
     model_format: AudioFormat = "pcm24"
     reorder_wait_ms: int = 20
     silence_after_ms: int = 60

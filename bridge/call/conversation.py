@@ -102,6 +102,8 @@ class Conversation:
         self._limits = limits or AgentLimits()
         self._takes_over = takes_over
         self._left = False
+        self._unsent = ""
+        self._stuck = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled. Raises RemoteSessionError (in an exception group) when the model side fails for good."""
@@ -192,10 +194,24 @@ class Conversation:
     # ---- the tasks ------------------------------------------------------------------------------------------
 
     async def _uplink(self) -> None:
+        """Frames go out where they come in (`_hear`). Only what cannot go at once takes the long way, in order."""
         await self._answered.wait()
-        while True:
-            pcm = await self._audio.read()
-            await self._transport.send(append_json(self._codec.encode(pcm)))
+        try:
+            while True:
+                self._audio.feed(self._hear)
+                await self._stuck.wait()
+                self._stuck.clear()
+                await self._transport.send(self._unsent)
+        finally:
+            self._audio.unfeed()
+
+    def _hear(self, pcm: bytes) -> bool:
+        append = append_json(self._codec.encode(pcm))
+        if self._transport.send_at_once(append):
+            return True
+        self._unsent = append
+        self._stuck.set()
+        return False
 
     async def _downlink(self) -> None:
         while True:

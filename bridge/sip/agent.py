@@ -48,6 +48,7 @@ from bridge.sip.headers import clean, own_invite
 from bridge.sip.identity import identity
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
+from bridge.sip.mediaqueue import MediaQueue, Pump
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
@@ -98,6 +99,7 @@ class SipAgent:
         self._conference: SilentConference | None = None
         self._unsettled = False
         self.clock: MediaClock
+        self._pump: Pump | None = None
         self._doorman: Doorman
         self._accounts = Accounts(sip, self)
         self._trunks = TrunkDesk(self._accounts, self._submit)
@@ -318,6 +320,8 @@ class SipAgent:
             self._turn(endpoint)
         self._hang_up_all(endpoint)
         self.clock.stop()
+        if self._pump is not None:
+            self._pump.stop()
         self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
@@ -366,8 +370,13 @@ class SipAgent:
         self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge))
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
-        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread, self._loop)
+        queue = MediaQueue(EXTENSION)
+        read = queue.read if self.natives else None
+        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread, self._loop, read)
         self.clock.start()
+        if not self.natives:
+            self._pump = Pump(queue, endpoint.libRegisterThread)
+            self._pump.start()
         audio = "direct" if self.natives else "conference"
         self._started.set_result(AgentInfo(self._sip.bind, self._sip.port, audio, note))
 

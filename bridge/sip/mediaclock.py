@@ -127,6 +127,11 @@ class MediaClock:
             if not self._ports and self._timer is not None:
                 self._timer.disarm()
 
+    def poll(self) -> None:
+        """Bring in what the network has, out of turn. Any thread that pjlib knows, without the interpreter's locks."""
+        if self._poll is not None:
+            self._poll()
+
     def problem(self, now: float) -> str:
         """What is wrong with the clock at monotonic `now`; "" when nothing is. Any thread."""
         if not self._thread.is_alive():
@@ -163,7 +168,7 @@ class MediaClock:
             self._turning.release()
         for port in ports:
             if port.wants_wake():
-                port.wake()
+                self._do(port, port.wake)
 
     def _arm(self, first_s: float) -> None:
         if self._timer is not None:
@@ -206,14 +211,14 @@ class MediaClock:
             for port in ports:
                 # The time it should be, not the time it is: a port whose packets are due close to a tick would find
                 # itself now before and now after it, and send with gaps of 15 and 25 ms.
-                self._tick(port, due)
+                self._do(port, port.tick, due)
             self._due_s = due + self._tick_s
         self._ticked_s = now
         return ports
 
-    def _tick(self, port: ClockedPort, now: float) -> None:
+    def _do(self, port: ClockedPort, work: Callable[..., None], *arguments: float) -> None:
         try:
-            port.tick(now)
+            work(*arguments)
         except Exception as error:  # noqa: BLE001  # whatever it is must cost one call, not all of the worker
             self.remove(port)
             if port.on_failure is not None:

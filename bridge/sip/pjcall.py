@@ -332,6 +332,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def read_stats(self) -> MediaStats:
         """Pjmedia's counters as they are now, or as they last were when the stream is gone."""
+        self.agent.clock.poll()
         with contextlib.suppress(pj.Error):
             stat = self.getStreamStat(0)
             rx, tx = stat.rtcp.rxStat, stat.rtcp.txStat

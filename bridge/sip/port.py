@@ -32,6 +32,10 @@ from bridge.sip.mediaclock import MAX_LATE_S, wake
 from bridge.sip.natives import NativeStream
 
 IDLE_S = 2.0
+ROUNDING_S = 0.001
+SETTLED_PACKETS = 5  # of a stream: from then on its rhythm is known
+Sink = Callable[[bytes], bool]
+"""Takes the next 20 ms of caller audio; False: it wants no more."""
 
 
 class AudioPort:
@@ -69,8 +73,10 @@ class AudioPort:
         self._tape: Tape | None = None
         self._mixer: Mixer | None = None
         self._read_s = time.monotonic()
+        self._sink: Sink | None = None
         self._party = self._voice = ""
         self._rx_packets = 0
+        self._unsettled = SETTLED_PACKETS
         self.on_failure: Callable[[str], None] | None = None
         self.last_rx_s = time.monotonic()
 
@@ -90,6 +96,28 @@ class AudioPort:
             if frame is not None:
                 return frame
             await self._readable.wait()
+
+    def feed(self, sink: Sink) -> None:
+        """In place of `read`: every frame goes to `sink`, on the loop, the moment it is there, until it wants no more.
+
+        Without a task that is woken for each frame, which costs more than what is done with it.
+        """
+        self._sink = sink
+        self._pour()
+
+    def unfeed(self) -> None:
+        """The sink gets no more: `read` again."""
+        self._sink = None
+
+    def _pour(self) -> None:
+        self._read_s = time.monotonic()
+        while self._sink is not None:
+            with self._lock:
+                frame = self._intake.pull()
+            if frame is None:
+                return
+            if not self._sink(frame):
+                self._sink = None
 
     def play(self, item_id: str, pcm: bytes) -> int:
         """Queue agent audio of one response item. Returns the bytes refused because the queue is full."""
@@ -200,6 +228,8 @@ class AudioPort:
     def wake(self) -> None:
         """Let those who wait see what the media thread did. Each event wakes a task: none is set for nothing."""
         self._wake_scheduled = False
+        if self._sink is not None:
+            self._pour()
         if self._intake.queued_ms:
             self._readable.set()
         if self._playout.has_events:
@@ -214,6 +244,7 @@ class AudioPort:
             self._stream = stream
             self._dejitter = self._new_dejitter(stream.ptime_ms)
             self._rx_packets = 0
+            self._unsettled = SETTLED_PACKETS
 
     def detach(self, stream: NativeStream | None = None) -> None:
         """The stream is about to be destroyed. After this returns the media thread does not touch it.
@@ -255,8 +286,21 @@ class AudioPort:
             self._rx_packets = packets
             self.last_rx_s = now
         pull = self._dejitter.poll(size, packets, now, lost)
+        if self._unsettled and pull.frames and not pull.filler:
+            self._settle(stream.ptime_ms / 1000, now)
         for _ in range(pull.frames):
             self.give(bytes(stream.frame_bytes) if pull.filler else stream.read())
+
+    def _settle(self, ptime_s: float, now: float) -> None:
+        """Have our packets leave half a packet after the peer's come: an answer made at once catches the next one.
+
+        Left to chance it would wait for anything between nothing and a whole packet. Once for a stream, when its rhythm
+        is known: one packet of ours is early then, never late.
+        """
+        self._unsettled -= 1
+        if not self._unsettled:
+            early_s = (self._next_write_s - now - ptime_s / 2) % ptime_s
+            self._next_write_s -= early_s if early_s < ptime_s - ROUNDING_S else 0.0
 
     def _send(self, stream: NativeStream) -> None:
         pcm = self._unsent
