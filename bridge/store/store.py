@@ -1,6 +1,7 @@
 """The store: calls and their events in a database, written by control only, read by control and the CLI.
 
-    write(events)   one transaction: drop what is there already, append events, fold records, move the offset
+    write(events)   one transaction: drop what is there already, append events, fold records, move the offset. What
+                    several workers bring at the same time goes into one: a commit costs more than what is in it
     adopt(boot)     the same, then end the calls the dead process left open
 
 Whoever gets an answer from `write` or `adopt` may forget the events: they are committed. Everything that
@@ -58,6 +59,17 @@ class Death:
     detail: str
 
 
+@dataclass(slots=True)
+class _Write:
+    """What one worker brings, and what became of it: `fresh` was new, or `error` says why nothing was kept."""
+
+    worker: int
+    events: Sequence[NewEvent]
+    done: bool = False
+    fresh: Sequence[NewEvent] = ()
+    error: StoreError | None = None
+
+
 class Store:
     """Async context manager. `migrate` is control's part; a reader opens what is there.
 
@@ -80,6 +92,8 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        self._pending: list[_Write] = []
         self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
         """Told of every event once: right after the commit that stored it for the first time."""
 
@@ -101,9 +115,35 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        fresh = await self.transaction("cannot write events", lambda it: _append(it, worker, events))
-        self.on_stored(fresh)
-        return len(fresh)
+        mine = _Write(worker, events)
+        self._pending.append(mine)
+        async with self._writing:
+            if not mine.done:
+                batch, self._pending = self._pending, []
+                await self._write(batch)
+        if mine.error is not None:
+            raise mine.error
+        self.on_stored(mine.fresh)
+        return len(mine.fresh)
+
+    async def _write(self, batch: "Sequence[_Write]") -> None:
+        """One transaction for all of them; when the store refuses it, each by itself, so that one costs no other."""
+        for write in batch:
+            write.done, write.error = (
+                True,
+                StoreError("the writing was given up"),
+            )  # unless it comes to its end
+        try:
+            found = await self.transaction("cannot write events", lambda it: _append_all(it, batch))
+        except StoreError as error:
+            for write in batch:
+                write.error = error
+            if len(batch) > 1:
+                for write in batch:
+                    await self._write([write])
+            return
+        for write, fresh in zip(batch, found, strict=True):
+            write.fresh, write.error = fresh, None
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
@@ -198,6 +238,15 @@ def _database(url: str, options: DatabaseOptions) -> Database:
         from bridge.store.postgres import Postgres  # noqa: PLC0415  # asyncpg is an extra
 
         return Postgres(url, options)
+
+
+def _append_all(connection: sa.Connection, batch: Sequence[_Write]) -> list[list[NewEvent]]:
+    """In the order of boots: two nodes that lock several lock them in the same order."""
+    order = sorted(range(len(batch)), key=lambda at: batch[at].events[0].boot if batch[at].events else "")
+    found: list[list[NewEvent]] = [[] for _ in batch]
+    for at in order:
+        found[at] = list(_append(connection, batch[at].worker, batch[at].events))
+    return found
 
 
 def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> list[NewEvent]:

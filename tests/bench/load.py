@@ -14,7 +14,6 @@ import csv
 import json
 import os
 import platform
-import random
 import shutil
 import sys
 import tempfile
@@ -61,7 +60,6 @@ class Bench:
         folder = self.folder / f"level-{self.count}-{calls}"
         folder.mkdir()
         exact = options.format == "pcmu"
-        media = random.randrange(42000, 55000, 1000)
         with (
             EchoEngine(folder, 2 * calls + 8, options.chunk_ms // FRAME_MS) as engine,
             LoadBridge(
@@ -73,7 +71,7 @@ class Bench:
                 record=options.record,
                 tick_ms=options.tick_ms,
             ) as bridge,
-            Telephones(self.program, "127.0.0.1", media, calls, exact=exact) as phones,
+            Telephones(self.program, "127.0.0.1", calls, exact=exact) as phones,
         ):
             time.sleep(1.0)
             idle = Meter(bridge.kinds)
@@ -84,7 +82,7 @@ class Bench:
                 folder,
                 "hold",
                 bridge.places(calls),
-                media,
+                phones.port,
                 telephones=calls,
                 rate=options.rate,
                 hold_s=hold_s,
@@ -131,19 +129,19 @@ class Bench:
         """New calls a second, each call short, against a bridge with room for `calls`."""
         folder = self.folder / "rates"
         folder.mkdir()
-        media, steps = random.randrange(42000, 55000, 1000), []
+        steps = []
         with (
             EchoEngine(folder, 2 * calls + 8, self.options.chunk_ms // FRAME_MS) as engine,
             LoadBridge(folder, engine.url, calls, self.options.format, edge=self.options.edge) as bridge,
             Telephones(
-                self.program, "127.0.0.1", media, min(calls, MAX_CALLS), exact=self.options.format == "pcmu"
-            ),
+                self.program, "127.0.0.1", min(calls, MAX_CALLS), exact=self.options.format == "pcmu"
+            ) as phones,
         ):
             for rate in rates:
                 number = round(rate * RATE_S)
                 hold_s = min(RATE_HOLD_S, max((calls - 2) / rate - 0.7, 0.3))
                 caller = Caller(
-                    folder, f"rate-{rate:g}", bridge.places(number), media,
+                    folder, f"rate-{rate:g}", bridge.places(number), phones.port,
                     telephones=min(calls, MAX_CALLS), rate=rate, hold_s=hold_s,
                 )  # fmt: skip
                 try:
