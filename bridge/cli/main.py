@@ -28,6 +28,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "approvals": ("bridge.cli.approvals", "app", "Function calls that wait for a person."),
     "voicemail": ("bridge.cli.voicemail", "app", "Messages that callers left."),
     "retention": ("bridge.cli.retention", "app", "What is kept how long: see it, delete it now."),
+    "capacity": ("bridge.cli.capacity", "capacity", "How much machine a number of calls needs."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 
