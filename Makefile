@@ -23,7 +23,7 @@ demo: setup  ## a real SIP call to the embedded default, start to end
 	@touch $@
 
 test: setup .venv-peers/.setup  ## every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check .

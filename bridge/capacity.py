@@ -1,4 +1,4 @@
-"""How much machine a number of calls needs, from measured figures. Pure arithmetic; the table is bridge/cli/capacity.py.
+"""How much machine a number of calls needs, from measured figures. Pure; the table is bridge/cli/capacity.py.
 
     Measured (what `make load` wrote, or the shipped figures) ─┐
     Demand (calls, or calls an hour and Erlang B) ─────────────┼──► need() ──► Need: workers, cores, network, disk, …

@@ -26,9 +26,11 @@ from bridge.settings_base import (
     Seconds,
     Section,
     ServerUrl,
-    SipAddress,
     StoreUrl,
 )
+from bridge.settings_edge import Edge
+from bridge.settings_node import Node, Postgres
+from bridge.settings_observe import Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
@@ -40,17 +42,19 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 class Sip(Section):
     """Where calls come in."""
 
-    bind: SipAddress = Field(
+    bind: HostAddress = Field(
         default="127.0.0.1",
-        description="IP address the SIP socket binds: loopback or private. A public one is refused, "
-        "because a worker must only be reached through an edge that keeps strangers out.",
+        description="IP address the SIP socket binds: loopback or private. A public one is refused unless "
+        "edge.enabled, because a worker must only be reached through an edge that keeps strangers out.",
     )
     port: Port = Field(
-        default=5060, description="UDP port of the first worker; worker i listens on port + i."
+        default=5060,
+        description="UDP port of the first worker; worker i listens on port + i. With edge.enabled the edge's port.",
     )
     rtp_ports: RtpPorts = Field(
         default="20000-20999",
-        description="UDP ports for RTP, first-last; shared out evenly among the workers.",
+        description="UDP ports for RTP, first-last; shared out evenly among the workers. With edge.enabled they are "
+        "rtpengine's, four a call.",
     )
     public_address: HostAddress | None = Field(
         default=None,
@@ -226,7 +230,10 @@ class Settings(Section):
     """The whole file. Environment variables override it: SIPBRIDGE_SIP__PORT=5070 is sip.port."""
 
     sip: Sip = Field(default_factory=Sip, description="Where calls come in.")
-    workers: int = Field(default=1, ge=1, le=64, description="Worker processes.")
+    edge: Edge = Field(default_factory=Edge, description="Kamailio and rtpengine in front of the workers.")
+    workers: int = Field(
+        default=1, ge=0, le=64, description="Worker processes; 0 only on a host that is nothing but an edge."
+    )
     calls_per_worker: int = Field(
         default=4,
         ge=1,
@@ -278,6 +285,8 @@ class Settings(Section):
         "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package asyncpg: "
         "pip install sipbridge[postgres]. Several nodes share one PostgreSQL.",
     )
+    node: Node = Field(default_factory=Node, description="This node among others that share one PostgreSQL.")
+    postgres: Postgres = Field(default_factory=Postgres, description="How PostgreSQL is used.")
     console: Console = Field(default_factory=Console, description="HTTP of the control process.")
     providers: dict[Name, Provider] = Field(
         default_factory=dict,
@@ -292,6 +301,9 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits, description="How long things may go on.")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="How long one step may take.")
     log: Log = Field(default_factory=Log, description="Log output.")
+    tracing: Tracing = Field(
+        default_factory=Tracing, description="Traces of calls, to an OpenTelemetry collector."
+    )
     retention: Retention = Field(default_factory=Retention, description="How long things are kept.")
     _document: YamlFile | None = PrivateAttr(default=None)
 

@@ -41,6 +41,7 @@ Model = Annotated[str, typer.Option(help="Whose price: a name of bridge/realtime
 
 
 def capacity(  # noqa: PLR0913  # a command's options
+    *,
     calls: Calls = None,
     per_hour: PerHour = None,
     mean_s: Mean = 180.0,
@@ -54,7 +55,6 @@ def capacity(  # noqa: PLR0913  # a command's options
     recorded: Recorded = 1.0,
     said: Said = 0.4,
     model: Model = MODEL,
-    *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """How much machine a number of calls needs: cores, nodes, network, disk, database, the model's price."""
@@ -78,9 +78,8 @@ def capacity(  # noqa: PLR0913  # a command's options
         grid.add_row(name, value)
     if per_hour is not None:
         erlang = per_hour * mean_s / 3600
-        console.print(
-            f"{per_hour:g} calls an hour of {mean_s:g} s are {erlang:.1f} Erlang: {lines} lines at {blocking:.2%} blocking"
-        )
+        spoken = f"{per_hour:g} calls an hour of {mean_s:g} s are {erlang:.1f} Erlang"
+        console.print(f"{spoken}: {lines} lines at {blocking:.2%} blocking", highlight=False)
     console.print(grid, highlight=False)
 
 

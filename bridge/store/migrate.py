@@ -32,10 +32,22 @@ def upgrade(connection: sa.Connection) -> None:
     works_from = _works_from(connection)
     if works_from not in known:
         raise StoreError(
-            f"the database is at revision {current}, which this version of sipbridge does not know: "
-            "run the version that made it, or a newer one"
+            f"the database is at revision {current}, which this version of sipbridge does not know (it knows up to "
+            f"{revisions()[0]}): a newer one wrote it. Install that again, or restore a backup: ops/upgrade.md"
         )
     log.warning("store.newer", revision=current, mine=scripts.get_current_head(), works_from=works_from)
+
+
+def revisions() -> tuple[str, tuple[str, ...]]:
+    """(newest, all) of the revisions that this program knows."""
+    scripts = _scripts()
+    return str(scripts.get_current_head()), tuple(one.revision for one in scripts.walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "bridge.store:migrations")
+    return ScriptDirectory.from_config(config)
 
 
 def _works_from(connection: sa.Connection) -> str | None:

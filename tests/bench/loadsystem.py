@@ -158,10 +158,13 @@ class LoadBridge(Bridge):
         record: bool = True,
         tick_ms: int | None = None,
     ) -> None:
-        super().__init__(folder, url, -(-calls // CALLS_PER_WORKER), tick_ms=tick_ms)
+        super().__init__(folder, url, -(-calls // CALLS_PER_WORKER), tick_ms=tick_ms, spare=20 if edge else 0)
         self._audio = audio
         self._edge = edge
         self._record = record
+        if edge:
+            self._inner_port = self.ports[0] + 1
+            self.ports = self.ports[:1]
 
     @property
     def place(self) -> tuple[str, int]:
@@ -186,7 +189,8 @@ class LoadBridge(Bridge):
             "turn_detection": {"type": "server_vad"},
         }
         routes = [{"name": "load", "when": {"to": NUMBER}, "do": [{"agent": "load"}]}]
-        return {"version": 1, "agents": {"load": agent}, "routes": routes}
+        trunks = {"trunks": {"load": {"addresses": ["127.0.0.1"]}}} if self._edge else {}
+        return {"version": 1, "agents": {"load": agent}, "routes": routes, **trunks}
 
     def _settings(self) -> dict[str, object]:
         settings = super()._settings()
@@ -199,7 +203,20 @@ class LoadBridge(Bridge):
         return settings
 
     def _behind_the_edge(self) -> dict[str, object]:
-        raise RuntimeError("this bridge has no edge yet: use --direct")
+        """Kamailio at sip.port for a trunk whose address is ours, rtpengine, and the workers on ports of their own."""
+        first = 30000 + os.getpid() % 7 * 1000
+        inner, control = (free_tcp_port("127.0.0.1") for _ in range(2))
+        rtp = 40000 + os.getpid() % 3 * 600
+        edge = {
+            "enabled": True,
+            "workers_port": self._inner_port,
+            "workers_rtp_ports": f"{rtp}-{rtp + 2 * self._count * RTP_PORTS_PER_WORKER - 1}",
+            "inner_port": inner,
+            "control_port": control,
+            "limits": {"calls_per_s": 1000, "source_calls_per_s": 1000},
+        }
+        sip = {"port": self.ports[0], "rtp_ports": f"{first}-{first + 999}"}
+        return {"edge": edge, "sip": sip}
 
     def stop(self) -> None:
         """End it now, if it still runs."""
