@@ -203,18 +203,17 @@ class MediaClock:
             return ()
         if self._poll is not None:
             self._poll()
-        ports = self._ports
         while self._due_s <= now:
             due = self._account(now, self._due_s)
             if due != self._due_s:
                 self._arm(due + self._tick_s)
-            for port in ports:
+            for port in self._ports:
                 # The time it should be, not the time it is: a port whose packets are due close to a tick would find
                 # itself now before and now after it, and send with gaps of 15 and 25 ms.
                 self._do(port, port.tick, due)
             self._due_s = due + self._tick_s
         self._ticked_s = now
-        return ports
+        return self._ports
 
     def _do(self, port: ClockedPort, work: Callable[..., None], *arguments: float) -> None:
         try:

@@ -40,6 +40,7 @@ IDLE_S = 2.0
 RATE_HOLD_S = 2.0
 RATE_S = 5.0
 FRAME_MS = 20
+LINES_S = 1.6  # lines for each new call a second: a short call, its setup and its end
 Say = Callable[[str], None]
 
 
@@ -217,7 +218,8 @@ def main(arguments: Sequence[str]) -> int:
         levels.append(level)
         say(f"  {calls} calls: {level.said()}")
     rates = [float(word) for word in options.rates.split(",")] if options.rates != "none" else []
-    steps = bench.rates(rates, max(level.calls for level in levels)) if rates else []
+    lines = max(*(level.calls for level in levels), *(round(rate * LINES_S) for rate in rates), 0)
+    steps = bench.rates(rates, lines) if rates else []
     console.print(table(levels))
     for line in summary(levels, steps):
         say(line)

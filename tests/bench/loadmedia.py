@@ -12,7 +12,7 @@ from typing import Any, Self
 SOURCE = Path(__file__).with_suffix(".c")
 PORTS_PER_CALL = 4
 MAX_CALLS = 108
-PORTS = (42000, 58000, 500)
+PORTS = (44000, 58000, 500)
 TRIES = 10
 BIN_MS = 0.1
 FAULTS = ("lost", "tail", "repeated", "foreign", "damaged", "strangers", "breaks")

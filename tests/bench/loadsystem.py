@@ -17,13 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from bridge.ports import free_tcp_port
 from tests.bench.loadsip import NUMBER
 from tests.bench.system import CALLS_PER_WORKER, REPO, Bridge, cpu_s, pss_mb, wakes
 
 OWN = ("supervisor", "zygote", "control", "worker")
 BESIDE = ("kamailio", "rtpengine")
 RTP_PORTS_PER_WORKER = 24
+SPARE_PORTS = 24  # of the slots that the pool has beyond its workers
 ENGINE_DEADLINE_S = 20.0
+READY_DEADLINE_S = 90.0
+ALL_READY = "sipbridge: health on"  # the last line of what `serve` announces when every program is ready
 _WORDS = (  # in a command line; the first that is there
     (b"bridge\0control", "control"),
     (b"bridge.supervisor", "supervisor"),
@@ -158,7 +162,9 @@ class LoadBridge(Bridge):
         record: bool = True,
         tick_ms: int | None = None,
     ) -> None:
-        super().__init__(folder, url, -(-calls // CALLS_PER_WORKER), tick_ms=tick_ms, spare=20 if edge else 0)
+        super().__init__(
+            folder, url, -(-calls // CALLS_PER_WORKER), tick_ms=tick_ms, spare_ports=int(edge) * SPARE_PORTS
+        )
         self._audio = audio
         self._edge = edge
         self._record = record
@@ -217,6 +223,16 @@ class LoadBridge(Bridge):
         }
         sip = {"port": self.ports[0], "rtp_ports": f"{first}-{first + 999}"}
         return {"edge": edge, "sip": sip}
+
+    def _wait(self) -> None:
+        """Until `serve` says that everything is ready: a worker that answers OPTIONS may have no dialplan yet."""
+        until = time.monotonic() + READY_DEADLINE_S
+        while ALL_READY not in self.log.read_text(errors="replace"):
+            if time.monotonic() > until or self._process.poll() is not None:
+                raise RuntimeError(
+                    f"the bridge did not come up:\n{self.log.read_text(errors='replace')[-3000:]}"
+                )
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """End it now, if it still runs."""
