@@ -55,6 +55,9 @@ def capacity(  # noqa: PLR0913  # a command's options
     recorded: Recorded = 1.0,
     said: Said = 0.4,
     model: Model = MODEL,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="A table for a page like ops/capacity.md.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """How much machine a number of calls needs: cores, nodes, network, disk, database, the model's price."""
@@ -72,6 +75,9 @@ def capacity(  # noqa: PLR0913  # a command's options
             )
         )
         return
+    if markdown:
+        typer.echo(as_markdown(rows(figures, demand, found, dollars)))
+        return
     console = Console(width=None if Console().is_terminal else 120)
     grid = Table(box=None, pad_edge=False, show_header=False)
     for name, value in rows(figures, demand, found, dollars):
@@ -81,6 +87,13 @@ def capacity(  # noqa: PLR0913  # a command's options
         spoken = f"{per_hour:g} calls an hour of {mean_s:g} s are {erlang:.1f} Erlang"
         console.print(f"{spoken}: {lines} lines at {blocking:.2%} blocking", highlight=False)
     console.print(grid, highlight=False)
+
+
+def as_markdown(table: Sequence[tuple[str, str]]) -> str:
+    """The rows as a Markdown table."""
+    return "\n".join(
+        ["| what | how much |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in table)]
+    )
 
 
 def read(path: Path | None, audio: str) -> Measured:

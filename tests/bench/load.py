@@ -18,12 +18,16 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from bridge.capacity import Measured
+from bridge.cli.capacity import SHIPPED
 from tests.bench.loadmedia import MAX_CALLS, Telephones, compiled
 from tests.bench.loadreport import AIMS, Level, RateStep, knee, summary
 from tests.bench.loadsip import Caller, Refusal, one_too_many
@@ -40,7 +44,7 @@ IDLE_S = 2.0
 RATE_HOLD_S = 2.0
 RATE_S = 5.0
 FRAME_MS = 20
-LINES_S = 1.6  # lines for each new call a second: a short call, its setup and its end
+LINES_S = 4.0  # lines for each new call a second: a short call, its setup and its end
 Say = Callable[[str], None]
 
 
@@ -150,7 +154,8 @@ class Bench:
                 finally:
                     caller.kill()
                 steps.append(RateStep(rate, hold_s, placed))
-                self.say(f"  {rate:g} new calls a second: {placed.good} of {number} right")
+                word = "" if placed.good == number else f"; {placed.said[-300:].strip()}"
+                self.say(f"  {rate:g} new calls a second: {placed.good} of {number} right{word}")
                 time.sleep(1.0)
         return steps
 
@@ -184,6 +189,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--csv", type=Path, help="the levels as CSV, too")
     parser.add_argument(
         "--json", type=Path, default=REPO / "build" / "load.json", help="where the figures go"
+    )
+    parser.add_argument(
+        "--ship", action="store_true", help="make these the figures that `sipbridge capacity` comes with"
     )
     parser.add_argument("--keep", action="store_true", help="leave the working folder (logs) there")
     return parser.parse_args(arguments)
@@ -251,6 +259,8 @@ def write(options: argparse.Namespace, levels: Sequence[Level], steps: Sequence[
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.ship and any(level.right for level in levels):
+        ship(data, options)
     if options.csv:
         with options.csv.open("w", newline="", encoding="utf-8") as file:
             rows = [level.row() for level in levels]
@@ -259,6 +269,21 @@ def write(options: argparse.Namespace, levels: Sequence[Level], steps: Sequence[
             )
             writer.writeheader()
             writer.writerows(rows)
+
+
+def ship(data: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """Write bridge/capacity.json: what the largest level that was right needed."""
+    way = "through the edge" if options.edge else "direct"
+    at = data["facts"]["at"][:10]
+    source = f"make load, {os.cpu_count()} cores of {_cpu_model()}, {way}, {at}"
+    kept = json.loads(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}
+    kept[options.format] = asdict(Measured.read(data, source))
+    rounded = {name: {key: _rounded(value) for key, value in one.items()} for name, one in kept.items()}
+    SHIPPED.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _cpu_model() -> str:
