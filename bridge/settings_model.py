@@ -56,11 +56,11 @@ class Sip(Section):
         default=None,
         description="IP address written into Contact and SDP when it differs from bind (NAT, container).",
     )
-    codecs: list[Literal["PCMU", "PCMA"]] = Field(
+    codecs: list[Literal["PCMU", "PCMA", "G722"]] = Field(
         default=["PCMU", "PCMA"],
         min_length=1,
-        max_length=2,
-        description="Codecs offered and accepted, best first.",
+        max_length=3,
+        description="Codecs offered and accepted, best first. G722 (wideband) by pool.wide_workers only.",
     )
     verstat_from: list[Network] = Field(
         default_factory=list,

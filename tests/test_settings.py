@@ -117,7 +117,7 @@ BAD_FILES = [
     ("workers: 8\nsip: {rtp_ports: 65500-65535}", "2:18", "sip.rtp_ports", "begin lower"),
     ("sip: {port: 20500}", "1:6", "sip.rtp_ports", "inside the RTP ports"),
     ("workers: 4\nsip: {port: 65533}", "2:13", "sip.port", "too high"),
-    ("sip: {codecs: [G722]}", "1:16", "sip.codecs[0]", "allowed: PCMU, PCMA"),
+    ("sip: {codecs: [G729]}", "1:16", "sip.codecs[0]", "allowed: PCMU, PCMA, G722"),
     ("sip: {codecs: []}", "1:15", "sip.codecs", "at least 1"),
     ("sip: {codecs: PCMU}", "1:15", "sip.codecs", "a list is needed"),
     ('sip: {user_agent: "a\\nb"}', "1:19", "sip.user_agent", "must match"),
