@@ -23,7 +23,7 @@ demo: setup  ## a real SIP call to the embedded default, start to end
 	@touch $@
 
 test: setup .venv-peers/.setup  ## every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check .
@@ -36,7 +36,10 @@ format: setup  ## write the format
 bench: setup  ## measure, print a table and JSON
 	@$(PY) -m tests.bench
 
+load: setup  ## SIPp and speech against the whole, as the number of calls grows: LOAD="--calls 80 --edge"
+	@$(PY) -m tests.bench.load $(LOAD)
+
 lock: setup  ## pin the newest versions pyproject.toml admits
 	@bash ops/lock.sh
 
-.PHONY: help setup demo test check format bench lock
+.PHONY: help setup demo test check format bench load lock

@@ -1,4 +1,4 @@
-"""`python -m bridge …`: the same as the `sipbridge` command, plus the two processes the supervisor starts.
+"""`python -m bridge …`: the same as the `sipbridge` command, plus the three processes the supervisor starts.
 
 `worker` and `control` are told apart before anything heavy is imported: a worker must never load the control plane's
 packages, and numpy must not start a thread pool in a process that moves four phone calls.
@@ -13,9 +13,14 @@ def main() -> int:
     """Run the process or command named on the command line; returns its exit status."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     role = sys.argv[1] if len(sys.argv) > 1 else ""
-    if role == "worker":
+    if role in ("worker", "zygote"):
         # structlog would load it for tracebacks in colour: 3.4 MB in every worker, and none is ever shown there.
         sys.modules["rich"] = None  # type: ignore[assignment]
+        if role == "zygote":
+            from bridge.zygote import asked_user  # noqa: PLC0415  # see above
+            from bridge.zygote import main as zygote  # noqa: PLC0415  # see above
+
+            return zygote(asked_user(sys.argv[2:]))
         from bridge.worker import main as worker  # noqa: PLC0415  # see above
 
         return worker()

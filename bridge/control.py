@@ -14,7 +14,6 @@ import contextlib
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,7 +39,7 @@ from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
-from bridge.control_pages import Facts, More, pages
+from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
@@ -50,6 +49,7 @@ from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
 from bridge.control_toolbox import ToolSource
 from bridge.control_tools import OfficeDeps, ToolOffice
+from bridge.control_tracing import Tracer, traced
 from bridge.control_trunks import TrunkSecrets
 from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
@@ -98,14 +98,13 @@ class Desk:
         self.waiting = WaitingRoom()
 
     async def store(self, worker: int, events: Sequence[Event]) -> None:
-        """Commit, then count what was new."""
+        """Commit; what was new is counted by the store's `on_stored`."""
         for event in events:
             self.owners.learn(event.boot, [event.call_id])
+        began_s = time.monotonic()
         new = await self._store.write(worker, events)
+        self.facts.counts.wrote(time.monotonic() - began_s)
         fresh = events[len(events) - new :]
-        self.facts.events.update(Counter(event.type for event in fresh))
-        costs = (number(event.data.get("cost_usd")) for event in fresh if event.type == "response")
-        self.facts.cost_usd += sum(cost for cost in costs if cost is not None)
         ended = [event.call_id for event in fresh if event.type == "call.ended"]
         await self.calls_ended(ended)
         if self.voicemail is not None and any(event.type == "voicemail" for event in fresh):
@@ -178,7 +177,8 @@ class Control:
         self._reload = asyncio.Event()
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
-        self._facts = Facts(started_at=time.time())
+        self._tracer: Tracer | None = None
+        self._facts = Facts(started_at=time.time(), max_call_s=settings.limits.max_call_s)
         self.health_port = 0
         self.ready = asyncio.Event()
 
@@ -197,11 +197,13 @@ class Control:
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
             Store(str(self._settings.store)) as store,
+            traced(self._settings.tracing, self._environ, store, self._facts.counts) as self._tracer,
         ):
             credentials = Credentials(self._config.providers, self._environ, client)
             desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
             for boot, call_id in await store.open_calls():
                 desk.owners.learn(boot, [call_id])
+                self._facts.counts.tally.prime(await store.events(call_id))
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
@@ -263,8 +265,9 @@ class Control:
         waiting = desk.waiting
 
         def more() -> More:
-            plans = self.plans.more()
-            return More(plans.notes, (*plans.metrics, *waiting.metrics()))
+            plans, requests = self.plans.more(), request_gauge(tools.waiting())
+            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
+            return More(plans.notes, (*plans.metrics, requests, *theirs))
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
@@ -300,6 +303,7 @@ class Control:
                 tell=link.broadcast,
                 notify=self._notifier.tell,
                 decision_key=secret(keys / DECISION_KEY),
+                moved=self._facts.counts.gate,
             )
         )
 
@@ -343,6 +347,7 @@ class Control:
         sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
         while True:
             desk.worker_left.clear()
+            desk.facts.counts.look(time.monotonic())
             try:
                 ended = await sweeper.sweep(time.monotonic())
                 await desk.calls_ended(ended)

@@ -7,7 +7,7 @@ Routes are starlette's, made by `get`, `post`, `delete` (control_api_dialplan.py
 A handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a
 page of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked at; a body must be
 application/json, or text/csv where a route says so).
-Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and /metrics need nobody. Runs on control's loop.
+Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and its kin need nobody. Runs on control's loop.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.approval.request import MAY
 from bridge.control_door import ACCOUNT
-from bridge.control_health import Pages
+from bridge.control_health import Page, Pages
 from bridge.errors import BridgeError
 from bridge.store.userstore import User, UserStore
 
@@ -161,12 +161,12 @@ def application(
     return app
 
 
-def _page(path: str, page: Callable[[], Any]) -> Route:
-    async def endpoint(_request: Request) -> Response:
-        made = page()
-        return Response(
-            made.text, made.status, headers={"content-type": f"{made.content_type}; charset=utf-8"}
-        )
+def _page(path: str, page: Callable[[str], Page]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        made = page(request.headers.get("accept", ""))
+        kind = made.content_type
+        kind = kind if "charset=" in kind else f"{kind}; charset=utf-8"
+        return Response(made.text, made.status, headers={"content-type": kind})
 
     return Route(path, endpoint, methods=["GET"])
 

@@ -9,7 +9,7 @@ not make it count. What the store does not take is taken back in memory. Runs on
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -21,12 +21,15 @@ from bridge.store.gatestore import GateStore, NewAudit, StoredRequest
 
 log = structlog.get_logger(__name__)
 
+Moved = Callable[[str, str | None, str], None]
+
 
 class Gates:
-    """Gates by request id and by function call. `key` seals them."""
+    """Gates by request id and by function call. `key` seals them. `moved(request id, before, state)`: it is stored."""
 
-    def __init__(self, store: GateStore, key: bytes) -> None:
+    def __init__(self, store: GateStore, key: bytes, moved: Moved = lambda *_facts: None) -> None:
         self._store = store
+        self._moved = moved
         self._key = key
         self._gates: dict[str, Gate] = {}
         self._by_call: dict[tuple[str, str], str] = {}
@@ -134,7 +137,9 @@ class Gates:
             else:
                 vars(gate).update(vars(Gate.from_json(before)))
             raise
+        before = self._kept.get(key)
         self._kept[key] = content
+        self._moved(key, None if before is None else str(before["state"]), gate.state.value)
         request = gate.request
         log.info("tool.state", call_id=request.call_id, request_id=key, tool=request.tool, **state)
 

@@ -1,13 +1,16 @@
-"""Pages for load balancers and Prometheus: what one is, and how metrics are written.
+"""Pages for load balancers and Prometheus: what one is, and how a part of control gives its gauges.
 
-Pure. Metrics: text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). Served by control_api.py.
+    Metric (what any part gives) ─► `expose` ─► prometheus-client's own form ─► text or OpenMetrics
+
+Pure. Served by control_api.py.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric as Exposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,13 @@ class Page:
     text: str
 
 
-Pages = Mapping[str, Callable[[], Page]]
+Pages = Mapping[str, Callable[[str], Page]]
+"""By path: what gives the page to a client whose Accept header is this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One family: `samples` are (labels, value)."""
+    """One family: `samples` are (labels, value); `kind`: gauge or counter. Label values from closed lists, please."""
 
     name: str
     kind: str
@@ -32,17 +36,24 @@ class Metric:
     samples: tuple[tuple[Mapping[str, str], float], ...]
 
 
-def render(metrics: Iterable[Metric]) -> str:
-    """Prometheus' text format."""
-    lines: list[str] = []
+def expose(metrics: Iterable[Metric]) -> Iterator[Exposed]:
+    """In the library's form, where a counter's family has no `_total`."""
     for metric in metrics:
-        lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
-        lines += [f"{metric.name}{_labels(labels)} {value:.10g}" for labels, value in metric.samples]
-    return "\n".join(lines) + "\n"
+        name = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
+        exposed = Exposed(name, metric.help, metric.kind)
+        for labels, value in metric.samples:
+            exposed.add_sample(metric.name, dict(labels), value)
+        yield exposed
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    escaped = (f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
-    return "{" + ",".join(escaped) + "}"
+def render(metrics: Iterable[Metric]) -> str:
+    """These alone, as Prometheus' text."""
+    return generate_latest(_Source(metrics)).decode()
+
+
+class _Source:
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Exposed]:
+        return expose(self._metrics)

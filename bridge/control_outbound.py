@@ -12,7 +12,7 @@ comes is `unknown`. One loop, one job after the other; the rules are in bridge/o
 import asyncio
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import structlog
 
 from bridge.control_callback import VIA, expired, too_many
+from bridge.control_health import Metric
 from bridge.control_outbound_requests import is_sealed
 from bridge.control_spent import SpentWishes
 from bridge.dialplan.plan import Plan
@@ -106,10 +107,24 @@ class OutboundOffice:
         """The plan that `_rules` are of: a turn judges and dials by one plan, whatever comes meanwhile."""
         self._since = deps.now()
         self._told: deque[str] = deque(maxlen=MAX_TOLD)
+        self._at_work: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
 
     def take_plan(self, plan: Plan | None) -> None:
         """The plan in force from now on."""
         self._plan = plan
+
+    def metrics(self) -> tuple[Metric, Metric]:
+        """Jobs that are due or under way, and what became of those that are over."""
+        states = ("asked", "queued", *OPEN, "unknown")
+        work = tuple(({"state": state}, float(self._at_work[state])) for state in states)
+        over = tuple(({"outcome": state}, float(self._ended[state])) for state in FINAL)
+        return (
+            Metric("sipbridge_outbound_jobs", "gauge", "Outbound jobs that are due or under way.", work),
+            Metric(
+                "sipbridge_outbound_ended_total", "counter", "Outbound jobs that are over, by outcome.", over
+            ),
+        )
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -130,6 +145,7 @@ class OutboundOffice:
             plan = self._plan
             self._rules, self._ruling = await asyncio.to_thread(rules_of, plan), plan
         jobs = await self._store.work(self._deps.now())
+        self._at_work = Counter(job.state for job in jobs)
         followed = [job for job in jobs if job.call_id and job.state in (*OPEN, "unknown")]
         facts = await self._store.facts([job.call_id for job in followed])
         for job in followed:
@@ -310,6 +326,7 @@ class OutboundOffice:
         if await self._store.save(job):
             facts = {"job_id": job.job_id, "state": job.state, "reason": job.reason}
             log.info("outbound.state", call_id=job.call_id, **facts)
+            self._ended[job.state] += job.state in FINAL
             if job.state in FINAL and job.state != "unknown":
                 await asyncio.to_thread(self._deps.spent.over, job.job_id, self._deps.now())
 

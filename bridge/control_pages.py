@@ -1,50 +1,39 @@
-"""What /healthz and /metrics say: the counters of control and the last status of every worker, as text.
+"""What the pages for load balancers and Prometheus say: counts, and the last status of every worker, as text.
 
-Healthy (200) means: a plan is in force, every worker the settings ask for is connected and the store takes
-what they tell; else 503 with the reasons. Label values come from fixed sets (worker indexes, known event
-types, the one version in force), so the number of series is bounded. Pure but for reading the objects it is given and
-the clock; served by control_api on control's loop.
+    /livez    200: the process answers
+    /readyz   200: this node can take a call now: a plan in force, a worker that is not draining; else 503 and why
+    /healthz  200: all is as it should be: every worker the settings ask for, a plan, a store that takes events
+    /metrics  Prometheus' text, or OpenMetrics for who asks for it
+
+Label values come from fixed sets (worker slots, trunks and queues of the plan, closed lists), so the number of series
+is bounded. Pure but for reading the objects it is given, /proc and the clock; served by control_api on control's loop.
 """
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
-from bridge.control_health import Metric, Page, Pages, render
+from bridge import __version__
+from bridge.control_health import Metric, Page, Pages
+from bridge.control_metrics import Counts, process_gauges
 from bridge.dialplan.plan import Plan
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
+from bridge.store.gatestore import OPEN_STATES
 
-EVENT_TYPES = (
-    "call.started",
-    "call.answered",
-    "call.ended",
-    "session.ready",
-    "session.failed",
-    "response",
-    "barge_in",
-    "dtmf",
-    "function_call",
-    "error",
-)
 _WORKER_GAUGES = (
-    ("sipbridge_worker_calls", "Calls a worker carries now.", ("calls",)),
-    ("sipbridge_worker_clock_late_ticks", "Media ticks that came late.", ("clock_late_ticks",)),
-    ("sipbridge_worker_clock_max_late_ms", "The latest media tick so far.", ("clock_max_late_ms",)),
-    ("sipbridge_worker_clock_restarts", "Times the media clock stood still.", ("clock_restarts",)),
-    (
-        "sipbridge_worker_spool_bytes",
-        "Events on disk that control has not stored yet.",
-        ("link", "backlog_bytes"),
-    ),
-    ("sipbridge_worker_events_lost", "Events the spool could not take.", ("link", "refused")),
+    ("sipbridge_worker_calls", "gauge", "Calls a worker carries now.", ("calls",)),
+    ("sipbridge_worker_clock_late_ticks", "gauge", "Media ticks that came late.", ("clock_late_ticks",)),
+    ("sipbridge_worker_clock_max_late_ms", "gauge", "The latest media tick so far.", ("clock_max_late_ms",)),
+    ("sipbridge_worker_clock_restarts", "gauge", "Times the media clock stood still.", ("clock_restarts",)),
+    ("sipbridge_worker_spool_bytes", "gauge", "Events on disk, not stored yet.", ("link", "backlog_bytes")),
+    ("sipbridge_worker_events_lost", "gauge", "Events the spool could not take.", ("link", "refused")),
 )
-
-
+OVERDUE_GRACE_S = 60.0
+"""How long the end of a call that has reached its limit may take."""
 _TRUNK_GAUGES = (
     ("sipbridge_trunk_registered", "1 while the trunk's registration is in force.", "registered"),
     ("sipbridge_trunk_reachable", "1 while the trunk answers OPTIONS.", "reachable"),
@@ -56,8 +45,8 @@ class Facts:
     """Counted since the start of this control process."""
 
     started_at: float
-    events: Counter[str] = field(default_factory=Counter)
-    cost_usd: float = 0.0
+    counts: Counts = field(default_factory=Counts)
+    max_call_s: float = 3600.0
     worker_died_calls: int = 0
     plans_refused: int = 0
 
@@ -79,9 +68,24 @@ def pages(
 ) -> Pages:
     """The pages by path."""
     return {
-        "/healthz": lambda: health(link, workers, plan(), more().notes),
-        "/metrics": lambda: metrics(facts, link, plan(), more().metrics),
+        "/livez": lambda _accept: Page(HTTPStatus.OK, "text/plain", "ok\n"),
+        "/readyz": lambda _accept: readiness(link, plan()),
+        "/healthz": lambda _accept: health(link, workers, plan(), more().notes),
+        "/metrics": lambda accept: metrics(facts, link, plan(), more().metrics, accept),
     }
+
+
+def readiness(link: LinkServer, plan: Plan | None) -> Page:
+    """Whether a load balancer may send calls here. A node that lacks some of its workers still takes calls."""
+    peers = link.peers()
+    takes = [peer for peer in peers if not peer.status.get("draining", False)]
+    problem = ""
+    if plan is None:
+        problem = "no plan is in force"
+    elif not takes:
+        problem = "every worker is draining" if peers else "no worker is connected"
+    status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
+    return Page(status, "text/plain", f"{problem or 'ready'}\n")
 
 
 def health(link: LinkServer, workers: int, plan: Plan | None, notes: tuple[str, ...] = ()) -> Page:
@@ -111,22 +115,29 @@ def _public(status: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in status.items() if key != "held"}
 
 
-def metrics(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metric, ...] = ()) -> Page:
-    """Prometheus' text."""
-    peers = link.peers()
-    counters = link.counters
+def metrics(
+    facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metric, ...] = (), accept: str = ""
+) -> Page:
+    """For Prometheus. `accept`: what formats it reads."""
+    content_type, text = facts.counts.render(gauges(facts, link, plan, more), accept)
+    return Page(HTTPStatus.OK, content_type, text)
+
+
+def gauges(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metric, ...] = ()) -> list[Metric]:
+    """What is looked up at a scrape."""
+    peers, counters = link.peers(), link.counters
+    draining = sum(peer.status.get("draining") is True for peer in peers)
+    failing_since = link.store_failing_since
     families = [
-        _one(
-            "sipbridge_uptime_seconds",
-            "gauge",
-            "Age of this control process.",
-            time.time() - facts.started_at,
-        ),
+        Metric("sipbridge_build_info", "gauge", "1; the version.", (({"version": __version__}, 1.0),)),
+        _one("sipbridge_uptime_seconds", "gauge", "Age of this control.", time.time() - facts.started_at),
         _one("sipbridge_workers_connected", "gauge", "Workers on the link.", len(peers)),
+        _one("sipbridge_workers_draining", "gauge", "Workers that take no new calls.", draining),
+        _one("sipbridge_worker_starts_total", "counter", "Worker processes seen.", link.counters.boots),
+        _one("sipbridge_plan_in_force", "gauge", "1 while calls have a dialplan.", plan is not None),
         _one(
             "sipbridge_plan_routes", "gauge", "Routes of the plan in force.", len(plan.routes) if plan else 0
         ),
-        _one("sipbridge_cost_usd_total", "counter", "Cost of model responses.", facts.cost_usd),
         _one(
             "sipbridge_worker_died_calls_total",
             "counter",
@@ -143,30 +154,67 @@ def metrics(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metri
             "sipbridge_store_failing",
             "gauge",
             "1 while the store takes no events.",
-            link.store_failing_since is not None,
+            failing_since is not None,
+        ),
+        _one(
+            "sipbridge_store_failing_seconds",
+            "gauge",
+            "For how long the store has taken no events.",
+            0.0 if failing_since is None else time.monotonic() - failing_since,
         ),
         _one("sipbridge_link_requests_total", "counter", "Requests of workers.", counters.requests),
         _one("sipbridge_store_retries_total", "counter", "Times the store refused.", counters.store_retries),
-        Metric(
-            "sipbridge_events_total",
-            "counter",
-            "Call events stored, by type.",
-            tuple(({"type": name}, float(facts.events[name])) for name in EVENT_TYPES),
-        ),
+        *_running(facts, peers),
+        *(_gauge(peers, name, kind, words, path) for name, kind, words, path in _WORKER_GAUGES),
+        *process_gauges({str(peer.hello.worker): peer.hello.pid for peer in peers}),
     ]
-    families += [_gauge(peers, name, words, path) for name, words, path in _WORKER_GAUGES]
     families += more
     families += [_trunk_gauge(peers, name, words, key) for name, words, key in _TRUNK_GAUGES]
-    return Page(HTTPStatus.OK, "text/plain; version=0.0.4", render(families))
+    return families
+
+
+def _running(facts: Facts, peers: list[Peer]) -> tuple[Metric, Metric]:
+    found = facts.counts.running({peer.hello.boot for peer in peers}, facts.max_call_s + OVERDUE_GRACE_S)
+    samples = tuple(
+        ({"direction": direction, "state": state}, float(count))
+        for (direction, state), count in found.calls.items()
+    )
+    return (
+        Metric("sipbridge_calls_active", "gauge", "Calls of this node that are not over.", samples),
+        _one(
+            "sipbridge_calls_overdue",
+            "gauge",
+            "Calls that run for longer than limits.max_call_s.",
+            found.overdue,
+        ),
+    )
+
+
+class Measured(Protocol):
+    """A part of control that has something to say to Prometheus."""
+
+    def metrics(self) -> Iterable[Metric]:
+        """Gauges and counters as they are now."""
+
+
+def metrics_of(*parts: Measured | None) -> list[Metric]:
+    """Of all parts that are there."""
+    return [metric for part in parts if part is not None for metric in part.metrics()]
+
+
+def request_gauge(waiting: Mapping[str, int]) -> Metric:
+    """Requests of the gate that are not over, by state."""
+    samples = tuple(({"state": state}, float(waiting.get(state, 0))) for state in OPEN_STATES)
+    return Metric("sipbridge_approvals_open", "gauge", "Tool requests that are not over, by state.", samples)
 
 
 def _one(name: str, kind: str, words: str, value: float) -> Metric:
     return Metric(name, kind, words, (({}, float(value)),))
 
 
-def _gauge(peers: list[Peer], name: str, words: str, path: tuple[str, ...]) -> Metric:
+def _gauge(peers: list[Peer], name: str, kind: str, words: str, path: tuple[str, ...]) -> Metric:
     samples = [({"worker": str(peer.hello.worker)}, number(_at(peer.status, path)) or 0.0) for peer in peers]
-    return Metric(name, "gauge", words, tuple(samples))
+    return Metric(name, kind, words, tuple(samples))
 
 
 def _trunk_gauge(peers: list[Peer], name: str, words: str, key: str) -> Metric:

@@ -21,6 +21,7 @@ import structlog
 from bridge.approval.policy import Policy
 from bridge.approval.policy import load as load_policy
 from bridge.approval.policy_lint import misfits
+from bridge.control_health import Metric
 from bridge.errors import PolicyError, Problem
 from bridge.settings import Settings
 from bridge.settings_tools import McpServer
@@ -124,6 +125,17 @@ class ToolSource:
         """Arguments of a tool that no log and no message shows."""
         spec = self.tools.get(tool)
         return spec.options.redact if spec is not None else ()
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Of the MCP servers: which are connected, and what waits for an admin. Servers are those of the settings."""
+        connections = self.mcp.connections if self.mcp is not None else {}
+        up = tuple(({"server": name}, float(not one.problem)) for name, one in connections.items())
+        pending = len(self.mcp.pending) if self.mcp is not None else 0
+        waits = "Tools of MCP servers that an admin has not accepted."
+        return (
+            Metric("sipbridge_mcp_connected", "gauge", "1 while the MCP server is connected.", up),
+            Metric("sipbridge_mcp_tools_pending", "gauge", waits, (({}, float(pending)),)),
+        )
 
     async def run(self) -> None:
         """Keep the MCP servers connected, until cancelled."""

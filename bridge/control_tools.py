@@ -26,7 +26,7 @@ from bridge.approval.request import Refused
 from bridge.control_commands import Commands
 from bridge.control_decisions import Decisions
 from bridge.control_facts import facts_of, request_of, shown
-from bridge.control_gates import Gates
+from bridge.control_gates import Gates, Moved
 from bridge.control_runs import Runs, fulfil
 from bridge.control_toolbox import ToolSource
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
@@ -51,7 +51,7 @@ MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the mod
 class OfficeDeps:
     """What the tool desk works with. `tell` gets a message to the workers; `folder`: where tools keep their files.
 
-    `notify(kind, group, gate)` tells people; `decision_key` seals decisions.
+    `notify(kind, group, gate)` tells people; `decision_key` seals decisions; `moved`: Gates.
     """
 
     store: GateStore
@@ -61,6 +61,7 @@ class OfficeDeps:
     tell: Callable[[Message], None]
     notify: Callable[[str, str, Gate], None]
     decision_key: bytes
+    moved: Moved = lambda *_facts: None
 
 
 class ToolOffice:
@@ -72,7 +73,7 @@ class ToolOffice:
         self._source = deps.source
         self._decisions = Decisions(deps.store, deps.users, deps.source, deps.decision_key)
         self.commands = Commands(deps.tell)
-        self._gates = Gates(deps.store, deps.decision_key)
+        self._gates = Gates(deps.store, deps.decision_key, deps.moved)
         self._repairs: Counter[tuple[str, str]] = Counter()
         self._opening = asyncio.Lock()
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
@@ -81,6 +82,10 @@ class ToolOffice:
         self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
+
+    def waiting(self) -> Counter[str]:
+        """Requests that are not over, by state."""
+        return Counter(gate.state.value for gate in self._gates if gate.state not in FINAL)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -126,8 +131,7 @@ class ToolOffice:
     async def _call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         call_id, function_call_id = str(data["call_id"]), str(data["function_call_id"])
         async with self._opening:  # two half amounts asked for at once must see each other
-            known = await self._gates.known(call_id, function_call_id)
-            if known is not None:
+            if (known := await self._gates.known(call_id, function_call_id)) is not None:
                 return self._again(known, data)
             spec, policy = self._source.tools.get(str(data["tool"])), self._source.policy
             by_provider = data.get("definition") is not None
@@ -376,8 +380,7 @@ class ToolOffice:
     def _news(self, gate: Gate) -> dict[str, Any]:
         """What the worker has to know."""
         news: dict[str, Any] = {"request_id": gate.request.request_id, "state": gate.state.value}
-        told = outcome.function_output(gate)
-        if told:
+        if told := outcome.function_output(gate):
             return news | {"output": told}
         if gate.state is State.CONFIRMING and gate.ruling.confirm is not None:
             asked = gate.ruling.confirm

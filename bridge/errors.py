@@ -16,6 +16,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         RemoteSessionError 503  the speech model refused, failed or vanished (kind, code)
       LinkError 500             worker and control cannot talk
       StoreError 500
+        StoreAwayError        the database cannot be reached now; the same may work later
       ToolError                 a tool that cannot be offered, or says that it did not do it
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
@@ -137,6 +138,10 @@ class LinkError(BridgeError):
 
 class StoreError(BridgeError):
     """The store cannot be opened, migrated, read or written."""
+
+
+class StoreAwayError(StoreError):
+    """The database cannot be reached, or does not answer; what was asked for may be asked again."""
 
 
 class ToolError(BridgeError):

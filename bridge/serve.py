@@ -13,23 +13,28 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bridge.config import PathsConfig
+from bridge.config import PoolKind
 from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
 from bridge.errors import BridgeError, SettingsError
+from bridge.pool.moves import PoolLimits
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
 from bridge.secretsource import Secrets
-from bridge.settings import STORE, Settings, missing_secrets, secret_names, worker_config
+from bridge.settings import STORE, Settings, missing_secrets, pool_of, secret_names, slots, worker_config
 from bridge.store.store import Store
 from bridge.supervision import Limits
 from bridge.supervisor import Program, SupervisorError, lock
 
 DRAIN_MARGIN_S = 5.0
 """A worker ends its drain by itself at drain_s; the supervisor steps in only after that."""
-SIM, CONTROL, WORKER = 0, 1, 2
+SIM, ZYGOTE, CONTROL, WORKER = 0, 0, 1, 2
+SUFFIXES: dict[PoolKind, str] = {"narrow": "", "wide": "-wide"}
+ROOM = "-" * 16
+LEAVE_MARGIN_S = 60.0
+"""A worker that is replaced may go on as long as the longest call, and so much longer."""
 PRIVATE = 0o077
 """The umask of every process of the bridge: records, recordings and prompts are for its own user."""
 SQLITE = "sqlite:///"
@@ -43,6 +48,8 @@ class Serve:
     programs: tuple[Program, ...]
     limits: Limits
     announcement: str
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    spares: int = 0
 
 
 def run(settings: Settings, config_path: Path | None) -> int:
@@ -123,24 +130,53 @@ def prepare(settings: Settings, config_path: Path | None) -> Serve:
             "control", CONTROL, _command("control", *configuration), environ, says_ready=True, secrets=True
         )
     )
-    for index in range(settings.workers):
-        worker = worker_config(settings, index, sip_port=sip_port, local_url=local_url)
-        path = run_dir / f"worker-{index}.json"
-        path.write_text(worker.to_json() + "\n", encoding="utf-8")
-        paths: PathsConfig = worker.paths
+    programs += _pool(settings, run_dir, sip_port, local_url)
+    limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
+    announcement = _announcement(settings, sip_port, console_port)
+    return Serve(tuple(programs), limits, announcement, _pool_limits(settings), settings.pool.spares)
+
+
+def _pool(settings: Settings, run_dir: Path, sip_port: int, local_url: str | None) -> list[Program]:
+    """The worker of each slot, and what they are forked from. Any slot may be given either pool's configuration."""
+    programs = []
+    if settings.pool.warm and slots(settings):
+        programs.append(Program("zygote", ZYGOTE, _command("zygote", ROOM), says_ready=True, role="zygote"))
+    for index in range(slots(settings)):
+        files: dict[PoolKind, Path] = {}
+        for kind, suffix in SUFFIXES.items():
+            worker = worker_config(settings, index, sip_port=sip_port, local_url=local_url, pool=kind)
+            files[kind] = run_dir / f"worker-{index}{suffix}.json"
+            files[kind].write_text(worker.to_json() + "\n", encoding="utf-8")
         programs.append(
             Program(
                 worker.name,
                 WORKER,
                 _command("worker"),
-                stdin=str(path),
-                spool_dir=paths.spool,
+                stdin=str(files["narrow"]),
+                stdin_wide=str(files["wide"]),
+                spool_dir=worker.paths.spool,
                 index=index,
                 says_ready=True,
+                role="worker",
+                pool=pool_of(settings, index),
+                on_demand=index >= settings.workers,
             )
         )
-    limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
-    return Serve(tuple(programs), limits, _announcement(settings, sip_port, console_port))
+    return programs
+
+
+def _pool_limits(settings: Settings) -> PoolLimits:
+    pool, patience_s = settings.pool, settings.limits.max_call_s + LEAVE_MARGIN_S
+    return PoolLimits(
+        recycle_after_calls=pool.recycle_after_calls,
+        recycle_after_s=pool.recycle_after_h * 3600,
+        spread=pool.recycle_spread,
+        max_memory_mb=pool.max_memory_mb,
+        max_cpu_percent=pool.max_cpu_percent,
+        check_s=pool.check_s,
+        leave_s=patience_s,
+        stop_s=settings.deadlines.drain_s + DRAIN_MARGIN_S,
+    )
 
 
 def _command(*words: str) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from bridge.settings_base import (
     SipAddress,
     StoreUrl,
 )
+from bridge.settings_observe import Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
@@ -271,8 +272,8 @@ class Settings(Section):
     store: StoreUrl | None = Field(
         default=None,
         description="Database: sqlite:///PATH or postgresql://HOST/NAME; a password only by the environment "
-        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package psycopg: "
-        "pip install sipbridge[postgres].",
+        "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package asyncpg: "
+        "pip install sipbridge[postgres]. Several nodes share one PostgreSQL.",
     )
     console: Console = Field(default_factory=Console, description="HTTP of the control process.")
     providers: dict[Name, Provider] = Field(
@@ -288,6 +289,9 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits, description="How long things may go on.")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="How long one step may take.")
     log: Log = Field(default_factory=Log, description="Log output.")
+    tracing: Tracing = Field(
+        default_factory=Tracing, description="Traces of calls, to an OpenTelemetry collector."
+    )
     retention: Retention = Field(default_factory=Retention, description="How long things are kept.")
     _document: YamlFile | None = PrivateAttr(default=None)
 

@@ -2,11 +2,13 @@
 
     WAITING ──due──► RUNNING ──exit──► WAITING (backoff) …      stop: RUNNING ──SIGTERM──► STOPPING ──exit──► STOPPED
 
-Children start in stages (0 sim, 1 control, 2 workers); a stage waits until everything before it has said
-that it is ready, or `ready_s` long. They stop in the opposite order, so that control still hears the
-workers' last events. A first stop drains: the last stage gets SIGTERM and `drain_s`; a second stop ends
-the patience, a third kills. Who dies is started again, first almost at once, then after a doubling delay
-up to `restart_max_s`, for ever: a telephone system that gives up is off. `stable_s` of running forgives.
+Children start in stages (0 sim and zygote, 1 control, 2 workers); a stage waits until everything before it
+has said that it is ready, or `ready_s` long. A child that is `on_demand` starts only when it is asked for. One
+that was told to `leave` may end: then it is started again at once, or its place is free. They stop in the
+opposite order, so that control still hears the workers' last events. A first stop drains: the last stage gets
+SIGTERM and `drain_s`; a second stop ends the patience, a third kills. Who dies is started again, first almost
+at once, then after a doubling delay up to `restart_max_s`, for ever: a telephone system that gives up is off.
+`stable_s` of running forgives.
 Called by bridge/supervisor.py; no I/O here.
 """
 
@@ -23,6 +25,7 @@ class Child:
     name: str
     stage: int
     says_ready: bool = False
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Limits:
 
     drain_s: float = 300.0
     ready_s: float = 10.0
-    restart_min_s: float = 0.25
+    restart_min_s: float = 0.05
     restart_max_s: float = 10.0
     stable_s: float = 30.0
     stop_s: float = 10.0
@@ -65,18 +68,27 @@ class Restarting:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """To be told: a child that was told to leave has ended."""
+
+    name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class AllReady:
     """To be told, once: everything has been started; `late` are those that have not said they are ready."""
 
     late: tuple[str, ...]
 
 
-Order = Spawn | Kill | Restarting | AllReady
+Order = Spawn | Kill | Restarting | Left | AllReady
 
 
 class Phase(Enum):
     """What a child is doing."""
 
+    FREE = "free"
     HELD = "held"
     WAITING = "waiting"
     RUNNING = "running"
@@ -92,6 +104,8 @@ class _State:
     since: float = 0.0
     due: float = 0.0
     failures: int = 0
+    leaving: bool = False
+    again: bool = False
     kills: list[tuple[float, signal.Signals]] = field(default_factory=list)
 
     @property
@@ -103,7 +117,9 @@ class Supervision:
     """Feed it `begin` once, then every exit, ready line, stop signal, and `tick` when `next_due` has come."""
 
     def __init__(self, children: Iterable[Child], limits: Limits) -> None:
-        self._states = {child.name: _State(child) for child in children}
+        self._states = {
+            child.name: _State(child, Phase.FREE if child.on_demand else Phase.HELD) for child in children
+        }
         self._limits = limits
         self._stage_due = 0.0
         self._announced = False
@@ -135,12 +151,34 @@ class Supervision:
         if self.stopping:
             state.phase = Phase.STOPPED
             return self._stop_next(now)
+        if state.leaving:
+            return [Left(name, how), *self._leave(state, now)]
         if now - state.since >= self._limits.stable_s:
             state.failures = 0
         delay_s = min(self._limits.restart_min_s * 2**state.failures, self._limits.restart_max_s)
         state.failures = min(state.failures + 1, 30)
         state.phase, state.due = Phase.WAITING, now + delay_s
         return [Restarting(name, how, delay_s)]
+
+    def start(self, name: str, now: float) -> list[Order]:
+        """Start a child whose place is free."""
+        state = self._states[name]
+        if self.stopping or state.phase is not Phase.FREE:
+            return []
+        state.failures = 0
+        return [self._spawn(state, now)]
+
+    def leave(self, name: str, *, again: bool, now: float) -> list[Order]:
+        """The next exit of this child is wanted. `again`: another is started then, else its place is free."""
+        state = self._states[name]
+        if self.stopping or state.phase in (Phase.FREE, Phase.HELD):
+            return []
+        state.leaving, state.again = True, again
+        return self._leave(state, now) if state.phase is Phase.WAITING else []
+
+    def free(self, name: str) -> bool:
+        """Whether nothing runs under this name and nothing will by itself."""
+        return self._states[name].phase is Phase.FREE
 
     def reload(self) -> list[Order]:
         """Control reads its dialplans again."""
@@ -178,11 +216,20 @@ class Supervision:
             dues.append(self._stage_due)
         return min(dues, default=None)
 
+    def _leave(self, state: _State, now: float) -> list[Order]:
+        state.leaving, state.failures = False, 0
+        if state.again:
+            return [self._spawn(state, now)]
+        state.phase = Phase.FREE
+        return []
+
     def _advance(self, now: float) -> list[Order]:
         """Start held stages as far as the ones before them allow."""
         orders: list[Order] = []
         while not self.stopping and not self._announced:
-            started = [state for state in self._states.values() if state.phase is not Phase.HELD]
+            started = [
+                state for state in self._states.values() if state.phase not in (Phase.HELD, Phase.FREE)
+            ]
             late = tuple(state.child.name for state in started if not state.ready)
             if late and now < self._stage_due:
                 break

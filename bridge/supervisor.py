@@ -1,19 +1,20 @@
 """The small process over all others: starts them, waits, starts them again, stops them in order.
 
-    serve.json ──► Supervisor ──fork/exec──► sim · control · worker-0 … worker-N
-                     │  ▲ SIGCHLD, ready lines, SIGTERM, SIGHUP
+    serve.json ──► Supervisor ──fork/exec──► zygote · sim · control      ──zygote forks──► worker-0 … worker-N, spares
+                     │  ▲ SIGCHLD, what children say, SIGTERM, SIGHUP, run/supervisor.sock
                      ▼  │
-                  Supervision (bridge/supervision.py: every rule is there)
+                  Supervision · Roster · Nursery     (bridge/supervision.py, bridge/pool: every rule is there)
 
 It lives as long as the bridge and imports only a little of the standard library (no asyncio, nothing of
-ours but the machine), so that it is the last thing on the machine to run out of memory. What to start was
+ours but the machines), so that it is the last thing on the machine to run out of memory. What to start was
 worked out by bridge/serve.py, which replaces itself by this module (`python -m bridge.supervisor
 SERVE_JSON`). Children die with it (PR_SET_PDEATHSIG), have their own process groups (Ctrl-C reaches only
-us, we stop them in order), and their standard output goes through us line by line, to see who is ready.
+us, we stop them in order), and their standard output goes through us line by line, to see who is ready. Workers are
+its children too: what the zygote's forks leave behind becomes ours (PR_SET_CHILD_SUBREAPER), and so do orphans of
+anybody else, which are only waited for.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -21,53 +22,31 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.supervision import AllReady, Child, Kill, Limits, Order, Restarting, Spawn, Supervision
+from bridge.pool.become import adopt_orphans
+from bridge.pool.crew import Crew, Hands
+from bridge.pool.door import Door
+from bridge.pool.launch import Boots, Process, Program, launch
+from bridge.pool.moves import PoolLimits
+from bridge.pool.nursery import NurseryLimits
+from bridge.pool.warm import Warm, WarmHandlers
+from bridge.supervision import AllReady, Child, Kill, Left, Limits, Order, Restarting, Spawn, Supervision
 
-PR_SET_PDEATHSIG = 1
+__all__ = ["Program", "Supervisor", "SupervisorError", "how_it_ended", "lock", "main", "read_serve", "say"]
+
 READY_WORDS = (b"ready", b"listening")
 """How the line begins that a child says when it works."""
+STATUS = b"status "
 MAX_LINE_BYTES = 64 * 1024
-BOOT_VARIABLE = "BRIDGE_BOOT"
-"""Environment of a worker: the name of this life of it, under which its spool and its exit note lie."""
-PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "OPENBLAS_NUM_THREADS"})
-PASSED_ON_PREFIXES = ("LC_", "PYTHON", "COVERAGE", "SSL_CERT_", "LD_LIBRARY_")
-"""What every child gets of our environment. Keys and SIPBRIDGE_* (a store's URL may hold a password) are not
-among it: they reach only a program that has `secrets`."""
+SOCKET = "supervisor.sock"
 
 
 class SupervisorError(Exception):
     """Another supervisor runs on the same state folder, or it cannot be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What to run for one child. `stdin` is a file; `spool_dir`, for workers only, takes the exit notes.
-
-    `secrets`: it gets the whole environment, with every key in it, instead of the few harmless variables.
-    """
-
-    name: str
-    stage: int
-    argv: tuple[str, ...]
-    environ: Mapping[str, str] = field(default_factory=dict)
-    stdin: str = os.devnull
-    spool_dir: str = ""
-    index: int = 0
-    says_ready: bool = False
-    secrets: bool = False
-
-
-@dataclass(slots=True)
-class _Process:
-    pid: int
-    output: int
-    boot: str
-    line: bytes = b""
 
 
 def lock(state_dir: str) -> int:
@@ -100,71 +79,112 @@ def lock(state_dir: str) -> int:
 
 
 class Supervisor:
-    """Runs until everything it started has stopped."""
+    """Runs until everything it started has stopped. `socket_path`: where ops reach the pool; None: nowhere."""
 
-    def __init__(self, programs: Sequence[Program], limits: Limits, announcement: str = "") -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        limits: Limits,
+        announcement: str = "",
+        pool: PoolLimits | None = None,
+        *,
+        spares: int = 0,
+        socket_path: Path | None = None,
+    ) -> None:
         self._programs = {program.name: program for program in programs}
-        children = [Child(program.name, program.stage, program.says_ready) for program in programs]
-        self._machine = Supervision(children, limits)
+        self._machine = Supervision(
+            [Child(one.name, one.stage, one.says_ready, one.on_demand) for one in programs], limits
+        )
         self._announcement = announcement
-        self._processes: dict[str, _Process] = {}
+        self._processes: dict[str, Process] = {}
         self._selector = selectors.DefaultSelector()
-        self._boots = 0
+        self._boots = Boots()
+        self._zygote = next((program.name for program in programs if program.role == "zygote"), "")
+        handlers = WarmHandlers(self._adopted, self._launch, self._end_zygote)
+        self._warm = Warm(NurseryLimits(spares=spares if self._zygote else None), handlers)
+        hands = Hands(self._obey, self._word, self._fresh, say)
+        self._crew = Crew(programs, pool or PoolLimits(), self._machine, hands)
+        self._door = Door(socket_path, self._selector, self._crew.ask) if socket_path else None
 
     def run(self) -> int:
         """Exit status 0: stopped because it was asked to."""
+        adopt_orphans()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         numbers = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         before = {number: signal.signal(number, lambda *_: None) for number in numbers}
         before_fd = signal.set_wakeup_fd(wake_write)
-        self._selector.register(wake_read, selectors.EVENT_READ)
+        self._selector.register(wake_read, selectors.EVENT_READ, partial(self._woken, wake_read))
+        if self._door is not None:
+            say(self._door.problem)
         try:
             self._obey(self._machine.begin(time.monotonic()))
             while not self._machine.done:
-                self._wait(wake_read)
-                self._obey(self._machine.tick(time.monotonic()))
+                self._wait()
+                self._tick(time.monotonic())
         finally:
             signal.set_wakeup_fd(before_fd)
             for number, handler in before.items():
                 signal.signal(number, handler)
+            self._warm.close()
+            if self._door is not None:
+                self._door.close()
             self._selector.close()
             os.close(wake_read)
             os.close(wake_write)
         say("stopped")
         return 0
 
-    def _wait(self, wake: int) -> None:
-        due = self._machine.next_due()
+    def _wait(self) -> None:
+        dues = [self._machine.next_due(), self._warm.next_due(), self._crew.next_due()]
+        due = min((one for one in dues if one is not None), default=None)
         timeout_s = None if due is None else max(due - time.monotonic(), 0.0)
         for key, _ in self._selector.select(timeout_s):
-            if key.fd == wake:
-                self._signals(os.read(wake, 4096))
-            else:
-                self._read(key.data)
+            act: Callable[[], None] = key.data
+            act()
 
-    def _signals(self, numbers: bytes) -> None:
+    def _tick(self, now: float) -> None:
+        self._obey(self._machine.tick(now))
+        self._warm.tick(now)
+        self._crew.tick(now, {name: process.pid for name, process in self._processes.items()})
+        if self._door is not None:
+            self._door.tick(now)
+
+    # ---- signals and exits -----------------------------------------------------------------------------------
+
+    def _woken(self, wake: int) -> None:
         now = time.monotonic()
-        for number in numbers:
+        for number in os.read(wake, 4096):
             if number in (signal.SIGTERM, signal.SIGINT):
                 say("stopping" if not self._machine.stopping else "stopping at once")
+                self._crew.stop()
+                self._warm.stop()
                 self._obey(self._machine.stop(now))
             elif number == signal.SIGHUP:
                 self._obey(self._machine.reload())
-        for name in list(self._processes):
-            self._reap(name)
+        while (found := _ended_child()) is not None:
+            self._reap(*found)
 
-    def _reap(self, name: str) -> None:
-        process = self._processes[name]
-        pid, status = os.waitpid(process.pid, os.WNOHANG)
-        if pid == 0:
+    def _reap(self, pid: int, status: int) -> None:
+        now = time.monotonic()
+        name = next((name for name, process in self._processes.items() if process.pid == pid), None)
+        if name is None:
+            self._warm.ended(pid, now)
             return
         self._read(name, last=True)
-        del self._processes[name]
+        process = self._processes.pop(name)
         self._selector.unregister(process.output)
-        os.close(process.output)
+        process.close()
+        if name == self._zygote:
+            self._hear()
+            self._warm.zygote_gone(now)
         how = how_it_ended(status)
         self._note_exit(self._programs[name], process.boot, how)
-        self._obey(self._machine.exited(name, how, time.monotonic()))
+        self._exited(name, how, now)
+
+    def _exited(self, name: str, how: str, now: float) -> None:
+        orders = self._machine.exited(name, how, now)
+        self._crew.exited(name, now)
+        self._obey(orders)
 
     def _note_exit(self, program: Program, boot: str, how: str) -> None:
         """For the record of the calls the worker was carrying (bridge/link/spool.py)."""
@@ -178,6 +198,8 @@ class Supervisor:
             fresh.replace(path)
         except OSError as error:
             say(f"cannot write {path}: {error}")
+
+    # ---- what children say -----------------------------------------------------------------------------------
 
     def _read(self, name: str, *, last: bool = False) -> None:
         """Pass the child's lines on; one of them may say that it is ready."""
@@ -195,70 +217,106 @@ class Supervisor:
             self._line(name, process.line)
 
     def _line(self, name: str, line: bytes) -> None:
-        _print(line)
+        now = time.monotonic()
+        if line.startswith(STATUS) and self._crew.said(name, line, now):
+            return
+        if name != self._zygote:
+            _print(line)
         if line.startswith(READY_WORDS):
-            self._obey(self._machine.ready(name, time.monotonic()))
+            if name == self._zygote:
+                self._warm.zygote_up(now)
+            self._obey(self._machine.ready(name, now))
+            self._crew.ready(name, now)
+
+    # ---- what the machines order -----------------------------------------------------------------------------
 
     def _obey(self, orders: Sequence[Order]) -> None:
         for order in orders:
             match order:
                 case Spawn(name):
-                    self._spawn(self._programs[name])
+                    self._spawn(name)
                 case Kill(name, number):
-                    if name in self._processes:
-                        os.kill(self._processes[name].pid, number)
+                    self._kill(name, number)
                 case Restarting(name, how, delay_s):
                     say(f"{name} ended: {how}; starting it again in {delay_s:g} s")
+                case Left(name, how):
+                    say(f"{name} has left: {how}")
                 case AllReady(late):
                     say(self._announcement)
                     if late:
                         say(f"still waiting for: {', '.join(late)}")
 
-    def _spawn(self, program: Program) -> None:
-        self._boots += 1
-        boot = f"{int(time.time() * 1000):011x}_{os.getpid()}_{self._boots}"
-        output, child_output = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(output, False)
-        environ = {**environment(program, os.environ), BOOT_VARIABLE: boot}
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            _become(program, environ, child_output, parent)
-        os.close(child_output)
-        self._processes[program.name] = _Process(pid, output, boot)
-        self._selector.register(output, selectors.EVENT_READ, program.name)
+    def _spawn(self, name: str) -> None:
+        if self._programs[name].role == "worker":
+            self._crew.spawned(name, time.monotonic())
+            self._warm.want(name, time.monotonic())
+        else:
+            self._launch(name)
+
+    def _launch(self, name: str) -> None:
+        """The slow way: fork and exec."""
+        program = self._programs[name]
+        channel = self._warm.new_channel() if program.role == "zygote" else None
+        process = launch(program, self._boots.next(), channel)
+        if channel is not None:
+            channel.close()
+            if self._warm.channel is not None:
+                self._selector.register(self._warm.channel, selectors.EVENT_READ, self._hear)
+        self._keep(name, process, first_line=False)
+
+    def _adopted(self, name: str, process: Process) -> None:
+        """The fast way: a spare gets the slot."""
+        process.boot = self._boots.next()
+        self._keep(name, process, first_line=True)
+
+    def _keep(self, name: str, process: Process, *, first_line: bool) -> None:
+        self._processes[name] = process
+        self._selector.register(process.output, selectors.EVENT_READ, partial(self._read, name))
+        if self._programs[name].role != "worker":
+            return
+        words = f"{process.boot} {name}\n".encode() if first_line else b""
+        if not process.tell(words + self._crew.configuration(name)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+
+    def _kill(self, name: str, number: signal.Signals) -> None:
+        process = self._processes.get(name)
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        elif self._warm.cancel(name):  # it was waiting for a process
+            self._exited(name, "never started", time.monotonic())
+
+    def _word(self, name: str, word: str) -> None:
+        process = self._processes.get(name)
+        if process is not None and not process.tell(f"{word}\n".encode()):
+            say(f"{name} does not hear: {word}")
+
+    def _hear(self) -> None:
+        channel = self._warm.channel
+        self._warm.hear(time.monotonic())
+        if channel is not None and self._warm.channel is None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(channel)
+
+    def _fresh(self) -> None:
+        """Load the image anew: spares go, and the zygote is replaced by another one."""
+        self._warm.fresh()
+        if self._zygote:
+            self._obey(self._machine.leave(self._zygote, again=True, now=time.monotonic()))
+            self._end_zygote()
+
+    def _end_zygote(self) -> None:
+        self._kill(self._zygote, signal.SIGKILL)
 
 
-def _become(program: Program, environ: Mapping[str, str], output: int, parent: int) -> None:
-    """In the child, between fork and exec: this process has one thread, so anything may be done here."""
+def _ended_child() -> tuple[int, int] | None:
+    """A child that has ended, and how; None: no more."""
     try:
-        os.setpgid(0, 0)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(
-            signal.SIGHUP, signal.SIG_IGN
-        )  # lasts over exec: a reload must not kill a starting control
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        os.dup2(os.open(program.stdin, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.execvpe(program.argv[0], program.argv, environ)  # noqa: S606  # no shell is wanted
-    except BaseException as error:  # noqa: BLE001  # whatever it is, the child must not run the parent's code
-        os.write(2, f"sipbridge: cannot start {program.name}: {error}\n".encode())
-    finally:
-        os._exit(127)
-
-
-def environment(program: Program, ours: Mapping[str, str]) -> dict[str, str]:
-    """What a child gets of our environment, and its own variables."""
-    passed = {
-        name: value
-        for name, value in ours.items()
-        if program.secrets or name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
-    }
-    return {**passed, **program.environ}
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
 
 
 def how_it_ended(status: int) -> str:
@@ -290,18 +348,28 @@ def _read_some(fd: int) -> bytes:
         return b""
 
 
-def read_serve(path: str) -> tuple[list[Program], Limits, str]:
-    """What bridge/serve.py wrote: `{programs: [...], limits: {...}, announcement}`."""
+def read_serve(path: str) -> dict[str, Any]:
+    """What bridge/serve.py wrote, as the arguments of Supervisor."""
     data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    programs = [Program(**{**program, "argv": tuple(program["argv"])}) for program in data["programs"]]
-    return programs, Limits(**data["limits"]), data["announcement"]
+    programs = [_program(one) for one in data["programs"]]
+    return {
+        "programs": programs,
+        "limits": Limits(**data["limits"]),
+        "announcement": data["announcement"],
+        "pool": PoolLimits(**data.get("pool", {})),
+        "spares": data.get("spares", 0),
+    }
+
+
+def _program(data: dict[str, Any]) -> Program:
+    run_as = data.get("run_as")
+    return Program(**{**data, "argv": tuple(data["argv"]), "run_as": tuple(run_as) if run_as else None})
 
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m bridge.supervisor SERVE_JSON LOCK_FD`: the descriptor of the lock came over the exec."""
     os.set_inheritable(int(arguments[1]), False)
-    programs, limits, announcement = read_serve(arguments[0])
-    return Supervisor(programs, limits, announcement).run()
+    return Supervisor(**read_serve(arguments[0]), socket_path=Path(arguments[0]).with_name(SOCKET)).run()
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -43,7 +42,9 @@ from bridge.sip.events import HangUpBy, HungUp, Invite
 from bridge.sip.leg import Leg
 from bridge.strictjson import decode
 from bridge.trunk import Credential, Trunk
+from bridge.worker_care import contained, first_of, watch_health
 from bridge.worker_plan import PlanIntake, calm
+from bridge.worker_wire import SupervisorWire, read_config
 
 log = structlog.get_logger(__name__)
 
@@ -51,16 +52,23 @@ BOOT_VARIABLE = "BRIDGE_BOOT"  # the supervisor's name for this life of the proc
 SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much instead of 5 ms (design §2)
 STOP_WAIT_S = 3.0
 DELIVERY_WAIT_S = 2.0
-HEALTH_CHECK_S = 1.0
 MAX_PLACED = 1000  # ids of calls that we placed; none is placed twice
-SICK_CHECKS = 2  # in a row: a process that was stopped for a while looks sick when it wakes, but only once
 
 
 class Worker:
-    """The pieces of one worker and the calls it carries."""
+    """The pieces of one worker and the calls it carries. `rest`: words that came with the configuration."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, rest: bytes = b"") -> None:
         self._config = config
+        words = {
+            "retire": self.retire,
+            "pause": lambda: self.pause(True),
+            "resume": lambda: self.pause(False),
+        }
+        self._supervisor = SupervisorWire(words, rest)
+        self._taken = 0
+        self._paused = False
+        self._hurried = asyncio.Event()
         self._calls: dict[str, Call] = {}
         self._placed: deque[str] = deque(maxlen=MAX_PLACED)
         # Until control says who registers. Behind the edge there may be other nodes, so nobody does before that.
@@ -97,6 +105,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
+        self._supervisor.listen()
         self._read_last_plan()
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -115,13 +124,15 @@ class Worker:
             async with SipAgent(config.sip, config.media, log_file=log_file) as self._agent:
                 await self._serve()
         self._link.close()
+        self._supervisor.leave()
         log.info("worker.stopped")
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             link = self._tasks.create_task(self._link.run())
             plans = self._tasks.create_task(self._plans.run())
-            self._agent.listen(self._incoming, self._refused)
+            self._agent.listen(self._incoming, self._record_refusal)
+            self._agent.accepting = not self._closed()
             trunks = self._tasks.create_task(self._follow_trunks())
             ready = self._tasks.create_task(self._say_ready())
             watch = self._tasks.create_task(watch_health(self._agent))
@@ -189,6 +200,8 @@ class Worker:
     def _begin(self, call: Call) -> None:
         self._calls[call.id] = call
         self._idle.clear()
+        self._taken += 1
+        self._supervisor.status(len(self._calls), self._taken)
         self._tasks.create_task(self._carry(call), name=f"call-{call.id[:8]}")
 
     async def _carry(self, call: Call) -> None:
@@ -198,6 +211,7 @@ class Worker:
         finally:
             self._calls.pop(call.id, None)
             self._deps.occupancy.leave(call.id)
+            self._supervisor.status(len(self._calls), self._taken)
             if not self._calls:
                 self._idle.set()
                 self._plans.rest()
@@ -208,9 +222,6 @@ class Worker:
     async def _turn_away(self, leg: Leg) -> None:
         self._record_refusal(leg.id, leg.invite, 503, "no dialplan yet")
         await leg.hang_up(HangUpBy.BRIDGE, 503, "no dialplan yet")
-
-    def _refused(self, leg_id: str, invite: Invite, status: int, reason: str) -> None:
-        self._record_refusal(leg_id, invite, status, reason)
 
     def _record_refusal(self, call_id: str, invite: Invite, status: int, reason: str) -> None:
         log.warning(
@@ -246,7 +257,7 @@ class Worker:
         plan = self._plans.plan
         if plan is None or plan.version != wanted.plan_version:
             raise ValueError("the worker has another plan")
-        if self._draining.is_set() or len(self._calls) >= self._config.sip.max_calls:
+        if self._closed() or len(self._calls) >= self._config.sip.max_calls:
             raise ValueError("the worker takes no calls now")
         return plan
 
@@ -285,14 +296,31 @@ class Worker:
             threading.Thread(target=warm, args=(texts,), name="templates", daemon=True).start()
 
     def drain(self) -> None:
-        """Take no new calls; end when the running ones are over."""
-        if hasattr(self, "_agent"):
-            self._agent.accepting = False
+        """Take no new calls; end when the running ones are over, at the drain deadline at the latest."""
+        self._hurried.set()
+        self.retire()
+
+    def retire(self) -> None:
+        """Take no new calls; end when the running ones are over, however long they last."""
         self._draining.set()
+        self._open_or_close()
+
+    def pause(self, on: bool) -> None:
+        """Take no new calls, and stay; or take calls again."""
+        self._paused = on
+        self._open_or_close()
+
+    def _closed(self) -> bool:
+        return self._paused or self._draining.is_set()
+
+    def _open_or_close(self) -> None:
+        if hasattr(self, "_agent"):
+            self._agent.accepting = not self._closed()
         self._link.say_status()
 
     async def _drain(self) -> None:
         log.info("worker.draining", calls=len(self._calls))
+        await first_of(self._idle, self._hurried)
         try:
             async with asyncio.timeout(self._config.deadlines.drain_s):
                 await self._idle.wait()
@@ -304,18 +332,15 @@ class Worker:
                 await self._idle.wait()
 
     def _hang_up(self, call_id: str, reason: str) -> None:
-        call = self._calls.get(call_id)
-        if call is not None:
+        if call := self._calls.get(call_id):
             self._tasks.create_task(contained(call.hang_up(200, reason, "asked by control"), call_id))
 
     def _tool_update(self, call_id: str, function_call_id: str, data: Mapping[str, Any]) -> None:
-        call = self._calls.get(call_id)
-        if call is not None:
+        if call := self._calls.get(call_id):
             call.tools.update(function_call_id, data)
 
     def _call_command(self, command: CallCommand) -> None:
-        call = self._calls.get(command.call_id)
-        if call is not None:
+        if call := self._calls.get(command.call_id):
             call.commands.take(command)
 
     def _facts(self) -> Mapping[str, Any]:
@@ -324,7 +349,7 @@ class Worker:
         return {
             "slot": self._config.index,
             "pool": self._config.pool,
-            "draining": self._draining.is_set(),
+            "draining": self._closed(),
             "sip_port": self._config.sip.port,
             "plan_version": self._plans.version,
             "plan_refused": self._plans.refused,
@@ -346,47 +371,24 @@ class Worker:
             log.info("plan.none_on_disk", path=str(path))
 
 
-async def contained(work: Awaitable[object], call_id: str) -> bool:
-    """Do what belongs to one call. A bug in it is that call's end, not that of the calls beside it; False then."""
-    try:
-        await work
-    except Exception:
-        log.exception("call.crashed", call_id=call_id)
-        return False
-    return True
-
-
-class Patient(Protocol):
-    """The part of SipAgent that `watch_health` looks at."""
-
-    def problem(self, now: float) -> str:
-        """What makes it useless; "" while it works."""
-
-
-async def watch_health(agent: Patient, every_s: float = HEALTH_CHECK_S) -> None:
-    """Raises SipError as soon as the SIP agent is of no more use; the process must be replaced then."""
-    sick = 0
-    while True:
-        await asyncio.sleep(every_s)
-        problem = agent.problem(time.monotonic())
-        sick = sick + 1 if problem else 0
-        if sick == SICK_CHECKS:
-            log.critical("worker.unhealthy", reason=problem)
-            raise SipError(500, problem)
+def preload() -> None:
+    """What a worker loads only when it works: for the process that workers are forked from (bridge/zygote.py)."""
+    load_prices()
 
 
 def main() -> int:
-    """`python -m bridge worker`: configuration as one line of JSON on standard input.
+    """`python -m bridge worker`: configuration as one line of JSON on standard input, then the supervisor's words.
 
     Exit status 1: could not start, or cannot go on.
     """
-    config = WorkerConfig.from_json(sys.stdin.readline())
+    text, rest = read_config()
+    config = WorkerConfig.from_json(text)
     configure(config.log.level, config.log.format, redact=config.log.redact, process=config.name)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     calm()
     threading.current_thread().name = "loop"
     try:
-        asyncio.run(Worker(config).run())
+        asyncio.run(Worker(config, rest).run())
     except* BridgeError as group:
         log.error("worker.failed", reason="; ".join(str(error) for error in group.exceptions))  # noqa: TRY400
         sys.stdout.flush()

@@ -10,6 +10,7 @@ declare -A needs=(
     [sip-tester]=/usr/bin/sipp
     [baresip-core]=/usr/bin/baresip
     [kamailio]=/usr/sbin/kamailio
+    [postgresql-15]=/usr/lib/postgresql/15/bin/postgres
 )
 python=${PYTHON:-python3}
 missing=()

@@ -255,10 +255,10 @@ async def test_health_and_metrics_tell_what_is_there(folder, unused_tcp_port):
             well = await client.get(base + "/healthz")
             assert (well.status_code, well.json()["status"]) == (200, "ok")
             text = (await client.get(base + "/metrics")).text
-    assert "sipbridge_workers_connected 1\n" in text
-    assert 'sipbridge_events_total{type="barge_in"} 1\n' in text
+    assert "sipbridge_workers_connected 1.0\n" in text
+    assert 'sipbridge_events_total{type="barge_in"} 1.0\n' in text
     assert "sipbridge_cost_usd_total 0.03\n" in text
-    assert 'sipbridge_worker_events_lost{worker="0"} 0\n' in text
+    assert 'sipbridge_worker_events_lost{worker="0"} 0.0\n' in text
 
 
 async def test_calls_that_wait_are_asked_for_over_the_link_and_shown_on_a_page(folder, unused_tcp_port):
@@ -277,7 +277,7 @@ async def test_calls_that_wait_are_asked_for_over_the_link_and_shown_on_a_page(f
         async with httpx.AsyncClient(transport=socket) as ours:
             shown = (await ours.get("http://control/api/v1/queues")).json()
         assert shown["parked"][0]["slot"] == "701"
-        assert "sipbridge_parked_calls 1\n" in (await client.get(base + "/metrics")).text
+        assert "sipbridge_parked_calls 1.0\n" in (await client.get(base + "/metrics")).text
 
 
 async def test_a_taken_health_port_is_no_reason_to_be_without_records(folder):

@@ -18,7 +18,7 @@ from bridge.errors import StoreError
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
-PAGES = {"/healthz": lambda: Page(HTTPStatus.OK, "application/json", '{"a": "ä"}')}
+PAGES = {"/healthz": lambda _accept: Page(HTTPStatus.OK, "application/json", '{"a": "ä"}')}
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
 

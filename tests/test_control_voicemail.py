@@ -171,7 +171,8 @@ async def test_after_a_day_of_trying_it_is_given_up(tmp_path, url):
         retries = Retries(first_s=0.01, longest_s=0.01, give_up_s=0, least=3, send_s=5, poll_s=0.2)
         async with delivering(store, tmp_path, {"office": MAIL}, {}, retries):
             (delivery,) = await settled(store, "given_up")
-    assert (delivery.tries, delivery.error) == (3, "the variable MAIL is not set")
+    assert delivery.tries == 3
+    assert delivery.error.startswith("the environment variable MAIL is not set")
 
 
 def test_tries_come_ever_more_rarely_up_to_an_hour():

@@ -111,7 +111,7 @@ async def test_the_figures_of_queues_are_metrics(room):
     for name in "abc":
         await room.answer("queue.wait", waiting(name))
     text = render(room.metrics())
-    assert 'sipbridge_queue_callers{queue="sales"} 3\n' in text
-    assert 'sipbridge_queue_longest_wait_seconds{queue="sales"} 10\n' in text
-    assert 'sipbridge_queue_members{queue="sales",state="ringing"} 2\n' in text
-    assert "sipbridge_parked_calls 0\n" in text
+    assert 'sipbridge_queue_callers{queue="sales"} 3.0\n' in text
+    assert 'sipbridge_queue_longest_wait_seconds{queue="sales"} 10.0\n' in text
+    assert 'sipbridge_queue_members{queue="sales",state="ringing"} 2.0\n' in text
+    assert "sipbridge_parked_calls 0.0\n" in text

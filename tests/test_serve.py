@@ -53,13 +53,14 @@ def test_processes_are_listed_in_stages_and_workers_get_their_configuration(conf
     assert [(program.name, program.stage) for program in serve.programs] == [
         ("sim", 0),
         ("control", 1),
+        ("zygote", 0),
         ("worker-0", 2),
         ("worker-1", 2),
     ]
     assert serve.programs[1].argv[-3:] == ("control", "--config", str(config))
     assert serve.limits.drain_s > 7
     engine_port = serve.programs[0].argv[serve.programs[0].argv.index("--port") + 1]
-    for index, program in enumerate(serve.programs[2:]):
+    for index, program in enumerate(serve.programs[3:]):
         worker = WorkerConfig.from_json(Path(program.stdin).read_text().splitlines()[0])
         assert (worker.index, worker.sip.port) == (index, chosen.sip.port + index)
         assert worker.provider(None).url == f"ws://127.0.0.1:{engine_port}/v1/realtime"
@@ -71,16 +72,45 @@ def test_processes_are_listed_in_stages_and_workers_get_their_configuration(conf
 def test_the_supervisor_reads_what_was_prepared(config, tmp_path):
     serve = prepare(settings(config), config)
     (tmp_path / "serve.json").write_text(json.dumps(asdict(serve)))
-    assert read_serve(str(tmp_path / "serve.json")) == (
-        list(serve.programs),
-        serve.limits,
-        serve.announcement,
-    )
+    assert read_serve(str(tmp_path / "serve.json")) == asdict_of(serve)
+
+
+def asdict_of(serve):
+    return {
+        "programs": list(serve.programs),
+        "limits": serve.limits,
+        "announcement": serve.announcement,
+        "pool": serve.pool,
+        "spares": serve.spares,
+    }
+
+
+def test_any_slot_can_be_given_to_either_pool(config):
+    serve = prepare(settings(config, "workers: 2\npool: {wide_workers: 1}\n"), config)
+    workers = [program for program in serve.programs if program.role == "worker"]
+    assert [program.pool for program in workers] == ["narrow", "wide"]
+    for program in workers:
+        told = [
+            WorkerConfig.from_json(Path(file).read_text()) for file in (program.stdin, program.stdin_wide)
+        ]
+        assert [(one.pool, one.index) for one in told] == [("narrow", program.index), ("wide", program.index)]
+
+
+def test_without_warm_there_is_no_zygote(config):
+    serve = prepare(settings(config, "pool: {warm: false}\n"), config)
+    assert "zygote" not in [program.name for program in serve.programs]
+
+
+def test_the_pool_is_told_its_limits(config):
+    text = "pool: {recycle_after_h: 2, max_memory_mb: 99, spares: 3}\nlimits: {max_call_s: 100}\n"
+    serve = prepare(settings(config, text), config)
+    assert (serve.pool.recycle_after_s, serve.pool.max_memory_mb, serve.spares) == (7200, 99, 3)
+    assert serve.pool.leave_s > 100
 
 
 def test_without_a_local_provider_there_is_no_engine(config):
     chosen = settings(config, "providers: {own: {kind: compatible, url: 'ws://127.0.0.1:9/v1/realtime'}}\n")
-    assert [program.name for program in prepare(chosen, config).programs] == ["control", "worker-0"]
+    assert [program.name for program in prepare(chosen, config).programs] == ["control", "zygote", "worker-0"]
 
 
 def test_the_scenario_of_the_local_provider_reaches_the_engine(config, tmp_path):

@@ -3,7 +3,7 @@ from signal import SIGHUP, SIGKILL, SIGTERM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.supervision import AllReady, Child, Kill, Limits, Restarting, Spawn, Supervision
+from bridge.supervision import AllReady, Child, Kill, Left, Limits, Restarting, Spawn, Supervision
 
 LIMITS = Limits(
     drain_s=100, ready_s=10, restart_min_s=0.25, restart_max_s=10, stable_s=30, stop_s=10, hurry_s=3
@@ -193,3 +193,50 @@ def test_whatever_dies_a_stop_always_comes_to_an_end(deaths, stops):
     assert family.machine.done
     assert not family.alive
     assert family.machine.next_due() is None
+
+
+def with_surge():
+    machine = Supervision((*CHILDREN, Child("worker-2", 2, on_demand=True)), LIMITS)
+    machine.begin(0)
+    machine.ready("sim", 1)
+    assert machine.ready("control", 2) == [Spawn("worker-0"), Spawn("worker-1"), AllReady(())]
+    return machine
+
+
+def test_a_child_on_demand_starts_when_it_is_asked_for_and_is_kept_like_any_other():
+    machine = with_surge()
+    assert machine.free("worker-2")
+    assert machine.start("worker-2", 5) == [Spawn("worker-2")]
+    assert machine.start("worker-2", 5) == []
+    assert machine.exited("worker-2", "x", 6) == [Restarting("worker-2", "x", 0.25)]
+    assert not machine.free("worker-2")
+
+
+def test_a_child_that_was_told_to_leave_leaves_its_place_free_or_to_another():
+    machine = with_surge()
+    assert machine.leave("worker-0", again=False, now=5) == []
+    assert machine.exited("worker-0", "exit code 0", 6) == [Left("worker-0", "exit code 0")]
+    assert machine.free("worker-0")
+    assert machine.leave("worker-0", again=True, now=6) == []
+    machine.leave("worker-1", again=True, now=7)
+    assert machine.exited("worker-1", "x", 8) == [Left("worker-1", "x"), Spawn("worker-1")]
+    assert machine.exited("worker-1", "x", 9) == [Restarting("worker-1", "x", 0.25)]
+
+
+def test_a_child_that_waits_to_be_started_again_leaves_at_once():
+    machine = with_surge()
+    machine.exited("worker-0", "x", 5)
+    assert machine.leave("worker-0", again=False, now=5) == []
+    assert machine.free("worker-0")
+    assert machine.tick(100) == []
+    machine.exited("worker-1", "x", 101)
+    assert machine.leave("worker-1", again=True, now=101) == [Spawn("worker-1")]
+
+
+def test_stopping_ends_those_who_leave_too_and_starts_nobody():
+    machine = with_surge()
+    machine.start("worker-2", 5)
+    machine.leave("worker-0", again=True, now=5)
+    assert machine.stop(6) == [Kill(name, SIGTERM) for name in ("worker-0", "worker-1", "worker-2")]
+    assert machine.exited("worker-0", "exit code 0", 7) == []
+    assert machine.leave("worker-1", again=False, now=7) == machine.start("worker-2", 7) == []

@@ -264,8 +264,9 @@ def test_the_supervisor_is_small(tmp_path):
 def test_what_serve_wrote_is_read_back(tmp_path):
     serve = {"programs": [program(tmp_path, "a", 0)], "limits": {"drain_s": 7}, "announcement": "hi"}
     (tmp_path / "s.json").write_text(json.dumps(serve))
-    programs, limits, announcement = read_serve(str(tmp_path / "s.json"))
-    assert (programs[0].name, programs[0].argv[-2:], limits.drain_s, announcement) == (
+    told = read_serve(str(tmp_path / "s.json"))
+    program_told = told["programs"][0]
+    assert (program_told.name, program_told.argv[-2:], told["limits"].drain_s, told["announcement"]) == (
         "a",
         ("a", "good"),
         7,

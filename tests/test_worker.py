@@ -12,7 +12,7 @@ from bridge.call.rendezvous import Rendezvous
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
-from bridge.worker import Worker, contained, watch_health
+from bridge.worker import Worker
 from tests.fakes.line import FakeLine, settle
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.worker_process import ROOT, plan_of, worker_config
@@ -102,48 +102,6 @@ async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error
     await worker._dial_order("c1", Order("+493012345678", rules, ()), PLAN)
     assert [kind for _, kind, _ in events] == ["call.started", *kinds, "call.ended"]
     assert events[-1][2]["reason"] == reason
-
-
-async def test_a_bug_in_one_call_is_logged_and_contained(capsys):
-    async def crash():
-        raise ZeroDivisionError
-
-    assert await contained(asyncio.sleep(0), "call-0")
-    assert not await contained(crash(), "call-1")
-    shown = capsys.readouterr()
-    assert "call-1" in shown.out + shown.err
-
-
-async def test_containment_does_not_swallow_a_cancellation():
-    task = asyncio.create_task(contained(asyncio.Event().wait(), "call-1"))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-class Patient:
-    """An agent with a history."""
-
-    def __init__(self, *problems):
-        self.problems = list(problems)
-        self.asked = 0
-
-    def problem(self, now):
-        self.asked += 1
-        return self.problems.pop(0)
-
-
-async def test_a_worker_whose_sip_side_stays_dead_ends():
-    with pytest.raises(SipError, match="the media clock is dead"):
-        await watch_health(Patient("", "the media clock is dead", "the media clock is dead"), 0)
-
-
-async def test_a_worker_that_was_only_stopped_for_a_while_goes_on():
-    patient = Patient("stands still", "", "stands still", "", "dead", "dead")
-    with pytest.raises(SipError, match="dead"):
-        await watch_health(patient, 0)
-    assert patient.asked == 6
 
 
 async def run_process(config):

@@ -138,7 +138,7 @@ class Call:
             end = first(group, CallOver).end
         except* Exception as group:
             # The one place where a bug of ours ends one call instead of the worker; the log has the traceback.
-            log.exception("call.failed", exc_info=group)
+            log.exception("call.crashed", exc_info=group)
             self.context.detail = repr(group.exceptions[0])[:200]
             await self._hang_up(end.status, end.reason)
         return end
@@ -153,6 +153,7 @@ class Call:
 
         A SIP stack that cannot do it must not keep the call from its record.
         """
+        self._journal.closing(HangUpBy.BRIDGE)
         try:
             await self._leg.hang_up(HangUpBy.BRIDGE, status, reason)
         except (SipError, TimeoutError) as error:
@@ -164,7 +165,8 @@ class Call:
         while True:
             event = await self._leg.next_event()
             match event:
-                case HungUp():
+                case HungUp(by):
+                    self._journal.closing(by)
                     raise CallOver(event)
                 case Held() | Resumed():
                     self._hold(isinstance(event, Held))

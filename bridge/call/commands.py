@@ -120,6 +120,7 @@ class CommandDesk:
             reason = "transferred"
             if word.kind == "hang_up":
                 reason = str(word.data.get("reason") or f"the {by.value} ended it")
+            self._journal.closing(by)
             await self._leg.hang_up(by, 200, reason)
 
     async def _other(self, word: Word) -> Mapping[str, Any]:
@@ -145,8 +146,10 @@ class CommandDesk:
         if target is None:
             known = ", ".join(sorted(self._transfers)) or "none"
             raise NotDoneError(f"there is no transfer target {name[:40]!r}; there are: {known}")
+        ordered_s = time.monotonic()
         await self._finish_saying()
-        self._journal.note("transfer.started", target=name)
+        after_ms = round((time.monotonic() - ordered_s) * 1000, 1)
+        self._journal.note("transfer.started", target=name, after_ms=after_ms)
         while not self.progress.empty():  # late words about an earlier transfer
             self.progress.get_nowait()
         until_s = time.monotonic() + CONFIRM_WAIT_S

@@ -56,6 +56,8 @@ class CallContext:
     language: str = "en"
     jumps: int = 0
     messages: int = 0
+    ordered_s: float | None = None
+    """When the caller was to be brought to somebody (monotonic); None again as soon as that one is being called."""
     music_cache: dict[str, bytes] = field(default_factory=dict)
 
     @property

@@ -4,6 +4,7 @@ The vocabulary is the store's (records/cdr.py folds it). Journal only names and 
 on disk and gets it to control. Digits, numbers and transcripts travel to the store; they are not logged here.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from typing import Any
 
 from bridge.media.recorder import RecordingFacts
 from bridge.realtime.events import ResponseReport
-from bridge.sip.events import HungUp, Invite, MediaStarted, MediaStats
+from bridge.sip.events import HangUpBy, HungUp, Invite, MediaStarted, MediaStats
 
 Emit = Callable[[str, str, Mapping[str, Any]], None]
 MAX_RECORDED_HEADERS = 40
@@ -36,6 +37,7 @@ class Journal:
         self._hidden = False
         self._hidden_items: deque[str] = deque(maxlen=MAX_HIDDEN_ITEMS)
         self._speaking: dict[str, str] = {}
+        self._closing_s: float | None = None
 
     def hide(self, *, hidden: bool) -> None:
         """While hidden, digits, words and arguments are not recorded; nor are, later, words of speech begun then."""
@@ -135,10 +137,18 @@ class Journal:
             error=facts.error,
         )
 
+    def closing(self, by: HangUpBy) -> None:
+        """The leg is over, or we have just said goodbye: from here on the record is being closed. Told once."""
+        if self._closing_s is None:
+            self._closing_s = time.monotonic()
+            self.note("call.closing", by=by.value)
+
     def ended(self, end: HungUp, detail: str = "") -> None:
         """The last event of every call."""
         more = self._errors - MAX_RECORDED_ERRORS
-        facts = {"errors_not_recorded": more} if more > 0 else {}
+        facts: dict[str, Any] = {"errors_not_recorded": more} if more > 0 else {}
+        if self._closing_s is not None:
+            facts["closing_ms"] = _rounded((time.monotonic() - self._closing_s) * 1000)
         self.note("call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=detail, **facts)
 
 

@@ -127,7 +127,9 @@ async def dialling_uri(
         raise NotDoneError(
             f"{name} cannot be called: {str(error) or 'no answer of the SIP thread'}"
         ) from None
-    context.journal.note("leg.dialled", leg=name, leg_id=leg.id)
+    ordered_s, context.ordered_s = context.ordered_s, None
+    since = {} if ordered_s is None else {"after_ms": round((time.monotonic() - ordered_s) * 1000, 1)}
+    context.journal.note("leg.dialled", leg=name, leg_id=leg.id, **since)
     async with attended(context, SecondLeg(name, leg)) as other:
         yield other
 

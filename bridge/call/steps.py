@@ -8,6 +8,7 @@ and says why. On the worker's loop.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ LAST_RESORT: Mapping[type[plan.Step], tuple[plan.Step, ...]] = {
 
 WITH_PEOPLE = (plan.DialStep, plan.WarmTransferStep, plan.ConferenceStep, plan.QueueStep, plan.PickUpStep)
 """The caller talks with people in these: what the route says of recording comes first."""
+TRANSFERS = (plan.DialStep, plan.WarmTransferStep, plan.ConferenceStep)
+"""Somebody is called at once in these: how long that takes to begin is told."""
 
 Talk = Callable[[str], Coroutine[Any, Any, None]]
 Transfer = Callable[[plan.TransferStep], Awaitable[None]]
@@ -75,6 +78,7 @@ class StepRunner:
 
     async def _run(self, steps: Iterable[plan.Step]) -> None:
         for step in steps:
+            self.context.ordered_s = time.monotonic() if isinstance(step, TRANSFERS) else None
             try:
                 if isinstance(step, WITH_PEOPLE):
                     await self.context.before_people()

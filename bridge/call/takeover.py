@@ -7,6 +7,7 @@ On the worker's loop.
 """
 
 import contextlib
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ class TakeOver:
 
     async def _try(self, target: str, summary: str) -> Mapping[str, Any]:
         context = self._context
-        language = context.language
+        language, context.ordered_s = context.language, time.monotonic()
         pcm = await context.speech(summary[:MAX_SUMMARY_CHARS], language) if summary else b""
         pcm += await context.speech(take_the_call(ACCEPT_KEY, language), language)
         if not pcm:

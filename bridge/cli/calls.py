@@ -1,4 +1,4 @@
-"""`sipbridge calls list|show`: look at calls, running and past. What acts on them: calls_live.py.
+"""`sipbridge calls list|show|why`: look at calls, running and past. What acts on them: calls_live.py.
 
 Reads the store directly, so it works while the bridge runs (SQLite in WAL mode lets us read beside
 control's writing) and when it is down; a running call is shown as far as its events are stored. Changes
@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.cli import calls_keep, calls_live
+from bridge.cli.calls_why import explanation, moment_lines, why_lines
 from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord, number
 from bridge.records.timeline import build, chart, listing
@@ -75,10 +76,23 @@ def show(
     typer.echo("\nwhat happened")
     typer.echo("\n".join(_clean(line) for line in listing(timeline)))
     _section("transcript", [_transcript_line(event) for event in events if event.type == "transcript"])
+    _section("moments", moment_lines(events))
     responses = [event for event in events if event.type == "response"]
     if responses:
         typer.echo("")
         _print(_responses_table(responses))
+
+
+@app.command()
+def why(
+    call: Annotated[str, typer.Argument(help="Beginning of the call's id, or `last`.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Why a call ended as it did: cause, class, where it went wrong, what to look at next."""
+    record, events = _read(config, lambda store: _one(store, call))
+    for line in why_lines(record.call_id, explanation(events), as_json=as_json):
+        typer.echo(line if as_json else _clean(line))
 
 
 async def _one(store: Store, call: str) -> tuple[CallRecord, list[StoredEvent]]:

@@ -26,8 +26,10 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "audit": ("bridge.cli.audit", "app", "Prove what happened: verify, export, erase."),
     "users": ("bridge.cli.users", "app", "Who may look, decide and administer."),
     "approvals": ("bridge.cli.approvals", "app", "Function calls that wait for a person."),
+    "workers": ("bridge.cli.workers", "app", "Worker processes: list, restart without losing calls, drain."),
     "voicemail": ("bridge.cli.voicemail", "app", "Messages that callers left."),
     "retention": ("bridge.cli.retention", "app", "What is kept how long: see it, delete it now."),
+    "doctor": ("bridge.cli.doctor", "doctor", "Check the whole installation, and say what to do."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 

@@ -16,7 +16,16 @@ from collections import deque
 from dataclasses import dataclass
 
 LIFECYCLE = frozenset(
-    {"call.started", "call.answered", "call.ended", "media", "recording", "response", "transcript"}
+    {
+        "call.started",
+        "call.answered",
+        "call.closing",
+        "call.ended",
+        "media",
+        "recording",
+        "response",
+        "transcript",
+    }
 )
 
 

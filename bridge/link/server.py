@@ -96,6 +96,8 @@ class Peer:
 class ServerCounters:
     """Since the start of control."""
 
+    boots: int = 0
+    """Worker processes that connected for the first time."""
     events: int = 0
     requests: int = 0
     bad_messages: int = 0
@@ -120,6 +122,7 @@ class LinkServer:
         self._handlers = handlers
         self._deadlines = deadlines or ServerDeadlines()
         self._peers: dict[int, Peer] = {}
+        self._boots: dict[int, str] = {}
         self._server: Server | None = None
         self._stopping = False
 
@@ -224,6 +227,9 @@ class LinkServer:
             log.warning("link.no_hello", got=type(hello).__name__)
             return
         peer = Peer(connection, hello)
+        if self._boots.get(hello.worker) != hello.boot:
+            self.counters.boots += 1
+            self._boots[hello.worker] = hello.boot
         self._peers[hello.worker] = peer
         log.info("worker.connected", worker=hello.worker, boot=hello.boot, calls=hello.calls)
         if self._registrar_named and (self._handover is None or hello.worker != self._registrar):

@@ -3,6 +3,7 @@
     version: 1
     connect: {delay_ms: 0, status: 429}        # refuse the handshake
     session_seconds: 60                        # expire early
+    echo: 10                                   # say back what is heard, 10 appends a delta (bridge/sim/echo.py)
     responses:
       - {nth: 2, first_audio_ms: 4000, delta_gap_ms: 500, silence: true}
       - {fail: {code: inference_rate_limit_exceeded, message: slow down}}
@@ -101,6 +102,7 @@ class Script(_Strict):
     version: Literal[1] = 1
     connect: Connect = Connect()
     session_seconds: Annotated[int, Field(ge=1, le=3600)] = 3600
+    echo: Annotated[int, Field(ge=0, le=50)] = 0
     responses: list[ResponseFault] = []
     faults: list[Fault] = []
 

@@ -21,7 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import Event, State
 
 from bridge.media import g711
 from bridge.sim import voice
@@ -29,6 +31,8 @@ from bridge.sim.actions import Action, Attend, Close, Drop, HalfOpen, Hear, Reco
 from bridge.sim.agent import Agent
 from bridge.sim.conversation import Conversation
 from bridge.sim.ears import Ears, Recogniser
+from bridge.sim.echo import Echo
+from bridge.sim.protocol import ServerVad
 from bridge.sim.scenario import Scenario
 from bridge.sim.script import Faults, Script
 from bridge.sim.session import Session
@@ -38,6 +42,7 @@ log = structlog.get_logger(__name__)
 PATHS = ("/v1/realtime", "/openai/v1/realtime")
 DEFAULT_MODEL = "gpt-realtime-2.1"
 MAX_MESSAGE_BYTES = 24 * 1024 * 1024
+MAX_UNSENT_BYTES = 256 * 1024  # of an echo: a client that does not read loses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ async def listen(engine: Engine, host: str, port: int) -> AsyncIterator[str]:
         compression=None,
         max_size=MAX_MESSAGE_BYTES,
         close_timeout=engine.limits.close_s,
+        create_connection=_echoing(engine.script.echo) if engine.script.echo else None,
     )
     async with server:
         where = server.sockets[0].getsockname()
@@ -135,13 +141,48 @@ async def _admit(engine: Engine, connection: ServerConnection, request: Request)
     return None
 
 
+class _EchoConnection(ServerConnection):
+    """Answers appends where their bytes arrive, without a task: 80 calls echo on a third of a core."""
+
+    appends = 1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._echo = Echo(uuid.uuid4().hex[:12], self.appends)
+        super().connection_made(transport)
+
+    def process_event(self, event: Event) -> None:
+        if isinstance(event, Frame) and event.opcode is Opcode.TEXT and event.fin:
+            said = self._echo.hear(bytes(event.data))
+            if said is not None:
+                self._answer(said)
+                return
+        super().process_event(event)
+
+    def _answer(self, said: list[bytes]) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if self.protocol.state is not State.OPEN or unsent > MAX_UNSENT_BYTES:
+            return
+        for text in said:
+            self.protocol.send_text(text)
+        if said:
+            self.send_data()
+
+
+def _echoing(appends_a_delta: int) -> type[ServerConnection]:
+    class Echoing(_EchoConnection):
+        appends = appends_a_delta
+
+    return Echoing
+
+
 class _Connection:
     """One client, from handshake to close."""
 
     def __init__(self, engine: Engine, connection: ServerConnection) -> None:
         self._engine = engine
         self._connection = connection
-        self._ears = Ears()
+        self._ears: Ears | None = None  # made when there is something to hear: its model takes 50 ms to load
+        self._attending: ServerVad | None = None
         self._wake = asyncio.Event()
         self._outbox: list[Action] = []
         now = time.monotonic()
@@ -204,10 +245,12 @@ class _Connection:
     def _do(self, action: Action) -> None:
         match action:
             case Hear(payload, audio_format):
-                for heard in self._ears.push(payload, audio_format):
+                for heard in self._hearing().push(payload, audio_format):
                     self._conversation.heard(heard, time.monotonic())
             case Attend(vad):
-                self._ears.attend(vad)
+                self._attending = vad
+                if self._ears is not None:
+                    self._ears.attend(vad)
             case Recognise():
                 self._tasks.create_task(self._recognise(action))
             case Speak():
@@ -215,6 +258,12 @@ class _Connection:
             case _:
                 self._outbox.append(action)
                 self._wake.set()
+
+    def _hearing(self) -> Ears:
+        if self._ears is None:
+            self._ears = Ears()
+            self._ears.attend(self._attending)
+        return self._ears
 
     async def _recognise(self, order: Recognise) -> None:
         loop, engine = asyncio.get_running_loop(), self._engine

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from bridge.approval.chain import GENESIS, entry_hash, payload_hash
 from bridge.approval.tally import CALLER_S, Past
 from bridge.errors import StoreError
+from bridge.store.database import lock
 from bridge.store.store import Store
 from bridge.store.tables import audit_entries, audit_payloads, calls, tool_decisions, tool_requests
 
@@ -138,7 +139,7 @@ class GateStore:
             found.pop(but, None)
             return list(found.values()), frozenset(cut)
 
-        return await self._store.transaction("cannot read what was asked before", work)
+        return await self._store.transaction("cannot read what was asked before", work, one_moment=True)
 
     async def ended(self, call_ids: Sequence[str]) -> set[str]:
         """Which of these calls are over."""
@@ -199,7 +200,7 @@ class GateStore:
             }
             return entries, payloads, {row.request_id: row.state for row in states}
 
-        return await self._store.transaction("cannot read the audit", work)
+        return await self._store.transaction("cannot read the audit", work, one_moment=True)
 
     async def proved_states(self, request_ids: Sequence[str]) -> dict[str, str]:
         """The state each request is in by the chain's newest entry about it."""
@@ -273,6 +274,7 @@ class GateStore:
     def _chain(
         self, connection: sa.Connection, request: Mapping[str, Any], entry: NewAudit, at: float
     ) -> None:
+        lock(connection, "audit")  # one chain over all nodes: who reads its head writes the next entry
         last = connection.execute(_newest()).first()
         values: dict[str, Any] = {
             "seq": last.seq + 1 if last else 1,

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from bridge.errors import StoreError
 from bridge.outbound.job import FINAL
 from bridge.records.retention import WORDS
+from bridge.store.database import lock
 from bridge.store.store import Store
 from bridge.store.tables import (
     audit_payloads,
@@ -29,6 +30,9 @@ from bridge.store.tables import (
 
 ATTEMPTS_KEEP_S = 2 * 86_400.0
 """So long a try counts for the caps (bridge/outbound/policy.py): those of a day, in any time zone."""
+
+HOLDS = "holds"
+"""The lock under which a call is held or forgotten: never both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class KeepStore:
         """Keep a call as it is. False: it is held already. StoreError: there is no such call."""
 
         def work(connection: sa.Connection) -> bool:
+            lock(connection, HOLDS)
             known = connection.execute(sa.select(calls.c.call_id).where(calls.c.call_id == hold.call_id))
             if known.first() is None:
                 raise StoreError(f"there is no call {hold.call_id}")
@@ -165,6 +170,7 @@ class KeepStore:
         """
 
         def work(connection: sa.Connection) -> Forgotten:
+            lock(connection, HOLDS)
             wanted = {*recordings, *words, *events, *calls_}
             query = sa.select(call_holds.c.call_id).where(call_holds.c.call_id.in_(wanted))
             held = set(connection.execute(query).scalars())
@@ -245,6 +251,7 @@ class KeepStore:
         """Forget everything about one call but the audit. StoreError: it goes on, is held, or is not there."""
 
         def work(connection: sa.Connection) -> Forgotten:
+            lock(connection, HOLDS)
             found = connection.execute(sa.select(calls.c.ended_at).where(calls.c.call_id == call_id)).first()
             if found is None:
                 raise StoreError(f"there is no call {call_id}")

@@ -4,30 +4,28 @@
     adopt(boot)     the same, then end the calls the dead process left open
 
 Whoever gets an answer from `write` or `adopt` may forget the events: they are committed. Everything that
-goes wrong is a StoreError and changes nothing, so it can be tried again. SQLite runs in WAL mode: the CLI
-reads while control writes. Holds no rule about what a record is; that is bridge/records/cdr.py. The
-database works on one thread of its own: the loop never waits for a disk, transactions never overlap, and
-a cancelled caller cannot cut one in half.
+goes wrong is a StoreError and changes nothing, so it can be tried again. Holds no rule about what a record is; that is
+bridge/records/cdr.py. What runs the transactions: database.py. On PostgreSQL several nodes write at once; the events
+of one boot are written under a lock of its name, so that an offset that was read is still true when it is moved.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from bridge.errors import StoreError
+from bridge.errors import StoreAwayError, StoreError
 from bridge.records.cdr import CallEvent, CallRecord, apply, number
+from bridge.store.database import POSTGRESQL, Database, DatabaseOptions, lock, parsed, plain, shown, usable
 from bridge.store.migrate import upgrade
+from bridge.store.sqlite import Sqlite
 from bridge.store.tables import call_events, calls, link_offsets
 from bridge.store.voicemailrows import keep_voicemails
 
-BUSY_TIMEOUT_MS = 5000
 T = TypeVar("T")
 _FIELDS = tuple(field.name for field in fields(CallRecord))
 
@@ -61,47 +59,69 @@ class Death:
 
 
 class Store:
-    """Async context manager. `migrate` is control's part; a reader opens what is there."""
+    """Async context manager. `migrate` is control's part; a reader opens what is there.
 
-    def __init__(self, url: str, *, migrate: bool = True) -> None:
+    `patient`: a database that cannot be reached yet is no reason not to begin; it is opened by the first transaction
+    that reaches it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        migrate: bool = True,
+        patient: bool = False,
+        options: DatabaseOptions | None = None,
+    ) -> None:
         self._url = url
         self._migrate = migrate
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._engine: sa.Engine | None = None
+        self._patient = patient
+        self._options = options or DatabaseOptions()
+        self._database: Database | None = None
+        self._ready = False
+        self._opening = asyncio.Lock()
+        self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
+        """Told of every event once: right after the commit that stored it for the first time."""
 
     async def __aenter__(self) -> Self:
         """Open and migrate. StoreError says what is wrong with the database."""
+        self._database = database_of(self._url, self._options)
         try:
-            await self._run(f"cannot open the store {_shown(self._url)}", self._start)
+            with contextlib.suppress(*((StoreAwayError,) if self._patient else ())):
+                await self._open(self._database)
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_exit: object) -> None:
-        if self._engine is not None:
-            await self._run("cannot close the store", self._engine.dispose)
-            self._engine = None
-        self._thread.shutdown(wait=False)
+        if self._database is not None:
+            await self._database.close()
+            self._database, self._ready = None, False
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        return await self.transaction("cannot write events", lambda it: _append(it, worker, events))
+        fresh = await self.transaction("cannot write events", lambda it: _append(it, worker, events))
+        self.on_stored(fresh)
+        return len(fresh)
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
 
-        def work(connection: sa.Connection) -> list[str]:
-            _append(connection, worker, events)
+        def work(connection: sa.Connection) -> tuple[list[NewEvent], list[StoredEvent]]:
+            lock(connection, f"boot {boot}")
+            fresh = _append(connection, worker, events)
             seq = _offset(connection, boot) or 0
             endings = [
                 _ending(connection, call_id, boot, seq + number, death)
                 for number, call_id in enumerate(_open_calls(connection, boot), 1)
             ]
             _append(connection, worker, endings)
-            return [ending.call_id for ending in endings]
+            return fresh, endings
 
-        return await self.transaction("cannot adopt the events of a dead worker", work)
+        fresh, endings = await self.transaction("cannot adopt the events of a dead worker", work)
+        self.on_stored([*fresh, *endings])
+        return [ending.call_id for ending in endings]
 
     async def open_boots(self) -> list[tuple[int, str]]:
         """(worker, boot) of every process that has calls without an end."""
@@ -148,40 +168,49 @@ class Store:
     async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         return await self.transaction("cannot read the store", lambda it: list(it.execute(query).all()))
 
-    async def transaction(self, doing: str, work: Callable[[sa.Connection], T]) -> T:
-        """Do `work` in one transaction on the store's thread. StoreError: nothing of it was done."""
+    async def transaction(
+        self, doing: str, work: Callable[[sa.Connection], T], *, one_moment: bool = False
+    ) -> T:
+        """Do `work` in one transaction (see Database.run). StoreError: nothing of it was done."""
+        if self._database is None:
+            raise StoreError("the store is not open")
+        if not self._ready:
+            await self._open(self._database)
+        return await self._database.run(doing, work, one_moment=one_moment)
 
-        def run() -> T:
-            if self._engine is None:
-                raise StoreError("the store is not open")
-            with self._engine.begin() as connection:
-                return work(connection)
+    async def _open(self, database: Database) -> None:
+        async with self._opening:
+            if not self._ready:
+                await database.run(f"cannot open the store {shown(self._url)}", self._start)
+                self._ready = True
 
-        return await self._run(doing, run)
-
-    async def _run(self, doing: str, work: Callable[[], T]) -> T:
-        with _errors(doing):
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    def _start(self) -> None:
-        self._engine = _engine(self._url)
-        with self._engine.begin() as connection:
-            if self._migrate:
-                upgrade(connection)
-            elif not sa.inspect(connection).has_table("calls"):
-                raise StoreError(
-                    "the store has no tables yet; `sipbridge serve` makes them at its first start"
-                )
+    def _start(self, connection: sa.Connection) -> None:
+        if self._migrate:
+            upgrade(connection)
+        elif not sa.inspect(connection).has_table("calls"):
+            raise StoreError("the store has no tables yet; `sipbridge serve` makes them at its first start")
 
 
-def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> int:
+def database_of(url: str, options: DatabaseOptions) -> Database:
+    """The one for the URL. StoreError: it cannot be used."""
+    if parsed(url).get_backend_name() != POSTGRESQL:
+        return Sqlite(url)
+    with usable(url):
+        from bridge.store.postgres import Postgres  # noqa: PLC0415  # asyncpg is an extra
+
+        return Postgres(url, options)
+
+
+def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> list[NewEvent]:
+    """Store those that are not there yet; answers them."""
     if not events:
-        return 0
+        return []
     boot = events[0].boot
+    lock(connection, f"boot {boot}")
     known = _offset(connection, boot)
     fresh = [event for event in events if event.seq > (known or 0)]
     if not fresh:
-        return 0
+        return []
     connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
     _fold(connection, worker, fresh)
     keep_voicemails(connection, fresh)
@@ -190,7 +219,7 @@ def _append(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) 
     else:
         moved = sa.update(link_offsets).where(link_offsets.c.boot == boot).values(seq=fresh[-1].seq)
         connection.execute(moved)
-    return len(fresh)
+    return fresh
 
 
 def _fold(connection: sa.Connection, worker: int, events: Sequence[NewEvent]) -> None:
@@ -244,50 +273,8 @@ def _row(event: NewEvent) -> dict[str, Any]:
 
 
 def _key(text: str) -> str:
-    """A lone surrogate is legal JSON but no UTF-8; a database takes only the latter."""
-    return text[:100].encode("utf-8", "replace").decode()
+    return plain(text[:100])
 
 
 def _record(row: sa.Row[Any]) -> CallRecord:
     return CallRecord(**{name: row._mapping[name] for name in _FIELDS})  # noqa: SLF001  # SQLAlchemy's public name
-
-
-def _engine(url: str) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise StoreError(f"the store url {_shown(url)} cannot be used: {error}") from error
-    except ModuleNotFoundError as error:
-        how = "pip install sipbridge[postgres]" if error.name == "psycopg" else f"pip install {error.name}"
-        raise StoreError(f"the store {_shown(url)} needs the package {error.name}: {how}") from error
-    if parsed.get_backend_name() == "sqlite":
-        sa.event.listen(engine, "connect", _tune_sqlite)
-        sa.event.listen(engine, "begin", lambda plain: plain.exec_driver_sql("BEGIN"))
-    return engine
-
-
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    """Let SQLAlchemy begin transactions: sqlite3 itself would leave DDL, so migrations, outside of them."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _shown(url: str) -> str:
-    """The URL without a password."""
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "(unreadable)"
-
-
-@contextlib.contextmanager
-def _errors(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise StoreError(f"{doing}: {cause}") from error

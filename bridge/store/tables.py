@@ -15,11 +15,50 @@ voicemails    messages that callers left: new, done; a deleted one has no row; (
 voicemail_deliveries  to which channel a message has to go: pending, delivered, given_up
 call_holds    legal holds: calls that retention and erasure leave alone
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
+schema_state  one row: `works_from` is the oldest revision whose programs may still work with this database
 """
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy import String as PlainString
+from sqlalchemy import Text as PlainText
+
+from bridge.store.database import plain
 
 metadata = MetaData()
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on both: SQLite's INTEGER has them, and makes keys by itself only under that name."""
+
+
+class String(TypeDecorator[str]):
+    """Text of at most so many characters; what no database takes is left out of it."""
+
+    impl = PlainString
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """On its way to the database."""
+        del dialect
+        return None if value is None else plain(value)
+
+
+class Text(String):
+    """Text of any length."""
+
+    impl = PlainText
+    cache_ok = True
+
 
 calls = Table(
     "calls",
@@ -42,7 +81,7 @@ calls = Table(
     Column("ended_at", Float),
     Column("duration_s", Float),
     Column("ended_by", Text),
-    Column("end_status", Integer),
+    Column("end_status", BIG),
     Column("end_reason", Text),
     Column("end_detail", Text),
     Column("codec", Text),
@@ -52,21 +91,21 @@ calls = Table(
     Column("session_id", Text),
     Column("session_ms", Float),
     Column("session_error", Text),
-    Column("rx_packets", Integer),
-    Column("rx_lost", Integer),
+    Column("rx_packets", BIG),
+    Column("rx_lost", BIG),
     Column("rx_loss_pct", Float),
     Column("rx_jitter_ms", Float),
-    Column("tx_packets", Integer),
+    Column("tx_packets", BIG),
     Column("rtt_ms", Float),
     Column("mos", Float),
-    Column("responses", Integer, nullable=False),
+    Column("responses", BIG, nullable=False),
     Column("cost_usd", Float),
     Column("worst_latency_ms", Float),
-    Column("barge_ins", Integer, nullable=False),
-    Column("holds", Integer, nullable=False),
-    Column("dtmf_digits", Integer, nullable=False),
-    Column("function_calls", Integer, nullable=False),
-    Column("errors", Integer, nullable=False),
+    Column("barge_ins", BIG, nullable=False),
+    Column("holds", BIG, nullable=False),
+    Column("dtmf_digits", BIG, nullable=False),
+    Column("function_calls", BIG, nullable=False),
+    Column("errors", BIG, nullable=False),
     Column("recording_path", Text),
     Column("recording_s", Float),
     Index("calls_started_at", "started_at"),
@@ -76,9 +115,9 @@ calls = Table(
 call_events = Table(
     "call_events",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("boot", String(64), nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", BIG, nullable=False),
     Column("call_id", String(100), nullable=False),
     Column("type", String(64), nullable=False),
     Column("at", Float, nullable=False),
@@ -93,7 +132,7 @@ link_offsets = Table(
     metadata,
     Column("boot", String(64), primary_key=True),
     Column("worker", Integer, nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", BIG, nullable=False),
 )
 
 tool_requests = Table(
@@ -118,7 +157,7 @@ tool_requests = Table(
 tool_decisions = Table(
     "tool_decisions",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("request_id", String(64), nullable=False),
     Column("decision", Text, nullable=False),
     Column("made_at", Float, nullable=False),
@@ -129,7 +168,7 @@ tool_decisions = Table(
 audit_entries = Table(
     "audit_entries",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", BIG, primary_key=True),
     Column("at", Float, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("call_id", String(100), nullable=False),
@@ -226,9 +265,9 @@ outbound_campaigns = Table(
 voicemails = Table(
     "voicemails",
     metadata,
-    Column("voicemail_id", Integer, primary_key=True),
+    Column("voicemail_id", BIG, primary_key=True),
     Column("boot", String(64), nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", BIG, nullable=False),
     Column("call_id", String(100), nullable=False),
     Column("at", Float, nullable=False),
     Column("mailbox", String(100), nullable=False),
@@ -245,13 +284,20 @@ voicemails = Table(
 voicemail_deliveries = Table(
     "voicemail_deliveries",
     metadata,
-    Column("voicemail_id", Integer, primary_key=True),
+    Column("voicemail_id", BIG, primary_key=True),
     Column("channel", String(32), primary_key=True),
     Column("state", String(16), nullable=False),
     Column("tries", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("error", Text),
     Index("voicemail_deliveries_due", "state", "next_at"),
+)
+
+schema_state = Table(
+    "schema_state",
+    metadata,
+    Column("only", Integer, primary_key=True),
+    Column("works_from", String(32), nullable=False),
 )
 
 call_holds = Table(

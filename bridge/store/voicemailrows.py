@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from bridge.records.cdr import number
+from bridge.store.database import plain
 from bridge.store.tables import voicemail_deliveries, voicemails
 
 EVENT = "voicemail"
@@ -66,6 +67,4 @@ def _names(channels: Sequence[Any]) -> list[str]:
 
 
 def _text(value: Any, length: int) -> str:
-    """What a database takes: no lone surrogate, no NUL (PostgreSQL)."""
-    text = "" if value is None else str(value)
-    return text[:length].replace("\0", "").encode("utf-8", "replace").decode()
+    return plain("" if value is None else str(value)[:length])

@@ -97,7 +97,7 @@ class Bridge:
     def __enter__(self) -> Self:
         path = self._folder / "bench.yaml"
         path.write_text(json.dumps(self._settings()), encoding="utf-8")
-        (self._folder / "plan.yaml").write_text(json.dumps(dialplan()), encoding="utf-8")
+        (self._folder / "plan.yaml").write_text(json.dumps(self._plan()), encoding="utf-8")
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "bridge", "serve", "--config", str(path)]
             self._process = subprocess.Popen(
@@ -124,6 +124,11 @@ class Bridge:
         return self._folder / "plan.yaml"
 
     @property
+    def state(self) -> Path:
+        """Its state folder."""
+        return self._folder / "state"
+
+    @property
     def api(self) -> Path:
         """The Unix socket of its admin API."""
         return self._folder / "state" / "api.sock"
@@ -143,6 +148,9 @@ class Bridge:
         """Process ids of the whole bridge."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         return [self._process.pid, *map(int, children)]
+
+    def _plan(self) -> dict[str, object]:
+        return dialplan()
 
     def _settings(self) -> dict[str, object]:
         first = 20000 + os.getpid() % 100 * 200

@@ -96,7 +96,10 @@ async def test_an_operators_hang_up_is_done_at_once_and_is_theirs_in_the_record(
         assert await setting.answer() == {"ok": True}
         await until(lambda: setting.leg.ended)
         assert setting.leg.ended == [(HangUpBy.OPERATOR, 200, "fraud")]
-        assert setting.notes == [("command", {"kind": "hang_up", "by": "ann", "ok": True})]
+        assert setting.notes == [
+            ("command", {"kind": "hang_up", "by": "ann", "ok": True}),
+            ("call.closing", {"by": "operator"}),
+        ]
 
 
 async def test_the_record_says_who_wanted_what_and_how_it_went():

@@ -70,3 +70,16 @@ def test_the_end_says_who_and_why():
         "call.ended",
         {"by": "agent", "status": 200, "reason": "bye", "detail": "said goodbye"},
     )
+
+
+def test_the_closing_is_told_once_and_the_end_says_how_long_it_took():
+    events = []
+    journal = Journal("c1", lambda *event: events.append(event))
+    journal.closing(HangUpBy.CALLER)
+    journal.closing(HangUpBy.BRIDGE)
+    journal.ended(HungUp(HangUpBy.CALLER, 200, "bye"))
+    assert [(kind, data["by"]) for _, kind, data in events] == [
+        ("call.closing", "caller"),
+        ("call.ended", "caller"),
+    ]
+    assert 0 <= events[1][2]["closing_ms"] < 1000

@@ -9,7 +9,9 @@ class Script:
     def __init__(self, call_id="call-1", boot="b1", at=1000.0, mono=50.0):
         self.call_id, self.boot, self.at, self.mono, self.events = call_id, boot, at, mono, []
 
-    def tell(self, type_, after_s=0.0, call_id=None, **data):
+    def tell(self, type_, after_s=0.0, call_id=None, function=None, **data):
+        """`function`: the id of a function call, which its events have as `call_id` in their data."""
+        data |= {"call_id": function} if function is not None else {}
         self.at += after_s
         self.mono += after_s
         seq = len(self.events) + 1

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 
@@ -9,8 +11,8 @@ from bridge.store.store import Store
 
 
 @pytest.fixture
-async def gates(tmp_path):
-    async with Store(f"sqlite:///{tmp_path}/store.db") as store:
+async def gates(database):
+    async with Store(database) as store:
         yield GateStore(store)
 
 
@@ -119,3 +121,28 @@ async def test_a_row_that_is_no_json_object_stops_nobody(gates, junk):
     assert (request_id, words) == ("r1", {})
     assert [row.gate for row in await gates.requests()] == [{}]
     assert await gates.past(past(), 0.0) == ([], {"call", "day", "caller"})
+
+
+async def test_the_chain_of_two_controls_that_write_at_once_is_one_chain(cluster):
+    url = cluster.fresh()
+    async with Store(url) as one, Store(url) as two:
+        gates = [GateStore(one), GateStore(two)]
+        notes = [
+            gates[n % 2].note(NewAudit("noted", f"node-{n % 2}", {"n": n}), "r1", float(n)) for n in range(40)
+        ]
+        new = [gates[n % 2].save(gate(f"r{n}", function_call_id=f"f{n}"), 0, ASKED, 1.0) for n in range(10)]
+        await asyncio.gather(*notes, *new)
+        entries = await gates[0].audit()
+        assert len(entries) == 50
+        assert broken(entries) == []
+
+
+async def test_of_two_controls_that_carry_one_request_on_one_is_in_time(cluster):
+    url = cluster.fresh()
+    async with Store(url) as one, Store(url) as two:
+        gates = [GateStore(one), GateStore(two)]
+        await gates[0].save(gate(), 0, ASKED, 1.0)
+        claims = [gates[n % 2].save(gate(state="executing"), 1, ASKED, 2.0) for n in range(8)]
+        done = await asyncio.gather(*claims, return_exceptions=True)
+        assert [result for result in done if not isinstance(result, StoreError)] == [2]
+        assert len(await gates[0].audit()) == 2

@@ -11,8 +11,8 @@ from tests.fakes.events import Script
 
 
 @pytest.fixture
-async def store(tmp_path):
-    async with Store(f"sqlite:///{tmp_path}/store.db") as opened:
+async def store(database):
+    async with Store(database) as opened:
         yield opened
 
 

@@ -14,8 +14,8 @@ NUMBER = "+493012345678"
 
 
 @contextlib.asynccontextmanager
-async def opened(folder):
-    async with Store(f"sqlite:///{folder}/store.db") as store:
+async def opened(url):
+    async with Store(url) as store:
         yield OutboundStore(store), store
 
 
@@ -33,14 +33,14 @@ async def queued(jobs, job_id="j1", campaign="", now=10.0):
     return ready
 
 
-async def test_a_job_comes_back_as_it_was_kept(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_a_job_comes_back_as_it_was_kept(database):
+    async with opened(database) as (jobs, _):
         await jobs.add([job()])
         assert await jobs.find("j") == [job()]
 
 
-async def test_of_two_that_carry_a_job_on_only_one_is_in_time(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_of_two_that_carry_a_job_on_only_one_is_in_time(database):
+    async with opened(database) as (jobs, _):
         ready = await queued(jobs)
         assert await jobs.dial(dialled(ready, "c1", "b1", 20.0))
         assert not await jobs.dial(dialled(ready, "c2", "b2", 20.0))
@@ -49,8 +49,8 @@ async def test_of_two_that_carry_a_job_on_only_one_is_in_time(tmp_path):
         assert await jobs.counts(NUMBER, 0.0, 21.0) == Counts(day=1, number=1, minute=1, running=1)
 
 
-async def test_tries_are_counted_by_day_number_and_minute(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_tries_are_counted_by_day_number_and_minute(database):
+    async with opened(database) as (jobs, _):
         for number, at in (("1", 100.0), ("2", 1000.0), ("3", 1030.0)):
             ready = await queued(jobs, f"j{number}")
             one = dialled(replace(ready, number=f"+49{number}"), f"c{number}", "b", at)
@@ -58,8 +58,8 @@ async def test_tries_are_counted_by_day_number_and_minute(tmp_path):
         assert await jobs.counts("+493", 500.0, 1050.0) == Counts(day=2, number=1, minute=2, running=3)
 
 
-async def test_a_try_that_was_not_placed_is_not_counted(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_a_try_that_was_not_placed_is_not_counted(database):
+    async with opened(database) as (jobs, _):
         on = dialled(await queued(jobs), "c1", "b1", 20.0)
         await jobs.dial(on)
         assert await jobs.not_placed(not_placed(on, "no line", 21.0), "c1")
@@ -67,8 +67,8 @@ async def test_a_try_that_was_not_placed_is_not_counted(tmp_path):
         assert not await jobs.not_placed(not_placed(on, "no line", 21.0), "c1")
 
 
-async def test_work_is_what_is_new_on_due_or_to_be_cancelled(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_work_is_what_is_new_on_due_or_to_be_cancelled(database):
+    async with opened(database) as (jobs, _):
         await jobs.add([job("new")])
         await queued(jobs, "due", now=10.0)
         await queued(jobs, "early", now=1000.0)
@@ -83,8 +83,8 @@ async def test_work_is_what_is_new_on_due_or_to_be_cancelled(tmp_path):
         assert "on" not in {one.job_id for one in await jobs.work(100_000.0)}
 
 
-async def test_a_paused_campaign_waits_and_a_cancelled_one_is_cancelled(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_a_paused_campaign_waits_and_a_cancelled_one_is_cancelled(database):
+    async with opened(database) as (jobs, _):
         await jobs.add([job("j1", "clinic")], "clinic", "anna")
         await jobs.save(accepted(job("j1", "clinic"), NUMBER, 10.0))
         assert [one.job_id for one in await jobs.work(50.0)] == ["j1"]
@@ -98,16 +98,16 @@ async def test_a_paused_campaign_waits_and_a_cancelled_one_is_cancelled(tmp_path
         assert (campaign.state, campaign.asked_by, campaign.counts) == ("cancelled", "anna", {"queued": 1})
 
 
-async def test_a_campaign_s_name_is_given_once_and_then_nothing_is_kept(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_a_campaign_s_name_is_given_once_and_then_nothing_is_kept(database):
+    async with opened(database) as (jobs, _):
         await jobs.add([job("j1", "clinic")], "clinic", "anna")
         with pytest.raises(StoreError, match="there is a campaign clinic already"):
             await jobs.add([job("j2", "clinic")], "clinic", "bert")
         assert [one.job_id for one in await jobs.jobs()] == ["j1"]
 
 
-async def test_the_facts_of_a_call_are_those_that_tell_its_fate_in_order(tmp_path):
-    async with opened(tmp_path) as (jobs, store):
+async def test_the_facts_of_a_call_are_those_that_tell_its_fate_in_order(database):
+    async with opened(database) as (jobs, store):
         types = ("call.started", "transcript", "call.ringing", "call.answered", "amd", "media", "call.ended")
         events = [Event(n, "b1", "c1", kind, 1.0, 1.0, {"n": n}) for n, kind in enumerate(types, 1)]
         await store.write(0, events)
@@ -119,23 +119,23 @@ async def test_the_facts_of_a_call_are_those_that_tell_its_fate_in_order(tmp_pat
         assert await jobs.facts([]) == {}
 
 
-async def test_a_job_is_found_by_its_call(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_a_job_is_found_by_its_call(database):
+    async with opened(database) as (jobs, _):
         await jobs.dial(dialled(await queued(jobs), "c1", "b1", 20.0))
         assert (await jobs.by_call("c1")).job_id == "j1"
         assert await jobs.by_call("c2") is None
 
 
-async def test_jobs_are_listed_by_state_and_campaign(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_jobs_are_listed_by_state_and_campaign(database):
+    async with opened(database) as (jobs, _):
         await jobs.add([job("j1", "a"), job("j2", "b")])
         assert [one.job_id for one in await jobs.jobs(campaign="b")] == ["j2"]
         assert [one.job_id for one in await jobs.jobs(("queued",))] == []
         assert len(await jobs.jobs(limit=1)) == 1
 
 
-async def test_a_wish_that_cannot_be_read_is_an_empty_one(tmp_path):
-    async with opened(tmp_path) as (jobs, store):
+async def test_a_wish_that_cannot_be_read_is_an_empty_one(database):
+    async with opened(database) as (jobs, store):
         await jobs.add([job()])
         import sqlalchemy as sa
 
@@ -143,8 +143,8 @@ async def test_a_wish_that_cannot_be_read_is_an_empty_one(tmp_path):
         assert (await jobs.find("j1"))[0].wish.number == ""
 
 
-async def test_a_call_that_somebody_waits_for_goes_before_a_large_campaign(tmp_path):
-    async with opened(tmp_path) as (jobs, _):
+async def test_a_call_that_somebody_waits_for_goes_before_a_large_campaign(database):
+    async with opened(database) as (jobs, _):
         await jobs.add([job(f"j{n}", "clinic") for n in range(BATCH + 50)], "clinic", "anna")
         await jobs.add([job("alone")])
         found = await jobs.work(50.0)

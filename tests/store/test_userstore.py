@@ -10,15 +10,15 @@ ANNA = User("anna", frozenset({"approver"}), frozenset({"boss"}), frozenset({"+4
 
 
 @contextlib.asynccontextmanager
-async def opened(folder):
-    async with Store(f"sqlite:///{folder}/store.db") as store:
+async def opened(url):
+    async with Store(url) as store:
         users = UserStore(store)
         await users.put(ANNA)
         yield users
 
 
-async def test_a_user_is_kept_changed_and_removed(tmp_path):
-    async with opened(tmp_path) as users:
+async def test_a_user_is_kept_changed_and_removed(database):
+    async with opened(database) as users:
         kept = await users.user("anna")
         assert (kept.roles, kept.groups, kept.numbers) == (ANNA.roles, ANNA.groups, ANNA.numbers)
         await users.put(User("anna", frozenset({"viewer"}), frozenset()))
@@ -28,14 +28,14 @@ async def test_a_user_is_kept_changed_and_removed(tmp_path):
         assert await users.user("anna") is None
 
 
-async def test_a_role_that_does_not_exist_is_refused(tmp_path):
-    async with opened(tmp_path) as users:
+async def test_a_role_that_does_not_exist_is_refused(database):
+    async with opened(database) as users:
         with pytest.raises(StoreError, match="no role king"):
             await users.put(User("eve", frozenset({"king"}), frozenset()))
 
 
-async def test_a_disabled_user_is_nobody(tmp_path):
-    async with opened(tmp_path) as users:
+async def test_a_disabled_user_is_nobody(database):
+    async with opened(database) as users:
         token = await users.give_token("anna", "", None)
         await users.set_password("anna", "a long password")
         await users.put(User("anna", ANNA.roles, ANNA.groups, disabled=True))
@@ -44,8 +44,8 @@ async def test_a_disabled_user_is_nobody(tmp_path):
         assert await users.by_password("anna", "a long password") is None
 
 
-async def test_only_the_right_password_opens(tmp_path):
-    async with opened(tmp_path) as users:
+async def test_only_the_right_password_opens(database):
+    async with opened(database) as users:
         assert await users.by_password("anna", "") is None
         with pytest.raises(StoreError, match="12"):
             await users.set_password("anna", "short")
@@ -57,8 +57,8 @@ async def test_only_the_right_password_opens(tmp_path):
         assert await users.by_password("eve", "a long password") is None
 
 
-async def test_a_token_proves_its_user_until_it_expires_or_is_revoked(tmp_path):
-    async with opened(tmp_path) as users:
+async def test_a_token_proves_its_user_until_it_expires_or_is_revoked(database):
+    async with opened(database) as users:
         token = await users.give_token("anna", "script", 100.0)
         assert (await users.by_token(token, 99.0)).name == "anna"
         assert await users.by_token(token, 100.0) is None

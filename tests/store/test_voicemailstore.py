@@ -6,8 +6,8 @@ from tests.fakes.events import Script
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/store.db"
+def url(database):
+    return database
 
 
 def script(**more):

@@ -224,6 +224,7 @@ def prompt(folder, ms):
     return path
 
 
+@pytest.mark.quiet
 async def test_rtp_goes_out_every_20_ms_without_a_gap_from_the_answer_on(tmp_path):
     async with running_worker(tmp_path, greeting=tone(2000)) as worker, raw_phone(worker.port) as phone:
         await phone.invite()
@@ -236,6 +237,7 @@ async def test_rtp_goes_out_every_20_ms_without_a_gap_from_the_answer_on(tmp_pat
         await phone.bye()
 
 
+@pytest.mark.quiet
 async def test_when_the_caller_interrupts_the_line_is_silent_within_two_packets(tmp_path):
     async with running_worker(tmp_path, greeting=tone(4000)) as worker, raw_phone(worker.port) as phone:
         await phone.invite()

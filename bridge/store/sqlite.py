@@ -1,0 +1,54 @@
+"""SQLite as a Database: one thread of its own, so that no loop waits for a disk and transactions never overlap.
+
+WAL mode: the CLI reads while control writes. A cancelled caller cannot cut a transaction in half.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bridge.store.database import errors, usable
+
+BUSY_TIMEOUT_MS = 5000
+T = TypeVar("T")
+
+
+class Sqlite:
+    """See Database. Any other driver of SQLAlchemy that needs no more would do as well."""
+
+    def __init__(self, url: str) -> None:
+        with usable(url):
+            parsed = sa.make_url(url)
+            self._engine = sa.create_engine(parsed)
+        self.name = parsed.get_backend_name()
+        if self.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _tune)
+            sa.event.listen(self._engine, "begin", lambda plain: plain.exec_driver_sql("BEGIN"))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def run(self, doing: str, work: Callable[[sa.Connection], T], *, one_moment: bool = False) -> T:
+        """One transaction; every one of SQLite sees one moment."""
+        del one_moment
+
+        def alone() -> T:
+            with errors(doing), self._engine.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, alone)
+
+    async def close(self) -> None:
+        """After what is under way."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
+        self._thread.shutdown(wait=False)
+
+
+def _tune(connection: Any, _record: Any) -> None:
+    """Let SQLAlchemy begin transactions: sqlite3 itself would leave DDL, so migrations, outside of them."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,54 @@
+"""A bug in one call ends that call; a SIP thread that is dead ends the process. Runs on a worker's loop."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Protocol
+
+import structlog
+
+from bridge.errors import SipError
+
+log = structlog.get_logger(__name__)
+
+HEALTH_CHECK_S = 1.0
+SICK_CHECKS = 2  # in a row: a process that was stopped for a while looks sick when it wakes, but only once
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+
+
+async def contained(work: Awaitable[object], call_id: str) -> bool:
+    """Do what belongs to one call. A bug in it is that call's end, not that of the calls beside it; False then."""
+    try:
+        await work
+    except Exception:
+        log.exception("call.crashed", call_id=call_id)
+        return False
+    return True
+
+
+class Patient(Protocol):
+    """The part of SipAgent that `watch_health` looks at."""
+
+    def problem(self, now: float) -> str:
+        """What makes it useless; "" while it works."""
+
+
+async def watch_health(agent: Patient, every_s: float = HEALTH_CHECK_S) -> None:
+    """Raises SipError as soon as the SIP agent is of no more use; the process must be replaced then."""
+    sick = 0
+    while True:
+        await asyncio.sleep(every_s)
+        problem = agent.problem(time.monotonic())
+        sick = sick + 1 if problem else 0
+        if sick == SICK_CHECKS:
+            log.critical("worker.unhealthy", reason=problem)
+            raise SipError(500, problem)

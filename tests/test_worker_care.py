@@ -1,0 +1,58 @@
+import asyncio
+
+import pytest
+
+from bridge.errors import SipError
+from bridge.worker_care import contained, first_of, watch_health
+
+
+async def test_a_bug_in_one_call_is_logged_and_contained(capsys):
+    async def crash():
+        raise ZeroDivisionError
+
+    assert await contained(asyncio.sleep(0), "call-0")
+    assert not await contained(crash(), "call-1")
+    shown = capsys.readouterr()
+    assert "call-1" in shown.out + shown.err
+
+
+async def test_containment_does_not_swallow_a_cancellation():
+    task = asyncio.create_task(contained(asyncio.Event().wait(), "call-1"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+class Patient:
+    """An agent with a history."""
+
+    def __init__(self, *problems):
+        self.problems = list(problems)
+        self.asked = 0
+
+    def problem(self, now):
+        self.asked += 1
+        return self.problems.pop(0)
+
+
+async def test_a_worker_whose_sip_side_stays_dead_ends():
+    with pytest.raises(SipError, match="the media clock is dead"):
+        await watch_health(Patient("", "the media clock is dead", "the media clock is dead"), 0)
+
+
+async def test_a_worker_that_was_only_stopped_for_a_while_goes_on():
+    patient = Patient("stands still", "", "stands still", "", "dead", "dead")
+    with pytest.raises(SipError, match="dead"):
+        await watch_health(patient, 0)
+    assert patient.asked == 6
+
+
+async def test_the_first_of_two_events_is_enough():
+    first, second = asyncio.Event(), asyncio.Event()
+    waiting = asyncio.create_task(first_of(first, second))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    second.set()
+    async with asyncio.timeout(5):
+        await waiting
