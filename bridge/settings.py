@@ -118,8 +118,11 @@ def worker_config(
 
 
 def codecs_of(settings: Settings, pool: config.PoolKind) -> tuple[str, ...]:
-    """What a worker of that kind offers and accepts, best first: G.722 only the wide ones."""
-    return tuple(codec for codec in settings.sip.codecs if pool == "wide" or codec != WIDE_CODEC)
+    """What a worker of that kind offers and accepts, best first. G.722: the wide ones, and only they."""
+    named = settings.sip.codecs
+    if pool == "wide":
+        return tuple(named) if WIDE_CODEC in named else (WIDE_CODEC, *named)
+    return tuple(codec for codec in named if codec != WIDE_CODEC)
 
 
 def rtp_range(settings: Settings, index: int) -> tuple[int, int]:
@@ -220,9 +223,6 @@ def _codec_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
     elif WIDE_CODEC in codecs and not settings.pool.wide_workers:
         hint = "set pool.wide_workers, or leave G722 out"
         yield document.problem(key, "G722 is spoken by wide workers only, and there are none", hint)
-    if settings.pool.wide_workers and WIDE_CODEC not in codecs:
-        hint = "put G722 into sip.codecs, best first"
-        yield document.problem(("pool", "wide_workers"), "wide workers without G722 have nothing to do", hint)
 
 
 def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:

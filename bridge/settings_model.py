@@ -61,7 +61,8 @@ class Sip(Section):
         default=["PCMU", "PCMA"],
         min_length=1,
         max_length=3,
-        description="Codecs offered and accepted, best first. G722 (wideband) by pool.wide_workers only.",
+        description="Codecs offered and accepted, best first. Wide workers (pool.wide_workers) have G722 too: first, "
+        "unless it is named here. No other worker offers it.",
     )
     verstat_from: list[Network] = Field(
         default_factory=list,
