@@ -10,11 +10,10 @@ it once everything received is committed. Started by the supervisor (`python -m 
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,8 @@ from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
-from bridge.control_door import serve, serve_unix
+from bridge.control_door import serve_both
+from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_notify import Notifier
@@ -58,6 +58,7 @@ from bridge.control_watch import watch
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
+from bridge.pool.user import group_of
 from bridge.records.cdr import number
 from bridge.records.log import configure
 from bridge.secretsource import Secrets
@@ -94,6 +95,7 @@ class Desk:
         self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
+        self.news: Callable[[], None] = lambda: None
         self.room = Room()
         self.waiting = WaitingRoom()
 
@@ -143,9 +145,11 @@ class Desk:
         """Look at the spools now rather than in a second: the worker may be dead."""
         del hello
         self.worker_left.set()
+        self.news()
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
+        self.news()
         held = now.get("held")
         if isinstance(held, dict):
             self.room.told(hello.worker, held, time.monotonic())
@@ -206,26 +210,19 @@ class Control:
                 self._facts.counts.tally.prime(await store.events(call_id))
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
-            async with self._speech() as desk.speech, LinkServer(Path(paths.link_socket), desk) as link:
+            group = group_of(self._settings.pool.user)
+            server = LinkServer(Path(paths.link_socket), desk, group=group)
+            async with self._speech() as desk.speech, server as link:
                 desk.tools = await self._open_tools(store, link)
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
                 self.plans = self._plan_desk(link)
+                self._edge = open_edge(self._settings, lambda: self.plans.plan, self._environ, link)
+                desk.news = self._edge.poke
                 await self.plans.start()
                 app = self._application(desk, desk.tools, link, store)
-                async with contextlib.AsyncExitStack() as stack:
-                    try:
-                        self.health_port = await stack.enter_async_context(
-                            serve(app, console.bind, console.port)
-                        )
-                    except OSError as error:  # a taken port is no reason to be without records
-                        log.error("health.no_port", port=console.port, reason=str(error))  # noqa: TRY400
-                    try:
-                        await stack.enter_async_context(
-                            serve_unix(app, self._settings.state_dir / API_SOCKET)
-                        )
-                    except OSError as error:
-                        log.error("api.no_socket", reason=str(error))  # noqa: TRY400
+                api = self._settings.state_dir / API_SOCKET
+                async with serve_both(app, (console.bind, console.port), api) as self.health_port:
                     await self._work(desk, store)
         log.info("control.stopped")
 
@@ -260,6 +257,7 @@ class Control:
         self._handout.give(text, version)
         if self._outbound is not None and self.plans.plan is not None:
             self._outbound.take_plan(self.plans.plan)
+        self._edge.poke()
 
     def _application(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> Starlette:
         waiting = desk.waiting
@@ -318,7 +316,7 @@ class Control:
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
-            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run()]
+            parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:

@@ -14,9 +14,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import structlog
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+log = structlog.get_logger(__name__)
 
 HEAD_DEADLINE_S = 5.0
 MAX_HEAD_BYTES = 16 * 1024
@@ -71,6 +74,22 @@ async def serve_unix(app: Any, path: Path) -> AsyncIterator[None]:
         finally:
             server.close()
             path.unlink(missing_ok=True)  # noqa: ASYNC240  # no wait
+
+
+@contextlib.asynccontextmanager
+async def serve_both(app: Any, address: tuple[str, int], path: Path) -> AsyncIterator[int]:
+    """Both; the TCP port, 0 when it is taken: that is no reason to be without records."""
+    async with contextlib.AsyncExitStack() as stack:
+        port = 0
+        try:
+            port = await stack.enter_async_context(serve(app, *address))
+        except OSError as error:
+            log.error("health.no_port", port=address[1], reason=str(error))  # noqa: TRY400
+        try:
+            await stack.enter_async_context(serve_unix(app, path))
+        except OSError as error:
+            log.error("api.no_socket", reason=str(error))  # noqa: TRY400
+        yield port
 
 
 @contextlib.asynccontextmanager

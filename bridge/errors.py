@@ -17,10 +17,12 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
       LinkError 500             worker and control cannot talk
       StoreError 500
         StoreAwayError        the database cannot be reached now; the same may work later
+      BackupError               a backup that cannot be made, read or put back; nothing was changed
       ToolError                 a tool that cannot be offered, or says that it did not do it
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
       WebhookError              a webhook that was not delivered
+      EdgeError                 Kamailio or rtpengine cannot be started or asked
 """
 
 from collections.abc import Sequence
@@ -144,6 +146,10 @@ class StoreAwayError(StoreError):
     """The database cannot be reached, or does not answer; what was asked for may be asked again."""
 
 
+class BackupError(BridgeError):
+    """A backup cannot be made, read or put back; nothing was changed."""
+
+
 class ToolError(BridgeError):
     """A tool cannot be offered, or says that it did not do what it was asked for; the message is for the model."""
 
@@ -162,3 +168,7 @@ class WebhookError(BridgeError):
     def __init__(self, message: str, *, lost: bool) -> None:
         super().__init__(message)
         self.lost = lost
+
+
+class EdgeError(BridgeError):
+    """Kamailio or rtpengine cannot be started, or does not do what it is asked for."""

@@ -19,6 +19,7 @@ from bridge import config, yamlfile
 from bridge.errors import Problem, SettingsError
 from bridge.fieldhelp import nearest
 from bridge.secretsource import FILE_SUFFIX, Secrets
+from bridge.settings_edge import edge_rules
 from bridge.settings_model import Provider, Settings
 from bridge.yamlfile import Place, YamlFile
 
@@ -62,8 +63,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def slots(settings: Settings) -> int:
     """Places for worker processes: the workers, and with the edge the surge slots in which replacements start."""
-    edge = getattr(settings, "edge", None)
-    return settings.workers + (settings.pool.surge if edge is not None and edge.enabled else 0)
+    return settings.workers + (settings.pool.surge if settings.edge.behind else 0)
 
 
 def pool_of(settings: Settings, index: int) -> config.PoolKind:
@@ -87,22 +87,23 @@ def worker_config(
     """
     pool = pool or pool_of(settings, index)
     first, last = rtp_range(settings, index)
-    sip = settings.sip
+    sip, edge = settings.sip, settings.edge
     state = settings.state_dir
     return config.WorkerConfig(
         index=index,
         name=f"worker-{index}",
         default_provider=str(settings.default_provider),
         sip=config.SipConfig(
-            bind=sip.bind,
-            port=(sip_port or sip.port) + index,
+            bind=edge.workers_bind if edge.behind else sip.bind,
+            port=(edge.workers_port if edge.behind else sip_port or sip.port) + index,
             rtp_first=first,
             rtp_last=last,
-            public_address=sip.public_address,
+            public_address=None if edge.behind else sip.public_address,
             codecs=codecs_of(settings, pool),
             user_agent=sip.user_agent,
             max_calls=settings.calls_per_worker,
             verstat_from=tuple(sip.verstat_from),
+            edge=edge.inner_sockets,
         ),
         media=config.MediaConfig(rate_hz=RATES_HZ[pool], **settings.media.model_dump()),
         recording=config.RecordingConfig(settings.recording.enabled, str(settings.recording.folder)),
@@ -126,9 +127,10 @@ def codecs_of(settings: Settings, pool: config.PoolKind) -> tuple[str, ...]:
 
 
 def rtp_range(settings: Settings, index: int) -> tuple[int, int]:
-    """First (even) and last RTP port of slot `index`: equal parts of `sip.rtp_ports`."""
-    first, last = map(int, settings.sip.rtp_ports.split("-"))
-    share = (last - first + 1) // slots(settings) // 2 * 2
+    """First (even) and last RTP port of slot `index`: equal parts of `sip.rtp_ports` or `edge.workers_rtp_ports`."""
+    edge = settings.edge
+    first, last = map(int, (edge.workers_rtp_ports if edge.behind else settings.sip.rtp_ports).split("-"))
+    share = (last - first + 1) // max(slots(settings), 1) // 2 * 2
     return first + index * share, first + (index + 1) * share - 1
 
 
@@ -220,30 +222,22 @@ def _codec_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
     if {*codecs} == {WIDE_CODEC}:
         hint = "add PCMU or PCMA: narrow workers, and most carriers, speak nothing else"
         yield document.problem(key, "G722 alone", hint)
-    elif WIDE_CODEC in codecs and not settings.pool.wide_workers:
+    elif WIDE_CODEC in codecs and settings.workers and not settings.pool.wide_workers:
         hint = "set pool.wide_workers, or leave G722 out"
         yield document.problem(key, "G722 is spoken by wide workers only, and there are none", hint)
 
 
 def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
     """Mistakes that only show when several keys are seen together."""
-    first, last = map(int, settings.sip.rtp_ports.split("-"))
-    places = slots(settings)
-    needed = places * settings.calls_per_worker * PORTS_PER_CALL
-    if last - first + 1 < needed:
-        message = f"{last - first + 1} ports are too few: {places} workers need {needed}"
-        hint = f"for example {first}-{first + needed - 1}" if first + needed <= 65536 else "begin lower"
-        yield document.problem(("sip", "rtp_ports"), message, hint)
+    yield from _port_rules(settings, document)
     if settings.pool.wide_workers > settings.workers:
         message = f"more than there are workers ({settings.workers})"
         yield document.problem(("pool", "wide_workers"), message, "raise workers, or lower this")
     yield from _codec_rules(settings, document)
-    if settings.sip.port + places - 1 > 65535:
-        yield document.problem(("sip", "port"), "too high: worker i listens on port + i", "use a lower port")
-    if any(port in range(first, last + 1) for port in range(settings.sip.port, settings.sip.port + places)):
-        yield document.problem(
-            ("sip", "rtp_ports"), "the SIP port lies inside the RTP ports", "move one of them"
-        )
+    for path, message, hint in edge_rules(
+        settings.edge, settings.sip.bind, settings.sip.port, settings.workers
+    ):
+        yield document.problem(path, message, hint)
     if len(str(settings.state_dir)) > MAX_SOCKET_PATH:
         message = (
             f"the whole path is longer than {MAX_SOCKET_PATH} characters: Unix sockets in it would not work"
@@ -256,6 +250,28 @@ def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
     if settings.default_provider and settings.default_provider not in names:
         hint = nearest(settings.default_provider, names)
         yield document.problem(("default_provider",), "no such provider", hint)
+
+
+def _port_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
+    """Of the workers, which with an edge are other ones than where calls come in."""
+    edge, places = settings.edge, slots(settings)
+    port, ports = (edge.workers_port, edge.workers_rtp_ports) if edge.behind else _own_ports(settings)
+    port_key = ("edge", "workers_port") if edge.behind else ("sip", "port")
+    ports_key = ("edge", "workers_rtp_ports") if edge.behind else ("sip", "rtp_ports")
+    first, last = map(int, ports.split("-"))
+    needed = places * settings.calls_per_worker * PORTS_PER_CALL
+    if last - first + 1 < needed:
+        message = f"{last - first + 1} ports are too few: {places} workers need {needed}"
+        hint = f"for example {first}-{first + needed - 1}" if first + needed <= 65536 else "begin lower"
+        yield document.problem(ports_key, message, hint)
+    if port + places - 1 > 65535:
+        yield document.problem(port_key, "too high: worker i listens on port + i", "use a lower port")
+    if any(one in range(first, last + 1) for one in range(port, port + places)):
+        yield document.problem(ports_key, "the SIP port lies inside the RTP ports", "move one of them")
+
+
+def _own_ports(settings: Settings) -> tuple[int, str]:
+    return settings.sip.port, settings.sip.rtp_ports
 
 
 def _store_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:

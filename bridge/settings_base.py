@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 EDGE_HINT = (
-    "use 127.0.0.1 or a private address (10.x, 172.16-31.x, 192.168.x) with the edge (Kamailio) in front"
+    "use 127.0.0.1 or a private address (10.x, 172.16-31.x, 192.168.x), or put the edge in front: edge.enabled: true "
+    "(ops/edge.md)"
 )
 
 
@@ -23,14 +24,21 @@ def _address(value: str) -> str:
         raise ValueError("an IP address is needed | for example 127.0.0.1") from None
 
 
-def _inside_address(value: str) -> str:
-    """Design section 5: a worker is never reached from an untrusted network."""
-    address = ipaddress.ip_address(_address(value))
+def too_open(value: str) -> str:
+    """Why a worker must not bind this address, with a hint after `|`; "": it may. Design section 5."""
+    address = ipaddress.ip_address(value)
     if address.is_loopback or not (address.is_global or address.is_unspecified or address.is_multicast):
-        return str(address)
+        return ""
     what = "every network" if address.is_unspecified else "a public address"
     why = "a worker must not face strangers: its SIP library has known flaws that one packet can reach"
-    raise ValueError(f"{address} is {what}; {why} | {EDGE_HINT}")
+    return f"{address} is {what}; {why} | {EDGE_HINT}"
+
+
+def _inside_address(value: str) -> str:
+    address = _address(value)
+    if problem := too_open(address):
+        raise ValueError(problem)
+    return address
 
 
 def _network(value: str) -> str:

@@ -26,9 +26,9 @@ from bridge.settings_base import (
     Seconds,
     Section,
     ServerUrl,
-    SipAddress,
     StoreUrl,
 )
+from bridge.settings_edge import Edge
 from bridge.settings_observe import Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
@@ -41,17 +41,19 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 class Sip(Section):
     """Where calls come in."""
 
-    bind: SipAddress = Field(
+    bind: HostAddress = Field(
         default="127.0.0.1",
-        description="IP address the SIP socket binds: loopback or private. A public one is refused, "
-        "because a worker must only be reached through an edge that keeps strangers out.",
+        description="IP address the SIP socket binds: loopback or private. A public one is refused unless "
+        "edge.enabled, because a worker must only be reached through an edge that keeps strangers out.",
     )
     port: Port = Field(
-        default=5060, description="UDP port of the first worker; worker i listens on port + i."
+        default=5060,
+        description="UDP port of the first worker; worker i listens on port + i. With edge.enabled the edge's port.",
     )
     rtp_ports: RtpPorts = Field(
         default="20000-20999",
-        description="UDP ports for RTP, first-last; shared out evenly among the workers.",
+        description="UDP ports for RTP, first-last; shared out evenly among the workers. With edge.enabled they are "
+        "rtpengine's, four a call.",
     )
     public_address: HostAddress | None = Field(
         default=None,
@@ -224,7 +226,10 @@ class Settings(Section):
     """The whole file. Environment variables override it: SIPBRIDGE_SIP__PORT=5070 is sip.port."""
 
     sip: Sip = Field(default_factory=Sip, description="Where calls come in.")
-    workers: int = Field(default=1, ge=1, le=64, description="Worker processes.")
+    edge: Edge = Field(default_factory=Edge, description="Kamailio and rtpengine in front of the workers.")
+    workers: int = Field(
+        default=1, ge=0, le=64, description="Worker processes; 0 only on a host that is nothing but an edge."
+    )
     calls_per_worker: int = Field(
         default=4,
         ge=1,

@@ -89,7 +89,8 @@ class Trunk:
     """One trunk. `addresses`: networks its calls come from. `host`: HOST[:PORT] calls to it go to; "": none do.
 
     `codecs` empty: those of the settings. `session_timer`: RFC 4028. `prack`: RFC 3262. `dtmf`: how we send digits.
-    `options_every_s`: 0 is never. `verstat`: what it says of the caller's number is believed.
+    `options_every_s`: 0 is never. `verstat`: what it says of the caller's number is believed. `login`: with which
+    password its calls have to come; the edge asks for it (ops/edge.md).
     """
 
     name: str
@@ -106,6 +107,7 @@ class Trunk:
     dtmf: DtmfMode = "rfc4733"
     options_every_s: int = 0
     verstat: bool = False
+    login: Digest | None = None
     target: str = "sip:{number}@{host}"
 
     @property

@@ -10,6 +10,10 @@ declare -A needs=(
     [sip-tester]=/usr/bin/sipp
     [baresip-core]=/usr/bin/baresip
     [kamailio]=/usr/sbin/kamailio
+    [kamailio-tls-modules]=/usr/share/doc/kamailio-tls-modules
+    [kamailio-websocket-modules]=/usr/share/doc/kamailio-websocket-modules
+    [rtpengine-daemon]=/usr/bin/rtpengine
+    [sipvicious]=/usr/bin/svmap
     [postgresql-15]=/usr/lib/postgresql/15/bin/postgres
 )
 python=${PYTHON:-python3}

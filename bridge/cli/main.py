@@ -29,6 +29,9 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "workers": ("bridge.cli.workers", "app", "Worker processes: list, restart without losing calls, drain."),
     "voicemail": ("bridge.cli.voicemail", "app", "Messages that callers left."),
     "retention": ("bridge.cli.retention", "app", "What is kept how long: see it, delete it now."),
+    "backup": ("bridge.cli.backup", "backup", "Write everything that cannot be made again into one file."),
+    "restore": ("bridge.cli.backup", "restore", "Put a backup back, or only look whether it is whole."),
+    "version": ("bridge.cli.version", "version", "Which version this is, and of which database."),
     "doctor": ("bridge.cli.doctor", "doctor", "Check the whole installation, and say what to do."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }

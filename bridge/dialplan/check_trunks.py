@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bridge.dialplan.compile_trunks import compile_trunk
 from bridge.dialplan.schema_targets import TrunkTarget
-from bridge.dialplan.schema_trunks import Trunk
+from bridge.dialplan.schema_trunks import Auth, Register, Trunk
 from bridge.dialplan.source import Source
 from bridge.errors import Problem
 from bridge.fieldhelp import nearest
@@ -21,6 +21,7 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
     """Every mistake, in file order."""
     networks: dict[str, str] = {}
     logins: dict[tuple[str, str], str] = {}
+    users: dict[str, str] = {}
     for source in sources:
         for name, trunk in source.typed(source.spec.trunks, "trunks"):
             yield from _alone(source.document, ("trunks", name), trunk)
@@ -31,6 +32,10 @@ def problems(sources: Sequence[Source]) -> Iterator[Problem]:
                 )
                 message = f"trunk {logins[login]} registers there as {login[1]} too"
                 yield source.document.problem(("trunks", name, "register"), message, hint, at_key=True)
+            if trunk.login and users.setdefault(trunk.login.user, name) != name:
+                message = f"{trunk.login.user} is the user of trunk {users[trunk.login.user]} too"
+                hint = "a call's trunk is told by its user: one user for each trunk"
+                yield source.document.problem(("trunks", name, "digest", "user"), message, hint)
             for number, network in enumerate(trunk.addresses or ()):
                 if network in networks:
                     hint = "a call's trunk is told by its address: one trunk for each"
@@ -50,14 +55,14 @@ def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None
     for source in sources:
         for name, trunk in source.typed(source.spec.trunks, "trunks"):
             path: KeyPath = ("trunks", name)
-            for key, part in (("register", trunk.register_), ("auth", trunk.auth)):
+            for key, part in (("register", trunk.register_), ("auth", trunk.auth), ("digest", trunk.login)):
                 variable = part.password_env if part is not None else None
                 missing = secrets.why_missing(variable) if variable else ""
                 if missing:
                     message = f"here {missing}"
                     hint = "set it for the control process, or the trunk cannot log in"
                     yield source.document.problem((*path, key, "password_env"), message, hint)
-                if variable and part is not None and part.realm is None:
+                if variable and isinstance(part, Register | Auth) and part.realm is None:
                     hint = (
                         "add realm, as its 401 or 407 names it: then a worker is given no password, only HA1"
                     )
@@ -70,8 +75,8 @@ def warnings(sources: Sequence[Source], environ: Mapping[str, str] | None = None
 
 
 def _alone(document: YamlFile, path: KeyPath, trunk: Trunk) -> Iterator[Problem]:
-    if not (trunk.addresses or trunk.host or trunk.register_):
-        hint = "add addresses (it calls us), host (we call it) or register"
+    if not (trunk.addresses or trunk.host or trunk.register_ or trunk.login):
+        hint = "add addresses or digest (it calls us), host (we call it) or register"
         yield document.problem(path, "no call comes from it and none goes to it", hint, at_key=True)
     if trunk.options_every_s and not (trunk.host or trunk.register_):
         yield document.problem((*path, "options_every_s"), "there is nobody to ask", "add host")

@@ -25,6 +25,7 @@ def compile_trunk(name: str, spec: Trunk) -> plan.Trunk:
         dtmf=spec.dtmf,
         options_every_s=spec.options_every_s or 0,
         verstat=spec.verstat,
+        login=plan.Digest(spec.login.user, "", spec.login.password_env) if spec.login else None,
         target=spec.target,
     )
 

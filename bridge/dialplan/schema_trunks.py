@@ -75,6 +75,15 @@ class Auth(Part):
     password_env: Variable = Field(description="Environment variable of control that holds the password.")
 
 
+class Login(Part):
+    """The password that its calls have to come with; from any address. Only with the edge (ops/edge.md)."""
+
+    user: Annotated[str, Field(pattern=r'^[^"\\:\s*]{1,128}$')] = Field(
+        description="User name of its digest answers; no two trunks have the same."
+    )
+    password_env: Variable = Field(description="Environment variable of control that holds the password.")
+
+
 class CallerId(Part):
     """What our calls to the trunk say of the caller."""
 
@@ -104,6 +113,11 @@ class Trunk(Part):
 
     addresses: Networks | None = Field(
         default=None, description='Where its calls come from: "198.51.100.0/24" or a list.'
+    )
+    login: Login | None = Field(
+        default=None,
+        alias="digest",
+        description="Its calls come from anywhere, with this password; the edge asks for it.",
     )
     host: HostPort | None = Field(default=None, description="Where calls to it go: HOST[:PORT].")
     register_: Register | None = Field(

@@ -1,0 +1,72 @@
+import json
+import shutil
+
+import pytest
+
+from bridge.edge.folder import EdgeFolder
+from bridge.edge.prepare import places, prepare_edge, worker_address, write_first
+from bridge.errors import EdgeError
+from bridge.settings import load
+
+needs_edge = pytest.mark.skipif(
+    any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in ("kamailio", "rtpengine")),
+    reason="kamailio and rtpengine-daemon are not installed",
+)
+
+
+def settings(folder, text="edge: {enabled: true}\n"):
+    (folder / "bridge.yaml").write_text(f"state_dir: state\n{text}")
+    chosen = load(folder / "bridge.yaml", {})
+    (chosen.state_dir / "run").mkdir(parents=True)
+    return chosen
+
+
+def test_every_slot_has_a_place_also_the_surge_ones(tmp_path):
+    chosen = settings(tmp_path, "workers: 2\npool: {surge: 1}\nedge: {enabled: true, workers_port: 17000}\n")
+    assert places(chosen) == [(f"sip:127.0.0.1:{17000 + slot}", 4) for slot in range(3)]
+    assert worker_address("sip:127.0.0.1:17000") == ("127.0.0.1", 17000)
+    assert worker_address("sip:[fd00::1]:17000") == ("fd00::1", 17000)
+
+
+def test_a_host_that_is_only_an_edge_has_no_places_of_its_own(tmp_path):
+    assert places(settings(tmp_path, "workers: 0\nedge: {enabled: true}\n")) == []
+
+
+def test_kamailio_starts_with_every_place_closed(tmp_path):
+    chosen = settings(tmp_path)
+    folder = EdgeFolder(chosen, tmp_path / "edge")
+    folder.make()
+    write_first(chosen, folder)
+    lines = (folder.path / "dispatcher.list").read_text().splitlines()[1:]
+    assert {line.split()[2] for line in lines} == {"1"}
+    assert "2 127.0.0.1 32 15060 worker" in (folder.path / "address.list").read_text()
+
+
+@needs_edge
+def test_the_programs_are_told_to_the_supervisor_and_rtpengine_is_the_first(tmp_path):
+    chosen = settings(tmp_path)
+    try:
+        programs = prepare_edge(chosen, 5060, 2)
+        assert [(program.name, program.stage) for program in programs] == [("rtpengine", 1), ("kamailio", 2)]
+        assert all(program.says_ready and not program.secrets for program in programs)
+        spec = json.loads((chosen.state_dir / "run" / "kamailio.json").read_text())
+        assert "--pdeathsig" in spec["argv"]
+    finally:
+        EdgeFolder(chosen).remove()
+
+
+@needs_edge
+def test_a_certificate_that_is_not_there_is_told_before_anything_starts(tmp_path):
+    chosen = settings(tmp_path, "edge: {enabled: true, tls: {certificate: no.pem, key: no.pem}}\n")
+    try:
+        with pytest.raises(EdgeError, match=r"no\.pem cannot be read"):
+            prepare_edge(chosen, 5060, 2)
+    finally:
+        EdgeFolder(chosen).remove()
+
+
+def test_a_missing_program_is_told_with_its_package(tmp_path, monkeypatch):
+    chosen = settings(tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda name, path: None)
+    with pytest.raises(EdgeError, match="apt-get install kamailio"):
+        prepare_edge(chosen, 5060, 2)

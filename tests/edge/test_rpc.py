@@ -1,0 +1,62 @@
+"""A stand-in for Kamailio's datagram socket."""
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bridge.edge.rpc import SOCKET, KamailioRpc
+from bridge.errors import EdgeError
+
+
+@asynccontextmanager
+async def kamailio(folder, answer):
+    """Answers each question with what `answer` makes of it; None: nothing."""
+    asked = []
+
+    class Protocol(asyncio.DatagramProtocol):
+        def datagram_received(self, data, addr):
+            asked.append(json.loads(data))
+            if (text := answer(asked[-1])) is not None:
+                transport.sendto(text.encode(), addr)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        ours.bind(str(folder / SOCKET))
+        ours.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Protocol, sock=ours)
+        try:
+            yield asked
+        finally:
+            transport.close()
+
+
+async def test_a_question_gets_its_result_and_leaves_no_file(tmp_path):
+    async with kamailio(tmp_path, lambda asked: json.dumps({"result": [asked["method"], *asked["params"]]})):
+        assert await KamailioRpc(tmp_path).ask("dispatcher.set_state", "ap", 1, "sip:a") == [
+            "dispatcher.set_state", "ap", 1, "sip:a",
+        ]  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == [SOCKET]
+
+
+async def test_a_refusal_says_kamailios_own_words(tmp_path):
+    async with kamailio(tmp_path, lambda asked: '{"error": {"code": 500, "message": "Ongoing reload"}}'):
+        with pytest.raises(EdgeError, match=r"refuses dispatcher\.reload: Ongoing reload"):
+            await KamailioRpc(tmp_path).ask("dispatcher.reload")
+
+
+@pytest.mark.parametrize("answer", ["no json", "[1]"])
+async def test_nonsense_is_an_error(tmp_path, answer):
+    async with kamailio(tmp_path, lambda asked: answer):
+        with pytest.raises(EdgeError, match="not JSON"):
+            await KamailioRpc(tmp_path).ask("core.uptime")
+
+
+async def test_nobody_there_and_nobody_answering_are_told_apart(tmp_path):
+    with pytest.raises(EdgeError, match="is not there"):
+        await KamailioRpc(tmp_path).ask("core.uptime")
+    async with kamailio(tmp_path, lambda asked: None):
+        with pytest.raises(EdgeError, match=r"did not answer core\.uptime within"):
+            await KamailioRpc(tmp_path, answer_s=0.05).ask("core.uptime")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("rpc-")]
