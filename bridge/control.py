@@ -36,6 +36,7 @@ from bridge.control_door import serve_both
 from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
+from bridge.control_metrics import Counts
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
@@ -182,7 +183,8 @@ class Control:
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
         self._tracer: Tracer | None = None
-        self._facts = Facts(started_at=time.time(), max_call_s=settings.limits.max_call_s)
+        limit_s, lines = settings.limits.max_call_s, (settings.workers, settings.calls_per_worker)
+        self._facts = Facts(time.time(), Counts(), limit_s, *lines)
         self.health_port = 0
         self.ready = asyncio.Event()
 
