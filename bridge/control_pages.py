@@ -22,7 +22,7 @@ from bridge.control_metrics import Counts, process_gauges
 from bridge.dialplan.plan import Plan
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
-from bridge.store.gatestore import OPEN_STATES
+from bridge.store.tables import OPEN_STATES
 
 _WORKER_GAUGES = (
     ("sipbridge_worker_calls", "gauge", "Calls a worker carries now.", ("calls",)),
