@@ -71,7 +71,7 @@ ONLY_IN = {
         "bridge.sip.endpoint",
         "bridge.sip.errands",
         "bridge.sip.pjcall",
-        "bridge.sip.port",
+        "bridge.sip.conferenceport",
     },
     "websockets": {
         "bridge.link.client",

@@ -39,13 +39,13 @@ from bridge.call.turn import (
     Turn,
     TurnEvent,
 )
+from bridge.call.uplink import Uplink
 from bridge.errors import FailureKind, RemoteSessionError
 from bridge.media.codec import ModelAudio
 from bridge.media.playout import ItemFinished, ItemStarted, PlayoutEvent, Underrun
 from bridge.realtime import events as rt
 from bridge.realtime.session import Session
 from bridge.realtime.transport import Transport
-from bridge.realtime.wire import append_json
 from bridge.sip.port import AudioPort
 
 log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ class Conversation:
         self._journal = journal
         self._history = history
         self._tools = tools
-        self._codec = ModelAudio(session.config.output_format)
+        self._codec = ModelAudio(session.config.output_format, audio.rate_hz)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)
@@ -102,8 +102,6 @@ class Conversation:
         self._limits = limits or AgentLimits()
         self._takes_over = takes_over
         self._left = False
-        self._unsent = ""
-        self._stuck = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled. Raises RemoteSessionError (in an exception group) when the model side fails for good."""
@@ -194,24 +192,8 @@ class Conversation:
     # ---- the tasks ------------------------------------------------------------------------------------------
 
     async def _uplink(self) -> None:
-        """Frames go out where they come in (`_hear`). Only what cannot go at once takes the long way, in order."""
         await self._answered.wait()
-        try:
-            while True:
-                self._audio.feed(self._hear)
-                await self._stuck.wait()
-                self._stuck.clear()
-                await self._transport.send(self._unsent)
-        finally:
-            self._audio.unfeed()
-
-    def _hear(self, pcm: bytes) -> bool:
-        append = append_json(self._codec.encode(pcm))
-        if self._transport.send_at_once(append):
-            return True
-        self._unsent = append
-        self._stuck.set()
-        return False
+        await Uplink(self._audio, self._codec, self._transport).run()
 
     async def _downlink(self) -> None:
         while True:

@@ -60,9 +60,12 @@ class MediaQueue:
 
 
 class Pump:
-    """A thread that polls all the time, for streams that pjmedia's own clock serves. `register_thread`: as there."""
+    """A thread that polls all the time, for streams that pjmedia's own clock serves; none when it is not `needed`."""
 
-    def __init__(self, queue: MediaQueue, register_thread: Callable[[str], None]) -> None:
+    def __init__(
+        self, queue: MediaQueue, register_thread: Callable[[str], None], *, needed: bool = True
+    ) -> None:
+        self._needed = needed
         self._queue = queue
         self._register_thread = register_thread
         self._stopping = False
@@ -70,12 +73,14 @@ class Pump:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        if self._needed:
+            self._thread.start()
 
     def stop(self) -> None:
         """End it and wait for the end."""
         self._stopping = True
-        self._thread.join(timeout=1)
+        if self._needed:
+            self._thread.join(timeout=1)
 
     def _run(self) -> None:
         self._register_thread("media")

@@ -35,6 +35,7 @@ from bridge.store.database import (
 from bridge.store.migrate import upgrade
 from bridge.store.sqlite import Sqlite
 from bridge.store.tables import OPEN_STATES, call_events, calls, link_offsets, tool_requests
+from bridge.store.together import Together
 from bridge.store.voicemailrows import keep_voicemails
 
 T = TypeVar("T")
@@ -77,15 +78,8 @@ class Source:
     node: str
 
 
-@dataclass(slots=True)
-class _Write:
-    """What one worker brings, and what became of it: `fresh` was new, or `error` says why nothing was kept."""
-
-    source: Source
-    events: Sequence[NewEvent]
-    done: bool = False
-    fresh: Sequence[NewEvent] = ()
-    error: StoreError | None = None
+Brought = tuple[Source, Sequence[NewEvent]]
+"""What one worker brings to be written."""
 
 
 class Store:
@@ -113,8 +107,7 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
-        self._writing = asyncio.Lock()
-        self._pending: list[_Write] = []
+        self._together = Together(self._commit)
         self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
         """Told of every event once: right after the commit that stored it for the first time."""
 
@@ -136,33 +129,12 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        mine = _Write(self._from(worker), events)
-        self._pending.append(mine)
-        async with self._writing:
-            if not mine.done:
-                batch, self._pending = self._pending, []
-                await self._write(batch)
-        if mine.error is not None:
-            raise mine.error
-        self.on_stored(mine.fresh)
-        return len(mine.fresh)
+        fresh = await self._together.write((self._from(worker), events))
+        self.on_stored(fresh)
+        return len(fresh)
 
-    async def _write(self, batch: "Sequence[_Write]") -> None:
-        """One transaction for all of them; when the store refuses it, each by itself, so that one costs no other."""
-        for write in batch:
-            write.done = True
-            write.error = StoreError("the writing was given up")  # unless it comes to its end
-        try:
-            found = await self.transaction("cannot write events", lambda it: _append_all(it, batch))
-        except StoreError as error:
-            for write in batch:
-                write.error = error
-            if len(batch) > 1:
-                for write in batch:
-                    await self._write([write])
-            return
-        for write, fresh in zip(batch, found, strict=True):
-            write.fresh, write.error = fresh, None
+    async def _commit(self, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+        return await self.transaction("cannot write events", lambda it: _append_all(it, batch))
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
@@ -315,12 +287,11 @@ def database_of(url: str, options: DatabaseOptions) -> Database:
         return Postgres(url, options)
 
 
-def _append_all(connection: sa.Connection, batch: Sequence[_Write]) -> list[list[NewEvent]]:
+def _append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list[NewEvent]]:
     """In the order of boots: two nodes that lock several lock them in the same order."""
-    order = sorted(range(len(batch)), key=lambda at: batch[at].events[0].boot if batch[at].events else "")
     found: list[list[NewEvent]] = [[] for _ in batch]
-    for at in order:
-        found[at] = list(_append(connection, batch[at].source, batch[at].events))
+    for at in sorted(range(len(batch)), key=lambda at: batch[at][1][0].boot if batch[at][1] else ""):
+        found[at] = _append(connection, *batch[at])
     return found
 
 
