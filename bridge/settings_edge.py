@@ -151,6 +151,12 @@ class Edge(Section):
         description="SRTP with keys in the SDP (SDES): off refuses it with 488; optional takes it on a call that came "
         "by TLS, where nobody on the way can read the keys; required refuses calls by TLS without it.",
     )
+    audio_from: Literal["sdp", "first_packet"] = Field(
+        default="sdp",
+        description="Whose audio is taken: sdp: only what comes from the address and port that the other side said; "
+        "for a phone behind NAT (a private address in its SDP) from wherever its first packet came. first_packet: that "
+        "for everybody, for trunks that send from another port than they say; who is faster than the trunk is heard.",
+    )
     strangers: Literal["drop", "reject", "accept"] = Field(
         default="drop",
         description="What a call gets that comes from no trunk of the dialplan (trunks.NAME.addresses, .digest or "

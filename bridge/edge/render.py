@@ -75,6 +75,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
         overflow=edge.overflow,
         retry_after_s=edge.retry_after_s,
         srtp=edge.srtp,
+        audio_from=edge.audio_from,
         **{key: value for key, value in edge.limits.model_dump().items() if key != "message_bytes"},
     )
 

@@ -9,15 +9,17 @@ import shutil
 import socket
 import struct
 import time
+import wave as wave_file
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
-from bridge.media.g711 import pcmu_decode, pcmu_encode
+from bridge.media.g711 import pcmu_encode
 from bridge.media.tones import beep
-from bridge.sip.pace import REST_S
-from tests.fakes.rawphone import RawPhone, raw_phone
+from tests.fakes.rawphone import SILENCE, RawPhone, raw_phone
 from tests.fakes.realedge import edge_phone, missing, running_edge
+from tests.fakes.worker_process import running_worker
 from tests.system.test_torture import torture
 
 pytestmark = [
@@ -28,6 +30,7 @@ pytestmark = [
 ]
 TRUNK, STRANGER = "127.0.0.9", "127.0.0.2"
 SILENT_S = 0.4
+SETTINGS = "deadlines: {drain_s: 0.5}\nlimits: {rtp_timeout_s: 4}\n"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -35,7 +38,7 @@ async def edge(tmp_path_factory):
     """One worker; strangers get nothing; the default limits."""
     folder = tmp_path_factory.mktemp("edge")
     trunks = f"  carrier: {{addresses: {TRUNK}}}\n"
-    async with running_edge(folder, trunks=trunks, settings="deadlines: {drain_s: 0.5}\n") as one:
+    async with running_edge(folder, trunks=trunks, settings=SETTINGS) as one:
         yield one
 
 
@@ -118,7 +121,11 @@ async def test_sipvicious_learns_nothing(edge, tool):
         "svcrack": [f"-p{edge.port}", "-b", STRANGER, "-u100", "-r1-20", "127.0.0.1"],
     }[tool]
     process = await asyncio.create_subprocess_exec(
-        tool, *options, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        tool,
+        *options,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(12):
@@ -174,36 +181,6 @@ async def test_malformed_messages_of_a_stranger_reach_nobody(edge):
     await carries_a_call(edge)
 
 
-async def test_malformed_messages_of_a_trunk_hurt_neither_edge_nor_worker(edge):
-    for number in range(len(list(torture(RawPhone(edge.port, TRUNK))))):
-        async with edge_phone(edge, TRUNK) as phone:
-            message = list(torture(phone))[number]
-            phone.raw(message)
-            if isinstance(message, str) and message.startswith("INVITE sip:100@127.0.0.1:"):
-                await over(phone)
-    await free(edge)
-    await asyncio.sleep(REST_S)  # a worker's pace: so many calls in so short a time are not taken
-    await carries_a_call(edge)
-
-
-async def over(phone):
-    """What the message began is ended, as a caller would."""
-    with contextlib.suppress(TimeoutError):
-        await phone.sip.until(lambda ms: [m for m in ms if m.status], 0.25)
-        answer = await phone.sip.until(lambda ms: next((m for m in ms if m.status >= 200), None), 10)
-        phone.take(answer)
-        phone.ack(int(answer.headers["cseq"].split()[0]), phone.invite_branch if answer.status >= 300 else None)
-        if answer.status == 200:
-            await phone.bye()
-
-
-async def free(edge):
-    """No call is counted any more."""
-    async with asyncio.timeout(40):
-        while await edge.load():  # noqa: ASYNC110  # Kamailio's own count
-            await asyncio.sleep(0.1)
-
-
 async def answer(edge, method="INVITE", **fields):
     """The status of what a fresh caller of the trunk sends."""
     async with edge_phone(edge, TRUNK) as phone:
@@ -232,30 +209,107 @@ async def test_what_a_body_or_a_head_must_not_be_is_refused_at_the_edge(edge):
 
 
 FOREIGN_HZ = 1700.0
+ATTACK_S, ATTACK_RATE = 4.0, 2000
 
 
-def foreign(seconds, rate):
-    """RTP of a stranger: a tone, `rate` packets a second."""
-    tone = pcmu_encode(beep(1000, FOREIGN_HZ, 8000))
-    for number in range(int(seconds * rate)):
+def packets():
+    """RTP of the stranger: a tone (reference/reliability.md A3)."""
+    tone = pcmu_encode(beep(1000, FOREIGN_HZ))
+    for number in range(int(ATTACK_S * ATTACK_RATE)):
         at = number * 160 % (len(tone) - 160)
         yield struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160, 666) + tone[at : at + 160]
 
 
-async def inject(port, seconds=4.0, rate=2000):
-    """Send it to this port from another address."""
+async def inject(port):
+    """Send it to this port from another address; how many packets came back."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
         attacker.bind((STRANGER, 0))
         attacker.setblocking(False)
-        began, sent = time.monotonic(), 0
-        for packet in foreign(seconds, rate):
-            if sent % 20 == 0:
-                await asyncio.sleep(max(began + sent / rate - time.monotonic(), 0))
+        began = time.monotonic()
+        for number, packet in enumerate(packets()):
+            if number % 20 == 0:
+                await asyncio.sleep(max(began + number / ATTACK_RATE - time.monotonic(), 0))
             with contextlib.suppress(OSError):
                 attacker.sendto(packet, ("127.0.0.1", port))
-            sent += 1
         got = 0
         with contextlib.suppress(OSError):
             while attacker.recv(2048):
                 got += 1
-    return sent, got
+    return got
+
+
+def foreign_s(samples):
+    """Seconds of 8 kHz audio in which the stranger's tone is heard."""
+    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(float)
+    wave = np.exp(-2j * np.pi * FOREIGN_HZ / 8000 * np.arange(160))
+    strength = np.abs(frames @ wave) / 80  # the amplitude of a tone of that frequency
+    return float((strength > 300).sum() * 0.02)
+
+
+async def attacked(phone):
+    """A call of which the caller is silent, under attack; packets that the attacker got."""
+    async with phone.speaking(SILENCE):
+        await phone.heard(5)
+        got = await inject(phone.rtp_to[1])
+        await asyncio.sleep(0.3)
+    return got
+
+
+def caller_of(folder):
+    """The caller's side of the newest recording."""
+    newest = max((folder).rglob("*.wav"), key=lambda path: path.stat().st_mtime)
+    with wave_file.open(str(newest)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())[
+            :, 0
+        ], (file.getframerate())
+
+
+async def test_no_foreign_audio_gets_into_a_call_behind_rtpengine(edge):
+    async with edge_phone(edge, TRUNK) as phone:
+        assert (await phone.invite()).status == 200
+        got = await attacked(phone)
+        await phone.bye()
+    await edge.until_log("call.ended", edge.log().count("call.ended") or 1)
+    await asyncio.sleep(1.0)
+    samples, rate = caller_of(edge.folder / "state" / "recordings")
+    assert len(samples) > 4 * rate, "all of the attack is in the recording"
+    heard = foreign_s(samples[:: rate // 8000])
+    print(f"behind rtpengine: {heard:.2f} s of foreign audio, {got} packets to the attacker")  # noqa: T201  # the figure
+    assert (heard, got) == (0.0, 0)
+
+
+async def test_malformed_messages_of_a_trunk_hurt_neither_edge_nor_worker(edge):
+    for number in range(len(list(torture(RawPhone(edge.port, TRUNK))))):
+        async with edge_phone(edge, TRUNK) as phone:
+            message = list(torture(phone))[number]
+            phone.raw(message)
+            if isinstance(message, str) and message.startswith("INVITE sip:100@127.0.0.1:"):
+                await over(phone)
+    assert await answer(edge, "OPTIONS") == 200
+    assert len(await edge.active()) == 1
+    assert not [word for word in ("worker.disconnected", "edge.daemon_ended") if word in edge.log()]
+
+
+async def over(phone):
+    """What the message began is ended, as a caller would."""
+    with contextlib.suppress(TimeoutError):
+        await phone.sip.until(lambda ms: [m for m in ms if m.status], 0.25)
+        answer = await phone.sip.until(lambda ms: next((m for m in ms if m.status >= 200), None), 1)
+        phone.take(answer)
+        phone.ack(
+            int(answer.headers["cseq"].split()[0]), phone.invite_branch if answer.status >= 300 else None
+        )
+        if answer.status == 200:
+            await phone.bye()
+
+
+async def test_without_the_edge_the_same_attack_is_heard(tmp_path):
+    """Why there is an edge; should this fail, pjmedia has learned to lock its source."""
+    async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
+        assert (await phone.invite()).status == 200
+        session = await worker.model.session()
+        got = await attacked(phone)
+        heard = foreign_s(np.frombuffer(session.heard(), "<i2")[::3])
+        await phone.bye()
+    print(f"without the edge: {heard:.2f} s of foreign audio, {got} packets to the attacker")  # noqa: T201  # the figure
+    assert heard > 0.2
