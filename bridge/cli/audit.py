@@ -67,14 +67,8 @@ def verify(
     named = heads or settings.audit.heads
     if named is not None and not named.exists():
         raise StoreError(f"{named}: there are no heads; without them nobody sees what was cut off at the end")
-    kept = list(_heads(named or settings.state_dir / HEADS))
-    found = [
-        *broken(evidence.entries, verifier.verify),
-        *cut_off(evidence.entries, kept, verifier.verify),
-        *unapproved(evidence.entries),
-        *payloads_changed(evidence.entries, evidence.payloads),
-        *(contradicted(evidence.entries, evidence.states) if evidence.states is not None else ()),
-    ]
+    kept = list(heads_of(named or settings.state_dir / HEADS))
+    found = wrong_with(evidence, kept, verifier)
     for problem in found:
         typer.echo(problem)
     erased = sum(1 for _, payload in evidence.payloads.values() if payload is None)
@@ -83,6 +77,17 @@ def verify(
         + (f"{len(found)} things are wrong" if found else "all of it holds")
     )
     raise typer.Exit(bool(found))
+
+
+def wrong_with(evidence: Evidence, heads: list[Mapping[str, Any]], verifier: Verifier) -> list[str]:
+    """Everything that does not hold, in words."""
+    return [
+        *broken(evidence.entries, verifier.verify),
+        *cut_off(evidence.entries, heads, verifier.verify),
+        *unapproved(evidence.entries),
+        *payloads_changed(evidence.entries, evidence.payloads),
+        *(contradicted(evidence.entries, evidence.states) if evidence.states is not None else ()),
+    ]
 
 
 @app.command()
@@ -123,7 +128,7 @@ def _export_of(path: Path) -> Evidence:
     return Evidence(entries, payloads, None)
 
 
-def _heads(path: Path) -> Iterable[Mapping[str, Any]]:
+def heads_of(path: Path) -> Iterable[Mapping[str, Any]]:
     return _lines(path) if path.exists() else ()
 
 
