@@ -184,11 +184,8 @@ class EdgeKeeper:
         if plan is None:
             return  # the files are those of the plan before
         await self._resolve(plan.trunks, now)
-        networks = [
-            (network, trunk.name)
-            for trunk in plan.trunks
-            for network in (*trunk.addresses, *self._found(trunk))
-        ]
+        networks = [(network, trunk.name) for trunk in plan.trunks for network in trunk.addresses]
+        networks += [(network, trunk.name) for trunk in plan.trunks for network in self._found(trunk)]
         workers = [worker_address(uri) for uri in sorted(self._dispatch.addresses)]
         if self._folder.write("address.list", address_list(networks, workers, self._settings.edge.deny)):
             self._reloads["address"] = ("permissions.addressReload",)

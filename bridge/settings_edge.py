@@ -53,12 +53,13 @@ class EdgeTls(Section):
     key: FilePath = Field(default=..., description="Its private key, PEM, without a password.")
     ca: FilePath | None = Field(
         default=None,
-        description="Certificates of those that our own TLS connections trust, PEM; "
-        "/etc/ssl/certs/ca-certificates.crt when left out.",
+        description="Certificates of the authorities that `verify` and `ask_client` trust, PEM. The few you need: each "
+        "of Kamailio's processes reads them all.",
     )
     verify: bool = Field(
         default=True,
-        description="Check the certificate of a server we connect to (calls to a trunk by TLS).",
+        description="Check the certificate of a server we connect to (calls to a trunk by TLS) by `ca`; without `ca` "
+        "no such connection comes about.",
     )
     ask_client: bool = Field(
         default=False, description="Demand a certificate from whoever connects, signed by one of `ca`."
@@ -222,6 +223,8 @@ def edge_rules(edge: Edge, bind: str, port: int, workers: int) -> Iterator[tuple
         yield ("sip", "bind"), "the edge must know its own address", "name one address of this machine"
     if edge.websocket and edge.websocket.secure and not edge.tls:
         yield ("edge", "websocket"), "wss needs a certificate", "add edge.tls, or secure: false for tests"
+    if edge.tls and edge.tls.ask_client and not edge.tls.ca:
+        yield ("edge", "tls", "ask_client"), "by what are certificates to be checked?", "add edge.tls.ca"
     if edge.srtp == "required" and not edge.tls:
         yield ("edge", "srtp"), "keys of SRTP are taken over TLS only", "add edge.tls"
     yield from _same_port(edge, bind, port)

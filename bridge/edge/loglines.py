@@ -55,7 +55,7 @@ def rtpengine(line: str) -> LogLine:
     found = _RTPENGINE.match(line)
     if not found:  # the rest of a longer message: an SDP, mostly
         return LogLine("debug", "rtpengine.said", {"message": line[:MAX_TEXT]})
-    fields = {"sip_call_id": found["call_id"].split("/")[0]} if found["call_id"] else {}
+    fields = {"sip_call_id": found["call_id"].split(" ")[0].split("/")[0]} if found["call_id"] else {}
     text = found["text"].strip()[:MAX_TEXT]
     return LogLine(_LEVELS.get(found["level"], "info"), "rtpengine.said", {**fields, "message": text})
 

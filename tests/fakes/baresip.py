@@ -95,14 +95,18 @@ def speech_file(folder, hz=1600):
 
 
 @asynccontextmanager
-async def baresip(folder, speech, registrar="", user="bare", password=""):
-    """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at."""
+async def baresip(folder, speech, registrar="", user="bare", password="", *, options="", modules=()):
+    """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at.
+
+    `options`: more parameters of its account (`;mediaenc=srtp-mand`); `modules`: more modules.
+    """
     folder.mkdir()
     sip, control, rtp = free_udp_port(), free_udp_port(), free_udp_port() // 100 * 100
     settings = {"sip": sip, "control": control, "rtp": rtp, "rtp_last": rtp + 98, "modules": MODULES}
-    (folder / "config").write_text(CONFIG.format(**settings, speech=speech, folder=folder))
+    more = "".join(f"module {name}\n" for name in modules)
+    (folder / "config").write_text(CONFIG.format(**settings, speech=speech, folder=folder) + more)
     account = f"<sip:{user}@{registrar or f'127.0.0.1:{sip}'}>;auth_user={user};auth_pass={password}"
-    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}\n")
+    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}{options}\n")
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "baresip", "-f", str(folder), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
