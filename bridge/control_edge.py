@@ -149,9 +149,8 @@ class EdgeKeeper:
         gone = {
             f"{uri.removeprefix('sip:')};g={life}" for uri, generation in lost for life in (generation, "o")
         }
-        calls = [
-            (call, *value.split(" ")) for call, value in await self._table("legs") if value.count(" ") == 2
-        ]
+        legs = await self._rpc.table("legs")
+        calls = [(call, *value.split(" ")) for call, value in legs.items() if value.count(" ") == 2]
         ended = 0
         for call, worker, from_tag, to_tag in calls:
             if worker not in gone:
@@ -163,13 +162,6 @@ class EdgeKeeper:
                 with contextlib.suppress(EdgeError):
                     await self._rpc.ask("htable.delete", table, call)
         log.warning("edge.workers_lost", workers=len(lost), calls_ended=ended)
-
-    async def _table(self, name: str) -> list[tuple[str, str]]:
-        """(key, value) of everything in one of Kamailio's tables."""
-        found = await self._rpc.ask("htable.dump", name)
-        return [
-            (str(slot["name"]), str(slot["value"])) for entry in found or [] for slot in entry.get("slot", ())
-        ]
 
     async def _shown(self) -> list[Listed]:
         try:

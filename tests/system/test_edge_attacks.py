@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import socket
 import struct
@@ -20,6 +21,7 @@ from bridge.media.tones import beep
 from tests.fakes.rawphone import SILENCE, RawPhone, raw_phone
 from tests.fakes.realedge import edge_phone, missing, running_edge
 from tests.fakes.worker_process import running_worker
+from tests.system.test_tools import sipbridge
 from tests.system.test_torture import torture
 
 pytestmark = [
@@ -160,6 +162,18 @@ async def test_a_scanner_is_banned_by_its_name(edge):
         phone.raw(text)
         await gets_nothing(phone)
     assert await edge.banned() == {STRANGER}
+
+
+async def test_ops_see_who_is_banned_and_forgive(edge):
+    environ = edge.environ | {"SIPBRIDGE_CONFIG": str(edge.folder / "bridge.yaml")}
+    assert (await sipbridge(environ, "edge", "ban", "add", "192.0.2.7"))[0] == 0
+    assert (await sipbridge(environ, "edge", "ban", "list"))[1].split() == ["192.0.2.7"]
+    assert (await sipbridge(environ, "edge", "ban", "remove", "192.0.2.7"))[0] == 0
+    assert (await sipbridge(environ, "edge", "ban", "remove", "192.0.2.7"))[0] == 1
+    status, said = await sipbridge(environ, "edge", "status", "--json")
+    assert status == 0
+    data = json.loads(said)
+    assert (data["rtpengine"], len(data["workers"]), data["workers"][0]["state"]) == ("there", 1, "active")
 
 
 async def test_a_flood_of_unknown_dialogs_is_banned(edge):
