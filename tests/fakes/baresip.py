@@ -95,7 +95,7 @@ def speech_file(folder, hz=1600, rate_hz=8000):
 
 
 @asynccontextmanager
-async def baresip(folder, speech, registrar="", user="bare", password="", codecs=("g711",), options=""):
+async def baresip(folder, speech, registrar="", user="bare", password="", *, codecs=("g711",), options=""):
     """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at.
 
     `codecs`: modules of its, offered in that order; `options`: more parameters of its account.
