@@ -127,7 +127,9 @@ class EdgeKeeper:
         await self._write_trunks(now)
         self._write_tls(now)
         shown = await self._shown()
-        orders = self._dispatch.sync(self._targets(), shown, now, settled=now - self._started > SETTLED_S)
+        targets, settled = self._targets(), now - self._started > SETTLED_S
+        lost = self._dispatch.lost(targets, now) if settled else []
+        orders = self._dispatch.sync(targets, shown, now, settled=settled)
         self._folder.write(LIVES, json.dumps(self._dispatch.lives))
         self._folder.write("dispatcher.list", dispatcher_list(self._dispatch.lines, self._dispatch.in_use))
         if orders.reload:
@@ -136,9 +138,30 @@ class EdgeKeeper:
         else:
             for one in orders.states:
                 await self._rpc.ask("dispatcher.set_state", one.state, one.set_id, one.uri)
+        if lost:
+            await self._hang_up(lost)
         for key, question in list(self._reloads.items()):
             await self._rpc.ask(*question)
             self._reloads.pop(key, None)
+
+    async def _hang_up(self, lost: Sequence[tuple[str, int]]) -> None:
+        """Tell the callers of workers that are gone, who would hear silence until they hang up by themselves."""
+        gone = {
+            f"{uri.removeprefix('sip:')};g={life}" for uri, generation in lost for life in (generation, "o")
+        }
+        legs = await self._rpc.table("legs")
+        calls = [(call, *value.split(" ")) for call, value in legs.items() if value.count(" ") == 2]
+        ended = 0
+        for call, worker, from_tag, to_tag in calls:
+            if worker not in gone:
+                continue
+            with contextlib.suppress(EdgeError):  # it has just ended by itself
+                await self._rpc.ask("dlg.terminate_dlg", call, from_tag, to_tag)
+                ended += 1
+            for table in ("legs", "calls", "counted"):
+                with contextlib.suppress(EdgeError):
+                    await self._rpc.ask("htable.delete", table, call)
+        log.warning("edge.workers_lost", workers=len(lost), calls_ended=ended)
 
     async def _shown(self) -> list[Listed]:
         try:
@@ -153,11 +176,8 @@ class EdgeKeeper:
         if plan is None:
             return  # the files are those of the plan before
         await self._resolve(plan.trunks, now)
-        networks = [
-            (network, trunk.name)
-            for trunk in plan.trunks
-            for network in (*trunk.addresses, *self._found(trunk))
-        ]
+        networks = [(network, trunk.name) for trunk in plan.trunks for network in trunk.addresses]
+        networks += [(network, trunk.name) for trunk in plan.trunks for network in self._found(trunk)]
         workers = [worker_address(uri) for uri in sorted(self._dispatch.addresses)]
         if self._folder.write("address.list", address_list(networks, workers, self._settings.edge.deny)):
             self._reloads["address"] = ("permissions.addressReload",)

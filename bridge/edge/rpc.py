@@ -52,6 +52,12 @@ class KamailioRpc:
                 path.unlink()
         return _result(method, answer)
 
+    async def table(self, name: str) -> dict[str, str]:
+        """Everything in one of Kamailio's htables. Raises EdgeError."""
+        found = await self.ask("htable.dump", name)
+        slots = [slot for entry in found or [] for slot in entry.get("slot", ())]
+        return {str(slot["name"]): str(slot["value"]) for slot in slots}
+
     async def _exchange(self, ours: socket.socket, question: bytes) -> bytes:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._answer_s):

@@ -60,3 +60,15 @@ async def test_nobody_there_and_nobody_answering_are_told_apart(tmp_path):
         with pytest.raises(EdgeError, match=r"did not answer core\.uptime within"):
             await KamailioRpc(tmp_path, answer_s=0.05).ask("core.uptime")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("rpc-")]
+
+
+async def test_a_table_is_read_whole(tmp_path):
+    slots = [{"name": "192.0.2.7", "value": 1, "type": "int"}, {"name": "x", "value": "y", "type": "str"}]
+    answer = json.dumps({"result": [{"entry": 1, "size": 2, "slot": slots}, {"entry": 2}]})
+    async with kamailio(tmp_path, lambda asked: answer):
+        assert await KamailioRpc(tmp_path).table("ban") == {"192.0.2.7": "1", "x": "y"}
+
+
+async def test_an_empty_table_has_nothing(tmp_path):
+    async with kamailio(tmp_path, lambda asked: '{"result": null}'):
+        assert await KamailioRpc(tmp_path).table("ban") == {}

@@ -22,7 +22,7 @@ from bridge.edge.rpc import KamailioRpc
 from tests.fakes.rawphone import RawPhone
 
 ROOT = Path(__file__).parents[2]
-GUARD_S = 30.0
+GUARD_S = 75.0
 TRUNKS = "  lo: {addresses: 127.0.0.1}\n"
 ECHO_PLAN = """\
 version: 1
@@ -78,6 +78,10 @@ class Edge:
         """Entries of the dispatcher that get calls."""
         return [one for one in listed(await self.rpc.ask("dispatcher.list")) if one.flags[0] in "AT"]
 
+    async def load(self):
+        """Calls that Kamailio counts."""
+        return sum(one.load for one in listed(await self.rpc.ask("dispatcher.list")))
+
     async def until_active(self, count, guard_s=GUARD_S):
         async with asyncio.timeout(guard_s):
             while True:
@@ -90,6 +94,11 @@ class Edge:
         """One of the edge's counters."""
         found = await self.rpc.ask("htable.dump", "count")
         return sum(slot["value"] for entry in found for slot in entry["slot"] if slot["name"] == name)
+
+    async def banned(self):
+        """Addresses that are."""
+        found = await self.rpc.ask("htable.dump", "ban")
+        return {slot["name"] for entry in found or [] for slot in entry["slot"]}
 
     def pids(self, program):
         """Its first process's number, as its wrapper's child."""
