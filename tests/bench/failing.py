@@ -13,14 +13,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tests.fakes.machines import Installation
+from bridge.pool.client import ask
+from tests.fakes.machines import Installation, Machine
 
 PROBE_EVERY_S = 0.5
-WATCH_S = 8.0
+WATCH_S = 6.0
 AGAIN_S = 5.0
 """New calls are accepted again within this."""
 SETTLE_S = 1.0
 SILENCE_S = 0.3
+SETTINGS = {"node": {"pool": {"surge": 1}}}
+"""What the installation needs beside the usual: room for the replacement of a worker that still has calls."""
 
 
 @dataclass
@@ -47,6 +50,11 @@ class Effect:
     def expect(self, fine: bool, otherwise: str) -> None:
         if not fine:
             self.wrong.append(otherwise)
+
+    def said(self) -> str:
+        """In one line."""
+        verdict = f"WRONG: {'; '.join(self.wrong)}" if self.wrong else "as stated"
+        return f"{verdict}; {self.dropped} of {self.calls} lost; {'; '.join(self.notes)}"
 
     def row(self) -> dict[str, object]:
         """For a table."""
@@ -78,6 +86,7 @@ async def strike(
     repair_after_s: float = 3.0,
     watch_s: float = WATCH_S,
     records_s: float = 30.0,
+    told_within_s: float | None = None,
 ) -> Effect:
     """Under `calls` calls: the fault, what comes of it, the repair. At most `may_drop` calls may be lost."""
     fleet, effect = site.fleet, Effect(name)
@@ -96,6 +105,8 @@ async def strike(
     _judge_probes(effect, probes, at)
     stayed = _judge_load(effect, load, at, struck_at)
     effect.expect(effect.dropped <= may_drop, f"{effect.dropped} calls lost, at most {may_drop} may be")
+    if told_within_s is not None and effect.dropped:
+        effect.expect((effect.told_s or 1e9) <= told_within_s, f"lost callers hung up on: {effect.told_s} s")
     await fleet.hang_up(stayed)
     for call in load:
         fleet.free(call)
@@ -156,7 +167,7 @@ def _judge_load(effect: Effect, load: list, at: float, struck_at: float) -> list
         else:
             stayed.append(call)  # it is still to be hung up
     effect.told_s = max(told) if told and len(told) == effect.dropped else None
-    if effect.dropped and len(told) < effect.dropped:
+    if len(told) < effect.dropped:
         effect.notes.append(f"{effect.dropped - len(told)} lost callers heard silence until they hung up")
     effect.expect(effect.foreign == 0, f"{effect.foreign} packets of somebody else's voice")
     return stayed
@@ -200,7 +211,9 @@ async def _judge_records(site: Installation, effect: Effect, calls: list, within
 async def worker_killed(site: Installation, calls: int) -> Effect:
     """kill -9 of a worker: its calls are lost, no other."""
     node = site.nodes[0]
-    return await strike(site, "worker", lambda: node.kill("worker"), calls=calls, may_drop=4)
+    return await strike(
+        site, "worker", lambda: node.kill("worker"), calls=calls, may_drop=4, told_within_s=5.0
+    )
 
 
 async def control_killed(site: Installation, calls: int) -> Effect:
@@ -434,3 +447,83 @@ async def under_calls(
     effect.expect(effect.foreign == 0, f"{effect.foreign} packets of somebody else's voice")
     await _judge_records(site, effect, answered, 30.0)
     return made
+
+
+async def node_drained(site: Installation, calls: int) -> Effect:
+    """A node takes no new calls any more (`sipbridge nodes drain`): its calls go on, new ones go elsewhere."""
+    effect, node = Effect("drain of a node"), site.nodes[0]
+
+    async def work() -> None:
+        status, said = await site.nodes[-1].cli("nodes", "drain", node.name)
+        effect.expect(status == 0, f"nodes drain: {said[-200:]}")
+        at = time.monotonic()
+        for _ in range(60):
+            if len([one for one in await site.entries() if one.flags.startswith("A")]) == site.workers:
+                effect.notes.append(f"no new calls after {time.monotonic() - at:.1f} s")
+                break
+            await asyncio.sleep(0.25)
+        else:
+            effect.expect(fine=False, otherwise="it still gets new calls after 15 s")
+        await asyncio.sleep(8.0)
+        status, said = await site.nodes[-1].cli("nodes", "undrain", node.name)
+        effect.expect(status == 0, f"nodes undrain: {said[-200:]}")
+
+    await under_calls(site, min(calls, site.calls // 2 - 1), work, effect)
+    effect.expect(effect.refused == 0, f"{effect.refused} calls were not taken")
+    await _whole(site, effect, site.fleet.now())
+    return effect
+
+
+async def rolling_restart(site: Installation, calls: int) -> Effect:
+    """Every worker of every node is replaced by a new one, one after the other, while calls come and go."""
+    effect = Effect("rolling restart of all workers")
+    before = {pid for node in site.nodes for pid in node.kinds.get("worker", [])}
+    lives = [await asyncio.to_thread(_lives, node) for node in site.nodes]
+
+    async def work() -> None:
+        began = time.monotonic()
+        for node in site.nodes:
+            status, said = await node.cli("workers", "restart", "--rolling")
+            effect.expect(status == 0, f"workers restart: {said[-300:]}")
+        for _ in range(480):
+            now = [await asyncio.to_thread(_lives, node) for node in site.nodes]
+            if all(
+                not set(old) & set(new) and len(new) >= site.workers
+                for old, new in zip(lives, now, strict=True)
+            ):
+                effect.notes.append(
+                    f"{sum(map(len, lives))} workers replaced in {time.monotonic() - began:.0f} s"
+                )
+                return
+            await asyncio.sleep(0.25)
+        effect.expect(fine=False, otherwise=f"not all workers were replaced within 120 s: {lives} → {now}")
+
+    await under_calls(site, calls, work, effect)
+    after = {pid for node in site.nodes for pid in node.kinds.get("worker", [])}
+    effect.notes.append(f"{effect.probes} calls in all, {len(before & after)} processes are the same")
+    effect.expect(effect.refused == 0, f"{effect.refused} calls were not taken")
+    await _whole(site, effect, site.fleet.now())
+    return effect
+
+
+def _lives(node: Machine) -> list[int]:
+    """Process numbers of the workers that take calls or still have some."""
+    told = ask(node.state, {"do": "status"})
+    return [
+        worker["pid"] for worker in told["workers"] if worker["state"] in {"active", "draining", "drained"}
+    ]
+
+
+async def database_killed_long(site: Installation, calls: int) -> Effect:
+    """PostgreSQL is gone for longer than it takes a node to count as lost."""
+    return await strike(
+        site,
+        "PostgreSQL, 20 s",
+        site.database.kill,
+        calls=calls,
+        may_drop=0,
+        repair=site.start_database,
+        repair_after_s=20.0,
+        watch_s=26.0,
+        records_s=60.0,
+    )

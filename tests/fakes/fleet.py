@@ -5,8 +5,8 @@
     call.status, call.answered_s, call.heard, call.foreign, call.silences(since)
 
 The sound of phone n is a pattern of 40 signs, over and over, that no other phone has however it is turned: what an echo
-brings back is known by it as its own, foreign, or neither (silence, the concealment of a lost packet). SIP is the least a user agent has to do: retransmissions of INVITE and
-BYE, ACK for every 200, 200 for every request from the other side.
+brings back is known by it as its own, foreign, or neither (silence, the concealment of a lost packet). SIP is the least
+a user agent has to do: retransmissions of INVITE and BYE, ACK for every 200, 200 for every request from the other side.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def _patterns():
     while len(found) < PHONES:
         word = dice.getrandbits(PERIOD)
         turned = [(word >> at | word << (PERIOD - at)) & (1 << PERIOD) - 1 for at in range(PERIOD)]
-        if all(bin(turned[0] ^ other).count("1") >= 6 for other in (*seen, *turned[1:])):
+        if all((turned[0] ^ other).bit_count() >= 6 for other in (*seen, *turned[1:])):
             found.append(turned)
             seen += turned
     return found
