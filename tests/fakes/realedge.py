@@ -59,7 +59,7 @@ class Edge:
     def __init__(self, folder, ports, process, environ=None):
         self.folder = folder
         self.port, self.inner_port, self.workers_port = ports["sip"], ports["inner"], ports["workers"]
-        self.ports = ports
+        self.ports, self.rtp_last = ports, ports["rtp"] + 199
         self.process = process
         self.environ = environ
         path = folder / "state" / "edge"
@@ -156,7 +156,7 @@ async def running_edge(folder, *, workers=1, settings="", edge="", trunks=TRUNKS
     names = ("sip", "inner", "control", "console", "tls", "websocket")
     first = free_block(len(names) + workers + 2)
     ports = {name: first + number for number, name in enumerate(names)}
-    ports["workers"] = first + len(names)
+    ports["workers"], ports["rtp"] = first + len(names), rtp
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.yaml").write_text(plan or ECHO_PLAN.format(trunks=trunks or " {}\n"))
     more = f", {edge}" if edge else ""
