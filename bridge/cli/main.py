@@ -35,6 +35,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "version": ("bridge.cli.version", "version", "Which version this is, and of which database."),
     "doctor": ("bridge.cli.doctor", "doctor", "Check the whole installation, and say what to do."),
     "edge": ("bridge.cli.edge", "app", "Look at the edge; ban and forgive addresses."),
+    "capacity": ("bridge.cli.capacity", "capacity", "How much machine a number of calls needs."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 

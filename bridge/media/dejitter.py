@@ -102,8 +102,7 @@ class Dejitter:
             self._gaps.clear()
             growth = 0
         if packets == 1 and growth:
-            self._seen_per_packet.append(growth)
-            self._per_packet = mode(self._seen_per_packet)
+            self._learn(growth)
         if growth:
             self._hear(now)
         fresh = packets * self._per_packet
@@ -114,6 +113,16 @@ class Dejitter:
             self._gaps.append(_Gap(self._left, unexplained, now))
         elif unexplained < 0:
             self._credit = min(self._fill_gaps(-unexplained, now), fresh)
+
+    def _learn(self, growth: int) -> None:
+        """A packet brought so many codec frames. `mode` is only asked when packets of two lengths were seen."""
+        seen = self._seen_per_packet
+        if growth == self._per_packet and len(seen) == seen.count(growth):
+            if len(seen) < _LEARN_PACKETS:
+                seen.append(growth)
+            return
+        seen.append(growth)
+        self._per_packet = mode(seen)
 
     def _hear(self, now: float) -> None:
         self._filler_s = now + self._silence_after_s

@@ -70,7 +70,7 @@ class WebSocketTransport:
 
     async def send(self, frame: str) -> None:
         """One text frame; waits while the peer does not take what was sent before, `send_s` at most."""
-        if self._sent_at_once(frame):
+        if self.send_at_once(frame):
             return
         try:
             async with asyncio.timeout(self._deadlines.send_s):
@@ -82,7 +82,7 @@ class WebSocketTransport:
         except ConnectionClosed as error:
             raise _ended(error) from error
 
-    def _sent_at_once(self, frame: str) -> bool:
+    def send_at_once(self, frame: str) -> bool:
         """Send a small frame while nothing waits to be sent: it cannot wait either.
 
         Fifty times a second and call, so it goes around the task machinery of `Connection.send` (a third of its cost).

@@ -1,6 +1,7 @@
 """The store: calls and their events in a database, written by control only, read by control and the CLI.
 
-    write(events)   one transaction: drop what is there already, append events, fold records, move the offset
+    write(events)   one transaction: drop what is there already, append events, fold records, move the offset. What
+                    several workers bring at the same time goes into one: a commit costs more than what is in it
     adopt(boot)     the same, then end the calls the dead process left open
 
 Whoever gets an answer from `write` or `adopt` may forget the events: they are committed. Everything that
@@ -34,6 +35,7 @@ from bridge.store.database import (
 from bridge.store.migrate import upgrade
 from bridge.store.sqlite import Sqlite
 from bridge.store.tables import OPEN_STATES, call_events, calls, link_offsets, tool_requests
+from bridge.store.together import Together
 from bridge.store.voicemailrows import keep_voicemails
 
 T = TypeVar("T")
@@ -76,6 +78,10 @@ class Source:
     node: str
 
 
+Brought = tuple[Source, Sequence[NewEvent]]
+"""What one worker brings to be written."""
+
+
 class Store:
     """Async context manager. `migrate` is control's part; a reader opens what is there.
 
@@ -101,6 +107,7 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
+        self._together = Together(self._commit)
         self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
         """Told of every event once: right after the commit that stored it for the first time."""
 
@@ -122,11 +129,12 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        fresh = await self.transaction(
-            "cannot write events", lambda it: _append(it, self._from(worker), events)
-        )
+        fresh = await self._together.write((self._from(worker), events))
         self.on_stored(fresh)
         return len(fresh)
+
+    async def _commit(self, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+        return await self.transaction("cannot write events", lambda it: _append_all(it, batch))
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
@@ -277,6 +285,14 @@ def database_of(url: str, options: DatabaseOptions) -> Database:
         from bridge.store.postgres import Postgres  # noqa: PLC0415  # asyncpg is an extra
 
         return Postgres(url, options)
+
+
+def _append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+    """In the order of boots: two nodes that lock several lock them in the same order."""
+    found: list[list[NewEvent]] = [[] for _ in batch]
+    for at in sorted(range(len(batch)), key=lambda at: batch[at][1][0].boot if batch[at][1] else ""):
+        found[at] = _append(connection, *batch[at])
+    return found
 
 
 def _append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:
