@@ -164,7 +164,8 @@ async def running_edge(folder, *, workers=1, settings="", edge="", trunks=TRUNKS
         f"state_dir: state\ndialplans: plan.yaml\nworkers: {workers}\n"
         f'sip: {{port: {ports["sip"]}, rtp_ports: "{rtp}-{rtp + 199}"}}\nconsole: {{port: {ports["console"]}}}\n'
         f"edge: {{enabled: true, workers_port: {ports['workers']}, inner_port: {ports['inner']}, processes: 2, "
-        f'control_port: {ports["control"]}, workers_rtp_ports: "{rtp + 200}-{rtp + 599}"{more.format(**ports)}}}\n{settings}'
+        f'control_port: {ports["control"]}, workers_rtp_ports: "{rtp + 200}-{rtp + 599}"'
+        f"{more.format(**ports)}}}\n{settings}"
     )
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("SIPBRIDGE_", "OPENAI"))
