@@ -239,7 +239,9 @@ async def node_killed(site: Installation, calls: int) -> Effect:
         calls=calls,
         may_drop=4 * site.workers,
         repair=node.start,
-        repair_after_s=7.0,
+        repair_after_s=15.0,
+        watch_s=18.0,
+        told_within_s=15.0,
     )
 
 
@@ -483,7 +485,7 @@ async def rolling_restart(site: Installation, calls: int) -> Effect:
     async def work() -> None:
         began = time.monotonic()
         for node in site.nodes:
-            status, said = await node.cli("workers", "restart", "--rolling")
+            status, said = await node.cli("workers", "restart", "--all", "--no-wait")
             effect.expect(status == 0, f"workers restart: {said[-300:]}")
         for _ in range(480):
             now = [await asyncio.to_thread(_lives, node) for node in site.nodes]

@@ -43,7 +43,7 @@ FAULTS: dict[str, Fault] = {
 
 
 async def run(options: argparse.Namespace, console: Console) -> list[Effect]:
-    """All faults that are wanted, each against an installation of its own unless `--together`."""
+    """All faults that are wanted, one after the other, against one installation."""
     names = options.only or list(FAULTS)
     effects: list[Effect] = []
     with tempfile.TemporaryDirectory(prefix="failures-") as folder:
@@ -67,7 +67,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=12, help="that are up when it happens")
+    parser.add_argument(
+        "--calls",
+        type=int,
+        default=8,
+        help="that are up when it happens; one node must have room for them, or new calls are refused",
+    )
     parser.add_argument("--workers", type=int, default=2, help="on each node (at 4 calls each)")
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), help="these faults; all when left out")
     parser.add_argument("--json", type=Path, default=REPO / "build" / "failures.json")
