@@ -111,7 +111,7 @@ class AudioPort:
         return frame if self._narrow is None else self._narrow.push(frame)
 
     def feed(self, sink: Sink) -> None:
-        """In place of `read`: every frame goes to `sink`, on the loop, the moment it is there, until it wants no more."""
+        """In place of `read`: every frame goes to `sink`, on the loop, as it comes, until it wants no more."""
         self._sink = sink
         self._pour()
 

@@ -352,8 +352,7 @@ async def test_frames_of_every_size_that_are_sent_at_once_arrive_whole_between_o
     got = []
 
     async def keep(connection):
-        async for message in connection:
-            got.append(message)
+        got.extend([message async for message in connection])
 
     texts = ["x" * size for size in (0, 1, 125, 126, 127, 1328, 4096)]
     async with session(keep) as transport:
