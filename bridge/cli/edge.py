@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bridge.edge.dispatch import Listed, listed
 from bridge.edge.render import Place, kamailio_cfg, rtpengine_conf, tls_cfg
-from bridge.edge.rpc import KamailioRpc
+from bridge.edge.rpc import COUNTERS, KamailioRpc
 from bridge.errors import EdgeError
 from bridge.settings import Settings, load
 
@@ -39,23 +39,6 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Address = Annotated[str, typer.Argument(help="An IP address.")]
 HIDDEN = "0" * 32
-COUNTERS = {
-    "full": "calls refused or overflowed because all workers were full",
-    "overflow": "calls sent to edge.overflow",
-    "failover": "workers passed over for the next one",
-    "media": "calls refused because rtpengine was away",
-    "rate": "calls refused by edge.limits",
-    "silent": "requests of strangers without an answer",
-    "denied": "requests of edge.deny",
-    "banned": "addresses banned",
-    "badauth": "wrong passwords",
-    "sdp": "SDP refused",
-    "multipart": "multipart bodies refused",
-    "large": "messages too large",
-    "insane": "malformed requests",
-    "badreply": "answers whose body was taken out",
-    "astray": "requests of no known dialog",
-}
 
 
 @app.command()

@@ -18,6 +18,24 @@ from bridge.errors import EdgeError
 SOCKET = "kamailio.sock"
 ANSWER_S = 2.0
 MAX_ANSWER_BYTES = 1 << 20
+COUNTERS = {
+    "full": "calls refused or overflowed because all workers were full",
+    "overflow": "calls sent to edge.overflow",
+    "failover": "workers passed over for the next one",
+    "media": "calls refused because rtpengine was away",
+    "rate": "calls refused by edge.limits",
+    "silent": "requests of strangers without an answer",
+    "denied": "requests of edge.deny",
+    "banned": "addresses banned",
+    "badauth": "wrong passwords",
+    "sdp": "SDP refused",
+    "multipart": "multipart bodies refused",
+    "large": "messages too large",
+    "insane": "malformed requests",
+    "badreply": "answers whose body was taken out",
+    "astray": "requests of no known dialog",
+}
+"""Counters of the configuration (htable `count`), for people."""
 _NUMBERS = itertools.count(1)
 
 

@@ -13,12 +13,14 @@ BY_FILE = (
     "tests/system/test_edge.py",
     "tests/system/test_edge_attacks.py",
     "tests/system/test_edge_roads.py",
+    "tests/system/test_edge_dialogs.py",
 )
 """But not these, which share a running edge."""
 LONG = (
     "test_edge_attacks",
     "test_edge",
     "test_edge_roads",
+    "test_edge_dialogs",
     "test_demo",
     "test_tools_kill",
     "test_tools",

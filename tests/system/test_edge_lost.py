@@ -70,3 +70,24 @@ async def next_call(edge):
                     return time.monotonic() - began
                 assert (answer.status, "retry-after" in answer.headers) == (503, True)
             await asyncio.sleep(0.1)
+
+
+async def test_wideband_calls_go_to_the_wide_worker_while_it_has_room_and_others_never(tmp_path):
+    trunks = "  lo: {addresses: 127.0.0.1, codecs: [G722, PCMU]}\n"
+    wide = "pool: {wide_workers: 1, surge: 0}\ncalls_per_worker: 1\ndeadlines: {drain_s: 0.5}\n"
+    async with (
+        running_edge(tmp_path, workers=2, settings=wide, trunks=trunks) as edge,
+        edge_phone(edge) as first,
+        edge_phone(edge) as second,
+    ):
+        answer = await first.invite(first.sdp((9, 0)))
+        assert (answer.status, "G722/8000" in answer.body) == (200, True)
+        assert {(one.set_id, one.load) for one in await edge.active()} == {(1, 0), (2, 1)}
+        answer = await second.invite(second.sdp((9, 0)))
+        assert (answer.status, "PCMU/8000" in answer.body) == (200, True), "the wide one is full"
+        await second.bye()
+        await first.bye()
+        async with edge_phone(edge) as third:
+            assert (await third.invite(third.sdp((0,)))).status == 200
+            assert {(one.set_id, one.load) for one in await edge.active()} == {(1, 1), (2, 0)}
+            await third.bye()

@@ -1,17 +1,21 @@
 """Roads through the edge: digest, TLS with SRTP, TCP, registration, calls out, the PBX when all lines are taken."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
+import ssl
 
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from bridge.media.tones import beep
 from tests.edge.test_render import make_certificate
 from tests.fakes.baresip import baresip, speech_file
 from tests.fakes.kamailio import kamailio
-from tests.fakes.rawphone import raw_phone
+from tests.fakes.rawphone import parse, raw_phone
 from tests.fakes.realedge import EdgePhone, edge_phone, missing, running_edge
 from tests.fakes.trunk import answers, fake_trunk
 
@@ -60,6 +64,7 @@ async def roads(tmp_path_factory):
         onward.port = registrar.port
         edge = (
             f"tls: {{{{port: {{tls}}, certificate: {folder}/cert.pem, key: {folder}/key.pem}}}}, "
+            'websocket: {{port: {websocket}, origins: ["https://shop.example"]}}, '
             f'overflow: "sip:queue@127.0.0.1:{queue.port}"'
         )
         plan = PLAN.format(registrar=registrar.port, callee=callee.port)
@@ -134,6 +139,51 @@ async def test_plain_rtp_by_tls_is_taken_and_keys_in_the_clear_are_not(roads):
     async with edge_phone(roads.edge) as phone:
         body = phone.sdp(extra=crypto).replace("RTP/AVP", "RTP/SAVP")
         assert (await phone.invite(body)).status == 488
+
+
+@contextlib.asynccontextmanager
+async def browser(edge, origin="https://shop.example"):
+    """A WebSocket as a browser's SIP library opens it (RFC 7118)."""
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    uri = f"wss://127.0.0.1:{edge.ports['websocket']}/"
+    async with asyncio.timeout(20), connect(uri, ssl=trust, subprotocols=["sip"], origin=origin) as socket:
+        yield socket
+
+
+def by_websocket(phone, method, **fields):
+    """The phone's message as it goes over a WebSocket."""
+    text = phone.message(method, **fields).replace("SIP/2.0/UDP", "SIP/2.0/WSS")
+    return re.sub(r"(Contact: <sip:raw@)[^>]+", r"\1nowhere.invalid;transport=ws", text)
+
+
+async def until_final(socket):
+    """The first final answer."""
+    while True:
+        message = parse(str(await socket.recv()).encode(), 0.0)
+        if message.status >= 200:
+            return message
+
+
+async def test_a_browser_calls_over_a_websocket_and_only_from_our_pages(roads):
+    phone = EdgePhone(roads.edge.port)
+    await phone.open()
+    try:
+        async with browser(roads.edge) as socket:
+            await socket.send(by_websocket(phone, "INVITE", body=phone.sdp(), number=1))
+            answer = await until_final(socket)
+            assert answer.status == 200
+            phone.take(answer)
+            await socket.send(by_websocket(phone, "ACK", number=1))
+            async with phone.speaking():
+                await phone.heard(10)
+            await socket.send(by_websocket(phone, "BYE", number=2))
+            assert (await until_final(socket)).status == 200
+    finally:
+        phone.close()
+    with pytest.raises(InvalidStatus):
+        async with browser(roads.edge, "https://evil.example"):
+            pass
 
 
 async def test_the_registrars_calls_come_to_the_edge_and_are_the_trunks(roads):
