@@ -118,7 +118,7 @@ async def test_the_worker_is_heard_by_the_edge_when_it_asks_with_options_and_whe
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             gate.call_id = first
         assert '"sip.sent_elsewhere"' in log_of(tmp_path)
-        (started,) = worker.of("call.started")
+        (started,) = await worker.event("call.started")
         assert started["remote"] == "203.0.113.9:41000;transport=tls"
         assert not any("sipbridge" in name.lower() for name in started["headers"])
 
@@ -237,6 +237,7 @@ async def test_a_challenge_within_a_call_that_came_in_gets_no_digest_behind_the_
         await until(lambda: worker.control.answer.asked)
         await asyncio.sleep(0.6)
         assert (await caller.invite()).status == 200
+        await worker.event("call.answered")
         worker.link.hang_up(0, worker.control.events[-1].call_id, "over")
         bye = await caller.request("BYE")
         caller.reply(bye, 401, "Unauthorized", 'WWW-Authenticate: Digest realm="x", nonce="1"\r\n')
@@ -343,7 +344,7 @@ async def test_one_worker_registers_at_controls_word_and_the_registrars_call_is_
             assert '"trunk.registered"' not in log_of(tmp_path / "w0")
             answer = await phone.invite(to="1001")  # the edge gives it to worker 0, which did not register
             assert answer.status == 200
-            assert first.of("call.started")[0]["worker"] == "worker-0"
+            assert (await first.event("call.started"))[0]["worker"] == "worker-0"
             assert (await phone.bye()).status == 200
             await first.ended()
             # Renewed through the edge by the time that the registrar granted (8 s).
