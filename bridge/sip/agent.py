@@ -278,13 +278,6 @@ class SipAgent:
         if self._on_refused is not None:
             self.to_loop(self._on_refused, uuid.uuid4().hex, invite, status, phrase)
 
-    def sent_elsewhere(self, invite: Invite, status: int, phrase: str) -> None:
-        """Behind an edge it tries the next worker, and only who takes the call keeps a record of it."""
-        if not self._sip.edge:
-            self.turned_away(invite, status, phrase)
-        else:
-            log.info("sip.sent_elsewhere", sip_call_id=invite.sip_call_id, phrase=phrase)
-
     def knows(self, request: Invite) -> bool:
         """Whether a request within a dialog belongs to a call that is up."""
         return any(call.owns(request) for call in self._calls.values())

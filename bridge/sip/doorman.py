@@ -79,9 +79,6 @@ class House(Protocol):
     def turned_away(self, invite: Invite, status: int, phrase: str) -> None:
         """An INVITE was refused; told once, however often it is sent."""
 
-    def sent_elsewhere(self, invite: Invite, status: int, phrase: str) -> None:
-        """There is no room for an INVITE here; who sent it may try elsewhere at once. Told once."""
-
     def knows(self, request: Invite) -> bool:
         """Whether a request within a dialog belongs to a call that is up."""
 
@@ -229,8 +226,8 @@ class Doorman:
         invite = self._house.identified(parse_invite(packet(info), sender_text(rdata)))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
-        if self._is_new(invite.sip_call_id):
-            self._house.sent_elsewhere(invite, *verdict)
+        if self._is_new(invite.sip_call_id) and not self._edge:
+            self._house.turned_away(invite, *verdict)  # an edge tries the next one, who keeps the record
         self._respond(rdata, *verdict, RETRY_AFTER)
         return 1
 
