@@ -83,6 +83,7 @@ class Level:
             "lost": heard.faults["lost"] + heard.faults["tail"],
             "foreign": heard.faults["foreign"] + heard.faults["strangers"],
             "dry": heard.starved,
+            "swapped": heard.reordered,
             "503 ms": f"{max((refusal.ms for refusal in self.refusals), default=float('nan')):.0f}",
             "CPU %": f"{self.cpu_percent:.2f}",
             "MB": f"{self.mb:.1f}",
@@ -125,7 +126,13 @@ class Level:
             "gap_ms": {name: heard.gaps.percentile(p) for name, p in spread.items()}
             | {"max": heard.gaps.largest},
             "telephone_late_ms": {"p99": heard.late.percentile(99), "max": heard.late.largest},
-            "frames": {"sent": heard.sent, "back": heard.back, "starved": heard.starved, **heard.faults},
+            "frames": {
+                "sent": heard.sent,
+                "back": heard.back,
+                "starved": heard.starved,
+                "reordered": heard.reordered,
+                **heard.faults,
+            },
             "refused": [asdict(refusal) for refusal in self.refusals],
             "cpu_percent_a_call": round(self.cpu_percent, 4),
             "pss_mb_a_call": round(self.mb, 3),
