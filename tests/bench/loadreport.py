@@ -24,7 +24,7 @@ KNEE = 1.25  # times the cheapest level's cost, or a wrong call, or pacing beyon
 class Level:
     """One number of calls. `used`: while they talked; `resting`: the bridge without a call; `others`: cores.
 
-    `engine_ms`: how long the engine itself keeps each frame, because it gives several at a time.
+    `slow_ms`: CPU time of a fixed piece of work meanwhile. `engine_ms`: how long the engine itself keeps each frame, because it gives several at a time.
     """
 
     calls: int
@@ -37,6 +37,7 @@ class Level:
     records: int
     others: float
     engine_ms: float = 0.0
+    slow_ms: float = 0.0
 
     @property
     def cpu_percent(self) -> float:
@@ -89,6 +90,7 @@ class Level:
             "MB": f"{self.mb:.1f}",
             **kinds,
             "others": f"{self.others:.2f}",
+            "slow ms": f"{self.slow_ms:.1f}",
         }
 
     def said(self) -> str:
@@ -138,6 +140,7 @@ class Level:
             "pss_mb_a_call": round(self.mb, 3),
             "used": {kind: _rounded(usage) for kind, usage in self.used.items()},
             "resting": {kind: _rounded(usage) for kind, usage in self.resting.items()},
+            "slow_ms": round(self.slow_ms, 3),
             "others_cores": round(self.others, 3),
         }
 
