@@ -24,7 +24,8 @@ KNEE = 1.25  # times the cheapest level's cost, or a wrong call, or pacing beyon
 class Level:
     """One number of calls. `used`: while they talked; `resting`: the bridge without a call; `others`: cores.
 
-    `slow_ms`: CPU time of a fixed piece of work meanwhile. `engine_ms`: how long the engine itself keeps each frame, because it gives several at a time.
+    `slow_ms`: CPU time of a fixed piece of work meanwhile. `engine_ms`: how long the engine itself keeps each frame,
+    because it gives several at a time.
     """
 
     calls: int
