@@ -2,7 +2,7 @@
 
 A whole installation on machines of its own (tests/fakes/machines.py): edge, two nodes, PostgreSQL, the local engine.
 Some callers at a time: most talk to an echo, some ask for a refund that a person approves, one at a time speaks with
-the local engine. Every 15 s memory (PSS), file handles and threads of every process are written down.
+the local engine. Every 15 s memory, file handles and threads of every process are written down.
 
     python -m tests.bench.soak --minutes 30 --json build/soak-1.json      one piece
     python -m tests.bench.soak --join build/soak-*.json                   judged together, written to build/soak.json
@@ -57,12 +57,20 @@ steps:
 
 
 def usage(pid: int) -> dict[str, float]:
-    """PSS in megabytes, open files and threads of a process."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    pss_kb = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    """Megabytes of a process's own (anonymous) memory, its PSS, open files and threads.
+
+    Growth is judged by the first: PSS also changes when some other program that uses the same libraries comes or goes.
+    """
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     folder = Path(f"/proc/{pid}")
     files, threads = len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
-    return {"mb": pss_kb / 1024, "files": float(files), "threads": float(threads)}
+    return {
+        "mb": kb["Anonymous"] / 1024,
+        "pss": kb["Pss"] / 1024,
+        "files": float(files),
+        "threads": float(threads),
+    }
 
 
 @dataclass
@@ -219,7 +227,8 @@ def trends(pieces: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[S
     for piece in pieces:
         for name, measures in piece["series"].items():
             kind = name.split()[1]
-            for measure, samples in measures.items():
+            for measure in MEASURES:
+                samples = measures.get(measure, [])
                 late = [(at, value) for at, value in samples if at >= min(SETTLE_S, piece["minutes"] * 20)]
                 one = slope(minutes(late))
                 if one is not None:
