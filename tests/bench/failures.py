@@ -24,16 +24,16 @@ from tests.fakes.machines import Installation, why_not_here
 
 Fault = Callable[[Installation, int], Awaitable[Effect]]
 FAULTS: dict[str, Fault] = {
-    "worker": failing.worker_killed,
     "control": failing.control_killed,
-    "edge-control": failing.edge_control_killed,
     "node": failing.node_killed,
+    "worker": failing.worker_killed,
     "network": failing.network_cut,
     "network-long": failing.network_cut_long,
     "kamailio": failing.kamailio_killed,
     "rtpengine": failing.rtpengine_killed,
     "database": failing.database_killed,
     "database-long": failing.database_killed_long,
+    "edge-control": failing.edge_control_killed,
     "approvals": lambda site, _: failing.decided_elsewhere(site),
     "approvals-node": lambda site, _: failing.approval_of_a_dead_node(site),
     "drain": failing.node_drained,
