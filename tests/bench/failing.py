@@ -498,7 +498,8 @@ async def rolling_restart(site: Installation, calls: int) -> Effect:
                 )
                 return
             await asyncio.sleep(0.25)
-        effect.expect(fine=False, otherwise=f"not all workers were replaced within 120 s: {lives} → {now}")
+        told = [ask(node.state, {"do": "status"}).get("rolling") for node in site.nodes]
+        effect.expect(fine=False, otherwise=f"not all workers were replaced within 120 s: {told}, {lives} → {now}")
 
     await under_calls(site, calls, work, effect)
     after = {pid for node in site.nodes for pid in node.kinds.get("worker", [])}

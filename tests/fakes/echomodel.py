@@ -28,7 +28,7 @@ class Session:
     def __init__(self, connection):
         self._connection = connection
         self._name = f"s{next(_numbers)}"
-        self._echo = Echo(self._name)
+        self._echo = Echo(self._name, appends=5)  # as a model does: some audio at a time
         self._called = False
 
     async def run(self):
