@@ -7,6 +7,7 @@ packages, and numpy must not start a thread pool in a process that moves four ph
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 
 def main() -> int:
@@ -17,15 +18,17 @@ def main() -> int:
         # structlog would load it for tracebacks in colour: 3.4 MB in every worker, and none is ever shown there.
         sys.modules["rich"] = None  # type: ignore[assignment]
         if role == "zygote":
-            from bridge.zygote import asked_user  # noqa: PLC0415  # see above
             from bridge.zygote import main as zygote  # noqa: PLC0415  # see above
 
-            return zygote(asked_user(sys.argv[2:]))
+            return zygote()
         from bridge.worker import main as worker  # noqa: PLC0415  # see above
 
         return worker()
     if role == "control":
-        from bridge.control import main as control  # noqa: PLC0415  # see above
+        # Consoles of libraries (structlog, httpx, mako, cel): 15 MB that a process without a terminal never uses.
+        sys.modules["rich"] = sys.modules["pygments"] = None  # type: ignore[assignment]
+        sys.modules["cel.cli"] = ModuleType("cel.cli")  # the package imports it, whether there or not
+        from bridge.control_main import main as control  # noqa: PLC0415  # see above
 
         # The supervisor is the only one who starts it: `control [--config FILE]`.
         return control(Path(sys.argv[3]) if sys.argv[2:3] == ["--config"] else None)

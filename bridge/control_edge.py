@@ -27,7 +27,7 @@ from bridge.edge.rpc import KamailioRpc
 from bridge.edge.tables import HTABLES, address_list, dispatcher_list, htable, lines, logins
 from bridge.edge.target import Target
 from bridge.errors import EdgeError, LinkError
-from bridge.link.server import LinkServer, Peer
+from bridge.link.server import Peer
 from bridge.settings import Settings
 from bridge.trunk import Credential, Trunk
 
@@ -233,10 +233,10 @@ def _read_lives(path: Path) -> dict[str, tuple[str, int]]:
 
 
 def open_edge(
-    settings: Settings, plan: Callable[[], Plan | None], environ: Mapping[str, str], link: LinkServer
+    settings: Settings,
+    plan: Callable[[], Plan | None],
+    environ: Mapping[str, str],
+    targets: Callable[[], Sequence[Target]],
 ) -> EdgeKeeper | NoEdge:
-    """The keeper of this node's edge, if it has one."""
-    if not settings.edge.enabled:
-        return NoEdge()
-    link.name_registrar(0)
-    return EdgeKeeper(settings, plan, environ, lambda: targets_of(list(link.peers()), settings))
+    """The keeper of this node's edge, if it has one. `targets`: workers of every node (control_node.py)."""
+    return EdgeKeeper(settings, plan, environ, targets) if settings.edge.enabled else NoEdge()

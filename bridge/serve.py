@@ -13,7 +13,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from bridge.config import PoolKind
@@ -21,7 +22,9 @@ from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
 from bridge.edge.prepare import prepare_edge
 from bridge.errors import BridgeError, SettingsError
+from bridge.pool.become import User
 from bridge.pool.moves import PoolLimits
+from bridge.pool.user import UMASK, cannot_use, find, open_folders
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
 from bridge.records import logfile
 from bridge.secretsource import Secrets
@@ -41,7 +44,9 @@ LEAVE_MARGIN_S = 60.0
 PRIVATE = 0o077
 """The umask of every process of the bridge: records, recordings and prompts are for its own user."""
 SQLITE = "sqlite:///"
-AS_ROOT = "workers run as root: start the bridge as an unprivileged user"
+AS_ROOT = "workers run as root: start the bridge as an unprivileged user, or name one for them (pool.user)"
+NO_HOME = "/nonexistent"
+"""What programs are told that run as another user: root's home is none of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ def run(settings: Settings, config_path: Path | None) -> int:
     Raises BridgeError: the dialplan is wrong, a secret or a port is missing, the store cannot be opened, a
     bridge already runs here, or a file cannot be written.
     """
-    os.umask(PRIVATE)
+    user = workers_user(settings)
+    os.umask(UMASK if user else PRIVATE)
     problems = missing_secrets(settings, os.environ)
     if problems:
         raise SettingsError(problems)
@@ -71,14 +77,16 @@ def run(settings: Settings, config_path: Path | None) -> int:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:
         raise BridgeError(str(error)) from error
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and user is None:
         sys.stdout.write(f"sipbridge: warning: {AS_ROOT}\n")  # the log, on stderr, may be JSON
     for sentence in Secrets(os.environ).too_open([STORE, *(name for _, name in secret_names(settings))]):
         sys.stdout.write(f"sipbridge: warning: {sentence}\n")
     path = settings.state_dir / "run" / "serve.json"
     try:
         open_store(settings)
-        serve = prepare(settings, config_path)
+        if user is not None:
+            let_in(settings, user)
+        serve = prepare(settings, config_path, user)
         path.write_text(json.dumps(asdict(serve)), encoding="utf-8")
     except OSError as error:
         where = error.filename or settings.state_dir  # a full disk names no file
@@ -118,7 +126,36 @@ def open_store(settings: Settings) -> None:
     asyncio.run(opened())
 
 
-def prepare(settings: Settings, config_path: Path | None) -> Serve:
+def workers_user(settings: Settings) -> User | None:
+    """Whom workers run as; None: as we do. Raises SettingsError when there is no such user."""
+    name = settings.pool.user
+    try:
+        user = find(name)
+    except KeyError:
+        hint = f"useradd --system --no-create-home --shell /usr/sbin/nologin {name}"
+        problem = settings.problem(("pool", "user"), f"there is no user {name} on this machine", hint)
+        raise SettingsError([problem]) from None
+    if user is not None and user[0] == 0:
+        problem = settings.problem(("pool", "user"), "root is whom it should not be", "another user")
+        raise SettingsError([problem])
+    return user
+
+
+def let_in(settings: Settings, user: User) -> None:
+    """Give the workers' user the folders that it needs. Raises SettingsError when it cannot get at something."""
+    state, recordings = settings.state_dir, Path(str(settings.recording.folder))
+    theirs, read = [state / "spool", state / "log"], [state / "prompts", state / "speech", state / "run"]
+    open_folders(user, state, theirs, read, recordings)
+    packages = [spec.origin for spec in map(find_spec, ("numpy", "bridge")) if spec and spec.origin]
+    programs = [Path(sys.executable), Path(os.__file__), *map(Path, packages)]
+    closed = cannot_use(user, [*programs, *read], [*theirs, recordings])
+    if closed:
+        message = f"{settings.pool.user} cannot get at {', '.join(map(str, closed))}"
+        hint = "install the bridge, and put state_dir, where every user may pass through, as in /opt and /var/lib"
+        raise SettingsError([settings.problem(("pool", "user"), message, hint)])
+
+
+def prepare(settings: Settings, config_path: Path | None, user: User | None = None) -> Serve:
     """Choose ports, write the workers' configurations, and list the processes."""
     embedded = config_path is None
     sip_port = _sip_port(settings, may_move=embedded)
@@ -138,6 +175,8 @@ def prepare(settings: Settings, config_path: Path | None) -> Serve:
     if settings.edge.enabled:
         programs += prepare_edge(settings, sip_port, EDGE)
     programs += _pool(settings, run_dir, sip_port, local_url)
+    if user is not None:
+        programs = [_as_user(program, user) for program in programs]
     limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
     announcement = _announcement(settings, sip_port, console_port)
     return Serve(tuple(programs), limits, announcement, _pool_limits(settings), settings.pool.spares)
@@ -170,6 +209,13 @@ def _pool(settings: Settings, run_dir: Path, sip_port: int, local_url: str | Non
             )
         )
     return programs
+
+
+def _as_user(program: Program, user: User) -> Program:
+    """Workers and the local engine are whom strangers' packets and words reach; control keeps the keys."""
+    if program.name != "sim" and not program.role:
+        return program
+    return replace(program, run_as=user, environ={**program.environ, "HOME": NO_HOME})
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

@@ -146,7 +146,7 @@ def secret_names(settings: Settings) -> list[tuple[str, str]]:
     for name, server in settings.mcp.items():
         secret = server.oauth.client_secret_env if server.oauth else server.token_env
         named += [(f"mcp.{name}", variable) for variable in (*server.env.values(), secret)]
-    named.append(("audit", settings.audit.secret_env))
+    named += [("audit", settings.audit.secret_env), ("node", settings.node.decision_key_env)]
     for name, channel in settings.notify.channels.items():
         named += [(f"notify.channels.{name}", one) for one in (channel.apprise_env, channel.secret_env)]
     if settings.tracing.enabled:

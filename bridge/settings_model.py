@@ -29,6 +29,7 @@ from bridge.settings_base import (
     StoreUrl,
 )
 from bridge.settings_edge import Edge
+from bridge.settings_node import Node, Postgres
 from bridge.settings_observe import Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
@@ -289,6 +290,8 @@ class Settings(Section):
         "(SIPBRIDGE_STORE). SQLite in state_dir when left out. postgresql needs the package asyncpg: "
         "pip install sipbridge[postgres]. Several nodes share one PostgreSQL.",
     )
+    node: Node = Field(default_factory=Node, description="This node among others that share one PostgreSQL.")
+    postgres: Postgres = Field(default_factory=Postgres, description="How PostgreSQL is used.")
     console: Console = Field(default_factory=Console, description="HTTP of the control process.")
     providers: dict[Name, Provider] = Field(
         default_factory=dict,

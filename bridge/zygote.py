@@ -24,7 +24,7 @@ import traceback
 from pathlib import Path
 
 from bridge import worker
-from bridge.pool.become import User, rename, settle
+from bridge.pool.become import rename, settle
 from bridge.pool.launch import BOOT_VARIABLE
 
 LAZY = (
@@ -40,8 +40,8 @@ MAX_ORDER_BYTES = 1024
 M_ARENA_MAX = -8
 
 
-def main(user: User | None = None) -> int:
-    """`python -m bridge zygote ROOM [UID GID]`: standard input is the supervisor's socket. Ends when that is closed.
+def main() -> int:
+    """`python -m bridge zygote ROOM`: standard input is the supervisor's socket. Ends when that is closed.
 
     ROOM is any text: its length is room in the command line for the names of the workers (bridge/pool/become.py).
     """
@@ -57,7 +57,7 @@ def main(user: User | None = None) -> int:
         data, fds, _, _ = socket.recv_fds(channel, MAX_ORDER_BYTES, 2)
         if not data:
             return 0
-        pid = _fork(channel, fds, supervisor, user)
+        pid = _fork(channel, fds, supervisor)
         for fd in fds:
             os.close(fd)
         channel.send(json.dumps({**json.loads(data), "pid": pid}).encode())
@@ -75,7 +75,7 @@ def _load() -> None:
     gc.freeze()
 
 
-def _fork(channel: socket.socket, fds: list[int], supervisor: int, user: User | None) -> int:
+def _fork(channel: socket.socket, fds: list[int], supervisor: int) -> int:
     """Fork twice; the process id of the spare, whose parent is the supervisor."""
     told, tell = os.pipe()
     first = os.fork()
@@ -87,7 +87,7 @@ def _fork(channel: socket.socket, fds: list[int], supervisor: int, user: User | 
         os.close(told)
         os.close(tell)
         channel.close()
-        _spare(fds, supervisor, user)
+        _spare(fds, supervisor)
     os.close(tell)
     pid = int(os.read(told, 20))
     os.close(told)
@@ -95,14 +95,14 @@ def _fork(channel: socket.socket, fds: list[int], supervisor: int, user: User | 
     return pid
 
 
-def _spare(fds: list[int], supervisor: int, user: User | None) -> None:
+def _spare(fds: list[int], supervisor: int) -> None:
     """In the new process: wait for the words that make it a worker. It never returns into the zygote's code."""
     status = 1
     try:
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
             os.close(fd)
-        settle(supervisor, user)
+        settle(supervisor, None)
         rename([*sys.orig_argv[:3], "spare"])
         boot, _, name = _first_line().partition(" ")
         status = 0
@@ -128,8 +128,3 @@ def _first_line() -> str:
             return ""
         line += some
     return line.decode("ascii").strip()
-
-
-def asked_user(words: list[str]) -> User | None:
-    """The user of the words behind `zygote`: ROOM UID GID."""
-    return (int(words[1]), int(words[2])) if len(words) > 2 else None

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.config import WorkerConfig
 from bridge.errors import BridgeError, DialplanError, SettingsError, StoreError
-from bridge.serve import open_store, prepare, run
+from bridge.serve import let_in, open_store, prepare, run, workers_user
 from bridge.settings import load
 from bridge.supervisor import lock, read_serve
 
@@ -227,7 +227,8 @@ def test_root_is_warned(config, capsys, tmp_path):
     with pytest.raises(StoreError):
         run(settings(config, f"store: sqlite:///{tmp_path}/b.db\n"), config)
     assert capsys.readouterr().out == (
-        "sipbridge: warning: workers run as root: start the bridge as an unprivileged user\n"
+        "sipbridge: warning: workers run as root: start the bridge as an unprivileged user, or name one for them "
+        "(pool.user)\n"
     )
 
 
@@ -257,3 +258,40 @@ def test_a_missing_key_a_wrong_plan_and_a_running_bridge_are_told_before_anythin
     with pytest.raises(BridgeError, match="already runs on"):
         run(settings(config), config)
     os.close(held)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nobody-like-that", r"pool\.user: there is no user nobody-like-that on this machine \(useradd "),
+        ("root", r"pool\.user: root is whom it should not be"),
+    ],
+)
+def test_a_user_for_workers_that_is_none_ends_serve_with_the_line(config, name, words):
+    with pytest.raises(SettingsError, match=words):
+        run(settings(config, f"pool: {{user: {name}}}\n"), config)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_state_folder_that_the_workers_user_cannot_reach_ends_serve(config):
+    chosen = settings(config, "pool: {user: nobody}\n")
+    chosen.state_dir.mkdir(parents=True)
+    with pytest.raises(
+        SettingsError, match=r"nobody cannot get at .*state/spool.* \(install the bridge, and put"
+    ):
+        let_in(chosen, workers_user(chosen))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_workers_the_zygote_and_the_engine_run_as_the_user_and_control_does_not(config):
+    chosen = settings(config, "pool: {user: nobody}\n")
+    user = workers_user(chosen)
+    serve = prepare(chosen, config, user)
+    assert {program.name: program.run_as for program in serve.programs} == {
+        "sim": user,
+        "control": None,
+        "zygote": user,
+        "worker-0": user,
+    }
+    assert serve.programs[0].environ["HOME"] == "/nonexistent"

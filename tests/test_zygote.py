@@ -16,7 +16,6 @@ import pytest
 from bridge.pool.become import PR_SET_CHILD_SUBREAPER
 from bridge.pool.warm import pipes
 from bridge.pool.watch import parent
-from bridge.zygote import asked_user
 from tests.fakes.worker_process import ROOT, plan_of, worker_config
 
 GUARD_S = 20
@@ -130,8 +129,3 @@ def test_a_killed_zygote_costs_no_worker():
     os.close(told)
     said.close()
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-@pytest.mark.parametrize(("words", "user"), [(["-"], None), ([], None), (["-", "7", "8"], (7, 8))])
-def test_the_user_of_the_workers_is_named_by_numbers(words, user):
-    assert asked_user(words) == user

@@ -5,7 +5,7 @@
 
 An event is acked only after `handlers.store` returned, so a locked or full database loses nothing: the
 batch is tried again, the queue fills, the socket stops being read, and the worker keeps its events on
-disk. The socket is created with mode 0600. Holds no rule about calls; runs on control's loop.
+disk. The socket is created with mode 0600, for a `group` 0660. Holds no rule about calls; runs on control's loop.
 """
 
 import asyncio
@@ -108,7 +108,12 @@ class LinkServer:
     """Async context manager: serving inside the with block; after it every batch is committed and closed."""
 
     def __init__(
-        self, socket_path: Path, handlers: ServerHandlers, *, deadlines: ServerDeadlines | None = None
+        self,
+        socket_path: Path,
+        handlers: ServerHandlers,
+        *,
+        deadlines: ServerDeadlines | None = None,
+        group: int | None = None,
     ) -> None:
         self.counters = ServerCounters()
         self.plan: str | None = None
@@ -119,6 +124,7 @@ class LinkServer:
         self._handover: asyncio.TimerHandle | None = None
         self._refusals = 0
         self._socket_path = socket_path
+        self._group = group
         self._handlers = handlers
         self._deadlines = deadlines or ServerDeadlines()
         self._peers: dict[int, Peer] = {}
@@ -142,6 +148,9 @@ class LinkServer:
             raise LinkError(f"cannot listen on {self._socket_path}: {error}{hint}") from error
         finally:
             os.umask(before)
+        if self._group is not None:
+            os.chown(self._socket_path, -1, self._group)
+            self._socket_path.chmod(0o660)
         return self
 
     async def __aexit__(self, *_exit: object) -> None:

@@ -17,8 +17,8 @@ PR_SET_NO_NEW_PRIVS = 38
 ADOPTION_S = 2.0
 """How long a process that was forked twice waits to become the supervisor's child. It takes a millisecond."""
 
-User = tuple[int, int]
-"""Numbers of a user and of their group."""
+User = tuple[int, ...]
+"""Numbers of a user, of their group, and of all groups they are in."""
 
 
 def settle(parent: int, user: User | None) -> None:
@@ -32,7 +32,7 @@ def settle(parent: int, user: User | None) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # lasts over exec: a reload must not kill a starting control
     if user is not None:
-        os.setgroups([])
+        os.setgroups(user[2:])
         os.setgid(user[1])
         os.setuid(user[0])
     _prctl(PR_SET_NO_NEW_PRIVS, 1)

@@ -7,7 +7,7 @@ specs ──► caller process ─┐
 
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,15 @@ class Bench:
         self._count = 0
 
     def round(
-        self, specs: Sequence[Spec], measure_s: float | None = None
+        self,
+        specs: Sequence[Spec],
+        measure_s: float | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> tuple[list[Joined], Usage | None]:
-        """Place all calls of `specs`, four to a worker, and wait until they are over."""
+        """Place all calls of `specs`, four to a worker, and wait until they are over.
+
+        `meanwhile` is called after the measuring, while all are up.
+        """
         self._count += 1
         calls = []
         for index, spec in enumerate(specs):
@@ -118,6 +124,7 @@ class Bench:
             caller.wait_up()
             if measure_s:
                 usage = self._watch(measure_s, caller.pid)
+            meanwhile()
         finally:
             path = caller.finish(longest_s + 15)
         results = pickle.loads(path.read_bytes())

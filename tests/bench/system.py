@@ -13,7 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -85,9 +87,17 @@ def machine_busy_s() -> float:
 class Bridge:
     """`sipbridge serve` with N workers: supervisor, control and workers. Nothing of it survives the block."""
 
-    def __init__(self, folder: Path, model_url: str, workers: int, *, tick_ms: int | None = None) -> None:
-        self._folder = folder / f"bridge-{workers}"
-        self._folder.mkdir()
+    def __init__(
+        self,
+        folder: Path,
+        model_url: str,
+        workers: int,
+        *,
+        tick_ms: int | None = None,
+        pool: Mapping[str, object] | None = None,
+    ) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix=f"bridge-{workers}-", dir=folder))
+        self._pool = dict(pool or {})
         self._model_url = model_url
         self._count = workers
         self._tick_ms = tick_ms
@@ -163,6 +173,7 @@ class Bridge:
             "providers": {"bench": {"kind": "compatible", "url": self._model_url}},
             "deadlines": {"drain_s": 1},
             "log": {"level": "warning"},
+            "pool": self._pool,
             **({"media": {"tick_ms": self._tick_ms}} if self._tick_ms else {}),
         }
 
