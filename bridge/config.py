@@ -44,8 +44,9 @@ class SipConfig:
 
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
-    """Audio path of a call."""
+    """Audio path of a call. `rate_hz`: of the phone side's PCM, 8000, or 16000 in a worker that takes G.722."""
 
+    rate_hz: int = 8000
     tick_ms: int = 5
     model_format: AudioFormat = "pcm24"
     reorder_wait_ms: int = 20

@@ -60,11 +60,12 @@ class Sip(Section):
         default=None,
         description="IP address written into Contact and SDP when it differs from bind (NAT, container).",
     )
-    codecs: list[Literal["PCMU", "PCMA"]] = Field(
+    codecs: list[Literal["PCMU", "PCMA", "G722"]] = Field(
         default=["PCMU", "PCMA"],
         min_length=1,
-        max_length=2,
-        description="Codecs offered and accepted, best first.",
+        max_length=3,
+        description="Codecs offered and accepted, best first. Wide workers (pool.wide_workers) have G722 too: first, "
+        "unless it is named here. No other worker offers it.",
     )
     verstat_from: list[Network] = Field(
         default_factory=list,

@@ -85,7 +85,7 @@ class Conversation:
         self._journal = journal
         self._history = history
         self._tools = tools
-        self._codec = ModelAudio(session.config.output_format)
+        self._codec = ModelAudio(session.config.output_format, audio.rate_hz)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)

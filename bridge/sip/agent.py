@@ -26,8 +26,6 @@ import structlog
 
 from bridge.config import MediaConfig, SipConfig
 from bridge.errors import MediaError, SipError
-from bridge.media.intake import Intake
-from bridge.media.playout import Playout
 from bridge.sip.accounts import Accounts, PjEndpoint
 from bridge.sip.directory import unusable
 from bridge.sip.doorman import Doorman
@@ -38,7 +36,7 @@ from bridge.sip.endpoint import (
     AgentInfo,
     allow_codecs,
     endpoint_config,
-    new_dejitter,
+    new_audio,
     open_pjsua,
     transport_config,
 )
@@ -51,7 +49,6 @@ from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
-from bridge.sip.port import AudioPort
 from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
 from bridge.trunk import Trunk
@@ -78,6 +75,7 @@ class SipAgent:
     def __init__(self, sip: SipConfig, media: MediaConfig, *, log_file: Path | None = None) -> None:
         self._sip = sip
         self._media = media
+        self.codecs = sip.codecs
         self._log_file = log_file
         self._waker = Waker(sip.bind, sip.port)
         self._errands = Errands(self._waker.wake, COMMAND_DEADLINE_S)
@@ -190,13 +188,7 @@ class SipAgent:
         return await self._submit(run)
 
     def _new_leg(self, invite: Invite, trunk: Trunk | None, *, incoming: bool, leg_id: str = "") -> Leg:
-        media = self._media
-        audio = AudioPort(
-            self._loop,
-            Playout(max_ms=media.playout_max_s * 1000),
-            Intake(max_ms=media.intake_max_ms),
-            functools.partial(new_dejitter, media),
-        )
+        audio = new_audio(self._loop, self._media)
         leg_id = leg_id or uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
         return Leg(leg_id, invite, audio, self, incoming=incoming, trunk=trunk)
@@ -382,7 +374,7 @@ class SipAgent:
             endpoint.audDevManager().setNullDev()
             return problem
         self.natives = natives
-        self._conference = natives.silence_conference()
+        self._conference = natives.silence_conference(self._media.rate_hz)
         return ""
 
     def _hang_up_all(self, endpoint: pj.Endpoint) -> None:

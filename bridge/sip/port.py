@@ -3,6 +3,9 @@
     RTP ─► pjmedia jitter buffer ─► NativeStream.read ─► Dejitter ─► Intake ─► asyncio loop (read)
     RTP ◄─ pjmedia encoder ◄─────── NativeStream.write ◄─ Playout.pull ◄────── asyncio loop (play, clear)
 
+Everything here has the worker's rate: 8 kHz, or 16 kHz where G.722 is taken. A stream of another rate (G.711 in such a
+worker) is converted where it is read and written; who listens for words and keys reads at 8 kHz (`read_narrow`).
+
 The media clock (mediaclock.py) ticks the port: it takes whatever audio has come in (the uplink waits for no
 clock) and hands
 out one packet of playout audio every ptime (that is the playout clock). A tick copies bytes and returns: no
@@ -23,10 +26,11 @@ from collections.abc import Callable
 import pjsua2 as pj
 
 from bridge.media.dejitter import Dejitter
-from bridge.media.frame import FRAME_BYTES, FRAME_MS, SILENCE
+from bridge.media.frame import FRAME_MS, RATE_HZ, bytes_per_ms
 from bridge.media.intake import Intake
 from bridge.media.mixer import Mixer, mix
 from bridge.media.playout import Cleared, Playout, PlayoutEvent
+from bridge.media.resample import Resampler, ratio
 from bridge.media.tape import Tap, Tape
 from bridge.sip.mediaclock import MAX_LATE_S, wake
 from bridge.sip.natives import NativeStream
@@ -37,7 +41,7 @@ IDLE_S = 2.0
 class AudioPort:
     """Caller audio out (`read`), agent audio in (`play`, `clear`). The loop's side of one leg's media.
 
-    Everything is 8 kHz mono PCM. Made and used on the asyncio loop; `tick` and friends run on the media thread.
+    Everything is mono PCM at `rate_hz`. Made and used on the asyncio loop; `tick` and friends run on the media thread.
     `new_dejitter(ptime_ms)` makes the machine that decides for one stream when its frames may be read.
     `on_failure(what)` is called on the media thread when moving audio raised; the port is ticked no more then.
     """
@@ -48,7 +52,14 @@ class AudioPort:
         playout: Playout,
         intake: Intake,
         new_dejitter: Callable[[int], Dejitter],
+        rate_hz: int = RATE_HZ,
     ) -> None:
+        self.rate_hz = rate_hz
+        self._frame_bytes = FRAME_MS * bytes_per_ms(rate_hz)
+        self._silence = bytes(self._frame_bytes)
+        self._narrow = None if rate_hz == RATE_HZ else Resampler(*ratio(rate_hz, RATE_HZ))
+        self._from_stream: Resampler | None = None
+        self._to_stream: Resampler | None = None
         self._loop = loop
         self._playout = playout
         self._intake = intake
@@ -77,7 +88,7 @@ class AudioPort:
     # ---- the loop's side -------------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """The next 20 ms of caller audio (320 bytes). Safe to cancel: nothing is lost.
+        """The next 20 ms of caller audio. Safe to cancel: nothing is lost.
 
         What came while nobody has read for IDLE_S is forgotten: who begins to read hears the present.
         """
@@ -91,8 +102,13 @@ class AudioPort:
                 return frame
             await self._readable.wait()
 
+    async def read_narrow(self) -> bytes:
+        """Like `read`, 20 ms at 8 kHz (320 bytes): for whoever looks for speech, keys and tones in it."""
+        frame = await self.read()
+        return frame if self._narrow is None else self._narrow.push(frame)
+
     def play(self, item_id: str, pcm: bytes) -> int:
-        """Queue agent audio of one response item. Returns the bytes refused because the queue is full."""
+        """Queue agent audio (at `rate_hz`) of one response item. Returns the bytes refused: the queue is full."""
         with self._lock:
             return self._playout.push(item_id, pcm)
 
@@ -178,7 +194,7 @@ class AudioPort:
         the call.
         """
         with self._lock:
-            self._tape = Tape(tap)
+            self._tape = Tape(tap, self._silence)
 
     def pause(self, paused: bool) -> None:
         """On hold nothing is heard: the playout clock stops, and so does the caller's audio."""
@@ -212,6 +228,9 @@ class AudioPort:
         with self._lock:
             self._detach_locked()
             self._stream = stream
+            same = stream.rate_hz == self.rate_hz
+            self._from_stream = None if same else Resampler(*ratio(stream.rate_hz, self.rate_hz))
+            self._to_stream = None if same else Resampler(*ratio(self.rate_hz, stream.rate_hz))
             self._dejitter = self._new_dejitter(stream.ptime_ms)
             self._rx_packets = 0
 
@@ -243,7 +262,7 @@ class AudioPort:
             if stream is not None:
                 self._send(stream)
             else:
-                self._record(SILENCE)
+                self._record(self._silence)
             self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
 
     def _receive(self, stream: NativeStream, now: float, due: bool) -> None:
@@ -256,14 +275,15 @@ class AudioPort:
             self.last_rx_s = now
         pull = self._dejitter.poll(size, packets, now, lost)
         for _ in range(pull.frames):
-            self.give(bytes(stream.frame_bytes) if pull.filler else stream.read())
+            pcm = bytes(stream.frame_bytes) if pull.filler else stream.read()
+            self.give(pcm if self._from_stream is None else self._from_stream.push(pcm))
 
     def _send(self, stream: NativeStream) -> None:
-        pcm = self._unsent
-        while len(pcm) < stream.frame_bytes:
+        pcm, size = self._unsent, stream.ptime_ms * bytes_per_ms(self.rate_hz)
+        while len(pcm) < size:
             pcm += self.take()
-        stream.write(pcm[: stream.frame_bytes])
-        self._unsent = pcm[stream.frame_bytes :]
+        sent, self._unsent = pcm[:size], pcm[size:]
+        stream.write(sent if self._to_stream is None else self._to_stream.push(sent))
 
     def _advance(self, ms: int, now: float) -> None:
         """The next packet is due `ms` later. What a stall swallowed is silence on the tape, no burst on the line."""
@@ -279,12 +299,13 @@ class AudioPort:
         if not (self._playing or self._listening) or self._paused:
             return
         pcm = self._ungiven + pcm if self._ungiven else pcm
-        whole = len(pcm) - len(pcm) % FRAME_BYTES
+        size = self._frame_bytes
+        whole = len(pcm) - len(pcm) % size
         self._ungiven = pcm[whole:]
         if time.monotonic() - self._read_s > IDLE_S:
             self._intake.clear()
-        for start in range(0, whole, FRAME_BYTES):
-            frame = pcm[start : start + FRAME_BYTES]
+        for start in range(0, whole, size):
+            frame = pcm[start : start + size]
             if self._tape is not None and self._playing:
                 self._tape.hear(frame)
             heard = frame if self._mixer is None else self._shared(self._mixer, frame)
@@ -295,8 +316,8 @@ class AudioPort:
     def take(self) -> bytes:
         """The 20 ms that are due to the caller now. Lock held."""
         if not self._playing:
-            return SILENCE
-        frame = SILENCE if self._paused else self._playout.pull()
+            return self._silence
+        frame = self._silence if self._paused else self._playout.pull()
         if self._playout.has_events:
             self._wake_wanted = True
         if self._mixer is not None:
@@ -320,7 +341,7 @@ class AudioPort:
         others = mixer.hear(self._party)
         if others is None or self._paused:
             return frame
-        return others if frame is SILENCE or not any(frame) else mix(frame, others)
+        return others if not any(frame) else mix(frame, others)
 
     def _record(self, agent: bytes) -> None:
         if self._playing and self._tape is not None:
@@ -347,9 +368,9 @@ class ConferencePort(pj.AudioMediaPort):  # type: ignore[misc]  # pjsua2 has no 
         self._port = port
 
     def create(self, name: str) -> None:
-        """Register with the conference bridge as an 8 kHz mono port with 20 ms frames. pj thread."""
+        """Register with the conference bridge as a mono port of its rate with 20 ms frames. pj thread."""
         audio_format = pj.MediaFormatAudio()
-        audio_format.init(pj.PJMEDIA_FORMAT_PCM, 8000, 1, FRAME_MS * 1000, 16)
+        audio_format.init(pj.PJMEDIA_FORMAT_PCM, self._port.rate_hz, 1, FRAME_MS * 1000, 16)
         self.createPort(name, audio_format)
 
     def onFrameRequested(self, frame: "pj.MediaFrame") -> None:  # noqa: N802  # pjsua2's name
