@@ -129,7 +129,11 @@ class Media(Section):
     """The audio path of a call."""
 
     tick_ms: int = Field(
-        default=5, ge=1, le=20, description="How often a worker moves audio between call and session."
+        default=10,
+        ge=1,
+        le=20,
+        description="How often a worker moves audio between call and session. 5 brings the caller's words to the "
+        "model 2.5 ms earlier on average, and costs a fifth more CPU.",
     )
     model_format: config.AudioFormat = Field(
         default="pcm24",
