@@ -80,7 +80,7 @@ def entrypoint(tmp_path):
     """A `sipbridge` on the path that says how it was called and then waits for a signal, as serve does."""
     fake = tmp_path / "sipbridge"
     fake.write_text(
-        '#!/bin/sh\necho "$$ $SIPBRIDGE_CONFIG $*"\ntrap "echo drained; exit 0" TERM\n[ "$1" = serve ] || exit 0\n'
+        '#!/bin/sh\ntrap "echo drained; exit 0" TERM\necho "$$ $SIPBRIDGE_CONFIG $*"\n[ "$1" = serve ] || exit 0\n'
         "while :; do sleep 0.05; done\n"
     )
     fake.chmod(0o755)
