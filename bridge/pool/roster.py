@@ -234,7 +234,7 @@ class Roster:
                 "state": one.stage.value,
                 "calls": one.calls,
                 "taken": one.taken,
-                "age_s": round(now - one.born, 1) if one.stage is not Stage.FREE else 0.0,
+                "age_s": round(now - one.born, 1) if one.life and one.stage is not Stage.FREE else 0.0,
                 "ready_ms": round(one.ready_ms, 1),
                 "memory_mb": round(one.mb, 1),
                 "cpu_percent": round(one.cpu_percent, 1),
