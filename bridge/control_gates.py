@@ -17,7 +17,8 @@ import structlog
 from bridge.approval.gate import Action, Audit, Gate
 from bridge.approval.signing import seal, sealed
 from bridge.errors import StoreError
-from bridge.store.gatestore import GateStore, NewAudit, StoredRequest
+from bridge.store.gaterows import StoredRequest
+from bridge.store.gatestore import GateStore, NewAudit
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Gates:
         self._versions: dict[str, int] = {}
         self._kept: dict[str, Mapping[str, Any]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._seen: dict[str, tuple[float, int]] = {}
 
     def __iter__(self) -> Iterator[Gate]:
         """As they are now; the gates may change while somebody goes through them."""
@@ -68,9 +70,11 @@ class Gates:
         rows = await self._store.of_call(call_id)
         return [gate for gate in map(self._proved, rows) if gate is not None]
 
-    def add(self, gate: Gate) -> None:
-        """A new one, before it is kept."""
+    def add(self, gate: Gate, seen: tuple[float, int] | None = None) -> None:
+        """A new one, before it is kept. `seen`: what its ruling was based on (GateStore.save)."""
         request = gate.request
+        if seen is not None:
+            self._seen[request.request_id] = seen
         self._gates[request.request_id] = gate
         self._by_call[request.call_id, request.function_call_id] = request.request_id
 
@@ -110,7 +114,7 @@ class Gates:
         """It is over, and so is its call."""
         key = gate.request.request_id
         self._by_call.pop((gate.request.call_id, gate.request.function_call_id), None)
-        for known in (self._gates, self._versions, self._locks, self._kept):
+        for known in (self._gates, self._versions, self._locks, self._kept, self._seen):
             known.pop(key, None)
 
     def lock(self, gate: Gate) -> asyncio.Lock:
@@ -129,7 +133,8 @@ class Gates:
         content: dict[str, Any] = json.loads(json.dumps(gate.to_json()))
         content["seal"] = seal(self._key, f"gate {key} {version + 1}", content)
         try:
-            self._versions[key] = await self._store.save(content, version, entries, time.time())
+            seen = self._seen.pop(key, None)
+            self._versions[key] = await self._store.save(content, version, entries, time.time(), seen)
         except StoreError:
             before = self._kept.get(key)
             if before is None:

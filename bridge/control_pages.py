@@ -22,7 +22,7 @@ from bridge.control_metrics import Counts, process_gauges
 from bridge.dialplan.plan import Plan
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
-from bridge.store.gatestore import OPEN_STATES
+from bridge.store.tables import OPEN_STATES
 
 _WORKER_GAUGES = (
     ("sipbridge_worker_calls", "gauge", "Calls a worker carries now.", ("calls",)),
@@ -47,6 +47,8 @@ class Facts:
     started_at: float
     counts: Counts = field(default_factory=Counts)
     max_call_s: float = 3600.0
+    workers: int = 0
+    calls_per_worker: int = 4
     worker_died_calls: int = 0
     plans_refused: int = 0
 
@@ -128,10 +130,15 @@ def gauges(facts: Facts, link: LinkServer, plan: Plan | None, more: tuple[Metric
     peers, counters = link.peers(), link.counters
     draining = sum(peer.status.get("draining") is True for peer in peers)
     failing_since = link.store_failing_since
+    lines = (len(peers) - draining) * facts.calls_per_worker
     families = [
         Metric("sipbridge_build_info", "gauge", "1; the version.", (({"version": __version__}, 1.0),)),
         _one("sipbridge_uptime_seconds", "gauge", "Age of this control.", time.time() - facts.started_at),
         _one("sipbridge_workers_connected", "gauge", "Workers on the link.", len(peers)),
+        _one("sipbridge_workers_wanted", "gauge", "Workers that the settings ask for.", facts.workers),
+        _one(
+            "sipbridge_call_lines", "gauge", "Calls that the workers can carry which take calls now.", lines
+        ),
         _one("sipbridge_workers_draining", "gauge", "Workers that take no new calls.", draining),
         _one("sipbridge_worker_starts_total", "counter", "Worker processes seen.", link.counters.boots),
         _one("sipbridge_plan_in_force", "gauge", "1 while calls have a dialplan.", plan is not None),

@@ -9,16 +9,21 @@ Calls of a boot that has no spool at all (somebody deleted it) end as well. Runs
 and every second.
 """
 
+import asyncio
+import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
 
+from bridge.errors import StoreError
 from bridge.link.spool import DeadSpool, dead_spools, known_boots
 from bridge.store.store import Death, Store
 
 log = structlog.get_logger(__name__)
 
+SWEEP_EVERY_S = 1.0
 NOTE_KEEP_S = 60.0
 """An exit note whose worker never had a spool is of no use; it is deleted after this."""
 
@@ -31,6 +36,27 @@ class Sweeper:
         self._store = store
         self._grace_s = grace_s
         self._dead_since: dict[str, float] = {}
+
+    async def run(
+        self,
+        worker_left: asyncio.Event,
+        ended: Callable[[list[str]], Awaitable[None]],
+        looks: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Every second, and as soon as a worker has left; until cancelled.
+
+        `ended` gets the ids of the calls; `looks` is called every time.
+        """
+        while True:
+            worker_left.clear()
+            looks()
+            try:
+                await ended(await self.sweep(time.monotonic()))
+            except (StoreError, OSError) as error:
+                log.warning("sweep.failed", reason=str(error))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_EVERY_S):
+                    await worker_left.wait()
 
     async def sweep(self, now: float) -> list[str]:
         """Adopt every dead spool that is due; answers the ids of the calls ended. `now` is monotonic seconds.

@@ -13,6 +13,7 @@ declare -A needs=(
     [kamailio-tls-modules]=/usr/share/doc/kamailio-tls-modules
     [kamailio-websocket-modules]=/usr/share/doc/kamailio-websocket-modules
     [rtpengine-daemon]=/usr/bin/rtpengine
+    [prometheus]=/usr/bin/promtool
     [sipvicious]=/usr/bin/svmap
     [postgresql-15]=/usr/lib/postgresql/15/bin/postgres
 )

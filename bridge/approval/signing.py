@@ -31,7 +31,7 @@ class Signer:
     def __init__(self, folder: Path) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(secret(folder / AUDIT_KEY))
         public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.key_id = key_id(public)
+        self.key_id, self.public = key_id(public), public.hex()
         path = folder / AUDIT_PUBLIC
         known = path.read_text(encoding="ascii").split() if path.exists() else []
         if public.hex() not in known:

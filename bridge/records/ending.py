@@ -94,7 +94,7 @@ _RULES = (
     _Rule(
         "bridge_full", "overload", _ours("All Lines Busy", "Too Many Calls At Once"),
         "no line was free: {reason}",
-        "more workers (setting workers), or fewer calls at once; sipbridge capacity, metric sipbridge_calls_active",
+        "more workers (setting workers), or fewer calls at once; metrics sipbridge_calls_active, sipbridge_call_lines",
     ),
     _Rule(
         "no_route", "refused", lambda c: c.by == "bridge" and c.status == 404 and not c.route,
