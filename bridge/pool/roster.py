@@ -8,7 +8,7 @@
 With surge slots (the edge is there) a worker is replaced like this: a new one starts in a free slot, and when it has
 said that it is ready and the edge knows it, the old one is told to retire; so never fewer than configured take calls.
 Without them the old one retires first, and the new one follows in the same slot. Replacements happen one after the
-other, whatever the reason: asked for (one, or all of them: a rolling restart), too many calls carried, too old, too much
+other, whatever the reason: asked for (one, or all of them: a rolling restart), too many calls, too old, too much
 memory or CPU. A replacement that does not get ready ends a rolling restart: what runs goes on running.
 Crashes are not its matter: bridge/supervision.py starts who dies again. Called by bridge/supervisor.py; no I/O here,
 `now` is monotonic seconds.
