@@ -162,7 +162,9 @@ class Dispatch:
         if before is not None and before.boot == target.boot:
             if (target.uri, target.boot) not in self._over:
                 return
-            self._over.discard((target.uri, target.boot))  # it is back; its calls were ended, their counts are left
+            self._over.discard(
+                (target.uri, target.boot)
+            )  # it is back; its calls were ended, their counts are left
 
         def load(generation: int) -> int:
             uri = f"{target.uri};g={generation}"

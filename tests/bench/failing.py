@@ -499,7 +499,9 @@ async def rolling_restart(site: Installation, calls: int) -> Effect:
                 return
             await asyncio.sleep(0.25)
         told = [ask(node.state, {"do": "status"}).get("rolling") for node in site.nodes]
-        effect.expect(fine=False, otherwise=f"not all workers were replaced within 120 s: {told}, {lives} → {now}")
+        effect.expect(
+            fine=False, otherwise=f"not all workers were replaced within 120 s: {told}, {lives} → {now}"
+        )
 
     await under_calls(site, calls, work, effect)
     after = {pid for node in site.nodes for pid in node.kinds.get("worker", [])}
