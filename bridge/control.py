@@ -294,7 +294,10 @@ class Control:
         def more() -> More:
             plans, requests = self.plans.more(), request_gauge(tools.waiting())
             theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
-            return More((*plans.notes, *self.nodes.notes()), (*plans.metrics, requests, *theirs))
+            return More(
+                (*plans.notes, *self.nodes.notes()),
+                (*plans.metrics, requests, *theirs, *self._edge.metrics()),
+            )
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings

@@ -170,7 +170,7 @@ class RetentionJob:
 def retention_job(settings: Settings, store: Store, mine: Callable[[], bool] = lambda: True) -> RetentionJob:
     """The job as the settings want it."""
     gates = GateStore(store, Signer(settings.state_dir / "keys"))
-    places = Places(Path(str(settings.recording.folder)), settings.state_dir)
+    places = Places(Path(str(settings.recording.folder)), settings.state_dir, settings.log.file)
     return RetentionJob(KeepStore(store), gates, settings.retention, places, mine)
 
 

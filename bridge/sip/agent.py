@@ -46,6 +46,7 @@ from bridge.sip.headers import clean, own_invite
 from bridge.sip.identity import identity
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
+from bridge.sip.mediaqueue import MediaQueue, Pump
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
@@ -96,6 +97,7 @@ class SipAgent:
         self._conference: SilentConference | None = None
         self._unsettled = False
         self.clock: MediaClock
+        self._pump: Pump
         self._doorman: Doorman
         self._accounts = Accounts(sip, self)
         self._trunks = TrunkDesk(self._accounts, self._submit)
@@ -310,6 +312,7 @@ class SipAgent:
             self._turn(endpoint)
         self._hang_up_all(endpoint)
         self.clock.stop()
+        self._pump.stop()
         self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
@@ -358,8 +361,11 @@ class SipAgent:
         self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge))
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
-        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)
-        self.clock.start()
+        queue, known = MediaQueue(EXTENSION), endpoint.libRegisterThread
+        self.clock = MediaClock(self._media.tick_ms, known, self._loop, queue.read if self.natives else None)
+        self._pump = Pump(queue, known, needed=not self.natives)
+        for part in (self.clock, self._pump):
+            part.start()
         audio = "direct" if self.natives else "conference"
         self._started.set_result(AgentInfo(self._sip.bind, self._sip.port, audio, note))
 

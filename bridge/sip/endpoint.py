@@ -67,6 +67,7 @@ def endpoint_config(sip: SipConfig, media: MediaConfig, log_file: Path | None) -
         config.logConfig.filename = str(log_file)
         config.logConfig.fileFlags = pj.PJ_O_APPEND  # control cuts it (bridge/control_retention.py)
     medium = config.medConfig
+    medium.hasIoqueue = True  # mediaqueue.py reads it
     medium.clockRate = media.rate_hz
     medium.audioFramePtime = 20
     medium.noVad = True

@@ -14,6 +14,7 @@ import pjsua2 as pj
 import structlog
 
 from bridge.errors import SipError
+from bridge.sip.conferenceport import ConferencePort
 from bridge.sip.directory import may_replace
 from bridge.sip.events import (
     Confirmed,
@@ -36,7 +37,6 @@ from bridge.sip.headers import clean, parse_invite, reason_text
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, NativeStream
-from bridge.sip.port import ConferencePort
 from bridge.sip.sdp import WIDE_CODEC, best_alone, limit_codecs, sure
 
 log = structlog.get_logger(__name__)
@@ -336,6 +336,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def read_stats(self) -> MediaStats:
         """Pjmedia's counters as they are now, or as they last were when the stream is gone."""
+        self.agent.clock.poll()
         with contextlib.suppress(pj.Error):
             stat = self.getStreamStat(0)
             rx, tx = stat.rtcp.rxStat, stat.rtcp.txStat

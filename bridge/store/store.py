@@ -1,6 +1,7 @@
 """The store: calls and their events in a database, written by control only, read by control and the CLI.
 
-    write(events)   one transaction: drop what is there already, append events, fold records, move the offset
+    write(events)   one transaction: drop what is there already, append events, fold records, move the offset. What
+                    several workers bring at the same time goes into one: a commit costs more than what is in it
     adopt(boot)     the same, then end the calls the dead process left open
 
 Whoever gets an answer from `write` or `adopt` may forget the events: they are committed. Everything that
@@ -34,6 +35,7 @@ from bridge.store.database import (
 from bridge.store.migrate import upgrade
 from bridge.store.sqlite import Sqlite
 from bridge.store.tables import OPEN_STATES, call_events, calls, link_offsets, tool_requests
+from bridge.store.together import Together
 from bridge.store.voicemailrows import keep_voicemails
 
 T = TypeVar("T")
@@ -76,6 +78,9 @@ class Source:
     node: str
 
 
+Brought = tuple[Source, Sequence[NewEvent]]
+
+
 class Store:
     """Async context manager. `migrate` is control's part; a reader opens what is there.
 
@@ -101,6 +106,7 @@ class Store:
         self._database: Database | None = None
         self._ready = False
         self._opening = asyncio.Lock()
+        self._together = Together(self._commit)
         self.on_stored: Callable[[Sequence[NewEvent]], None] = lambda _events: None
         """Told of every event once: right after the commit that stored it for the first time."""
 
@@ -122,11 +128,12 @@ class Store:
 
     async def write(self, worker: int, events: Sequence[NewEvent]) -> int:
         """Keep these events of one boot, in order; answers how many of them were new."""
-        fresh = await self.transaction(
-            "cannot write events", lambda it: _append(it, self._from(worker), events)
-        )
+        fresh = await self._together.write((self._from(worker), events))
         self.on_stored(fresh)
         return len(fresh)
+
+    async def _commit(self, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+        return await self.transaction("cannot write events", lambda it: _append_all(it, batch))
 
     async def adopt(self, worker: int, boot: str, events: Sequence[NewEvent], death: Death) -> list[str]:
         """Keep the last events of a dead process and end its open calls; answers the ids of those."""
@@ -281,42 +288,73 @@ def database_of(url: str, options: DatabaseOptions) -> Database:
 
 def _append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:
     """Store those that are not there yet; answers them."""
-    if not events:
-        return []
-    boot = events[0].boot
-    lock(connection, f"boot {boot}")
-    known = _offset(connection, boot)
-    fresh = [event for event in events if event.seq > (known or 0)]
-    if not fresh:
-        return []
-    connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
-    _fold(connection, source, fresh)
-    keep_voicemails(connection, fresh)
-    if known is None:
-        connection.execute(sa.insert(link_offsets).values(boot=boot, seq=fresh[-1].seq, **asdict(source)))
-    else:
-        moved = sa.update(link_offsets).where(link_offsets.c.boot == boot).values(seq=fresh[-1].seq)
-        connection.execute(moved)
+    return _append_all(connection, [(source, events)])[0]
+
+
+def _append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+    """The same for several boots, in as few statements as for one."""
+    boots = sorted({events[0].boot for _, events in batch if events})
+    for boot in boots:  # in the order of names: two nodes that lock several lock them in the same order
+        lock(connection, f"boot {boot}")
+    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(link_offsets.c.boot.in_(boots))
+    known = {row.boot: row.seq for row in connection.execute(query)} if boots else {}
+    offsets, fresh = dict(known), []
+    for _, events in batch:
+        fresh.append([event for event in events if event.seq > offsets.get(event.boot, 0)])
+        offsets |= {event.boot: event.seq for event in fresh[-1][-1:]}
+    everything = [event for events in fresh for event in events]
+    if everything:
+        connection.execute(sa.insert(call_events), [_row(event) for event in everything])
+        _fold(connection, [(source, events) for (source, _), events in zip(batch, fresh, strict=True)])
+        keep_voicemails(connection, everything)
+        sources = {events[0].boot: source for source, events in batch if events}
+        _move(
+            connection, {boot: seq for boot, seq in offsets.items() if seq != known.get(boot)}, known, sources
+        )
     return fresh
 
 
-def _fold(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> None:
+def _move(
+    connection: sa.Connection,
+    offsets: Mapping[str, int],
+    known: Mapping[str, int],
+    sources: Mapping[str, Source],
+) -> None:
+    moved = [{"moved": boot, "seq": seq} for boot, seq in offsets.items() if boot in known]
+    if moved:
+        connection.execute(sa.update(link_offsets).where(link_offsets.c.boot == sa.bindparam("moved")), moved)
+    new = [
+        {"boot": boot, "seq": seq, **asdict(sources[boot])}
+        for boot, seq in offsets.items()
+        if boot not in known
+    ]
+    if new:
+        connection.execute(sa.insert(link_offsets), new)
+
+
+def _fold(connection: sa.Connection, batch: Sequence[Brought]) -> None:
     """Update the row of every call the events speak of; an event without a call is about the worker."""
-    ids = {_key(event.call_id) for event in events if event.call_id}
-    query = sa.select(calls).where(calls.c.call_id.in_(ids))
+    spoken = [
+        (source, _key(event.call_id), event) for source, events in batch for event in events if event.call_id
+    ]
+    query = sa.select(calls).where(calls.c.call_id.in_({key for _, key, _ in spoken}))
     before = {row.call_id: _record(row) for row in (connection.execute(query)).all()}
     after: dict[str, CallRecord] = dict(before)
-    for event in events:
-        if event.call_id:
-            key = _key(event.call_id)
-            after[key] = apply(after.get(key), event)
-    for key, record in after.items():
-        values = asdict(replace(record, call_id=key, worker=record.worker or f"worker-{source.worker}"))
-        values["node"] = record.node or source.node
-        if key in before:
-            connection.execute(sa.update(calls).where(calls.c.call_id == key).values(values))
-        else:
-            connection.execute(sa.insert(calls).values(values))
+    for _, key, event in spoken:
+        after[key] = apply(after.get(key), event)
+    sources = {key: source for source, key, _ in reversed(spoken)}
+    rows = {key: _values(record, key, sources[key]) for key, record in after.items()}
+    changed = [values | {"changed": key} for key, values in rows.items() if key in before]
+    if changed:
+        connection.execute(sa.update(calls).where(calls.c.call_id == sa.bindparam("changed")), changed)
+    new = [values for key, values in rows.items() if key not in before]
+    if new:
+        connection.execute(sa.insert(calls), new)
+
+
+def _values(record: CallRecord, key: str, source: Source) -> dict[str, Any]:
+    values = asdict(replace(record, call_id=key, worker=record.worker or f"worker-{source.worker}"))
+    return values | {"node": record.node or source.node}
 
 
 def _offset(connection: sa.Connection, boot: str) -> int | None:

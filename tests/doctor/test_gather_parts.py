@@ -80,3 +80,15 @@ async def test_offline_nobody_far_away_is_asked():
 
 def test_accepted_definitions_are_counted_by_server():
     assert gather_parts.accepted([("a", "x"), ("a", "y"), ("b", "x")]) == {"a": 2, "b": 1}
+
+
+async def test_nodes_are_read_from_a_shared_store_only(cluster):
+    from bridge.store.nodestore import Card, NodeStore
+    from bridge.store.store import Store
+
+    url = cluster.fresh()
+    async with Store(url) as store:
+        await NodeStore(store).join(Card("a", "i", "10.0.0.1", "0.1.0", "print"), 10.0)
+    (facts,) = await gather_parts.nodes(url)
+    assert (facts.name, facts.state, facts.version, facts.problems) == ("a", "live", "0.1.0", ())
+    assert await gather_parts.nodes("sqlite:////nowhere/x.db") == []

@@ -95,10 +95,10 @@ def speech_file(folder, hz=1600, rate_hz=8000):
 
 
 @asynccontextmanager
-async def baresip(folder, speech, registrar="", user="bare", password="", codecs=("g711",)):
+async def baresip(folder, speech, registrar="", user="bare", password="", *, codecs=("g711",), options=""):
     """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at.
 
-    `codecs`: modules of its, offered in that order.
+    `codecs`: modules of its, offered in that order; `options`: more parameters of its account.
     """
     folder.mkdir()
     sip, control, rtp = free_udp_port(), free_udp_port(), free_udp_port() // 100 * 100
@@ -106,7 +106,7 @@ async def baresip(folder, speech, registrar="", user="bare", password="", codecs
     settings["codecs"] = "\n".join(f"module {name}.so" for name in codecs)
     (folder / "config").write_text(CONFIG.format(**settings, speech=speech, folder=folder))
     account = f"<sip:{user}@{registrar or f'127.0.0.1:{sip}'}>;auth_user={user};auth_pass={password}"
-    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}\n")
+    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}{options}\n")
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "baresip", "-f", str(folder), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log

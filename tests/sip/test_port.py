@@ -9,7 +9,6 @@ from bridge.media.frame import FRAME_BYTES, SILENCE
 from bridge.media.playout import ItemFinished, ItemStarted
 from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES
 from bridge.sip.mediaclock import MAX_LATE_S, wake
-from bridge.sip.port import ConferencePort
 from tests.fakes.line import FakeStream, frame, make_port, settle
 
 GUARD_S = 5.0
@@ -345,27 +344,6 @@ async def test_after_stop_the_tap_hears_nothing_more(line):
     assert len(taped) == count
 
 
-async def test_the_conference_way_moves_the_same_frames(line):
-    class Frame:
-        type = 0
-        size = 0
-        buf = b""
-
-    slow = ConferencePort.__new__(ConferencePort)
-    slow._port = line.port
-    line.port.play("a", frame(5))
-    out = Frame()
-    slow.onFrameRequested(out)
-    assert (bytes(out.buf), out.size) == (frame(5), FRAME_BYTES)
-    heard = Frame()
-    heard.type, heard.size, heard.buf = out.type, FRAME_BYTES, frame(6)
-    slow.onFrameReceived(heard)
-    assert await line.port.read() == frame(6)
-    heard.size = 0
-    slow.onFrameReceived(heard)
-    assert drain(line.port) == []
-
-
 async def test_a_port_that_listens_hears_the_peer_and_keeps_what_is_to_be_said_for_later():
     line = Attached(started=False)
     line.port.play("a", frame(500))
@@ -379,6 +357,46 @@ async def test_a_port_that_listens_hears_the_peer_and_keeps_what_is_to_be_said_f
     line.port.start()
     line.run(60)
     assert any(pcm == frame(500) for pcm in line.stream.written)
+
+
+async def test_a_sink_gets_every_frame_where_it_comes_in_until_it_wants_no_more(line):
+    line.stream.arrive(frame(1))
+    line.run(40)
+    fed = []
+    line.port.feed(lambda pcm: (fed.append(pcm), len(fed) < 3)[1])
+    assert frame(1) in fed
+    for number in (2, 3, 4):
+        line.stream.arrive(frame(number))
+        line.run(20)
+        await settle()
+    assert [pcm for pcm in fed if any(pcm)] == [frame(1), frame(2), frame(3)]
+    assert await line.port.read() == frame(4)
+
+
+async def test_without_a_sink_frames_are_read_again(line):
+    fed = []
+    line.port.feed(lambda pcm: not fed.append(pcm))
+    line.port.unfeed()
+    line.stream.arrive(frame(5))
+    line.run(20)
+    await settle()
+    assert fed == []
+    assert await line.port.read() == frame(5)
+
+
+@pytest.mark.parametrize("phase_ms", [0, 5, 10, 15])
+async def test_our_packets_settle_half_a_packet_after_the_peers_and_stay_there(phase_ms):
+    line = Attached()
+    sent = []
+    line.stream.write = lambda pcm: sent.append(line.now_ms)
+    for ms in range(0, 600, 5):
+        line.now_ms = ms
+        if ms % 20 == phase_ms:
+            line.stream.arrive(frame(1))
+        line.clock(5)
+    settled = [ms for ms in sent if ms >= 200]
+    assert {(ms - phase_ms) % 20 for ms in settled} == {10}
+    assert len(sent) == pytest.approx(30, abs=1)
 
 
 # ---- a wideband worker -------------------------------------------------------------------------------------------
