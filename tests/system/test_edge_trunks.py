@@ -72,6 +72,9 @@ async def house(tmp_path_factory):
         environ = {"PBX_PASSWORD": registrar.password}
         plan = PLAN.format(registrar=registrar.host)
         async with running_edge(folder, workers=2, settings=SETTINGS, plan=plan, environ=environ) as edge:
+            async with asyncio.timeout(20):  # the edge knows the plan's trunks a moment after its workers
+                while not await edge.rpc.ask("htable.dump", "wide"):  # noqa: ASYNC110  # another process
+                    await asyncio.sleep(0.1)
             yield House(edge, registrar, phone)
 
 
@@ -130,6 +133,9 @@ async def test_a_dial_over_the_trunk_goes_out_through_the_edge_with_our_login(ho
 async def test_an_invite_with_replaces_finds_the_worker_that_has_the_call(house):
     async with edge_phone(house.edge, "127.0.0.2") as old, edge_phone(house.edge, "127.0.0.2") as new:
         answer = await old.invite(old.sdp(codecs=(9,)))  # on the wide worker
+        async with asyncio.timeout(10):  # the worker has the ACK: before that there is nothing to take over
+            while len(old.rtp.got) < 5:  # noqa: ASYNC110  # RTP tells nobody
+                await asyncio.sleep(0.02)
         tag = re.search(r";tag=([^;\s]+)", answer.headers["to"])[1]
         replaces = f"Replaces: {old.call_id};to-tag={tag};from-tag=r1\r\n"
         taken = await new.invite(new.sdp(codecs=(0,)), headers=replaces)  # an offer for a narrow one
