@@ -28,6 +28,7 @@ def test_ports_are_read_from_what_the_workers_were_told(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "worker-0.json").write_text(json.dumps({"sip": {"bind": "127.0.0.1", "port": 5070}}))
+    (run / "worker-0-wide.json").write_text(json.dumps({"sip": {"bind": "127.0.0.1", "port": 5070}}))
     (run / "worker-1.json").write_text("{")
     assert gather_parts.sip_ports(tmp_path) == [("127.0.0.1", 5070)]
     assert gather_parts.console_port(tmp_path, 8080) == 8080
