@@ -23,12 +23,12 @@ async def test_a_replaced_worker_keeps_its_call_while_the_next_call_goes_to_its_
             return ask(tmp_path / "state", {"do": "status"})["workers"]
 
         async def until(*states):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while [one["state"] for one in workers()] != list(states):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
         async def until_dispatched_to(port):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
                     found = await edge.active()
                     assert found, "nobody would take a call"
