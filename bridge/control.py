@@ -296,8 +296,8 @@ class Control:
         def more() -> More:
             plans, requests = self.plans.more(), request_gauge(tools.waiting())
             theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
-            found = tuple(self.nodes.problems())
-            return More((*plans.notes, *self.nodes.notes()), (*plans.metrics, requests, *theirs), found)
+            found, metrics = tuple(self.nodes.problems()), (*plans.metrics, requests, *theirs)
+            return More((*plans.notes, *self.nodes.notes()), (*metrics, *self._edge.metrics()), found)
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings

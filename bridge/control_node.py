@@ -29,11 +29,12 @@ from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import CallRecord
 from bridge.records.complaint import Complaint
 from bridge.settings import Settings
+from bridge.store.callrows import Death
 from bridge.store.database import DatabaseOptions
 from bridge.store.gatestore import DECISION
 from bridge.store.listen import CONNECTED, Listener
 from bridge.store.nodestore import HERE, RELOAD, TOPIC, Card, NodeStore, Pulse
-from bridge.store.store import Death, Store
+from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
 

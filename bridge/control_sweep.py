@@ -20,7 +20,8 @@ import structlog
 from bridge.errors import StoreError
 from bridge.link.spool import DeadSpool, dead_spools, known_boots
 from bridge.records.complaint import Complaint
-from bridge.store.store import Death, Store
+from bridge.store.callrows import Death
+from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
 

@@ -35,6 +35,7 @@ class Kamailio:
         self.folder = folder
         self.asked = []
         self.states = {}
+        self.tables = {"count": {"full": 3}}
         self.read()
 
     def read(self):
@@ -51,6 +52,9 @@ class Kamailio:
                 for (number, uri), flags in self.states.items()
             ]
             return {"result": {"RECORDS": records}}
+        if method == "htable.dump":
+            slots = [{"name": name, "value": value} for name, value in self.tables.get(params[0], {}).items()]
+            return {"result": [{"entry": 1, "slot": slots}]}
         self.asked.append((method, *params))
         if method == "dispatcher.set_state":
             self.states[params[1], params[2]] = {"ap": "AP", "i": "IX"}[params[0]]
@@ -148,6 +152,34 @@ async def test_what_kamailio_was_not_there_to_hear_it_is_told_later(tmp_path):
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert "address" in keeper._reloads
+
+
+async def test_metrics_say_what_is_carried_and_refused(tmp_path):
+    async with kept(tmp_path, settings(tmp_path)) as edge:
+        edge.targets.append(Target(ONE, boot="x"))
+        edge.keeper.poke()
+        await until(lambda: edge.keeper._counts == {"full": 3})
+        values = {
+            one.name: dict(one.samples[0][0]) | {"": one.samples[0][1]} for one in edge.keeper.metrics()
+        }
+        assert values["sipbridge_edge_up"][""] == 1.0
+        assert values["sipbridge_edge_workers"][""] == 1.0
+        events = edge.keeper.metrics()[-1]
+        assert ({"what": "full"}, 3.0) in events.samples
+
+
+async def test_callers_of_a_lost_worker_are_hung_up_and_nobody_elses(tmp_path):
+    async with kept(tmp_path, settings(tmp_path)) as edge:
+        edge.kamailio.tables["legs"] = {
+            "one@x": "127.0.0.1:15060;g=0 from1 to1",
+            "out@x": "127.0.0.1:15060;g=o from2 to2",
+            "new@x": "127.0.0.1:15060;g=1 from3 to3",
+            "other@x": "127.0.0.1:15061;g=0 from4 to4",
+        }
+        await edge.keeper._hang_up([(ONE, 0)])
+        ended = [asked[1:] for asked in edge.kamailio.asked if asked[0] == "dlg.terminate_dlg"]
+        assert ended == [("one@x", "from1", "to1"), ("out@x", "from2", "to2")]
+        assert ("htable.delete", "legs", "one@x") in edge.kamailio.asked
 
 
 def test_targets_are_what_the_links_say(tmp_path):

@@ -58,7 +58,7 @@ PURE = {
     "bridge.records.mos", "bridge.records.retention", "bridge.records.spans", "bridge.records.timeline",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
+    "bridge.capacity", "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -71,7 +71,7 @@ ONLY_IN = {
         "bridge.sip.endpoint",
         "bridge.sip.errands",
         "bridge.sip.pjcall",
-        "bridge.sip.port",
+        "bridge.sip.conferenceport",
     },
     "websockets": {
         "bridge.link.client",
@@ -137,7 +137,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource", "bridge.sdnotify"},
     {
         "bridge.piecejson",
         "bridge.config",
@@ -158,6 +158,7 @@ LEVELS = [
         "bridge.pool",
     },
     {
+        "bridge.capacity",
         "bridge.settings_edge",
         "bridge.settings_observe",
         "bridge.settings_ops",

@@ -34,6 +34,8 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "restore": ("bridge.cli.backup", "restore", "Put a backup back, or only look whether it is whole."),
     "version": ("bridge.cli.version", "version", "Which version this is, and of which database."),
     "doctor": ("bridge.cli.doctor", "doctor", "Check the whole installation, and say what to do."),
+    "edge": ("bridge.cli.edge", "app", "Look at the edge; ban and forgive addresses."),
+    "capacity": ("bridge.cli.capacity", "capacity", "How much machine a number of calls needs."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 

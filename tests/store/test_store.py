@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from bridge.errors import StoreAwayError, StoreError
 from bridge.link.messages import Event
 from bridge.records.cdr import CallRecord, fold
-from bridge.store.store import Death, Store
+from bridge.store.callrows import Death
+from bridge.store.store import Store
 from bridge.store.tables import calls
 from tests.fakes.events import Script, conversation
 
