@@ -182,7 +182,7 @@ async def test_a_node_with_another_decision_key_is_not_let_in_and_says_why(clust
         await stranger.start()
         try:
             await eventually(
-                lambda: any("not that of node a" in one for one in stranger.control.nodes.notes())
+                lambda: any("not that of node a" in one for one in stranger.control.nodes.problems())
             )
             assert stranger.desk.epoch == 0
         finally:
