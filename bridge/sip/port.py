@@ -83,6 +83,7 @@ class AudioPort:
         self._sink: Sink | None = None
         self._party = self._voice = ""
         self._rx_packets = 0
+        self._looked_s = 0.0
         self._unsettled = SETTLED_PACKETS
         self.on_failure: Callable[[str], None] | None = None
         self.last_rx_s = time.monotonic()
@@ -110,10 +111,7 @@ class AudioPort:
         return frame if self._narrow is None else self._narrow.push(frame)
 
     def feed(self, sink: Sink) -> None:
-        """In place of `read`: every frame goes to `sink`, on the loop, the moment it is there, until it wants no more.
-
-        Without a task that is woken for each frame, which costs more than what is done with it.
-        """
+        """In place of `read`: every frame goes to `sink`, on the loop, as it comes, until it wants no more."""
         self._sink = sink
         self._pour()
 
@@ -286,16 +284,17 @@ class AudioPort:
                 self._receive(stream, now, due)
             if not due:
                 return
-            if stream is not None:
-                self._send(stream)
-            else:
+            if stream is None:
                 self._record(self._silence)
+            else:
+                self._send(stream)
             self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
 
     def _receive(self, stream: NativeStream, now: float, due: bool) -> None:
         size = stream.queued_frames()
-        if not size and not due:
+        if not size and (not due or now < self._looked_s + stream.ptime_ms / 1000 - ROUNDING_S):
             return  # an empty buffer has news only of silence and loss: once a packet is soon enough
+        self._looked_s = now
         packets, lost = stream.received()
         if packets != self._rx_packets:
             self._rx_packets = packets

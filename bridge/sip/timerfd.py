@@ -4,7 +4,6 @@ Periodic, on CLOCK_MONOTONIC, without the millisecond that `call_later` is round
 descriptor. `arm` and `disarm` on any thread, `read` and `close` on the loop's.
 """
 
-import contextlib
 import ctypes
 import os
 
@@ -40,9 +39,10 @@ class TimerFd:
 
     def read(self) -> int:
         """How often it rang since the last look; 0: not at all."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             return int.from_bytes(os.read(self.fd, 8), "little")
-        return 0
+        except BlockingIOError:
+            return 0
 
     def close(self) -> None:
         """Idempotent."""
