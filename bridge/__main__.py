@@ -18,6 +18,7 @@ def main() -> int:
         # structlog would load it for tracebacks in colour: 3.4 MB in every worker, and none is ever shown there.
         sys.modules["rich"] = None  # type: ignore[assignment]
         if role == "zygote":
+            os.environ["OPENBLAS_NUM_THREADS"] = "1"  # whatever the machine says: it may have one thread only
             from bridge.zygote import main as zygote  # noqa: PLC0415  # see above
 
             return zygote()

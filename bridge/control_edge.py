@@ -200,7 +200,7 @@ class EdgeKeeper:
 
     async def _shown(self) -> list[Listed]:
         try:
-            return listed(await self._rpc.ask("dispatcher.list"))
+            return listed(await self._rpc.ask_long("dispatcher.list"))
         except EdgeError as error:
             if NO_SETS in str(error):
                 return []

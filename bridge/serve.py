@@ -26,6 +26,7 @@ from bridge.pool.become import User
 from bridge.pool.moves import PoolLimits
 from bridge.pool.user import UMASK, cannot_use, find, open_folders
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
+from bridge.records import logfile
 from bridge.secretsource import Secrets
 from bridge.settings import STORE, Settings, missing_secrets, pool_of, secret_names, slots, worker_config
 from bridge.store.store import Store
@@ -90,6 +91,8 @@ def run(settings: Settings, config_path: Path | None) -> int:
     except OSError as error:
         where = error.filename or settings.state_dir  # a full disk names no file
         raise BridgeError(f"cannot write {where}: {error.strerror or error}") from error
+    if (log := settings.log).file is not None:
+        os.environ |= logfile.variable(log.file, log.file_max_mb * 1_000_000, log.file_keep)
     os.set_inheritable(held, True)
     sys.stdout.flush()
     try:

@@ -110,7 +110,7 @@ def worker_config(
         limits=config.LimitsConfig(**settings.limits.model_dump()),
         deadlines=config.DeadlinesConfig(**settings.deadlines.model_dump()),
         providers=tuple(_provider(name, spec, local_url) for name, spec in settings.providers.items()),
-        log=config.LogConfig(**settings.log.model_dump()),
+        log=config.LogConfig(**settings.log.model_dump(include={"level", "format", "redact"})),
         paths=config.PathsConfig(
             str(state), str(state / "link.sock"), str(state / "spool"), str(state / "prompts")
         ),

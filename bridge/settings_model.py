@@ -214,7 +214,7 @@ class Deadlines(Section):
 
 
 class Log(Section):
-    """Log output, on standard error."""
+    """Log output, on standard error or into a file."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe level shown."
@@ -224,6 +224,15 @@ class Log(Section):
     )
     redact: bool = Field(
         default=True, description="Hide numbers, transcripts and digits (fields named pii_…)."
+    )
+    file: FilePath | None = Field(
+        default=None,
+        description="File that all processes write instead of standard error; it rotates itself, and may be moved away "
+        "by logrotate at any time.",
+    )
+    file_max_mb: int = Field(default=50, ge=1, le=10_000, description="A larger file is rotated, in MB.")
+    file_keep: int = Field(
+        default=10, ge=1, le=1000, description="How many rotated files stay: file.1, file.2, …"
     )
 
 

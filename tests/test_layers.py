@@ -137,7 +137,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource", "bridge.sdnotify"},
     {
         "bridge.piecejson",
         "bridge.config",

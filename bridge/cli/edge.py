@@ -114,7 +114,7 @@ STATES = {"A": "active", "T": "active, did not answer once", "I": "gets no calls
 async def _look(rpc: KamailioRpc) -> tuple[Mapping[str, Any], Sequence[Listed], dict[str, int], str]:
     uptime = await rpc.ask("core.uptime")
     try:
-        shown = listed(await rpc.ask("dispatcher.list"))
+        shown = listed(await rpc.ask_long("dispatcher.list"))
     except EdgeError:  # no place at all
         shown = []
     counts = {name: int(value) for name, value in (await rpc.table("count")).items() if value.isdigit()}

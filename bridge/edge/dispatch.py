@@ -160,7 +160,11 @@ class Dispatch:
     def _live(self, target: Target, loads: Mapping[tuple[int, str], Listed]) -> None:
         before = self._lives.get(target.uri)
         if before is not None and before.boot == target.boot:
-            return
+            if (target.uri, target.boot) not in self._over:
+                return
+            self._over.discard(
+                (target.uri, target.boot)
+            )  # it is back; its calls were ended, their counts are left
 
         def load(generation: int) -> int:
             uri = f"{target.uri};g={generation}"

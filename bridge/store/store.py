@@ -79,7 +79,6 @@ class Source:
 
 
 Brought = tuple[Source, Sequence[NewEvent]]
-"""What one worker brings to be written."""
 
 
 class Store:
@@ -287,52 +286,75 @@ def database_of(url: str, options: DatabaseOptions) -> Database:
         return Postgres(url, options)
 
 
-def _append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list[NewEvent]]:
-    """In the order of boots: two nodes that lock several lock them in the same order."""
-    found: list[list[NewEvent]] = [[] for _ in batch]
-    for at in sorted(range(len(batch)), key=lambda at: batch[at][1][0].boot if batch[at][1] else ""):
-        found[at] = _append(connection, *batch[at])
-    return found
-
-
 def _append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:
     """Store those that are not there yet; answers them."""
-    if not events:
-        return []
-    boot = events[0].boot
-    lock(connection, f"boot {boot}")
-    known = _offset(connection, boot)
-    fresh = [event for event in events if event.seq > (known or 0)]
-    if not fresh:
-        return []
-    connection.execute(sa.insert(call_events), [_row(event) for event in fresh])
-    _fold(connection, source, fresh)
-    keep_voicemails(connection, fresh)
-    if known is None:
-        connection.execute(sa.insert(link_offsets).values(boot=boot, seq=fresh[-1].seq, **asdict(source)))
-    else:
-        moved = sa.update(link_offsets).where(link_offsets.c.boot == boot).values(seq=fresh[-1].seq)
-        connection.execute(moved)
+    return _append_all(connection, [(source, events)])[0]
+
+
+def _append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+    """The same for several boots, in as few statements as for one."""
+    boots = sorted({events[0].boot for _, events in batch if events})
+    for boot in boots:  # in the order of names: two nodes that lock several lock them in the same order
+        lock(connection, f"boot {boot}")
+    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(link_offsets.c.boot.in_(boots))
+    known = {row.boot: row.seq for row in connection.execute(query)} if boots else {}
+    offsets, fresh = dict(known), []
+    for _, events in batch:
+        fresh.append([event for event in events if event.seq > offsets.get(event.boot, 0)])
+        offsets |= {event.boot: event.seq for event in fresh[-1][-1:]}
+    everything = [event for events in fresh for event in events]
+    if everything:
+        connection.execute(sa.insert(call_events), [_row(event) for event in everything])
+        _fold(connection, [(source, events) for (source, _), events in zip(batch, fresh, strict=True)])
+        keep_voicemails(connection, everything)
+        sources = {events[0].boot: source for source, events in batch if events}
+        _move(
+            connection, {boot: seq for boot, seq in offsets.items() if seq != known.get(boot)}, known, sources
+        )
     return fresh
 
 
-def _fold(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> None:
+def _move(
+    connection: sa.Connection,
+    offsets: Mapping[str, int],
+    known: Mapping[str, int],
+    sources: Mapping[str, Source],
+) -> None:
+    moved = [{"moved": boot, "seq": seq} for boot, seq in offsets.items() if boot in known]
+    if moved:
+        connection.execute(sa.update(link_offsets).where(link_offsets.c.boot == sa.bindparam("moved")), moved)
+    new = [
+        {"boot": boot, "seq": seq, **asdict(sources[boot])}
+        for boot, seq in offsets.items()
+        if boot not in known
+    ]
+    if new:
+        connection.execute(sa.insert(link_offsets), new)
+
+
+def _fold(connection: sa.Connection, batch: Sequence[Brought]) -> None:
     """Update the row of every call the events speak of; an event without a call is about the worker."""
-    ids = {_key(event.call_id) for event in events if event.call_id}
-    query = sa.select(calls).where(calls.c.call_id.in_(ids))
+    spoken = [
+        (source, _key(event.call_id), event) for source, events in batch for event in events if event.call_id
+    ]
+    query = sa.select(calls).where(calls.c.call_id.in_({key for _, key, _ in spoken}))
     before = {row.call_id: _record(row) for row in (connection.execute(query)).all()}
     after: dict[str, CallRecord] = dict(before)
-    for event in events:
-        if event.call_id:
-            key = _key(event.call_id)
-            after[key] = apply(after.get(key), event)
-    for key, record in after.items():
-        values = asdict(replace(record, call_id=key, worker=record.worker or f"worker-{source.worker}"))
-        values["node"] = record.node or source.node
-        if key in before:
-            connection.execute(sa.update(calls).where(calls.c.call_id == key).values(values))
-        else:
-            connection.execute(sa.insert(calls).values(values))
+    for _, key, event in spoken:
+        after[key] = apply(after.get(key), event)
+    sources = {key: source for source, key, _ in reversed(spoken)}
+    rows = {key: _values(record, key, sources[key]) for key, record in after.items()}
+    changed = [values | {"changed": key} for key, values in rows.items() if key in before]
+    if changed:
+        connection.execute(sa.update(calls).where(calls.c.call_id == sa.bindparam("changed")), changed)
+    new = [values for key, values in rows.items() if key not in before]
+    if new:
+        connection.execute(sa.insert(calls), new)
+
+
+def _values(record: CallRecord, key: str, source: Source) -> dict[str, Any]:
+    values = asdict(replace(record, call_id=key, worker=record.worker or f"worker-{source.worker}"))
+    return values | {"node": record.node or source.node}
 
 
 def _offset(connection: sa.Connection, boot: str) -> int | None:

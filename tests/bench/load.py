@@ -31,7 +31,7 @@ from bridge.cli.capacity import SHIPPED
 from tests.bench.loadmedia import MAX_CALLS, Telephones, compiled
 from tests.bench.loadreport import AIMS, Level, RateStep, knee, summary
 from tests.bench.loadsip import Caller, Refusal, one_too_many
-from tests.bench.loadsystem import EchoEngine, LoadBridge, Meter, records
+from tests.bench.loadsystem import EchoEngine, LoadBridge, Meter, records, slowness
 from tests.bench.system import CALLS_PER_WORKER, REPO, machine_busy_s
 
 LEVELS = (4, 8, 16, 32, 48, 64, 80)
@@ -99,7 +99,7 @@ class Bench:
                 busy, meter = machine_busy_s(), Meter(kinds)
                 phones.mark()
                 began = time.monotonic()
-                time.sleep(options.seconds)
+                slow_ms = slowness(options.seconds)
                 used, seconds = meter.read(), time.monotonic() - began
                 busy = (machine_busy_s() - busy) / seconds
                 phones.hush()
@@ -113,7 +113,7 @@ class Bench:
             kept = records(bridge.state) if not options.no_records else -1
         others = max(busy - sum(usage.cores for usage in used.values()), 0.0)
         engine_ms = options.chunk_ms - FRAME_MS
-        return Level(calls, up, placed, heard, used, resting, refusals, kept, others, engine_ms)
+        return Level(calls, up, placed, heard, used, resting, refusals, kept, others, engine_ms, slow_ms)
 
     def _wait_up(self, phones: Telephones, caller: Caller, calls: int) -> int:
         """Until every telephone is spoken to; how many are."""

@@ -42,12 +42,16 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the telephones found. `faults`: sums over all calls; `starved`: packets of silence within speech."""
+    """What the telephones found. `faults`: sums over all calls; `starved`: packets of silence within speech.
+
+    `reordered`: packets that another one had overtaken (rtpengine's threads do that to a burst); a phone puts it right.
+    """
 
     up: int
     sent: int
     back: int
     starved: int
+    reordered: int
     faults: Mapping[str, int]
     wrong_calls: tuple[int, ...]
     rtt: Histogram
@@ -64,6 +68,7 @@ class Heard:
             sent=sum(call["sent"] for call in calls),
             back=sum(call["back"] for call in calls),
             starved=sum(call["starved"] for call in calls),
+            reordered=sum(call["reordered"] for call in calls),
             faults={fault: sum(call[fault] for call in calls) for fault in FAULTS},
             wrong_calls=wrong,
             rtt=Histogram(data["rtt"]),

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -101,6 +102,21 @@ class Meter:
             )
             for kind, pids in self._kinds.items()
         }
+
+
+def slowness(seconds: float) -> float:
+    """Wait, and see what a fixed piece of work costs meanwhile: median CPU milliseconds.
+
+    The same work costs up to half more when neighbours on the host or other programs share caches and cores: a run with
+    a larger figure than another is not comparable with it.
+    """
+    found, until = [], time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(min(0.5, max(until - time.monotonic(), 0)))
+        began = time.thread_time()
+        sum(number * number for number in range(30_000))
+        found.append((time.thread_time() - began) * 1000)
+    return statistics.median(found)
 
 
 class EchoEngine:

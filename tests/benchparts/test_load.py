@@ -41,6 +41,15 @@ class Echo:
         self.sequence[call] += 1
         self.socks[call].send(header + payload)
 
+    def swap(self, call, first, second):
+        """The later of two packets goes first."""
+        numbers = self.sequence[call]
+        self.sequence[call] = numbers + 1
+        self.send(call, second)
+        self.sequence[call] = numbers
+        self.send(call, first)
+        self.sequence[call] = numbers + 2
+
     def run(self, seconds):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -51,7 +60,10 @@ class Echo:
                 late, self.before[call] = self.before[call] + spoken[:120], spoken[120:]
                 self.heard[call] += 1
                 for payload in self.harm(call, self.heard[call], late):
-                    self.send(call, payload)
+                    if isinstance(payload, tuple):
+                        self.swap(call, *payload)
+                    else:
+                        self.send(call, payload)
 
 
 def talked(program, *, calls=2, exact=True, harm=lambda call, number, payload: [payload]):
@@ -110,6 +122,20 @@ def test_a_frame_that_comes_twice_is_repeated(program):
     assert not heard.right
 
 
+def test_two_packets_that_change_places_lose_nothing(program):
+    kept = []
+
+    def swapped(call, number, payload):
+        if (call, number) == (1, 40):
+            kept.append(payload)
+            return []
+        return [(kept.pop(), payload)] if kept and call == 1 else [payload]
+
+    heard = talked(program, harm=swapped)
+    assert heard.right, heard
+    assert heard.reordered == 1
+
+
 def test_a_histogram_knows_its_percentiles():
     histogram = Histogram({"200": 98, "300": 1, "450": 1})
     assert histogram.percentile(50) == pytest.approx(20.05)
@@ -119,7 +145,7 @@ def test_a_histogram_knows_its_percentiles():
 
 def heard_of(calls, gap=200, **faults):
     blank = dict.fromkeys(("lost", "tail", "repeated", "foreign", "damaged", "strangers", "breaks"), 0)
-    one = {"up": 1, "sent": 100, "back": 100, "starved": 0} | blank
+    one = {"up": 1, "sent": 100, "back": 100, "starved": 0, "reordered": 0} | blank
     entries = [{"call": call, **one} for call in range(calls)]
     entries[0] |= faults
     return Heard.read({"calls": entries, "rtt": {"500": 100}, "gaps": {str(gap): 1000}, "late": {"1": 10}})

@@ -17,6 +17,7 @@ BY_FILE = (
 )
 """But not these, which share a running edge."""
 LONG = (
+    "test_failures",
     "test_edge_attacks",
     "test_edge",
     "test_edge_roads",
