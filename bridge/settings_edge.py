@@ -236,11 +236,14 @@ def _same_port(edge: Edge, bind: str, port: int) -> Iterator[tuple[tuple[str, ..
         taken.append(("edge.tls", "port", edge.tls.port, bind))
     if edge.websocket:
         taken.append(("edge.websocket", "port", edge.websocket.port, bind))
+    for section, key, number, _ in taken:  # by its port Kamailio knows where a request came in
+        if number == edge.inner_port:
+            yield ("edge", "inner_port"), f"{number} is {section}.{key} too", "use another port"
     taken.append(("edge", "inner_port", edge.inner_port, edge.inner))
     taken.append(("edge", "workers_port", edge.workers_port, edge.workers_bind))
     seen: dict[tuple[str, int], str] = {}
     for section, key, number, address in taken:
-        if (address, number) in seen:
+        if (address, number) in seen and number != edge.inner_port:
             yield (*section.split("."), key), f"{number} is {seen[address, number]} too", "use another port"
         seen.setdefault((address, number), f"{section}.{key}")
 

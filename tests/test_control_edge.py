@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from bridge.control_edge import EdgeKeeper, open_edge, targets_of
 from bridge.dialplan.plan import HangUpStep, Plan, Route
 from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import write_first
+from bridge.edge.rpc import FIFO
 from bridge.edge.target import Target
 from bridge.link.messages import Hello
 from bridge.settings import load
@@ -78,6 +80,14 @@ async def kept(folder, chosen, trunks=(), environ=None):
         def datagram_received(self, data, addr):
             transport.sendto(json.dumps(kamailio.answer(json.loads(data))).encode(), addr)
 
+    def long_answers():
+        for line in os.read(fifo, 65536).splitlines():
+            asked = json.loads(line)
+            (place.path / asked["reply_name"]).write_text(json.dumps(kamailio.answer(asked)))
+
+    os.mkfifo(place.path / FIFO, 0o600)
+    fifo = os.open(place.path / FIFO, os.O_RDWR | os.O_NONBLOCK)
+    asyncio.get_running_loop().add_reader(fifo, long_answers)
     plans, targets = [plan(*trunks)], []
     keeper = EdgeKeeper(chosen, lambda: plans[-1], environ or {}, lambda: targets, place)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
@@ -93,6 +103,8 @@ async def kept(folder, chosen, trunks=(), environ=None):
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             transport.close()
+            asyncio.get_running_loop().remove_reader(fifo)
+            os.close(fifo)
 
 
 async def until(condition):
