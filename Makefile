@@ -39,7 +39,13 @@ bench: setup  ## measure, print a table and JSON
 load: setup  ## SIPp and speech against the whole, as the number of calls grows: LOAD="--calls 80 --edge"
 	@$(PY) -m tests.bench.load $(LOAD)
 
+hostile: setup  ## what dies, what callers have of it: two nodes in network namespaces (root)
+	@$(PY) -m tests.bench.failures
+
+soak: setup  ## half an hour of calls: nothing grows, nothing is lost (root); MINUTES=N
+	@$(PY) -m tests.bench.soak --minutes $(or $(MINUTES),30)
+
 lock: setup  ## pin the newest versions pyproject.toml admits
 	@bash ops/lock.sh
 
-.PHONY: help setup demo test check format bench load lock
+.PHONY: hostile soak help setup demo test check format bench load lock

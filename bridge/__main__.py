@@ -18,6 +18,7 @@ def main() -> int:
         # structlog would load it for tracebacks in colour: 3.4 MB in every worker, and none is ever shown there.
         sys.modules["rich"] = None  # type: ignore[assignment]
         if role == "zygote":
+            os.environ["OPENBLAS_NUM_THREADS"] = "1"  # whatever the machine says: it may have one thread only
             from bridge.zygote import main as zygote  # noqa: PLC0415  # see above
 
             return zygote()
@@ -28,7 +29,7 @@ def main() -> int:
         # Consoles of libraries (structlog, httpx, mako, cel): 15 MB that a process without a terminal never uses.
         sys.modules["rich"] = sys.modules["pygments"] = None  # type: ignore[assignment]
         sys.modules["cel.cli"] = ModuleType("cel.cli")  # the package imports it, whether there or not
-        from bridge.control import main as control  # noqa: PLC0415  # see above
+        from bridge.control_main import main as control  # noqa: PLC0415  # see above
 
         # The supervisor is the only one who starts it: `control [--config FILE]`.
         return control(Path(sys.argv[3]) if sys.argv[2:3] == ["--config"] else None)

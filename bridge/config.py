@@ -47,9 +47,10 @@ class SipConfig:
 
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
-    """Audio path of a call."""
+    """Audio path of a call. `rate_hz`: of the phone side's PCM, 8000, or 16000 in a worker that takes G.722."""
 
-    tick_ms: int = 5
+    rate_hz: int = 8000
+    tick_ms: int = 10
     model_format: AudioFormat = "pcm24"
     reorder_wait_ms: int = 20
     silence_after_ms: int = 60

@@ -10,10 +10,9 @@ it once everything received is committed. Started by the supervisor (`python -m 
 """
 
 import asyncio
-import os
-import signal
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,13 @@ import httpx
 import structlog
 from starlette.applications import Starlette
 
-from bridge.approval.signing import DECISION_KEY, Signer, secret
+from bridge.approval.signing import Signer
 from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
@@ -37,6 +37,8 @@ from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
 from bridge.control_hearing import Hearing
 from bridge.control_metrics import Counts
+from bridge.control_node import NodeDeps, NodeOffice, options_of
+from bridge.control_nodes import RETENTION
 from bridge.control_notify import Notifier
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
@@ -56,14 +58,13 @@ from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
 from bridge.control_waiting import WaitingRoom
 from bridge.control_watch import watch
-from bridge.errors import BridgeError, LinkError, StoreError
+from bridge.errors import LinkError, StoreAwayError
+from bridge.keys import decision_key
 from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
 from bridge.pool.user import group_of
 from bridge.records.cdr import number
-from bridge.records.log import configure
-from bridge.secretsource import Secrets
-from bridge.settings import Settings, load, worker_config
+from bridge.settings import Settings, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
@@ -72,7 +73,6 @@ from bridge.store.voicemailstore import VoicemailStore
 
 log = structlog.get_logger(__name__)
 
-SWEEP_EVERY_S = 1.0
 API_SOCKET = "api.sock"
 RING_S = 180.0
 """The longest ringing that a plan can ask for (outbound.ring_s)."""
@@ -179,7 +179,7 @@ class Control:
         self._versions = PlanVersions(settings.state_dir, settings.dialplan_versions)
         self._source = ToolSource(settings, environ)
         self._notifier = Notifier(settings.notify, environ, hidden=self._source.hidden)
-        self._reload = asyncio.Event()
+        self._reload, self._reload_by = asyncio.Event(), ""
         self._stop = asyncio.Event()
         self._outbound: OutboundOffice | None = None
         self._tracer: Tracer | None = None
@@ -188,8 +188,9 @@ class Control:
         self.health_port = 0
         self.ready = asyncio.Event()
 
-    def reload(self) -> None:
+    def reload(self, by: str = "SIGHUP") -> None:
         """Read the dialplans, the tools and their policy again."""
+        self._reload_by = by
         self._reload.set()
 
     def stop(self) -> None:
@@ -202,14 +203,15 @@ class Control:
         timeout = httpx.Timeout(self._config.deadlines.link_request_s * 0.8)
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
-            Store(str(self._settings.store)) as store,
+            self._store() as store,
             traced(self._settings.tracing, self._environ, store, self._facts.counts) as self._tracer,
         ):
             credentials = Credentials(self._config.providers, self._environ, client)
             desk = Desk(store, credentials, self._facts, Owners(self._config.sip.bind))
-            for boot, call_id in await store.open_calls():
-                desk.owners.learn(boot, [call_id])
-                self._facts.counts.tally.prime(await store.events(call_id))
+            with contextlib.suppress(StoreAwayError):  # then calls belong to who names them first
+                for boot, call_id in await store.open_calls():
+                    desk.owners.learn(boot, [call_id])
+                    self._facts.counts.tally.prime(await store.events(call_id))
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
             group = group_of(self._settings.pool.user)
@@ -218,15 +220,42 @@ class Control:
                 desk.tools = await self._open_tools(store, link)
                 desk.outbound = self._outbound = self._open_outbound(store, link)
                 desk.waiting = WaitingRoom(call_back(OutboundStore(store), self._seal_key()))
+                self.nodes = self._open_nodes(desk, desk.tools, link, store)
                 self.plans = self._plan_desk(link)
-                self._edge = open_edge(self._settings, lambda: self.plans.plan, self._environ, link)
-                desk.news = self._edge.poke
+                self._edge = open_edge(
+                    self._settings, lambda: self.plans.plan, self._environ, self.nodes.targets
+                )
+                desk.news = self._news
                 await self.plans.start()
                 app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(app, (console.bind, console.port), api) as self.health_port:
                     await self._work(desk, store)
         log.info("control.stopped")
+
+    def _news(self) -> None:
+        self._edge.poke()
+        self.nodes.desk.poke()
+
+    def _store(self) -> Store:
+        settings = self._settings
+        url, options = str(settings.store), options_of(settings)
+        return Store(url, patient=True, node=settings.node.called, options=options)
+
+    def _open_nodes(self, desk: Desk, tools: ToolOffice, link: LinkServer, store: Store) -> NodeOffice:
+        deps = NodeDeps(
+            settings=self._settings,
+            store=store,
+            link=link,
+            tools=tools,
+            key=self._seal_key(),
+            public=self._public,
+            plan=lambda: self.plans.plan.version if self.plans.plan else "",
+            queues=desk.waiting.overview,
+            calls_ended=desk.calls_ended,
+            reload=self.reload,
+        )
+        return NodeOffice(deps)
 
     def _speech(self) -> Speech:
         deadline_s = self._config.deadlines.link_request_s * 0.8
@@ -267,7 +296,8 @@ class Control:
         def more() -> More:
             plans, requests = self.plans.more(), request_gauge(tools.waiting())
             theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
-            return More(plans.notes, (*plans.metrics, requests, *theirs))
+            found, metrics = tuple(self.nodes.problems()), (*plans.metrics, requests, *theirs)
+            return More((*plans.notes, *self.nodes.notes()), (*metrics, *self._edge.metrics()), found)
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
@@ -277,13 +307,15 @@ class Control:
                 store=store,
                 commands=tools.commands,
                 boots=lambda: [peer.hello.boot for peer in link.peers()],
-                queues=waiting.overview,
+                queues=self.nodes.queues,
+                elsewhere=self.nodes,
             )
         )
         outbound = OutboundApi(
             OutboundApiDeps(OutboundStore(store), self._seal_key(), lambda: self.plans.plan)
         )
-        routes = [*api.routes(), *calls.routes(), *outbound.routes()]
+        nodes = NodesApi(self.nodes.desk, self.nodes.store, chosen.node.lost_after_s)
+        routes = [*api.routes(), *calls.routes(), *outbound.routes(), *nodes.routes()]
         door = Door(UserStore(store), owner(chosen.state_dir))
         return application(handlers, routes, door, (chosen.console.bind, *chosen.console.hosts))
 
@@ -291,6 +323,7 @@ class Control:
         source, keys = self._source, self._settings.state_dir / "keys"
         await asyncio.to_thread(source.load)
         signer = Signer(keys)
+        self._public = signer.key_id, signer.public
         gates, heads = GateStore(store, signer), self._settings.audit
         hook_secret = self._environ.get(heads.secret_env or "", "")
         self._anchor = Anchor(gates, signer, heads, self._settings.state_dir, hook_secret)
@@ -302,23 +335,26 @@ class Control:
                 folder=self._settings.state_dir / "tools",
                 tell=link.broadcast,
                 notify=self._notifier.tell,
-                decision_key=secret(keys / DECISION_KEY),
+                decision_key=self._seal_key(),
                 moved=self._facts.counts.gate,
+                listening=lambda: self.nodes.listener.listening,
             )
         )
 
     def _seal_key(self) -> bytes:
-        return secret(self._settings.state_dir / "keys" / DECISION_KEY)
+        return decision_key(self._settings, self._environ)
 
     def _open_outbound(self, store: Store, link: LinkServer) -> OutboundOffice:
         key = self._seal_key()
         spent = SpentWishes(self._settings.state_dir / "outbound-spent", MAX_AGE_S)
         jobs = OutboundStore(store, self._config.limits.max_call_s + RING_S)
-        return OutboundOffice(OutboundDeps(jobs, link, key, self._config.sip.max_calls, spent))
+        most, may_dial = self._config.sip.max_calls, lambda: not self.nodes.desk.draining
+        return OutboundOffice(OutboundDeps(jobs, link, key, most, spent, may_dial=may_dial))
 
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
+            parts += self.nodes.parts()
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:
@@ -327,7 +363,9 @@ class Control:
                 parts.append(desk.voicemail.run())
             if desk.tools is not None:
                 parts += [desk.tools.run(), self._source.run(), self._notifier.run(), self._anchor.run()]
-                parts.append(retention_job(self._settings, store).run())
+                parts.append(
+                    retention_job(self._settings, store, lambda: self.nodes.desk.holds(RETENTION)).run()
+                )
             running = [tasks.create_task(part) for part in parts]
             self.ready.set()
             await self._stop.wait()
@@ -338,62 +376,24 @@ class Control:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self.plans.reload(Cause("SIGHUP"))
+            await self.plans.reload(Cause(self._reload_by))
 
     async def _changed(self) -> None:
         await self.plans.changed(Cause("file watch"))
 
-    async def _sweeps(self, desk: Desk, store: Store) -> None:
+    def _sweeps(self, desk: Desk, store: Store) -> Coroutine[Any, Any, None]:
         sweeper = Sweeper(Path(self._config.paths.spool), store, grace_s=EXIT_NOTE_GRACE_S)
-        while True:
-            desk.worker_left.clear()
+
+        async def ended(call_ids: list[str]) -> None:
+            await desk.calls_ended(call_ids)
+            desk.facts.worker_died_calls += len(call_ids)
+
+        def looks() -> None:
             desk.facts.counts.look(time.monotonic())
-            try:
-                ended = await sweeper.sweep(time.monotonic())
-                await desk.calls_ended(ended)
-            except (StoreError, OSError) as error:
-                log.warning("sweep.failed", reason=str(error))
-            else:
-                desk.facts.worker_died_calls += len(ended)
-            try:
-                async with asyncio.timeout(SWEEP_EVERY_S):
-                    await desk.worker_left.wait()
-            except TimeoutError:
-                continue
+
+        return sweeper.run(desk.worker_left, ended, looks)
 
 
 def _plan_of(peer: Peer) -> str:
     """The version of the plan a worker said last to have."""
     return str(peer.status.get("plan_version", peer.hello.plan_version))
-
-
-def main(config_path: Path | None) -> int:
-    """`python -m bridge control [--config FILE]`. Exit status 1: could not start, or an error ended it."""
-    status = 0
-    try:
-        settings = load(config_path, os.environ)
-        configure(settings.log.level, settings.log.format, redact=settings.log.redact, process="control")
-        asyncio.run(_main(settings))
-    except* BridgeError as group:
-        reasons = "; ".join(str(error) for error in group.exceptions)
-        log.error("control.failed", reason=reasons)  # noqa: TRY400  # the sentence says it all
-        status = 1
-    return status
-
-
-async def _main(settings: Settings) -> None:
-    control = Control(settings, Secrets(os.environ))
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, control.reload)
-    for number_ in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number_, control.stop)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(control.run())
-        told = tasks.create_task(_tell_ready(control))
-        await running
-        told.cancel()
-
-
-async def _tell_ready(control: Control) -> None:
-    await control.ready.wait()
-    print(f"ready: control, health on port {control.health_port}", flush=True)  # noqa: T201  # the supervisor reads it

@@ -16,6 +16,7 @@ from bridge import webhook
 from bridge.approval.chain import head_text
 from bridge.approval.signing import Signer
 from bridge.errors import StoreError, WebhookError
+from bridge.records.complaint import Complaint
 from bridge.settings_tools import AuditHeads
 from bridge.store.gatestore import GateStore
 
@@ -40,11 +41,13 @@ class Anchor:
 
     async def run(self) -> None:
         """Until cancelled."""
+        complaint = Complaint(log, "audit.head_not_kept", "audit.head_kept_again")
         while True:
             try:
                 await self.keep()
+                complaint.worked()
             except (StoreError, OSError, WebhookError) as error:
-                log.error("audit.head_not_kept", reason=str(error))  # noqa: TRY400  # it says it all
+                complaint.failed(str(error))
             await asyncio.sleep(EVERY_S)
 
     async def keep(self) -> None:

@@ -21,9 +21,9 @@ answer in time. Acting takes the right `calls`, numbers and words the right `per
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from starlette.routing import BaseRoute
@@ -44,6 +44,8 @@ MAX_AT_ONCE = 16
 """Commands of one kind under way; calls that wait for a transfer never keep somebody from hanging up."""
 MAX_COMMAND_BYTES = 8 * 1024
 SLACK_S = 5.0
+ELSEWHERE = 0.9
+"""Of a command's time, for another node to do it: the rest is for taking it back when it has not begun."""
 _ID = re.compile(r"[0-9a-f]{4,32}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _PERSONAL = (
@@ -106,14 +108,27 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+class Elsewhere(Protocol):
+    """The other nodes (control_node.NodeOffice)."""
+
+    def boots(self) -> Collection[str]:
+        """The worker processes that are connected on any node."""
+
+    async def ask(
+        self, record: CallRecord, kind: str, data: Mapping[str, Any], wait_s: float
+    ) -> Mapping[str, Any]:
+        """Have another node's call do it. Raises ToolError, ToolLostError, TimeoutError."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallsDeps:
-    """`boots`: the worker processes that are connected; `queues`: control_waiting's overview."""
+    """`boots`: the worker processes that are connected here; `queues`: who waits, on every node."""
 
     store: Store
     commands: Commands
     boots: Callable[[], Sequence[str]]
     queues: Callable[[], Mapping[str, Any]]
+    elsewhere: Elsewhere | None = None
 
 
 class CallsApi:
@@ -142,11 +157,15 @@ class CallsApi:
         ]
 
     async def _live(self, call: Call) -> Mapping[str, Any]:
-        records, boots = await self._deps.store.live(MAX_LIVE), set(self._deps.boots())
+        records, boots = await self._deps.store.live(MAX_LIVE), self._connected()
         return {
             "calls": [line(one, one.boot in boots, personal=call.may("personal")) for one in records],
             "complete": len(records) < MAX_LIVE,
         }
+
+    def _connected(self) -> set[str]:
+        elsewhere = self._deps.elsewhere
+        return {*self._deps.boots(), *(elsewhere.boots() if elsewhere else ())}
 
     async def _one(self, call: Call) -> Mapping[str, Any]:
         prefix = _id(call)
@@ -170,7 +189,7 @@ class CallsApi:
                 raise ApiError(429, f"{MAX_AT_ONCE} commands {kind} are under way already: try again soon")
             self._running[kind] += 1
             try:
-                answer = await self._run(record.call_id, kind, data)
+                answer = await self._run(record, kind, data)
             except ApiError as error:
                 _tell(record, kind, call, data, str(error))
                 raise
@@ -188,14 +207,16 @@ class CallsApi:
         record = _single(prefix, live or await self._deps.store.find(prefix))
         if record.ended_at is not None:
             raise ApiError(409, f"call {record.call_id[:8]} is over")
-        if record.boot not in self._deps.boots():
+        if record.boot not in self._connected():
             raise ApiError(503, f"the worker of call {record.call_id[:8]} is not connected now: try again")
         return record
 
-    async def _run(self, call_id: str, kind: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        deadline_s = KINDS[kind].deadline_s
+    async def _run(self, record: CallRecord, kind: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        call_id, deadline_s = record.call_id, KINDS[kind].deadline_s
         try:
             async with asyncio.timeout(deadline_s):
+                if self._deps.elsewhere is not None and record.boot not in self._deps.boots():
+                    return await self._deps.elsewhere.ask(record, kind, data, deadline_s * ELSEWHERE)
                 return await self._deps.commands.run(call_id, kind, data)
         except ToolLostError as error:
             raise ApiError(409, str(error)) from None
@@ -227,7 +248,7 @@ def checked(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
 def line(record: CallRecord, connected: bool, *, personal: bool) -> dict[str, Any]:
     """One live call in a list. `connected`: its worker is there, so that it can be acted on."""
     plain = whole(record) if personal else hidden(record)
-    names = ("direction", "route", "agent", "worker", "state", "answered_at")
+    names = ("direction", "route", "agent", "node", "worker", "state", "answered_at")
     return {
         "id": record.call_id,
         "from": plain["from_uri"],

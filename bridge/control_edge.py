@@ -17,17 +17,18 @@ from pathlib import Path
 
 import structlog
 
+from bridge.control_health import Metric
 from bridge.control_trunks import TrunkSecrets
 from bridge.dialplan.plan import Plan
 from bridge.edge.dispatch import Dispatch, Listed, listed
 from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import places, worker_address
 from bridge.edge.render import host_port
-from bridge.edge.rpc import KamailioRpc
+from bridge.edge.rpc import COUNTERS, KamailioRpc
 from bridge.edge.tables import HTABLES, address_list, dispatcher_list, htable, lines, logins
 from bridge.edge.target import Target
 from bridge.errors import EdgeError, LinkError
-from bridge.link.server import LinkServer, Peer
+from bridge.link.server import Peer
 from bridge.settings import Settings
 from bridge.trunk import Credential, Trunk
 
@@ -39,6 +40,7 @@ SETTLED_S = 10.0
 RESOLVE_S = 60.0
 RESOLVE_WAIT_S = 3.0
 TLS_S = 10.0
+COUNT_S = 5.0
 LIVES = "lives.json"
 NO_SETS = "No Destination Sets"
 
@@ -72,6 +74,10 @@ class NoEdge:
     async def run(self) -> None:
         """Nothing to do."""
 
+    def metrics(self) -> tuple[Metric, ...]:
+        """None."""
+        return ()
+
 
 class EdgeKeeper:
     """`targets`: every worker of every node; `plan`: the one in force; `environ`: the passwords of trunks."""
@@ -97,11 +103,32 @@ class EdgeKeeper:
         self._resolve_due = self._tls_due = 0.0
         self._poked = asyncio.Event()
         self._away = False
+        self._counts: dict[str, int] = {}
+        self._load = 0
+        self._count_due = 0.0
         self._started = time.monotonic()
 
     def poke(self) -> None:
         """Something has changed: look now."""
         self._poked.set()
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """For /metrics: is it up, what it carries, what it refused since Kamailio's start."""
+        refused = tuple(({"what": name}, float(self._counts.get(name, 0))) for name in COUNTERS)
+        gauges = (
+            ("up", "1: Kamailio answers and is in step.", float(not self._away)),
+            ("workers", "Workers that get calls.", float(len(self._dispatch.in_use))),
+            ("calls", "Calls that Kamailio counts.", float(self._load)),
+        )
+        return (
+            *(
+                Metric(f"sipbridge_edge_{name}", "gauge", text, (({}, value),))
+                for name, text, value in gauges
+            ),
+            Metric(
+                "sipbridge_edge_events_total", "counter", "What the edge refused or passed over.", refused
+            ),
+        )
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -127,7 +154,9 @@ class EdgeKeeper:
         await self._write_trunks(now)
         self._write_tls(now)
         shown = await self._shown()
-        orders = self._dispatch.sync(self._targets(), shown, now, settled=now - self._started > SETTLED_S)
+        targets, settled = self._targets(), now - self._started > SETTLED_S
+        lost = self._dispatch.lost(targets, now) if settled else []
+        orders = self._dispatch.sync(targets, shown, now, settled=settled)
         self._folder.write(LIVES, json.dumps(self._dispatch.lives))
         self._folder.write("dispatcher.list", dispatcher_list(self._dispatch.lines, self._dispatch.in_use))
         if orders.reload:
@@ -136,13 +165,42 @@ class EdgeKeeper:
         else:
             for one in orders.states:
                 await self._rpc.ask("dispatcher.set_state", one.state, one.set_id, one.uri)
+        if lost:
+            await self._hang_up(lost)
+        await self._count(shown, now)
         for key, question in list(self._reloads.items()):
             await self._rpc.ask(*question)
             self._reloads.pop(key, None)
 
+    async def _count(self, shown: Sequence[Listed], now: float) -> None:
+        self._load = sum(one.load for one in shown)
+        if now >= self._count_due:
+            self._count_due = now + COUNT_S
+            table = await self._rpc.table("count")
+            self._counts = {name: int(value) for name, value in table.items() if value.isdigit()}
+
+    async def _hang_up(self, lost: Sequence[tuple[str, int]]) -> None:
+        """Tell the callers of workers that are gone, who would hear silence until they hang up by themselves."""
+        gone = {
+            f"{uri.removeprefix('sip:')};g={life}" for uri, generation in lost for life in (generation, "o")
+        }
+        legs = await self._rpc.table("legs")
+        calls = [(call, *value.split(" ")) for call, value in legs.items() if value.count(" ") == 2]
+        ended = 0
+        for call, worker, from_tag, to_tag in calls:
+            if worker not in gone:
+                continue
+            with contextlib.suppress(EdgeError):  # it has just ended by itself
+                await self._rpc.ask("dlg.terminate_dlg", call, from_tag, to_tag)
+                ended += 1
+            for table in ("legs", "calls", "counted"):
+                with contextlib.suppress(EdgeError):
+                    await self._rpc.ask("htable.delete", table, call)
+        log.warning("edge.workers_lost", workers=len(lost), calls_ended=ended)
+
     async def _shown(self) -> list[Listed]:
         try:
-            return listed(await self._rpc.ask("dispatcher.list"))
+            return listed(await self._rpc.ask_long("dispatcher.list"))
         except EdgeError as error:
             if NO_SETS in str(error):
                 return []
@@ -153,11 +211,8 @@ class EdgeKeeper:
         if plan is None:
             return  # the files are those of the plan before
         await self._resolve(plan.trunks, now)
-        networks = [
-            (network, trunk.name)
-            for trunk in plan.trunks
-            for network in (*trunk.addresses, *self._found(trunk))
-        ]
+        networks = [(network, trunk.name) for trunk in plan.trunks for network in trunk.addresses]
+        networks += [(network, trunk.name) for trunk in plan.trunks for network in self._found(trunk)]
         workers = [worker_address(uri) for uri in sorted(self._dispatch.addresses)]
         if self._folder.write("address.list", address_list(networks, workers, self._settings.edge.deny)):
             self._reloads["address"] = ("permissions.addressReload",)
@@ -168,7 +223,11 @@ class EdgeKeeper:
         }
         values = {
             **logins(plan.trunks, self._settings.edge.realm, passwords),
-            "wide": {trunk.name: "1" for trunk in plan.trunks if "G722" in trunk.codecs},
+            "wide": {
+                trunk.name: "1"
+                for trunk in plan.trunks
+                if "G722" in (trunk.codecs or self._settings.sip.codecs)
+            },
             "lines": lines(plan.trunks, await self._credentials(plan.trunks)),
         }
         for name in HTABLES:
@@ -233,10 +292,10 @@ def _read_lives(path: Path) -> dict[str, tuple[str, int]]:
 
 
 def open_edge(
-    settings: Settings, plan: Callable[[], Plan | None], environ: Mapping[str, str], link: LinkServer
+    settings: Settings,
+    plan: Callable[[], Plan | None],
+    environ: Mapping[str, str],
+    targets: Callable[[], Sequence[Target]],
 ) -> EdgeKeeper | NoEdge:
-    """The keeper of this node's edge, if it has one."""
-    if not settings.edge.enabled:
-        return NoEdge()
-    link.name_registrar(0)
-    return EdgeKeeper(settings, plan, environ, lambda: targets_of(list(link.peers()), settings))
+    """The keeper of this node's edge, if it has one. `targets`: workers of every node (control_node.py)."""
+    return EdgeKeeper(settings, plan, environ, targets) if settings.edge.enabled else NoEdge()

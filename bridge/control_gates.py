@@ -17,7 +17,8 @@ import structlog
 from bridge.approval.gate import Action, Audit, Gate
 from bridge.approval.signing import seal, sealed
 from bridge.errors import StoreError
-from bridge.store.gatestore import GateStore, NewAudit, StoredRequest
+from bridge.store.gaterows import StoredRequest
+from bridge.store.gatestore import GateStore, NewAudit
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Gates:
         self._versions: dict[str, int] = {}
         self._kept: dict[str, Mapping[str, Any]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._seen: dict[str, tuple[float, int]] = {}
 
     def __iter__(self) -> Iterator[Gate]:
         """As they are now; the gates may change while somebody goes through them."""
@@ -68,9 +70,11 @@ class Gates:
         rows = await self._store.of_call(call_id)
         return [gate for gate in map(self._proved, rows) if gate is not None]
 
-    def add(self, gate: Gate) -> None:
-        """A new one, before it is kept."""
+    def add(self, gate: Gate, seen: tuple[float, int] | None = None) -> None:
+        """A new one, before it is kept. `seen`: what its ruling was based on (GateStore.save)."""
         request = gate.request
+        if seen is not None:
+            self._seen[request.request_id] = seen
         self._gates[request.request_id] = gate
         self._by_call[request.call_id, request.function_call_id] = request.request_id
 
@@ -106,11 +110,18 @@ class Gates:
                 vars(gate).update(vars(newer))
                 self._versions[key], self._kept[key] = row.version, row.gate
 
+    async def told_late(self, gate: Gate, *, ok: bool) -> None:
+        """Another node took it for lost while it ran here: who reconciles it has to know what came of it."""
+        key = gate.request.request_id
+        log.warning("tool.told_late", request_id=key, ok=ok, state=gate.state.value)
+        # Under no request's id: the newest entry of one says where it stands, and that is the other node's to say.
+        await self._store.note(NewAudit("told_late", "system", {"request": key, "ok": ok}), "", time.time())
+
     def forget(self, gate: Gate) -> None:
         """It is over, and so is its call."""
         key = gate.request.request_id
         self._by_call.pop((gate.request.call_id, gate.request.function_call_id), None)
-        for known in (self._gates, self._versions, self._locks, self._kept):
+        for known in (self._gates, self._versions, self._locks, self._kept, self._seen):
             known.pop(key, None)
 
     def lock(self, gate: Gate) -> asyncio.Lock:
@@ -129,7 +140,8 @@ class Gates:
         content: dict[str, Any] = json.loads(json.dumps(gate.to_json()))
         content["seal"] = seal(self._key, f"gate {key} {version + 1}", content)
         try:
-            self._versions[key] = await self._store.save(content, version, entries, time.time())
+            seen = self._seen.pop(key, None)
+            self._versions[key] = await self._store.save(content, version, entries, time.time(), seen)
         except StoreError:
             before = self._kept.get(key)
             if before is None:

@@ -84,7 +84,8 @@ class Workers(Protocol):
 class OutboundDeps:
     """What it works with. `key`: of the seal. `max_calls`: lines of a worker. `now`: unix seconds.
 
-    `spent`: what was dialled already, where whoever can write the store cannot write.
+    `spent`: what was dialled already, where whoever can write the store cannot write. `may_dial()`: this node begins
+    new calls. Several nodes work on one store: a job's version and the lock in `OutboundStore.dial` keep them apart.
     """
 
     store: OutboundStore
@@ -93,6 +94,7 @@ class OutboundDeps:
     max_calls: int
     spent: SpentWishes
     now: Callable[[], float] = time.time
+    may_dial: Callable[[], bool] = lambda: True
 
 
 class OutboundOffice:
@@ -238,7 +240,7 @@ class OutboundOffice:
         for job in due:
             if job.cancel:
                 await self._keep(cancelled(job))
-            elif not await self._dial(job, used):
+            elif not self._deps.may_dial() or not await self._dial(job, used):
                 return
 
     async def _dial(self, job: Job, used: dict[str, int]) -> bool:

@@ -22,7 +22,7 @@ from bridge.control_metrics import Counts, process_gauges
 from bridge.dialplan.plan import Plan
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import number
-from bridge.store.gatestore import OPEN_STATES
+from bridge.store.tables import OPEN_STATES
 
 _WORKER_GAUGES = (
     ("sipbridge_worker_calls", "gauge", "Calls a worker carries now.", ("calls",)),
@@ -55,10 +55,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """What others have to say: `notes` (worth knowing, nothing is unhealthy) and further metrics."""
+    """What others have to say: `notes` (worth knowing, nothing is unhealthy), further metrics, and `problems`."""
 
     notes: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def pages(
@@ -72,7 +73,7 @@ def pages(
     return {
         "/livez": lambda _accept: Page(HTTPStatus.OK, "text/plain", "ok\n"),
         "/readyz": lambda _accept: readiness(link, plan()),
-        "/healthz": lambda _accept: health(link, workers, plan(), more().notes),
+        "/healthz": lambda _accept: health(link, workers, plan(), more()),
         "/metrics": lambda accept: metrics(facts, link, plan(), more().metrics, accept),
     }
 
@@ -90,12 +91,13 @@ def readiness(link: LinkServer, plan: Plan | None) -> Page:
     return Page(status, "text/plain", f"{problem or 'ready'}\n")
 
 
-def health(link: LinkServer, workers: int, plan: Plan | None, notes: tuple[str, ...] = ()) -> Page:
+def health(link: LinkServer, workers: int, plan: Plan | None, more: More = More()) -> Page:  # frozen
     """JSON: status, problems, notes, plan version, and what each worker said last."""
     peers = link.peers()
     here = {peer.hello.worker for peer in peers}
     problems = [f"worker {index} is not connected" for index in range(workers) if index not in here]
     problems += [] if plan else ["no plan is in force"]
+    problems += more.problems
     if link.store_failing_since is not None:
         seconds = time.monotonic() - link.store_failing_since
         problems.append(
@@ -104,7 +106,7 @@ def health(link: LinkServer, workers: int, plan: Plan | None, notes: tuple[str, 
     body = {
         "status": "unhealthy" if problems else "ok",
         "problems": problems,
-        "notes": list(notes),
+        "notes": list(more.notes),
         "plan": plan.version if plan else None,
         "workers": {str(peer.hello.worker): _public(peer.status) for peer in peers},
     }

@@ -87,7 +87,7 @@ class RetentionJob:
                 if time.monotonic() >= due_at:
                     due_at = time.monotonic() + self._settings.every_s
                     tally = await self.once(time.time())
-                    if tally.counts:
+                    if tally.shown():
                         log.info("retention.deleted", held=tally.held, **tally.shown())
             except (StoreError, OSError) as error:
                 log.error("retention.failed", reason=str(error))  # noqa: TRY400  # it says it all; again next time
@@ -170,7 +170,7 @@ class RetentionJob:
 def retention_job(settings: Settings, store: Store, mine: Callable[[], bool] = lambda: True) -> RetentionJob:
     """The job as the settings want it."""
     gates = GateStore(store, Signer(settings.state_dir / "keys"))
-    places = Places(Path(str(settings.recording.folder)), settings.state_dir)
+    places = Places(Path(str(settings.recording.folder)), settings.state_dir, settings.log.file)
     return RetentionJob(KeepStore(store), gates, settings.retention, places, mine)
 
 

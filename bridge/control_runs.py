@@ -96,7 +96,8 @@ class Runs:
                 async with self._gates.lock(gate):
                     self._running.discard(key)  # a second try begins anew, in here
                     try:
-                        await self._take(gate, _outcome(gate, result))
+                        if not await self._take(gate, _outcome(gate, result)):
+                            await self._gates.told_late(gate, ok=result.ok)
                     except StoreError:
                         self._running.add(key)
                         raise

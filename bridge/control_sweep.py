@@ -9,16 +9,23 @@ Calls of a boot that has no spool at all (somebody deleted it) end as well. Runs
 and every second.
 """
 
+import asyncio
+import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
 
+from bridge.errors import StoreError
 from bridge.link.spool import DeadSpool, dead_spools, known_boots
-from bridge.store.store import Death, Store
+from bridge.records.complaint import Complaint
+from bridge.store.callrows import Death
+from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
 
+SWEEP_EVERY_S = 1.0
 NOTE_KEEP_S = 60.0
 """An exit note whose worker never had a spool is of no use; it is deleted after this."""
 
@@ -31,6 +38,29 @@ class Sweeper:
         self._store = store
         self._grace_s = grace_s
         self._dead_since: dict[str, float] = {}
+
+    async def run(
+        self,
+        worker_left: asyncio.Event,
+        ended: Callable[[list[str]], Awaitable[None]],
+        looks: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Every second, and as soon as a worker has left; until cancelled.
+
+        `ended` gets the ids of the calls; `looks` is called every time.
+        """
+        complaint = Complaint(log, "sweep.failed", "sweep.works_again")
+        while True:
+            worker_left.clear()
+            looks()
+            try:
+                await ended(await self.sweep(time.monotonic()))
+                complaint.worked()
+            except (StoreError, OSError) as error:
+                complaint.failed(str(error))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_EVERY_S):
+                    await worker_left.wait()
 
     async def sweep(self, now: float) -> list[str]:
         """Adopt every dead spool that is due; answers the ids of the calls ended. `now` is monotonic seconds.

@@ -28,10 +28,13 @@ from bridge.control_decisions import Decisions
 from bridge.control_facts import facts_of, request_of, shown
 from bridge.control_gates import Gates, Moved
 from bridge.control_runs import Runs, fulfil
+from bridge.control_takeover import Takeover, TakeoverDeps, raced
 from bridge.control_toolbox import ToolSource
 from bridge.errors import LinkError, StoreError, ToolArgumentsError
 from bridge.link.messages import Message, ToolUpdate
-from bridge.store.gatestore import OPEN_STATES, GateStore, StoredRequest
+from bridge.records.complaint import Complaint
+from bridge.store.gatestore import GateStore
+from bridge.store.tables import OPEN_STATES
 from bridge.store.userstore import UserStore
 from bridge.toolbox.mcptools import pinned
 from bridge.toolbox.run import validate
@@ -44,6 +47,7 @@ IDLE_LOOK_S = 1.0
 SETTLED = FINAL | {State.UNKNOWN}
 FORGET_S = 24 * 3600.0  # longer than any call
 MAX_OVER = 10_000  # ended calls that are remembered, for what they still ask
+RACE_S = 60.0  # two nodes that decide about one tool at the same time see each other within this
 MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the model is told to give up
 
 
@@ -51,7 +55,8 @@ MAX_REPAIRS = 3  # bad arguments in a row for one tool on one call; then the mod
 class OfficeDeps:
     """What the tool desk works with. `tell` gets a message to the workers; `folder`: where tools keep their files.
 
-    `notify(kind, group, gate)` tells people; `decision_key` seals decisions; `moved`: Gates.
+    `notify(kind, group, gate)` tells people; `decision_key` seals decisions; `moved`: Gates; `listening()`: `wake` is
+    called for decisions.
     """
 
     store: GateStore
@@ -62,6 +67,7 @@ class OfficeDeps:
     notify: Callable[[str, str, Gate], None]
     decision_key: bytes
     moved: Moved = lambda *_facts: None
+    listening: Callable[[], bool] = lambda: False
 
 
 class ToolOffice:
@@ -79,6 +85,10 @@ class ToolOffice:
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
         self._over: dict[str, None] = {}
         self._runs = Runs(self._gates, self.commands, deps.folder, self._take, self._over)
+        self.takeover = Takeover(
+            TakeoverDeps(deps.store, self._gates, self._do, self.calls_ended, deps.notify, self._push)
+        )
+        self._decisions_at, self._complaint = 0.0, Complaint(log, "tools.store", "tools.store_back")
         self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
         self._tasks: asyncio.TaskGroup
@@ -91,7 +101,7 @@ class ToolOffice:
         """Until cancelled."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                await self._take_over()
+                await self.takeover.at_start()
                 self._ready.set()
                 await self._decisions.warn()
                 while True:
@@ -99,6 +109,11 @@ class ToolOffice:
                     await self._look(time.time())
         finally:
             self._runs.close()
+
+    def wake(self) -> None:
+        """A decision waits, somebody says: look now."""
+        self._decisions_at = 0.0
+        self._opened.set()
 
     async def _pause(self) -> None:
         """Until there may be something to look at."""
@@ -150,7 +165,7 @@ class ToolOffice:
                     outcome.GIVE_UP if given_up else outcome.BAD_ARGUMENTS.format(problem=error)
                 )
             self._repairs.pop((call_id, spec.name), None)
-            return await self._open(spec, policy, arguments, data)
+            return await raced(lambda: self._open(spec, policy, arguments, data))
 
     def _again(self, known: Gate, data: Mapping[str, Any]) -> dict[str, Any]:
         """The same function call once more: its answer was lost on the way. Another one under its id is refused."""
@@ -169,6 +184,8 @@ class ToolOffice:
         if not self._runs.on_the_line(str(data["call_id"]), int(data.get("callers", 0)), now):
             return outcome.refusal(outcome.CALL_OVER)
         proof = {"verified_by": self._runs.verified.get(str(data["call_id"]), "")}  # a worker cannot say so
+        since = now - RACE_S
+        seen = since, await self._store.recent(spec.name, since)
         request = request_of(spec, policy, arguments, {**data, **proof}, now)
         ruling = policy.rule(await facts_of(self._store, request, now))
         if request.call_id in self._over:
@@ -181,7 +198,7 @@ class ToolOffice:
             "rule": ruling.rule,
         }
         log.info("tool.requested", call_id=request.call_id, **facts, pii_arguments=shown(spec, arguments))
-        self._gates.add(gate)
+        self._gates.add(gate, seen)
         async with self._gates.lock(gate):
             await self._do(gate, actions, tell=False)
         self._opened.set()
@@ -250,41 +267,16 @@ class ToolOffice:
             return False
         return True
 
-    async def _take_over(self) -> None:
-        """What an earlier control left open. A store that is locked is waited for."""
-        while True:
-            try:
-                rows = await self._store.requests(OPEN_STATES, limit=100_000)
-                states = await self._store.proved_states([row.request_id for row in rows])
-                ended = await self._store.ended([row.call_id for row in rows])
-                for row in rows:
-                    await self._adopt(row, states.get(row.request_id))
-                break
-            except StoreError as error:
-                log.warning("tools.store", reason=str(error))
-                await asyncio.sleep(IDLE_LOOK_S)
-        await self.calls_ended(ended)
-
-    async def _adopt(self, row: StoredRequest, state: str | None) -> None:
-        found = self._gates.adopt(row, state)
-        if found is None:
-            await self._store.bury(row, time.time())
-            return
-        gate, proved = found
-        if not proved:
-            await self._do(gate, gate.distrusted("what the store gave back was changed"))
-        elif gate.state is State.PENDING:
-            self._deps.notify("asked", gate.reminded_group, gate)
-
     async def _look(self, now: float) -> None:
         try:
-            for number, request_id, words in await self._store.open_decisions():
+            for number, request_id, words in await self._new_decisions():
                 if number not in self._answers:
                     self._answers[number] = await self._decide(request_id, words, now)
                 await self._store.answer(number, self._answers[number])
                 del self._answers[number]
+            self._complaint.worked()
         except StoreError as error:
-            log.warning("tools.store", reason=str(error))
+            self._complaint.failed(str(error))
         await self._cancel_ended()
         for gate in self._gates:
             if gate.due_at is not None and now >= gate.due_at:
@@ -297,6 +289,13 @@ class ToolOffice:
                 gate.request.call_id in self._over or now - gate.request.requested_at > FORGET_S
             ):
                 self._gates.forget(gate)
+
+    async def _new_decisions(self) -> list[tuple[int, str, Mapping[str, Any]]]:
+        """Where other nodes tell of decisions (`wake`), looking once a second is enough."""
+        if self._deps.listening() and time.monotonic() - self._decisions_at < IDLE_LOOK_S:
+            return []
+        self._decisions_at = time.monotonic()
+        return await self._store.open_decisions()
 
     async def _lost(self, gate: Gate) -> None:
         """It is being executed, but not by this process: an earlier control died, or did not learn that it began."""

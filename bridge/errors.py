@@ -17,6 +17,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
       LinkError 500             worker and control cannot talk
       StoreError 500
         StoreAwayError        the database cannot be reached now; the same may work later
+        StoreRaceError        somebody else was faster: look again, and decide anew
       BackupError               a backup that cannot be made, read or put back; nothing was changed
       ToolError                 a tool that cannot be offered, or says that it did not do it
         ToolArgumentsError      arguments that do not fit it, in words for the model
@@ -140,6 +141,10 @@ class LinkError(BridgeError):
 
 class StoreError(BridgeError):
     """The store cannot be opened, migrated, read or written."""
+
+
+class StoreRaceError(StoreError):
+    """What a step was based on has changed meanwhile; nothing was done."""
 
 
 class StoreAwayError(StoreError):

@@ -26,6 +26,7 @@ from bridge.pool.become import User
 from bridge.pool.moves import PoolLimits
 from bridge.pool.user import UMASK, cannot_use, find, open_folders
 from bridge.ports import free_console_port, free_sip_port, free_tcp_port
+from bridge.records import logfile
 from bridge.secretsource import Secrets
 from bridge.settings import STORE, Settings, missing_secrets, pool_of, secret_names, slots, worker_config
 from bridge.store.store import Store
@@ -43,6 +44,7 @@ LEAVE_MARGIN_S = 60.0
 PRIVATE = 0o077
 """The umask of every process of the bridge: records, recordings and prompts are for its own user."""
 SQLITE = "sqlite:///"
+STORE_AWAY = "the store cannot be reached now: calls are taken, what they tell waits in state_dir/spool"
 AS_ROOT = "workers run as root: start the bridge as an unprivileged user, or name one for them (pool.user)"
 NO_HOME = "/nonexistent"
 """What programs are told that run as another user: root's home is none of theirs."""
@@ -90,6 +92,8 @@ def run(settings: Settings, config_path: Path | None) -> int:
     except OSError as error:
         where = error.filename or settings.state_dir  # a full disk names no file
         raise BridgeError(f"cannot write {where}: {error.strerror or error}") from error
+    if (log := settings.log).file is not None:
+        os.environ |= logfile.variable(log.file, log.file_max_mb * 1_000_000, log.file_keep)
     os.set_inheritable(held, True)
     sys.stdout.flush()
     try:
@@ -110,6 +114,7 @@ def rolled_back(state_dir: Path) -> bool:
 def open_store(settings: Settings) -> None:
     """Open the store once, and close it: one that cannot be opened ends `serve` instead of control, for ever.
 
+    A PostgreSQL that cannot be reached now is no reason not to take calls: their events wait on the disk.
     Raises StoreError; OSError when the folder of an SQLite file cannot be made.
     """
     url = str(settings.store)
@@ -117,8 +122,9 @@ def open_store(settings: Settings) -> None:
         Path(url.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
 
     async def opened() -> None:
-        async with Store(url):
-            pass
+        async with Store(url, patient=True) as store:
+            if not store.ready:
+                sys.stdout.write(f"sipbridge: warning: {STORE_AWAY}\n")
 
     asyncio.run(opened())
 

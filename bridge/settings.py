@@ -34,6 +34,8 @@ NOT_SETTINGS = frozenset(
     {"SIPBRIDGE_CONFIG", "SIPBRIDGE_TOKEN", "SIPBRIDGE_TOKEN" + FILE_SUFFIX, STORE + FILE_SUFFIX}
 )
 """Variables of our name that are no override: the CLI reads the settings file's path from it."""
+WIDE_CODEC = "G722"
+RATES_HZ = {"narrow": 8000, "wide": 16000}
 PORTS_PER_CALL = 4
 """RTP and RTCP, and a second pair: a port is not used again while late packets of the last call arrive."""
 MAX_SOCKET_PATH = 100
@@ -83,6 +85,7 @@ def worker_config(
     embedded engine listens, for providers of kind local without a url of their own. `pool`: another one than the
     slot begins in.
     """
+    pool = pool or pool_of(settings, index)
     first, last = rtp_range(settings, index)
     sip, edge = settings.sip, settings.edge
     state = settings.state_dir
@@ -96,7 +99,7 @@ def worker_config(
             rtp_first=first,
             rtp_last=last,
             public_address=None if edge.behind else sip.public_address,
-            codecs=tuple(sip.codecs),
+            codecs=codecs_of(settings, pool),
             user_agent=sip.user_agent,
             max_calls=settings.calls_per_worker,
             verstat_from=tuple(sip.verstat_from),
@@ -104,17 +107,25 @@ def worker_config(
             hep=settings.hep.socket,
             hep_id=settings.hep.capture_id,
         ),
-        media=config.MediaConfig(**settings.media.model_dump()),
+        media=config.MediaConfig(rate_hz=RATES_HZ[pool], **settings.media.model_dump()),
         recording=config.RecordingConfig(settings.recording.enabled, str(settings.recording.folder)),
         limits=config.LimitsConfig(**settings.limits.model_dump()),
         deadlines=config.DeadlinesConfig(**settings.deadlines.model_dump()),
         providers=tuple(_provider(name, spec, local_url) for name, spec in settings.providers.items()),
-        log=config.LogConfig(**settings.log.model_dump()),
+        log=config.LogConfig(**settings.log.model_dump(include={"level", "format", "redact"})),
         paths=config.PathsConfig(
             str(state), str(state / "link.sock"), str(state / "spool"), str(state / "prompts")
         ),
-        pool=pool or pool_of(settings, index),
+        pool=pool,
     )
+
+
+def codecs_of(settings: Settings, pool: config.PoolKind) -> tuple[str, ...]:
+    """What a worker of that kind offers and accepts, best first. G.722: the wide ones, and only they."""
+    named = settings.sip.codecs
+    if pool == "wide":
+        return tuple(named) if WIDE_CODEC in named else (WIDE_CODEC, *named)
+    return tuple(codec for codec in named if codec != WIDE_CODEC)
 
 
 def rtp_range(settings: Settings, index: int) -> tuple[int, int]:
@@ -148,7 +159,7 @@ def secret_names(settings: Settings) -> list[tuple[str, str]]:
     for name, server in settings.mcp.items():
         secret = server.oauth.client_secret_env if server.oauth else server.token_env
         named += [(f"mcp.{name}", variable) for variable in (*server.env.values(), secret)]
-    named.append(("audit", settings.audit.secret_env))
+    named += [("audit", settings.audit.secret_env), ("node", settings.node.decision_key_env)]
     for name, channel in settings.notify.channels.items():
         named += [(f"notify.channels.{name}", one) for one in (channel.apprise_env, channel.secret_env)]
     if settings.tracing.enabled:
@@ -206,12 +217,25 @@ def _value_of(source: str, text: str, key: str) -> tuple[Any, Place]:
     return parsed.data, parsed.root
 
 
+def _codec_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
+    codecs, key = settings.sip.codecs, ("sip", "codecs")
+    if len({*codecs}) < len(codecs):
+        yield document.problem(key, "the same codec twice", "name it once")
+    if {*codecs} == {WIDE_CODEC}:
+        hint = "add PCMU or PCMA: narrow workers, and most carriers, speak nothing else"
+        yield document.problem(key, "G722 alone", hint)
+    elif WIDE_CODEC in codecs and settings.workers and not settings.pool.wide_workers:
+        hint = "set pool.wide_workers, or leave G722 out"
+        yield document.problem(key, "G722 is spoken by wide workers only, and there are none", hint)
+
+
 def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
     """Mistakes that only show when several keys are seen together."""
     yield from _port_rules(settings, document)
     if settings.pool.wide_workers > settings.workers:
         message = f"more than there are workers ({settings.workers})"
         yield document.problem(("pool", "wide_workers"), message, "raise workers, or lower this")
+    yield from _codec_rules(settings, document)
     for path, message, hint in edge_rules(
         settings.edge, settings.sip.bind, settings.sip.port, settings.workers
     ):

@@ -53,12 +53,13 @@ class EdgeTls(Section):
     key: FilePath = Field(default=..., description="Its private key, PEM, without a password.")
     ca: FilePath | None = Field(
         default=None,
-        description="Certificates of those that our own TLS connections trust, PEM; "
-        "/etc/ssl/certs/ca-certificates.crt when left out.",
+        description="Certificates of the authorities that `verify` and `ask_client` trust, PEM. The few you need: each "
+        "of Kamailio's processes reads them all.",
     )
     verify: bool = Field(
         default=True,
-        description="Check the certificate of a server we connect to (calls to a trunk by TLS).",
+        description="Check the certificate of a server we connect to (calls to a trunk by TLS) by `ca`; without `ca` "
+        "no such connection comes about.",
     )
     ask_client: bool = Field(
         default=False, description="Demand a certificate from whoever connects, signed by one of `ca`."
@@ -151,6 +152,12 @@ class Edge(Section):
         description="SRTP with keys in the SDP (SDES): off refuses it with 488; optional takes it on a call that came "
         "by TLS, where nobody on the way can read the keys; required refuses calls by TLS without it.",
     )
+    audio_from: Literal["sdp", "first_packet"] = Field(
+        default="sdp",
+        description="Whose audio is taken: sdp: only what comes from the address and port that the other side said; "
+        "for a phone behind NAT (a private address in its SDP) from wherever its first packet came. first_packet: that "
+        "for everybody, for trunks that send from another port than they say; who is faster than the trunk is heard.",
+    )
     strangers: Literal["drop", "reject", "accept"] = Field(
         default="drop",
         description="What a call gets that comes from no trunk of the dialplan (trunks.NAME.addresses, .digest or "
@@ -216,6 +223,8 @@ def edge_rules(edge: Edge, bind: str, port: int, workers: int) -> Iterator[tuple
         yield ("sip", "bind"), "the edge must know its own address", "name one address of this machine"
     if edge.websocket and edge.websocket.secure and not edge.tls:
         yield ("edge", "websocket"), "wss needs a certificate", "add edge.tls, or secure: false for tests"
+    if edge.tls and edge.tls.ask_client and not edge.tls.ca:
+        yield ("edge", "tls", "ask_client"), "by what are certificates to be checked?", "add edge.tls.ca"
     if edge.srtp == "required" and not edge.tls:
         yield ("edge", "srtp"), "keys of SRTP are taken over TLS only", "add edge.tls"
     yield from _same_port(edge, bind, port)
@@ -227,11 +236,14 @@ def _same_port(edge: Edge, bind: str, port: int) -> Iterator[tuple[tuple[str, ..
         taken.append(("edge.tls", "port", edge.tls.port, bind))
     if edge.websocket:
         taken.append(("edge.websocket", "port", edge.websocket.port, bind))
+    for section, key, number, _ in taken:  # by its port Kamailio knows where a request came in
+        if number == edge.inner_port:
+            yield ("edge", "inner_port"), f"{number} is {section}.{key} too", "use another port"
     taken.append(("edge", "inner_port", edge.inner_port, edge.inner))
     taken.append(("edge", "workers_port", edge.workers_port, edge.workers_bind))
     seen: dict[tuple[str, int], str] = {}
     for section, key, number, address in taken:
-        if (address, number) in seen:
+        if (address, number) in seen and number != edge.inner_port:
             yield (*section.split("."), key), f"{number} is {seen[address, number]} too", "use another port"
         seen.setdefault((address, number), f"{section}.{key}")
 

@@ -34,6 +34,7 @@ from bridge.pool.launch import Boots, Process, Program, launch
 from bridge.pool.moves import PoolLimits
 from bridge.pool.nursery import NurseryLimits
 from bridge.pool.warm import Warm, WarmHandlers
+from bridge.sdnotify import Manager
 from bridge.supervision import AllReady, Child, Kill, Left, Limits, Order, Restarting, Spawn, Supervision
 
 __all__ = ["Program", "Supervisor", "SupervisorError", "how_it_ended", "lock", "main", "read_serve", "say"]
@@ -105,6 +106,7 @@ class Supervisor:
         hands = Hands(self._obey, self._word, self._fresh, say)
         self._crew = Crew(programs, pool or PoolLimits(), self._machine, hands)
         self._door = Door(socket_path, self._selector, self._crew.ask) if socket_path else None
+        self._manager = Manager(os.environ)
 
     def run(self) -> int:
         """Exit status 0: stopped because it was asked to."""
@@ -135,7 +137,12 @@ class Supervisor:
         return 0
 
     def _wait(self) -> None:
-        dues = [self._machine.next_due(), self._warm.next_due(), self._crew.next_due()]
+        dues = [
+            self._machine.next_due(),
+            self._warm.next_due(),
+            self._crew.next_due(),
+            self._manager.next_due(),
+        ]
         due = min((one for one in dues if one is not None), default=None)
         timeout_s = None if due is None else max(due - time.monotonic(), 0.0)
         for key, _ in self._selector.select(timeout_s):
@@ -143,6 +150,7 @@ class Supervisor:
             act()
 
     def _tick(self, now: float) -> None:
+        self._manager.tick(now)
         self._obey(self._machine.tick(now))
         self._warm.tick(now)
         self._crew.tick(now, {name: process.pid for name, process in self._processes.items()})
@@ -156,6 +164,7 @@ class Supervisor:
         for number in os.read(wake, 4096):
             if number in (signal.SIGTERM, signal.SIGINT):
                 say("stopping" if not self._machine.stopping else "stopping at once")
+                self._manager.stopping()
                 self._crew.stop()
                 self._warm.stop()
                 self._obey(self._machine.stop(now))
@@ -243,6 +252,7 @@ class Supervisor:
                     say(f"{name} has left: {how}")
                 case AllReady(late):
                     say(self._announcement)
+                    self._manager.ready(self._announcement)
                     if late:
                         say(f"still waiting for: {', '.join(late)}")
 

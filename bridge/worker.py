@@ -109,7 +109,7 @@ class Worker:
         self._read_last_plan()
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        with RecorderThread() as recorder:
+        with RecorderThread(config.media.rate_hz) as recorder:
             self._deps = CallDeps(
                 config,
                 load_prices(),

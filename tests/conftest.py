@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from tests.fakes import parallel
-from tests.fakes.network import own_network
+from tests.fakes.netns import own_network
 from tests.fakes.postgres import Cluster
 
 

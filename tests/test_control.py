@@ -309,7 +309,7 @@ def test_a_media_clock_that_stood_still_is_told_when_it_happens():
     assert (told["event"], told["worker"], told["restarts"]) == ("worker.clock_stalled", 2, 2)
 
 
-MAIN = "import sys, pathlib; from bridge.control import main; sys.exit(main(pathlib.Path(sys.argv[1])))"
+MAIN = "import sys, pathlib; from bridge.control_main import main; sys.exit(main(pathlib.Path(sys.argv[1])))"
 
 
 def test_the_process_says_when_it_is_ready_and_ends_on_sigterm(folder, unused_tcp_port):

@@ -58,6 +58,7 @@ async def test_live_calls_are_listed_and_say_whether_their_worker_is_there(api):
         "direction": "in",
         "route": "front",
         "agent": "default",
+        "node": "",
         "worker": "worker-0",
         "state": "ringing",
         "answered_at": None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from bridge.control_edge import EdgeKeeper, open_edge, targets_of
 from bridge.dialplan.plan import HangUpStep, Plan, Route
 from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import write_first
+from bridge.edge.rpc import FIFO
 from bridge.edge.target import Target
 from bridge.link.messages import Hello
 from bridge.settings import load
@@ -35,6 +37,7 @@ class Kamailio:
         self.folder = folder
         self.asked = []
         self.states = {}
+        self.tables = {"count": {"full": 3}}
         self.read()
 
     def read(self):
@@ -51,6 +54,9 @@ class Kamailio:
                 for (number, uri), flags in self.states.items()
             ]
             return {"result": {"RECORDS": records}}
+        if method == "htable.dump":
+            slots = [{"name": name, "value": value} for name, value in self.tables.get(params[0], {}).items()]
+            return {"result": [{"entry": 1, "slot": slots}]}
         self.asked.append((method, *params))
         if method == "dispatcher.set_state":
             self.states[params[1], params[2]] = {"ap": "AP", "i": "IX"}[params[0]]
@@ -74,6 +80,14 @@ async def kept(folder, chosen, trunks=(), environ=None):
         def datagram_received(self, data, addr):
             transport.sendto(json.dumps(kamailio.answer(json.loads(data))).encode(), addr)
 
+    def long_answers():
+        for line in os.read(fifo, 65536).splitlines():
+            asked = json.loads(line)
+            (place.path / asked["reply_name"]).write_text(json.dumps(kamailio.answer(asked)))
+
+    os.mkfifo(place.path / FIFO, 0o600)
+    fifo = os.open(place.path / FIFO, os.O_RDWR | os.O_NONBLOCK)
+    asyncio.get_running_loop().add_reader(fifo, long_answers)
     plans, targets = [plan(*trunks)], []
     keeper = EdgeKeeper(chosen, lambda: plans[-1], environ or {}, lambda: targets, place)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
@@ -89,6 +103,8 @@ async def kept(folder, chosen, trunks=(), environ=None):
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             transport.close()
+            asyncio.get_running_loop().remove_reader(fifo)
+            os.close(fifo)
 
 
 async def until(condition):
@@ -148,6 +164,34 @@ async def test_what_kamailio_was_not_there_to_hear_it_is_told_later(tmp_path):
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert "address" in keeper._reloads
+
+
+async def test_metrics_say_what_is_carried_and_refused(tmp_path):
+    async with kept(tmp_path, settings(tmp_path)) as edge:
+        edge.targets.append(Target(ONE, boot="x"))
+        edge.keeper.poke()
+        await until(lambda: edge.keeper._counts == {"full": 3})
+        values = {
+            one.name: dict(one.samples[0][0]) | {"": one.samples[0][1]} for one in edge.keeper.metrics()
+        }
+        assert values["sipbridge_edge_up"][""] == 1.0
+        assert values["sipbridge_edge_workers"][""] == 1.0
+        events = edge.keeper.metrics()[-1]
+        assert ({"what": "full"}, 3.0) in events.samples
+
+
+async def test_callers_of_a_lost_worker_are_hung_up_and_nobody_elses(tmp_path):
+    async with kept(tmp_path, settings(tmp_path)) as edge:
+        edge.kamailio.tables["legs"] = {
+            "one@x": "127.0.0.1:15060;g=0 from1 to1",
+            "out@x": "127.0.0.1:15060;g=o from2 to2",
+            "new@x": "127.0.0.1:15060;g=1 from3 to3",
+            "other@x": "127.0.0.1:15061;g=0 from4 to4",
+        }
+        await edge.keeper._hang_up([(ONE, 0)])
+        ended = [asked[1:] for asked in edge.kamailio.asked if asked[0] == "dlg.terminate_dlg"]
+        assert ended == [("one@x", "from1", "to1"), ("out@x", "from2", "to2")]
+        assert ("htable.delete", "legs", "one@x") in edge.kamailio.asked
 
 
 def test_targets_are_what_the_links_say(tmp_path):

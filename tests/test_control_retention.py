@@ -174,6 +174,14 @@ async def test_the_job_looks_at_once_and_says_what_it_did(house):
     assert (line["calls"], line["held"]) == (1, 0)
 
 
+async def test_a_round_with_nothing_to_do_says_nothing(house):
+    with structlog.testing.capture_logs() as logs:
+        task = asyncio.create_task(house.job(calls_days=10, voicemail_days=10, outbound_days=10).run())
+        await asyncio.sleep(0.2)
+        task.cancel()
+    assert logs == []
+
+
 def test_a_file_outside_of_the_recordings_is_never_deleted(tmp_path):
     outside, folder = tmp_path / "passwd", tmp_path / "recordings"
     outside.write_text("x")

@@ -643,8 +643,8 @@ async def test_a_change_whose_success_was_not_told_is_found_out(tmp_path):
         first, second = await office.call(), await office.call("quick", function_call_id="f2")
         gates, save = office.office._gates, office.gates.save
 
-        async def cut(content, version, entries, at):
-            saved = await save(content, version, entries, at)
+        async def cut(content, version, entries, at, seen):
+            saved = await save(content, version, entries, at, seen)
             if content["state"] == "executing":
                 gates._store.save = save
                 raise StoreError("the connection was lost after the commit")

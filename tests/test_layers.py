@@ -59,7 +59,7 @@ PURE = {
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
+    "bridge.capacity", "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -72,7 +72,7 @@ ONLY_IN = {
         "bridge.sip.endpoint",
         "bridge.sip.errands",
         "bridge.sip.pjcall",
-        "bridge.sip.port",
+        "bridge.sip.conferenceport",
     },
     "websockets": {
         "bridge.link.client",
@@ -98,6 +98,7 @@ ONLY_IN = {
         "bridge.settings_observe",
         "bridge.settings_ops",
         "bridge.settings_pool",
+        "bridge.settings_node",
         "bridge.settings_tools",
         "bridge.sim",
         "bridge.toolbox",
@@ -137,7 +138,7 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource"},
+    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource", "bridge.sdnotify"},
     {
         "bridge.piecejson",
         "bridge.config",
@@ -158,17 +159,19 @@ LEVELS = [
         "bridge.pool",
     },
     {
+        "bridge.capacity",
         "bridge.settings_edge",
         "bridge.settings_observe",
         "bridge.settings_ops",
         "bridge.settings_tools",
+        "bridge.settings_node",
         "bridge.settings_pool",
         "bridge.outbound",
         "bridge.waiting",
     },
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
-    {"bridge.call", "bridge.sim", "bridge.edge"},
+    {"bridge.call", "bridge.keys", "bridge.sim", "bridge.edge"},
     {"bridge.worker_plan", "bridge.worker_care", "bridge.worker_wire"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve", "bridge.zygote"},

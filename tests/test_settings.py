@@ -117,7 +117,10 @@ BAD_FILES = [
     ("workers: 8\nsip: {rtp_ports: 65500-65535}", "2:18", "sip.rtp_ports", "begin lower"),
     ("sip: {port: 20500}", "1:6", "sip.rtp_ports", "inside the RTP ports"),
     ("workers: 4\nsip: {port: 65533}", "2:13", "sip.port", "too high"),
-    ("sip: {codecs: [G722]}", "1:16", "sip.codecs[0]", "allowed: PCMU, PCMA"),
+    ("sip: {codecs: [G729]}", "1:16", "sip.codecs[0]", "allowed: PCMU, PCMA, G722"),
+    ("sip: {codecs: [PCMA, PCMA]}", "1:15", "sip.codecs", "twice"),
+    ("sip: {codecs: [G722]}", "1:15", "sip.codecs", "add PCMU or PCMA"),
+    ("sip: {codecs: [PCMA, G722]}", "1:15", "sip.codecs", "set pool.wide_workers"),
     ("sip: {codecs: []}", "1:15", "sip.codecs", "at least 1"),
     ("sip: {codecs: PCMU}", "1:15", "sip.codecs", "a list is needed"),
     ('sip: {user_agent: "a\\nb"}', "1:19", "sip.user_agent", "must match"),
@@ -293,3 +296,19 @@ def test_no_file_and_no_variable_raises_anything_else(tmp_path, data, variable, 
     path.write_text(json.dumps(data))
     with contextlib.suppress(SettingsError):
         settings.load(path, {f"SIPBRIDGE_{variable}": value})
+
+
+@pytest.mark.parametrize(
+    ("named", "narrow", "wide"),
+    [
+        ("[PCMU, PCMA]", ("PCMU", "PCMA"), ("G722", "PCMU", "PCMA")),
+        ("[PCMA, G722]", ("PCMA",), ("PCMA", "G722")),
+    ],
+)
+def test_wide_workers_alone_have_g722_and_16_khz(load, named, narrow, wide):
+    loaded = load(f"workers: 2\npool: {{wide_workers: 1}}\nsip: {{codecs: {named}}}")
+    first, second = settings.worker_config(loaded, 0), settings.worker_config(loaded, 1)
+    assert (first.pool, first.sip.codecs, first.media.rate_hz) == ("narrow", narrow, 8000)
+    assert (second.pool, second.sip.codecs, second.media.rate_hz) == ("wide", wide, 16000)
+    moved = settings.worker_config(loaded, 0, pool="wide")
+    assert (moved.sip.codecs, moved.media.rate_hz) == (wide, 16000)

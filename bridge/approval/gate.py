@@ -270,11 +270,11 @@ class Gate:
         state = State.SUCCEEDED if ok else State.FAILED
         return [*self._move(state, ""), Audit(state.value, "system", {}, {"outcome": self.outcome})]
 
-    def crashed(self, now: float, why: str) -> list[Action] | Refused:
-        """Nobody knows whether the tool did it. Only an idempotent one is tried again, once."""
+    def crashed(self, now: float, why: str, *, again: bool = True) -> list[Action] | Refused:
+        """Nobody knows whether the tool did it. Only an idempotent one is tried again, once, if `again`."""
         if self.state is not State.EXECUTING:
             return Refused("not_executing", f"the request is {self.state}")
-        if self.request.idempotent and self.attempts == 1:
+        if again and self.request.idempotent and self.attempts == 1:
             self._due_at = now + ALLOW_EXECUTE_S
             return [*self._move(State.APPROVED, why, tell=False), Audit("retried", "system", {"why": why})]
         return self._unknown(why)

@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Signer:
     def __init__(self, folder: Path) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(secret(folder / AUDIT_KEY))
         public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.key_id = key_id(public)
+        self.key_id, self.public = key_id(public), public.hex()
         path = folder / AUDIT_PUBLIC
         known = path.read_text(encoding="ascii").split() if path.exists() else []
         if public.hex() not in known:
@@ -43,11 +43,11 @@ class Signer:
 
 
 class Verifier:
-    """Public keys, one hex line each, as in audit.pub. Raises StoreError when there is none."""
+    """Public keys, one hex line each, as in audit.pub, and `more` of them. Raises StoreError when there is none."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, more: Iterable[str] = ()) -> None:
         try:
-            lines = path.read_text(encoding="ascii").split()
+            lines = [*path.read_text(encoding="ascii").split(), *more]
             keys = [bytes.fromhex(line) for line in lines]
             self._keys = {key_id(raw): Ed25519PublicKey.from_public_bytes(raw) for raw in keys}
         except (OSError, ValueError) as error:

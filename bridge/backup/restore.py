@@ -26,10 +26,11 @@ from bridge.link.spool import known_boots
 from bridge.outbound.job import FINAL
 from bridge.settings import Settings
 from bridge.store import copying
+from bridge.store.callrows import Death
 from bridge.store.gatestore import GateStore, NewAudit
 from bridge.store.look import Look
 from bridge.store.outboundstore import OutboundStore
-from bridge.store.store import Death, Store
+from bridge.store.store import Store
 from bridge.supervisor import SupervisorError, lock
 
 Mover = Callable[[Path, Path], None]

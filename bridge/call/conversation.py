@@ -39,13 +39,13 @@ from bridge.call.turn import (
     Turn,
     TurnEvent,
 )
+from bridge.call.uplink import Uplink
 from bridge.errors import FailureKind, RemoteSessionError
 from bridge.media.codec import ModelAudio
 from bridge.media.playout import ItemFinished, ItemStarted, PlayoutEvent, Underrun
 from bridge.realtime import events as rt
 from bridge.realtime.session import Session
 from bridge.realtime.transport import Transport
-from bridge.realtime.wire import append_json
 from bridge.sip.port import AudioPort
 
 log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ class Conversation:
         self._journal = journal
         self._history = history
         self._tools = tools
-        self._codec = ModelAudio(session.config.output_format)
+        self._codec = ModelAudio(session.config.output_format, audio.rate_hz)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)
@@ -193,9 +193,7 @@ class Conversation:
 
     async def _uplink(self) -> None:
         await self._answered.wait()
-        while True:
-            pcm = await self._audio.read()
-            await self._transport.send(append_json(self._codec.encode(pcm)))
+        await Uplink(self._audio, self._codec, self._transport).run()
 
     async def _downlink(self) -> None:
         while True:

@@ -34,13 +34,13 @@ MAX_WORDS_MS = 8000
 
 
 async def frames(audio: AudioPort) -> AsyncIterator[bytes]:
-    """What the caller says from now on, 20 ms at a time; silence while nothing comes."""
+    """What the caller says from now on, 20 ms at a time at 8 kHz; silence while nothing comes."""
     audio.drain()
     while True:
         frame = SILENCE
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FRAME_WAIT_S):
-                frame = await audio.read()
+                frame = await audio.read_narrow()
         yield frame
 
 

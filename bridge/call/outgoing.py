@@ -133,7 +133,7 @@ class Outgoing:
         try:
             async with asyncio.timeout(rules.amd_s + NO_AUDIO_GRACE_S):
                 while verdict is None:
-                    verdict = amd.hear(await self.leg.audio.read())
+                    verdict = amd.hear(await self.leg.audio.read_narrow())
         except TimeoutError:
             verdict = amd.give_up()
         ms = round((time.monotonic() - began_s) * 1000)
@@ -146,7 +146,7 @@ class Outgoing:
         why = "waited long enough"
         try:
             async with asyncio.timeout(BEEP_WAIT_S):
-                while not (found := moment.hear(await self.leg.audio.read())):
+                while not (found := moment.hear(await self.leg.audio.read_narrow())):
                     pass
                 why = found
         except TimeoutError:

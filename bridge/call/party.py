@@ -11,8 +11,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 from bridge.call.tasks import cancelled, either
-from bridge.media.frame import BYTES_PER_MS
+from bridge.media.frame import BYTES_PER_MS, RATE_HZ
 from bridge.media.playout import ItemFinished, PlayoutEvent
+from bridge.media.resample import Resampler, converted, ratio
 from bridge.sip.leg import Leg
 
 PREFIX = "prompt:"
@@ -74,9 +75,10 @@ class Party:
         return bool(self._listeners)
 
     async def play(self, pcm: bytes) -> None:
-        """Play PCM (8 kHz) to its end."""
+        """Play PCM (8 kHz, as all prompts are) to its end."""
         if not pcm or self.leg.ended:
             return
+        pcm = converted(pcm, RATE_HZ, self.leg.audio.rate_hz)
         if self._music:
             self.leg.audio.clear()
         item_id = f"{PREFIX}{next(self._numbers)}"
@@ -117,11 +119,13 @@ class Party:
     async def _loop(self, pcm: bytes) -> None:
         size = 2 * MUSIC_AHEAD_MS * BYTES_PER_MS
         position = 0
+        rate_hz = self.leg.audio.rate_hz
+        widen = None if rate_hz == RATE_HZ else Resampler(*ratio(RATE_HZ, rate_hz))
         while pcm:
             if self.leg.audio.queued_ms < MUSIC_AHEAD_MS:
                 piece = pcm[position : position + size]
                 position = (position + len(piece)) % len(pcm)
                 item_id = f"{PREFIX}{next(self._numbers)}"
-                self.leg.audio.play(item_id, piece)
+                self.leg.audio.play(item_id, piece if widen is None else widen.push(piece))
                 self.leg.audio.finish(item_id)
             await asyncio.sleep(FEED_S)

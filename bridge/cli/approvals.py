@@ -6,6 +6,7 @@ what is printed is what happened. Who decides: identity.py. Not worker-safe.
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +18,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bridge.approval.signing import DECISION_KEY, seal, secret
+from bridge.approval.signing import seal
 from bridge.cli.identity import with_store
 from bridge.errors import StoreError
+from bridge.keys import decision_key
 from bridge.settings import Settings
-from bridge.store.gatestore import OPEN_STATES, GateStore, StoredRequest
+from bridge.store.gaterows import StoredRequest
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
+from bridge.store.tables import OPEN_STATES
 from bridge.store.userstore import User
 
 app = typer.Typer(
@@ -138,7 +142,7 @@ def _decide(
             _seen(row, form)
         decision = {key: value for key, value in words.items() if value is not None}
         decision |= {"by": me.name, "via": "cli", "binding": row.gate["binding"]}
-        key = secret(settings.state_dir / "keys" / DECISION_KEY)
+        key = decision_key(settings, os.environ)
         decision["seal"] = seal(key, row.request_id, decision)
         number = await gates.decide(row.request_id, decision)
         until = time.monotonic() + ANSWER_S

@@ -5,6 +5,7 @@ ours and a request whose state the chain does not know; and says which. Not work
 """
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from bridge.approval.chain import broken, contradicted, cut_off, payloads_changed, unapproved
-from bridge.approval.signing import AUDIT_PUBLIC, Signer, Verifier
+from bridge.approval.signing import AUDIT_PUBLIC, Signer, Verifier, sealed
 from bridge.cli.identity import with_store
 from bridge.control_anchor import HEADS
 from bridge.errors import StoreError
+from bridge.keys import decision_key, keys_folder
 from bridge.settings import Settings
 from bridge.store.gatestore import GateStore
+from bridge.store.nodestore import NodeStore
 from bridge.store.store import Store
 from bridge.store.userstore import User
 
@@ -57,13 +60,14 @@ def verify(
 ) -> None:
     """Look at every entry. Exit status 1, and a line for each thing that is wrong."""
 
-    async def work(store: Store, settings: Settings, _me: User) -> tuple[Evidence, Settings]:
+    async def work(store: Store, settings: Settings, _me: User) -> tuple[Evidence, Settings, list[str]]:
+        theirs = await _keys_of_nodes(store, settings) if key is None else []
         if file is not None:
-            return _export_of(file), settings
-        return Evidence(*await GateStore(store).evidence()), settings
+            return _export_of(file), settings, theirs
+        return Evidence(*await GateStore(store).evidence()), settings, theirs
 
-    evidence, settings = with_store(config, "audit", work)
-    verifier = Verifier(key or settings.state_dir / "keys" / AUDIT_PUBLIC)
+    evidence, settings, theirs = with_store(config, "audit", work)
+    verifier = Verifier(key or keys_folder(settings) / AUDIT_PUBLIC, theirs)
     named = heads or settings.audit.heads
     if named is not None and not named.exists():
         raise StoreError(f"{named}: there are no heads; without them nobody sees what was cut off at the end")
@@ -116,6 +120,21 @@ def erase(call: Annotated[str, typer.Argument(help="Id of the call.")], config: 
         return await gates.erase(call, me.name, time.time())
 
     typer.echo(f"{with_store(config, 'administer', work)} payloads erased")
+
+
+async def _keys_of_nodes(store: Store, settings: Settings) -> list[str]:
+    """Public keys of the other nodes. One that does not carry the seal of the nodes' common key is nobody's."""
+    found = []
+    seal_key = decision_key(settings, os.environ)
+    for row in await NodeStore(store).keys():
+        words = {name: row[name] for name in ("key_id", "node", "public")}
+        if sealed(seal_key, "audit key", {**words, "seal": row["seal"]}):
+            found.append(str(row["public"]))
+        else:
+            typer.echo(
+                f"the key {row['key_id']} of node {row['node']} is not sealed by our key: not used", err=True
+            )
+    return found
 
 
 def _export_of(path: Path) -> Evidence:

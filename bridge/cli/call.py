@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from bridge.errors import BridgeError
+from bridge.media.frame import RATE_HZ, WIDE_RATE_HZ
 from bridge.records.log import configure
 from bridge.sim.phone import PhoneCall, PhoneReport, place
 from bridge.sim.phonefile import PhoneFile, load, prepare
@@ -27,6 +29,17 @@ EXIT_DONE, EXIT_UNUSABLE, EXIT_UNANSWERED, EXIT_UNFINISHED, EXIT_SILENT = 0, 1, 
 SWITCH_INTERVAL_S = 0.0005
 _STEPS = "Steps, in the order given"
 ORDER = "sipbridge.order"
+
+
+class PhoneCodec(StrEnum):
+    """What the phone offers: G.711 in both laws; or G.722 first."""
+
+    G711 = "G711"
+    G722 = "G722"
+
+
+OFFERS = {PhoneCodec.G711: ("PCMU", "PCMA"), PhoneCodec.G722: ("G722", "PCMU", "PCMA")}
+RATES_HZ = {PhoneCodec.G711: RATE_HZ, PhoneCodec.G722: WIDE_RATE_HZ}
 
 call = typer.Typer(add_completion=False)
 
@@ -89,6 +102,10 @@ FailIfSilent = Annotated[
 Voice = Annotated[
     str | None, typer.Option("--voice", help="espeak-ng voice of --say: en-us, en-gb, de, en-us+f3 …")
 ]
+Codec = Annotated[
+    PhoneCodec,
+    typer.Option("--codec", help="G711 (PCMU or PCMA), or G722: wideband, where the bridge has it."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
@@ -115,6 +132,7 @@ def place_call(  # noqa: PLR0913  # one parameter is one option of the command l
     ring_seconds: RingSeconds = 30,
     fail_if_silent_ms: FailIfSilent = None,
     voice: Voice = None,
+    codec: Codec = PhoneCodec.G711,
     as_json: AsJson = False,
 ) -> None:
     """Place a SIP call that speaks, listens and records.
@@ -142,12 +160,13 @@ def place_call(  # noqa: PLR0913  # one parameter is one option of the command l
             file = file.model_copy(update={"voice": voice})
         order = PhoneCall(
             sip_uri(uri),
-            prepare(file, script.parent if script else Path()),
+            prepare(file, script.parent if script else Path(), RATES_HZ[codec]),
             headers=dict(_header(line) for line in header or ()),
             from_uri=_plain(from_),
             record=record,
             ring_s=ring_seconds,
             max_s=max_seconds,
+            codecs=OFFERS[codec],
         )
         report = asyncio.run(place(order))
     except BridgeError as problem:

@@ -25,7 +25,8 @@ from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord, number
 from bridge.records.timeline import build, chart, listing
 from bridge.settings import load
-from bridge.store.store import Store, StoredEvent
+from bridge.store.callrows import StoredEvent
+from bridge.store.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -5,6 +5,7 @@ again when it is its turn. Not worker-safe.
 """
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Annotated
 
 import typer
 
-from bridge.approval.signing import DECISION_KEY, secret
 from bridge.cli.dial import AsJson, Config, tell, visible
 from bridge.cli.identity import with_store
 from bridge.control_outbound_requests import CAMPAIGN_CHANGES, load_campaign, new_campaign
 from bridge.dialplan.load import load as load_plan
 from bridge.errors import StoreError
+from bridge.keys import decision_key
 from bridge.outbound.job import FINAL
 from bridge.outbound.rules import rules_of
 from bridge.outbound.sheet import Sheet, read
@@ -58,7 +59,7 @@ def load(  # one option each
         rules = await asyncio.to_thread(rules_of, plan)
         sheet = read(await asyncio.to_thread(file.read_bytes), rules)
         if sheet.rows and (skip_bad or not sheet.bad):
-            key = secret(settings.state_dir / "keys" / DECISION_KEY)
+            key = decision_key(settings, os.environ)
             await load_campaign(OutboundStore(store), key, replace(new, asked_by=me.name[:64]), sheet.rows)
         return sheet
 

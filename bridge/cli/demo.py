@@ -30,7 +30,8 @@ from bridge.cli.democlaims import Claim, Evidence, claims, listen
 from bridge.errors import BridgeError
 from bridge.records.cdr import CallRecord
 from bridge.sim.phonefile import load
-from bridge.store.store import Store, StoredEvent
+from bridge.store.callrows import StoredEvent
+from bridge.store.store import Store
 
 SCRIPT = Path(__file__).with_name("demo_call.yaml")
 NUMBER = "100"

@@ -6,6 +6,7 @@ identity.py. Not worker-safe.
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,10 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from bridge.approval.signing import DECISION_KEY, secret
 from bridge.cli.identity import with_store
 from bridge.control_outbound_requests import request_call, shown
 from bridge.errors import StoreError
+from bridge.keys import decision_key
 from bridge.outbound.job import FINAL, Job
 from bridge.outbound.wish import WishError
 from bridge.settings import Settings
@@ -74,7 +75,7 @@ def to(  # noqa: PLR0913, PLR0917  # one option each
 
     async def work(store: Store, settings: Settings, me: User) -> Job:
         jobs = OutboundStore(store)
-        key = secret(settings.state_dir / "keys" / DECISION_KEY)
+        key = decision_key(settings, os.environ)
         ruling = await request_call(jobs, key, me.name, "cli", body)
         (job,) = await jobs.find(ruling["job_id"])
         if not as_json:

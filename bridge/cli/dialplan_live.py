@@ -22,10 +22,24 @@ BASE = "/api/v1/dialplan"
 WIDE = 120
 
 
-def reload(as_json: AsJson = False, config: Config = None) -> None:
+def reload(
+    as_json: AsJson = False,
+    all_nodes: Annotated[
+        bool, typer.Option("--all-nodes", help="Then have every other node reload its own files too.")
+    ] = False,
+    config: Config = None,
+) -> None:
     """Put the files in force, without dropping a call, and say what became of it. Exit code 1: refused."""
     status, data = ask(config, "POST", f"{BASE}/reload")
     _outcome(status, data, as_json=as_json)
+    if all_nodes and status == 200:
+        _, told = ask(config, "POST", "/api/v1/nodes/reload")
+        names = ", ".join(told["asked"])
+        typer.echo(
+            f"asked too: {names} (sipbridge nodes list shows their plan)"
+            if names
+            else "there is no other node"
+        )
 
 
 def rollback(

@@ -18,6 +18,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "sim": ("bridge.cli.sim", "sim", "Run the local engine, a Realtime server without key or network."),
     "dialplan": ("bridge.cli.dialplan", "app", "Check and explain dialplans."),
     "calls": ("bridge.cli.calls", "app", "Look at calls, running and past; hang up, transfer, supervise."),
+    "nodes": ("bridge.cli.nodes", "app", "Nodes that share the store: see, drain, forget."),
     "queues": ("bridge.cli.queues", "queues", "Who waits in queues and on parking slots now."),
     "dial": ("bridge.cli.dial", "app", "Have the bridge call somebody."),
     "campaign": ("bridge.cli.campaign", "app", "Have the bridge call everybody in a CSV file."),
@@ -33,6 +34,8 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "restore": ("bridge.cli.backup", "restore", "Put a backup back, or only look whether it is whole."),
     "version": ("bridge.cli.version", "version", "Which version this is, and of which database."),
     "doctor": ("bridge.cli.doctor", "doctor", "Check the whole installation, and say what to do."),
+    "edge": ("bridge.cli.edge", "app", "Look at the edge; ban and forgive addresses."),
+    "capacity": ("bridge.cli.capacity", "capacity", "How much machine a number of calls needs."),
     "demo": ("bridge.cli.demo", "demo", "A whole call against the embedded default, start to end."),
 }
 

@@ -23,7 +23,8 @@ from bridge.approval.request import Actor, Ruling
 from bridge.approval.tally import Past
 from bridge.approval.tally import counts as counts_of
 from bridge.errors import PolicyError, StoreError
-from bridge.store.gatestore import GateStore, StoredRequest
+from bridge.store.gaterows import StoredRequest
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 from bridge.toolbox.load import Toolbox

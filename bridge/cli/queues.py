@@ -32,7 +32,7 @@ def queues(
         return
     lines = [_queue_line(one) for one in state["queues"]]
     lines += [
-        f"parked on {one['slot']}: call {one['call_id'][:8]} for {one['waiting_s']:.0f} s"
+        f"parked on {one['slot']}{_at(one)}: call {one['call_id'][:8]} for {one['waiting_s']:.0f} s"
         for one in state["parked"]
     ]
     typer.echo("\n".join(lines) or "nobody has waited since the bridge was started")
@@ -42,4 +42,9 @@ def _queue_line(queue: Mapping[str, Any]) -> str:
     states = Counter(member["state"] for member in queue["members"])
     members = ", ".join(f"{member['name']} {member['state']}" for member in queue["members"])
     wait = f", the longest for {queue['longest_wait_s']:.0f} s" if queue["waiting"] else ""
-    return f"{queue['name']}: {queue['waiting']} waiting{wait}; {states['free']} free ({members})"
+    return f"{queue['name']}{_at(queue)}: {queue['waiting']} waiting{wait}; {states['free']} free ({members})"
+
+
+def _at(one: Mapping[str, Any]) -> str:
+    """On which node; there is only one when none is named."""
+    return f" on {one['node']}" if one.get("node") else ""

@@ -85,6 +85,9 @@ def _alone(document: YamlFile, path: KeyPath, trunk: Trunk) -> Iterator[Problem]
         yield document.problem((*path, "auth"), "there is a password in register already", hint, at_key=True)
     if trunk.codecs and len({*trunk.codecs}) < len(trunk.codecs):
         yield document.problem((*path, "codecs"), "the same codec twice", "name it once")
+    if trunk.codecs and {*trunk.codecs} == {"G722"}:
+        hint = "add PCMA or PCMU: when all wideband workers are busy a call goes to a narrow one"
+        yield document.problem((*path, "codecs"), "G722 alone", hint)
 
 
 def _targets(sources: Sequence[Source]) -> Iterator[Problem]:

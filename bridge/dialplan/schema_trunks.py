@@ -126,8 +126,8 @@ class Trunk(Part):
     auth: Auth | None = Field(default=None, description="Digest for calls; that of `register` when left out.")
     proxy: HostPort | None = Field(default=None, description="Outbound proxy: HOST[:PORT].")
     caller_id: CallerId | None = Field(default=None, description="What our calls show.")
-    codecs: list[Literal["PCMU", "PCMA"]] | None = Field(
-        default=None, min_length=1, max_length=2, description="Of those in the settings, best first."
+    codecs: list[Literal["PCMU", "PCMA", "G722"]] | None = Field(
+        default=None, min_length=1, max_length=3, description="Of those in the settings, best first."
     )
     session_timer: Annotated[
         SessionTimer, BeforeValidator(_as_mode), OrWord(("off", "optional", "required"))

@@ -10,7 +10,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.control_plan import around
@@ -65,8 +64,8 @@ class _Examination:
         self._secrets = secrets
         self._wishes = wishes
         self._pid = gather_parts.supervisor(settings.state_dir)
-        self._front: Any = getattr(settings, "edge", None)
-        self._edge = bool(getattr(self._front, "enabled", False))
+        self._edge = settings.edge.enabled
+        self._behind = settings.edge.enabled or bool(settings.edge.at)
         self._plan: Plan | None = None
         self._seen: Look | None = None
 
@@ -77,6 +76,7 @@ class _Examination:
             ("dialplan", self._of_dialplan),
             ("store", self._of_store),
             ("processes", self._of_processes),
+            ("nodes", self._of_nodes),
             ("ports", self._of_ports),
             ("addresses", self._of_addresses),
             ("call", self._of_call),
@@ -132,6 +132,11 @@ class _Examination:
     async def _of_processes(self) -> Iterable[Finding]:
         return parts.processes(await gather_parts.processes(self._settings.state_dir, self._settings.workers))
 
+    async def _of_nodes(self) -> Iterable[Finding]:
+        if self._seen is None or self._seen.revision is None:
+            return []
+        return parts.nodes(await gather_parts.nodes(str(self._settings.store)))
+
     async def _of_ports(self) -> Iterable[Finding]:
         facts = await asyncio.to_thread(gather_network.ports, list(self._ports()), self._pid)
         first, last = map(int, self._settings.sip.rtp_ports.split("-"))
@@ -147,8 +152,13 @@ class _Examination:
         port = gather_parts.console_port(chosen.state_dir, console.port) if running else console.port
         yield "console", "tcp", console.bind, port
         if self._edge:
-            for proto in self._front.transports:
+            for proto in chosen.edge.transports:
                 yield "edge", proto, chosen.sip.bind, chosen.sip.port
+            if chosen.edge.tls is not None:
+                yield "edge (TLS)", "tcp", chosen.sip.bind, chosen.edge.tls.port
+            if chosen.edge.websocket is not None:
+                yield "edge (WebSocket)", "tcp", chosen.sip.bind, chosen.edge.websocket.port
+            yield "edge (inner)", "udp", chosen.edge.inner, chosen.edge.inner_port
             return
         told = gather_parts.sip_ports(chosen.state_dir) if running else []
         wanted = told or [(chosen.sip.bind, chosen.sip.port + index) for index in range(chosen.workers)]
@@ -158,11 +168,11 @@ class _Examination:
     async def _of_addresses(self) -> Iterable[Finding]:
         sip = self._settings.sip
         facts = network.AddressFacts(
-            bind=sip.bind,
+            bind=self._settings.edge.workers_bind if self._settings.edge.at else sip.bind,
             public=sip.public_address,
             local=await asyncio.to_thread(gather_network.local_addresses),
-            edge=self._edge,
-            peers=tuple([one async for one in self._peers()]),
+            edge=self._behind,
+            peers=() if self._settings.edge.at else tuple([one async for one in self._peers()]),
         )
         return network.addresses(facts)
 
@@ -199,7 +209,7 @@ class _Examination:
         return found
 
     async def _of_certificates(self) -> Iterable[Finding]:
-        tls = self._front.tls if self._edge else None
+        tls = self._settings.edge.tls if self._edge else None
         if tls is None:
             return [Finding("certificates", Level.NOTE, "no TLS: edge.tls is not set")]
         facts = await asyncio.to_thread(certificates.read, tls.certificate, tls.key)
@@ -215,7 +225,7 @@ class _Examination:
 
     async def _of_machine(self) -> Iterable[Finding]:
         chosen = self._settings
-        ranges = [chosen.sip.rtp_ports, *([self._front.workers_rtp_ports] if self._edge else [])]
+        ranges = [chosen.sip.rtp_ports, *([chosen.edge.workers_rtp_ports] if self._edge else [])]
         rtp = tuple((int(one.partition("-")[0]), int(one.partition("-")[2])) for one in ranges)
         kernel = await asyncio.to_thread(gather_system.kernel, chosen.workers, self._calls, rtp, self._pid)
         folders = {"state": chosen.state_dir}
@@ -232,7 +242,7 @@ class _Examination:
         needed = ("kamailio", "rtpengine") if self._edge else ()
         return [
             *parts.versions(found, needed),
-            *parts.flaws(table, found, edge=self._edge, loopback=loopback, as_of=as_of),
+            *parts.flaws(table, found, edge=self._behind, loopback=loopback, as_of=as_of),
         ]
 
     async def _of_mcp(self) -> Iterable[Finding]:

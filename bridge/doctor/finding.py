@@ -33,6 +33,7 @@ SECTIONS = {
     "settings": "settings and secrets",
     "dialplan": "dialplan",
     "processes": "processes",
+    "nodes": "nodes",
     "ports": "ports",
     "addresses": "addresses",
     "call": "test call",

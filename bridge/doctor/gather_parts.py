@@ -24,10 +24,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bridge.doctor.parts import McpFacts, ProcessFacts, ProviderFacts, StoreFacts
+from bridge.doctor.parts import McpFacts, NodeFacts, ProcessFacts, ProviderFacts, StoreFacts
 from bridge.settings_model import Provider
 from bridge.settings_tools import McpServer
 from bridge.store.look import Look
+from bridge.store.nodestore import NodeStore
+from bridge.store.store import Store
 
 REACH_S = 5.0
 HEALTH_S = 5.0
@@ -70,12 +72,12 @@ async def processes(state_dir: Path, workers: int) -> ProcessFacts:
 
 def sip_ports(state_dir: Path) -> list[tuple[str, int]]:
     """(address, port) of each worker as it was told at its start: the embedded default moves away from a taken port."""
-    found = []
+    found: dict[tuple[str, int], None] = {}  # a slot has a file for each kind of worker it may hold
     for path in sorted((state_dir / "run").glob("worker-*.json")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             sip = json.loads(path.read_text(encoding="utf-8"))["sip"]
-            found.append((str(sip["bind"]), int(sip["port"])))
-    return found
+            found[str(sip["bind"]), int(sip["port"])] = None
+    return list(found)
 
 
 def console_port(state_dir: Path, otherwise: int) -> int:
@@ -101,6 +103,29 @@ def store(seen: Look) -> StoreFacts:
         size_bytes=seen.size_bytes,
         open_calls=seen.open_calls,
     )
+
+
+async def nodes(url: str) -> list[NodeFacts]:
+    """Who shares the store; nobody with SQLite. StoreError: it cannot be read."""
+    if not url.startswith("postgresql"):
+        return []
+    async with Store(url, migrate=False) as store:
+        rows = await NodeStore(store).nodes()
+    return [
+        NodeFacts(
+            name=row.name,
+            state=row.state,
+            age_s=row.age_s,
+            version=row.version,
+            plan=row.plan_version,
+            problems=tuple(str(one) for one in _list(row.facts.get("problems"))),
+        )
+        for row in rows
+    ]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def versions() -> dict[str, str | None]:

@@ -39,6 +39,18 @@ class ProcessFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A node that shares the store. `state`: live, draining, lost or left; `problems`: what it says of itself."""
+
+    name: str
+    state: str
+    age_s: float
+    version: str
+    plan: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderFacts:
     """How far we came with a Realtime endpoint: `stage`: where it ended, or done; `auth`: of a free request."""
 
@@ -147,6 +159,27 @@ def _worker(index: str, status: Mapping[str, Any]) -> Iterator[Finding]:
     if isinstance(restarts, int | float) and restarts > 0:
         words = f"worker {index}: the media clock stood still {restarts:g} times; callers heard gaps"
         yield Finding("processes", Level.WARN, words, "too little CPU, or a quota on it")
+
+
+def nodes(all_facts: Sequence[NodeFacts]) -> Iterator[Finding]:
+    """Whether all nodes live and agree."""
+    here = [one for one in all_facts if one.state in {"live", "draining"}]
+    for one in all_facts:
+        if one.state == "lost":
+            words = f"{one.name} has not been seen for {one.age_s:.0f} s: its calls are ended in the record"
+            yield Finding("nodes", Level.FAIL, words, f"start it, or sipbridge nodes forget {one.name}")
+        if one.state == "draining":
+            do = f"sipbridge nodes undrain {one.name} when it may take calls again"
+            yield Finding("nodes", Level.NOTE, f"{one.name} drains: it gets no new calls", do)
+        for problem in one.problems if one in here else ():
+            yield Finding("nodes", Level.WARN, f"{one.name}: {problem}", "sipbridge doctor on that node")
+    for what, values in (("plan", {one.plan for one in here}), ("version", {one.version for one in here})):
+        if len(values) > 1:
+            words = f"the nodes differ in their {what}: {', '.join(sorted(values))}"
+            do = "sipbridge dialplan reload on each" if what == "plan" else "go on with the rolling upgrade"
+            yield Finding("nodes", Level.WARN, words, do)
+    if here:
+        yield Finding("nodes", Level.OK, f"{len(here)} of {len(all_facts)} nodes are here")
 
 
 def store(facts: StoreFacts, *, running: bool) -> Iterator[Finding]:

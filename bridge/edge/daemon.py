@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,10 @@ MAX_LINE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What bridge/edge/prepare.py wrote. `ng_port`: where rtpengine is asked whether it is there."""
+    """What bridge/edge/prepare.py wrote. `ng_port`: where rtpengine is asked whether it is there.
+
+    `pid_file`: gets the number of the program's first process, for whoever watches it from outside.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -48,6 +52,29 @@ class Spec:
     log_level: str = "info"
     log_format: str = "console"
     redact: bool = True
+    pid_file: str = ""
+
+
+class Quiet:
+    """At most `burst` lines at once and `per_s` a second: a flood of odd packets must not fill the disk.
+
+    `now` is monotonic seconds.
+    """
+
+    def __init__(self, burst: int = 100, per_s: float = 10.0) -> None:
+        self._burst, self._per_s = burst, per_s
+        self._left, self._at = float(burst), 0.0
+        self.dropped = 0
+
+    def admits(self, now: float) -> bool:
+        """Whether this line may be said."""
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        if self._left < 1:
+            self.dropped += 1
+            return False
+        self._left -= 1
+        return True
 
 
 class Daemon:
@@ -56,6 +83,7 @@ class Daemon:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._stopping = False
+        self._quiet = Quiet()
 
     async def run(self) -> int:
         """Until it ends; 0 when it was asked to."""
@@ -71,6 +99,7 @@ class Daemon:
             )
         except OSError as error:
             raise EdgeError(f"cannot start {self._spec.argv[0]}: {error.strerror}") from error
+        self._note(f"{process.pid}\n")
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, process)
@@ -106,8 +135,19 @@ class Daemon:
                 continue
             if not line:
                 return
+            if self._stopping:  # a dozen processes say that the others are gone
+                continue
             said = read(line.decode("utf-8", "replace").rstrip())
-            getattr(log, said.level)(said.event, **said.fields)
+            if said.event.startswith("edge.") or self._quiet.admits(time.monotonic()):
+                dropped, self._quiet.dropped = self._quiet.dropped, 0
+                if dropped:
+                    log.warning("edge.lines_dropped", lines=dropped)
+                getattr(log, said.level)(said.event, **said.fields)
+
+    def _note(self, text: str) -> None:
+        if self._spec.pid_file:
+            with contextlib.suppress(OSError):
+                Path(self._spec.pid_file).write_text(text, encoding="ascii")
 
     async def _tell_ready(self) -> None:
         while not await self._answers():  # noqa: ASYNC110  # another process's socket

@@ -21,6 +21,8 @@ from bridge.edge.target import SETS, Target
 
 ACTIVE, INACTIVE = "ap", "i"
 """Kamailio's words: active and probed by OPTIONS; inactive."""
+GONE_S = 3.0
+"""A worker comes back to the link within a second when only the link broke."""
 _GENERATION = re.compile(r"(.+);g=(\d+)\Z")
 
 
@@ -86,6 +88,8 @@ class Dispatch:
         self._asked: dict[tuple[int, str], float] = {}
         self._lives = {uri: _Life(boot, generation) for uri, (boot, generation) in (lives or {}).items()}
         self._wanted: set[tuple[str, str]] = set()
+        self._missing: dict[str, float] = {}
+        self._over: set[tuple[str, str]] = set()
 
     @property
     def lives(self) -> dict[str, tuple[str, int]]:
@@ -132,10 +136,35 @@ class Dispatch:
         missing = any((line.set_id, line.dispatcher_uri) not in loads for line in self.lines)
         return Orders(tuple(self._states(shown, now)), reload=missing)
 
+    def lost(self, targets: Sequence[Target], now: float) -> list[tuple[str, int]]:
+        """(URI, generation) of lives that have ended, each once: whoever is on a call with one hears nobody any more.
+
+        Before `sync`, which forgets the life before. A life is over when another one is at its place, or when nobody
+        has been there for GONE_S: a link that broke is back before that.
+        """
+        here = {target.uri: target.boot for target in targets}
+        found = []
+        for uri, life in self._lives.items():
+            boot = here.get(uri)
+            if boot == life.boot or (uri, life.boot) in self._over:
+                self._missing.pop(uri, None)
+                continue
+            if boot is None and now - self._missing.setdefault(uri, now) < GONE_S:
+                continue
+            self._missing.pop(uri, None)
+            self._over.add((uri, life.boot))
+            found.append((uri, life.generation))
+        self._over &= {(uri, life.boot) for uri, life in self._lives.items()}
+        return found
+
     def _live(self, target: Target, loads: Mapping[tuple[int, str], Listed]) -> None:
         before = self._lives.get(target.uri)
         if before is not None and before.boot == target.boot:
-            return
+            if (target.uri, target.boot) not in self._over:
+                return
+            self._over.discard(
+                (target.uri, target.boot)
+            )  # it is back; its calls were ended, their counts are left
 
         def load(generation: int) -> int:
             uri = f"{target.uri};g={generation}"

@@ -53,9 +53,9 @@ def kamailio(line: str) -> LogLine:
 def rtpengine(line: str) -> LogLine:
     """A line of rtpengine."""
     found = _RTPENGINE.match(line)
-    if not found:
-        return LogLine("info", "rtpengine.said", {"message": line[:MAX_TEXT]})
-    fields = {"sip_call_id": found["call_id"].split("/")[0]} if found["call_id"] else {}
+    if not found:  # the rest of a longer message: an SDP, mostly
+        return LogLine("debug", "rtpengine.said", {"message": line[:MAX_TEXT]})
+    fields = {"sip_call_id": found["call_id"].split(" ")[0].split("/")[0]} if found["call_id"] else {}
     text = found["text"].strip()[:MAX_TEXT]
     return LogLine(_LEVELS.get(found["level"], "info"), "rtpengine.said", {**fields, "message": text})
 

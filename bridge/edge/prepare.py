@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bridge.edge.daemon import Spec
@@ -63,6 +63,7 @@ def prepare_edge(settings: Settings, sip_port: int, stage: int) -> list[Program]
     programs = []
     for spec, when in ((specs[1], stage - 1), (specs[0], stage)):
         path = settings.state_dir / "run" / f"{spec.name}.json"
+        spec = replace(spec, pid_file=str(path.with_suffix(".pid")))  # noqa: PLW2901  # the same, complete
         path.write_text(json.dumps(asdict(spec)), encoding="utf-8")
         argv = (sys.executable, "-m", "bridge.edge.daemon", str(path))
         programs.append(Program(spec.name, when, argv, says_ready=True))

@@ -24,7 +24,6 @@ CALL_MARGIN_S = 600
 RING_MARGIN_S = 10
 NO_HA1 = "0" * 32
 """Compared with the answer of a user that does not exist: no password has it."""
-CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 TCP_READ_MARGIN = 1024
 
 
@@ -75,6 +74,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
         overflow=edge.overflow,
         retry_after_s=edge.retry_after_s,
         srtp=edge.srtp,
+        audio_from=edge.audio_from,
         **{key: value for key, value in edge.limits.model_dump().items() if key != "message_bytes"},
     )
 
@@ -114,12 +114,15 @@ def tls_cfg(settings: Settings, place: Place) -> str:
     tls = settings.edge.tls
     if tls is None:
         return ""
-    ca = f"{place.folder}/tls/ca.pem" if tls.ca else CA_BUNDLE
     common = (
         "method = TLSv1.2+\n"
-        f"private_key = {place.folder}/tls/key.pem\ncertificate = {place.folder}/tls/cert.pem\nca_list = {ca}\n"
+        f"private_key = {place.folder}/tls/key.pem\ncertificate = {place.folder}/tls/cert.pem\n"
         "cipher_list = ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL\n"
     )
+    if (
+        tls.ca
+    ):  # each of Kamailio's processes reads it: no list of all the world's (measured: 50 s, out of memory)
+        common += f"ca_list = {place.folder}/tls/ca.pem\n"
     asked = "yes" if tls.ask_client else "no"
     server = f"[server:default]\n{common}verify_certificate = {asked}\nrequire_certificate = {asked}\n"
     checked = "yes" if tls.verify else "no"

@@ -68,9 +68,15 @@ def dispatcher_list(lines: Sequence[Entry], in_use: Iterable[tuple[str, str]]) -
 def address_list(
     trunks: Iterable[tuple[str, str]], workers: Iterable[tuple[str, int]], denied: Iterable[str] = ()
 ) -> str:
-    """address.list. `trunks`: (network, name), the smaller networks win; `workers`: (address, SIP port)."""
+    """address.list. `workers`: (address, SIP port).
+
+    `trunks`: (network, name); the smaller networks win, of two equal ones the first.
+    """
+    known: dict[ipaddress.IPv4Network | ipaddress.IPv6Network, str] = {}
+    for network, name in trunks:
+        known.setdefault(ipaddress.ip_network(network), name)
     networks = sorted(
-        ((ipaddress.ip_network(network), name) for network, name in trunks),
+        known.items(),
         key=lambda one: (-one[0].prefixlen, str(one[0])),
     )
     text = ["# group address prefix port tag; written by control, see bridge/edge/tables.py"]

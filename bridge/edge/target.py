@@ -4,14 +4,17 @@ Pure, standard library only.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Literal
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 from bridge.errors import LinkError
 
 SETS = {"narrow": 1, "wide": 2}
 """Numbers of Kamailio's dispatcher sets."""
+_URI = re.compile(r"sip:(?:[0-9.]{7,15}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}")
+"""What goes into Kamailio's list comes from other nodes' rows: an address and a port, nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,16 @@ class Target:
     node: str = ""
     slot: int = 0
     boot: str = ""
+
+
+def read(told: Mapping[str, Any]) -> Target | None:
+    """What another node tells of a worker; None when this version cannot make a target of it."""
+    known = {field.name: told[field.name] for field in fields(Target) if field.name in told}
+    texts = all(isinstance(known.get(name, ""), str) for name in ("uri", "node", "boot"))
+    numbers = all(type(known.get(name, 0)) is int for name in ("max_calls", "slot"))
+    fits = known.get("pool", "narrow") in SETS and known.get("state", "active") in {"active", "draining"}
+    right = texts and numbers and fits and _URI.fullmatch(known.get("uri", "")) is not None
+    return Target(**known) if right else None
 
 
 def to_json(targets: Iterable[Target]) -> str:

@@ -71,6 +71,8 @@ class ServerDeadlines:
     hello_s: float = 5.0
     send_s: float = 5.0
     store_retry_s: float = 0.5
+    gather_s: float = 0.1
+    """Events are committed at the full tenths of a second, all workers' together; they are on the worker's disk."""
 
 
 @dataclass(slots=True)
@@ -296,6 +298,7 @@ class LinkServer:
 
     async def _store(self, peer: Peer) -> None:
         while (first := await peer.events.get()) is not None:
+            await self._gathering()
             batch = [first]
             while len(batch) < BATCH and not peer.events.empty():
                 event = peer.events.get_nowait()
@@ -306,6 +309,12 @@ class LinkServer:
             if await self._commit(peer, batch):
                 self.counters.events += len(batch)
                 peer.tell(Ack(batch[-1].seq))
+
+    async def _gathering(self) -> None:
+        """Until the next moment at which all links commit."""
+        gather_s = self._deadlines.gather_s
+        if gather_s and not self._stopping:
+            await asyncio.sleep(gather_s - time.monotonic() % gather_s)
 
     async def _commit(self, peer: Peer, batch: Sequence[Event]) -> bool:
         """True when stored; False only when control stops before the store would take it."""

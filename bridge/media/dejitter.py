@@ -73,11 +73,17 @@ class Dejitter:
         self._gaps.clear()
         self._seen_per_packet.clear()
         self._per_packet = self._unit
+        self._usual = 0
+        self._one_packet = _NOTHING
         self._filler_s = 0.0
         self._trouble_until_s = 0.0
 
     def poll(self, size: int, rx_packets: int, now: float, rx_lost: int = 0) -> Pull:
         """Look at the stream: `size` codec frames in the buffer, RTP packets received and seen lost in total."""
+        if size and size == self._usual and self._as_usual(rx_packets, now, rx_lost):
+            self._rx_packets = rx_packets
+            self._filler_s = now + self._silence_after_s
+            return self._one_packet
         if self._rx_packets is not None and rx_packets < self._rx_packets:
             self.reset()
         if self._rx_packets is None:
@@ -94,6 +100,19 @@ class Dejitter:
             return self._fill_silence(size, now)
         return self._read(self._ready(size, now) // self._unit)
 
+    def _as_usual(self, rx_packets: int, now: float, rx_lost: int) -> bool:
+        """One packet of the usual length came into an empty buffer, and nothing is amiss: what follows would read it.
+
+        Nearly every poll of a call is like that, and so it is asked first; `_usual` is 0 until the length is known.
+        """
+        return (
+            self._rx_packets is not None
+            and rx_packets == self._rx_packets + 1
+            and rx_lost == self._rx_lost
+            and not (self._left or self._gaps or self._credit)
+            and self._trouble_until_s <= now < self._filler_s
+        )
+
     def _account(self, size: int, packets: int, now: float) -> None:
         """Compare what came out of the network with what came into the buffer."""
         growth = size - self._left
@@ -102,8 +121,7 @@ class Dejitter:
             self._gaps.clear()
             growth = 0
         if packets == 1 and growth:
-            self._seen_per_packet.append(growth)
-            self._per_packet = mode(self._seen_per_packet)
+            self._learn(growth)
         if growth:
             self._hear(now)
         fresh = packets * self._per_packet
@@ -114,6 +132,15 @@ class Dejitter:
             self._gaps.append(_Gap(self._left, unexplained, now))
         elif unexplained < 0:
             self._credit = min(self._fill_gaps(-unexplained, now), fresh)
+
+    def _learn(self, growth: int) -> None:
+        """A packet brought so many codec frames."""
+        seen = self._seen_per_packet
+        seen.append(growth)
+        self._per_packet = mode(seen)
+        known = seen.count(growth) == _LEARN_PACKETS and not growth % self._unit
+        self._usual = growth if known else 0
+        self._one_packet = Pull(growth // self._unit)
 
     def _hear(self, now: float) -> None:
         self._filler_s = now + self._silence_after_s

@@ -7,16 +7,17 @@ Sans-IO and without a lock of its own: the port holds one lock around it, as aro
 
 from collections import deque
 
-from bridge.media.frame import BYTES_PER_MS
+from bridge.media.frame import RATE_HZ, bytes_per_ms
 
 
 class Intake:
-    """FIFO of 8 kHz PCM pieces, at most `max_ms` long in sum. Raises ValueError for a bound below 1 ms."""
+    """FIFO of PCM pieces at `rate_hz`, at most `max_ms` long in sum. Raises ValueError for a bound below 1 ms."""
 
-    def __init__(self, max_ms: int = 1000) -> None:
+    def __init__(self, max_ms: int = 1000, rate_hz: int = RATE_HZ) -> None:
         if max_ms < 1:
             raise ValueError("an intake needs room")
-        self._max_bytes = max_ms * BYTES_PER_MS
+        self._bytes_per_ms = bytes_per_ms(rate_hz)
+        self._max_bytes = max_ms * self._bytes_per_ms
         self._pieces: deque[bytes] = deque()
         self._queued_bytes = 0
         self._dropped_bytes = 0
@@ -24,12 +25,12 @@ class Intake:
     @property
     def queued_ms(self) -> float:
         """Audio that waits."""
-        return self._queued_bytes / BYTES_PER_MS
+        return self._queued_bytes / self._bytes_per_ms
 
     @property
     def dropped_ms(self) -> float:
         """Audio lost since the start because nobody pulled it in time."""
-        return self._dropped_bytes / BYTES_PER_MS
+        return self._dropped_bytes / self._bytes_per_ms
 
     def push(self, pcm: bytes) -> None:
         """Append a piece; the oldest go when the bound is passed (one longer than the bound goes itself)."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bridge.media.frame import BYTES_PER_MS, FRAME_BYTES
+from bridge.media.frame import FRAME_MS, RATE_HZ, bytes_per_ms
 
-_FADE_BYTES = 5 * BYTES_PER_MS
+_FADE_MS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,11 @@ class Cleared:
 class _Item:
     """Audio of one response item: pieces as they came, read from `offset` of the first."""
 
-    __slots__ = ("finished", "heard", "item_id", "offset", "pieces", "queued", "starved")
+    __slots__ = ("bytes_per_ms", "finished", "heard", "item_id", "offset", "pieces", "queued", "starved")
 
-    def __init__(self, item_id: str) -> None:
+    def __init__(self, item_id: str, bytes_per_ms: int) -> None:
         self.item_id = item_id
+        self.bytes_per_ms = bytes_per_ms
         self.pieces: deque[bytes] = deque()
         self.offset = 0
         self.queued = 0
@@ -90,16 +91,17 @@ class _Item:
 
     @property
     def heard_ms(self) -> int:
-        return self.heard // BYTES_PER_MS
+        return self.heard // self.bytes_per_ms
 
 
 class Playout:
-    """Queue of response audio (8 kHz PCM), at most `max_ms` long, played frame by frame."""
+    """Queue of response audio (PCM at `rate_hz`), at most `max_ms` long, played frame by frame."""
 
-    def __init__(self, max_ms: int = 120_000, frame_bytes: int = FRAME_BYTES) -> None:
-        self._max_bytes = max_ms * BYTES_PER_MS
-        self._frame_bytes = frame_bytes
-        self._silence = bytes(frame_bytes)
+    def __init__(self, max_ms: int = 120_000, frame_bytes: int = 0, rate_hz: int = RATE_HZ) -> None:
+        self._bytes_per_ms = bytes_per_ms(rate_hz)
+        self._max_bytes = max_ms * self._bytes_per_ms
+        self._frame_bytes = frame_bytes or FRAME_MS * self._bytes_per_ms
+        self._silence = bytes(self._frame_bytes)
         self._items: deque[_Item] = deque()
         self._queued = 0
         self._tail = b""
@@ -108,7 +110,7 @@ class Playout:
     @property
     def queued_ms(self) -> float:
         """Audio that waits to be heard."""
-        return self._queued / BYTES_PER_MS
+        return self._queued / self._bytes_per_ms
 
     @property
     def playing(self) -> str | None:
@@ -122,24 +124,24 @@ class Playout:
         """Cheap look for the media thread: whether it is worth waking the loop."""
         return bool(self._events)
 
-    def push(self, item_id: str, pcm8k: bytes) -> int:
-        """Append whole samples of an item; answers how many bytes at the end of `pcm8k` were refused.
+    def push(self, item_id: str, pcm: bytes) -> int:
+        """Append whole samples of an item; answers how many bytes at the end of `pcm` were refused.
 
         Items play in the order of their first push. Audio of a new item says that the one before is complete.
         """
         room = self._max_bytes - self._queued
-        refused = max(len(pcm8k) - room, 0)
+        refused = max(len(pcm) - room, 0)
         if refused:
-            pcm8k = pcm8k[:room]
-        if not pcm8k:
+            pcm = pcm[:room]
+        if not pcm:
             return refused
         item = self._open(item_id)
-        if item.starved >= BYTES_PER_MS:
-            self._events.append(Underrun(item_id, item.starved // BYTES_PER_MS))
+        if item.starved >= self._bytes_per_ms:
+            self._events.append(Underrun(item_id, item.starved // self._bytes_per_ms))
         item.starved = 0
-        item.pieces.append(pcm8k)
-        item.queued += len(pcm8k)
-        self._queued += len(pcm8k)
+        item.pieces.append(pcm)
+        item.queued += len(pcm)
+        self._queued += len(pcm)
         return refused
 
     def finish(self, item_id: str) -> None:
@@ -177,10 +179,10 @@ class Playout:
         head = self._items[0] if self._items else None
         cut = head if head is not None and head.heard else None
         unheard = tuple(item.item_id for item in self._items if not item.heard)
-        dropped_ms = self._queued // BYTES_PER_MS
+        dropped_ms = self._queued // self._bytes_per_ms
         if cut is not None:
             heard_ms = cut.heard_ms
-            self._tail = _faded(cut.take(_FADE_BYTES))
+            self._tail = _faded(cut.take(_FADE_MS * self._bytes_per_ms))
             cleared = Cleared(cut.item_id, heard_ms, dropped_ms, unheard)
         else:
             cleared = Cleared(None, 0, dropped_ms, unheard)
@@ -200,7 +202,7 @@ class Playout:
                 return last
             last.finished = True
             self._retire()
-        item = _Item(item_id)
+        item = _Item(item_id, self._bytes_per_ms)
         self._items.append(item)
         return item
 

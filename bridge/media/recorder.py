@@ -15,6 +15,7 @@ import os
 import struct
 import threading
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -99,7 +100,8 @@ class Recording:
                 self._gap += size
                 self._dropped += size
                 return
-            self._close_gap()
+            if self._gap:
+                self._close_gap()
             if self._paused or self._silence:
                 self._silence = max(self._silence - size, 0)
                 caller = agent = b""
@@ -141,7 +143,7 @@ class Recording:
             pieces, self._pieces = self._pieces, deque()
             self._queued = 0
         if pieces and not self._error:
-            self._append(b"".join(_interleaved(*piece) for piece in pieces))
+            self._append(_interleaved(pieces))
         if closing:
             os.close(self._file)
             self._closed.set()
@@ -226,9 +228,20 @@ class RecorderThread:
                     self._recordings.remove(recording)
 
 
-def _interleaved(size: int, caller: bytes, agent: bytes) -> bytes:
-    stereo = np.zeros((size // SAMPLE_BYTES, _CHANNELS), dtype="<i2")
-    for channel, pcm in enumerate((caller, agent)):
-        samples = len(pcm) // SAMPLE_BYTES
-        stereo[:samples, channel] = np.frombuffer(pcm, dtype="<i2", count=samples)
+def _interleaved(pieces: Collection[tuple[int, bytes, bytes]]) -> bytes:
+    """Both channels of all pieces as stereo; at one go, because a piece is only 20 ms."""
+    channels = zip(
+        *((_filled(caller, size), _filled(agent, size)) for size, caller, agent in pieces), strict=True
+    )
+    caller, agent = (np.frombuffer(b"".join(channel), dtype="<i2") for channel in channels)
+    stereo = np.empty((len(caller), _CHANNELS), dtype="<i2")
+    stereo[:, 0], stereo[:, 1] = caller, agent
     return stereo.tobytes()
+
+
+def _filled(pcm: bytes, size: int) -> bytes:
+    """`pcm` continued with silence to `size` bytes, both cut to whole samples."""
+    whole = size - size % SAMPLE_BYTES
+    if len(pcm) == whole:
+        return pcm
+    return pcm[: len(pcm) - len(pcm) % SAMPLE_BYTES].ljust(whole, b"\0")

@@ -24,12 +24,16 @@ Tap = Callable[[bytes, bytes], None]
 
 
 class Tape:
-    """Calls `tap(caller, agent)` once for each agent frame. `dropped_ms`: caller audio that is not on it."""
+    """Calls `tap(caller, agent)` once for each agent frame. `dropped_ms`: caller audio that is not on it.
 
-    def __init__(self, tap: Tap) -> None:
+    `silence` is a frame of it, as long as the others.
+    """
+
+    def __init__(self, tap: Tap, silence: bytes = SILENCE) -> None:
         self._tap = tap
-        self._caller = deque([SILENCE] * DELAY_FRAMES, maxlen=MAX_FRAMES)
-        self._agent = deque([SILENCE] * DELAY_FRAMES)
+        self._silence = silence
+        self._caller = deque([silence] * DELAY_FRAMES, maxlen=MAX_FRAMES)
+        self._agent = deque([silence] * DELAY_FRAMES)
         self._lowest = MAX_FRAMES
         self._counted = 0
         self._written = 0
@@ -44,7 +48,7 @@ class Tape:
     def speak(self, frame: bytes) -> None:
         """20 ms of the agent, or of silence: time passes."""
         self._agent.append(frame)
-        caller = self._caller.popleft() if self._caller else SILENCE
+        caller = self._caller.popleft() if self._caller else self._silence
         self._tap(caller, self._agent.popleft())
         self._written += 1
         self._lowest = min(self._lowest, len(self._caller))
@@ -59,7 +63,7 @@ class Tape:
         """
         if self._written > 1:
             for _ in range(min(frames, MAX_GAP_FRAMES)):
-                self.speak(SILENCE)
+                self.speak(self._silence)
 
     def _drop_surplus(self) -> None:
         for _ in range(self._lowest - DELAY_FRAMES):

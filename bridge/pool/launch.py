@@ -16,7 +16,19 @@ from bridge.pool.become import User, settle
 
 BOOT_VARIABLE = "BRIDGE_BOOT"
 """Environment of a worker: the name of this life of it, under which its spool and its exit note lie."""
-PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "OPENBLAS_NUM_THREADS"})
+PASSED_ON = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "OPENBLAS_NUM_THREADS",
+        "JOURNAL_STREAM",
+        "BRIDGE_LOG",
+    }
+)
 PASSED_ON_PREFIXES = ("LC_", "PYTHON", "COVERAGE", "SSL_CERT_", "LD_LIBRARY_", "MALLOC_")
 """What every child gets of our environment. Keys and SIPBRIDGE_* (a store's URL may hold a password) are not
 among it: they reach only a program that has `secrets`."""

@@ -9,7 +9,8 @@ from enum import Enum
 class PoolLimits:
     """When a worker is replaced; 0: never for that reason. `spread`: each one's own limit is up to so much lower.
 
-    `ready_s`: how long a replacement may take to get ready; `leave_s`: how long a retired worker may go on with its
+    `ready_s`: how long a replacement may take to get ready; `settle_s`: how long after that the edge knows it for sure,
+    and the old one may retire; `leave_s`: how long a retired worker may go on with its
     calls, then it is stopped within `stop_s`; `rest_s`: after a replacement that failed.
     """
 
@@ -20,6 +21,7 @@ class PoolLimits:
     max_cpu_percent: float = 0.0
     check_s: float = 10.0
     ready_s: float = 20.0
+    settle_s: float = 2.0
     leave_s: float = 3700.0
     stop_s: float = 320.0
     rest_s: float = 60.0

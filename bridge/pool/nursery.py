@@ -5,8 +5,9 @@
 
 A spare is a process that the zygote (bridge/zygote.py) has forked and that waits for its slot's configuration. As many
 as are configured are kept ready, and one more for every worker that waits. Whoever waits longer than `patience_s` is
-started the slow way; a zygote that answers nothing for `fork_s` is ended, so that supervision starts another. Spares
-that die by themselves, three in a row, stop the asking for `rest_s`: something is wrong with the image.
+started the slow way; a zygote that answers nothing for `fork_s` is ended, so that supervision starts another, and one
+that ends twice before it was ever up is not waited for any more. Spares that die by themselves, three in a row, stop
+the asking for `rest_s`: something is wrong with the image.
 Called by bridge/supervisor.py; no I/O here, `now` is monotonic seconds.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 MAX_ASKED = 4
 """Forks asked for at once: the zygote makes one after the other anyway."""
 MAX_DEATHS = 3
+MAX_STILLBORN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Nursery:
         self._idle: list[int] = []
         self._waiting: dict[str, float] = {}
         self._deaths = 0
+        self._stillborn = 0
         self._rest_until = 0.0
 
     @property
@@ -85,12 +88,13 @@ class Nursery:
 
     def zygote_up(self, now: float) -> list[Step]:
         """A zygote has loaded everything; what was asked of the one before is void."""
-        self._up, self._deaths, self._rest_until = True, 0, 0.0
+        self._up, self._deaths, self._stillborn, self._rest_until = True, 0, 0, 0.0
         self._asked.clear()
         return self._steps(now)
 
     def zygote_gone(self, now: float) -> list[Step]:
         """It is dead; the spares it made live on."""
+        self._stillborn += not self._up
         self._up = False
         self._asked.clear()
         return self._steps(now)
@@ -168,7 +172,8 @@ class Nursery:
 
     def _slow(self, waited_s: float, now: float) -> bool:
         """Whether who has waited so long is better started without the zygote."""
-        return self._limits.spares is None or now < self._rest_until or waited_s >= self._limits.patience_s
+        hopeless = self._limits.spares is None or self._stillborn >= MAX_STILLBORN
+        return hopeless or now < self._rest_until or waited_s >= self._limits.patience_s
 
     def _ask(self, now: float) -> list[Step]:
         if not self._up or self._limits.spares is None or now < self._rest_until:

@@ -5,11 +5,11 @@
       │                 │
       └───exit─── LEAVING ◄── told to retire: takes no new calls, ends after its last one
 
-With surge slots (the edge is there) a worker is replaced like this: a new one starts in a free slot, and when it says
-that it is ready, the old one is told to retire; so never fewer than configured take calls. Without them the old one
-retires first, and the new one follows in the same slot. Replacements happen one after the other, whatever the reason:
-asked for (one, or all of them: a rolling restart), too many calls carried, too old, too much memory or CPU. A
-replacement that does not get ready ends a rolling restart: what runs goes on running.
+With surge slots (the edge is there) a worker is replaced like this: a new one starts in a free slot, and when it has
+said that it is ready and the edge knows it, the old one is told to retire; so never fewer than configured take calls.
+Without them the old one retires first, and the new one follows in the same slot. Replacements happen one after the
+other, whatever the reason: asked for (one, or all of them: a rolling restart), too many calls, too old, too much
+memory or CPU. A replacement that does not get ready ends a rolling restart: what runs goes on running.
 Crashes are not its matter: bridge/supervision.py starts who dies again. Called by bridge/supervisor.py; no I/O here,
 `now` is monotonic seconds.
 """
@@ -58,6 +58,7 @@ class _Job:
     patient: bool = False
     heir: int | None = None
     since: float = 0.0
+    settled: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -113,7 +114,8 @@ class Roster:
         job = self._current
         moves: list[Move] = []
         if job is not None and job.heir == slot:
-            moves = self._pass_on(job, now)
+            job.settled = now + self._limits.settle_s
+            moves = self._pass_on(job, now) if now >= job.settled else []
         elif job is not None and job.heir is None and job.slot == slot and one.life > job.life:
             self._replaced(job)
             self._current = None
@@ -156,7 +158,9 @@ class Roster:
         moves: list[Move] = []
         self._rest_until = self._rest_until if now < self._rest_until else 0.0
         job = self._current
-        if job is not None and now >= self._give_up(job):
+        if job is not None and now >= job.settled:
+            moves += self._pass_on(job, now)
+        elif job is not None and now >= self._give_up(job):
             slot = job.slot if job.heir is None else job.heir
             moves += self._failed(job, f"the new worker in slot {slot} does not get ready", now)
         for one in self._slots:
@@ -170,7 +174,7 @@ class Roster:
         dues = [self._stop_due(one) for one in self._slots if one.stage is Stage.LEAVING]
         dues += [one.born + one.max_age_s for one in self._slots if one.max_age_s and self._unwatched(one)]
         if self._current is not None:
-            dues.append(self._give_up(self._current))
+            dues.append(min(self._give_up(self._current), self._current.settled))
         elif self._jobs and self._rest_until:
             dues.append(self._rest_until)
         return min((due for due in dues if due != float("inf")), default=None)
@@ -234,7 +238,7 @@ class Roster:
                 "state": one.stage.value,
                 "calls": one.calls,
                 "taken": one.taken,
-                "age_s": round(now - one.born, 1) if one.stage is not Stage.FREE else 0.0,
+                "age_s": round(now - one.born, 1) if one.life and one.stage is not Stage.FREE else 0.0,
                 "ready_ms": round(one.ready_ms, 1),
                 "memory_mb": round(one.mb, 1),
                 "cpu_percent": round(one.cpu_percent, 1),
@@ -374,7 +378,7 @@ class Roster:
 
     def _give_up(self, job: _Job) -> float:
         """When a replacement counts as failed. One that waits for its slot to become empty has no such time."""
-        if job.heir is None and self._slots[job.slot].stage is Stage.LEAVING:
+        if job.settled < float("inf") or (job.heir is None and self._slots[job.slot].stage is Stage.LEAVING):
             return float("inf")
         return job.since + self._limits.ready_s
 

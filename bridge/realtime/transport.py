@@ -13,6 +13,9 @@ class Transport(Protocol):
     async def send(self, frame: str) -> None:
         """Send one frame. Raises RemoteSessionError when the peer is gone or does not take it in time."""
 
+    def send_at_once(self, frame: str) -> bool:
+        """Send one frame if that cannot wait for anything; False: nothing was sent, `send` may (or raises why not)."""
+
     async def recv(self) -> str | bytes:
         """The next frame. Raises RemoteSessionError at the end, whoever ended it."""
 

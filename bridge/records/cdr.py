@@ -16,6 +16,11 @@ from bridge.records.mos import estimate, loss_percent
 MAX_TEXT = 500
 """Characters of one text field of a record; SIP headers come from strangers."""
 _MAX_INT = 2**63 - 1
+NODE_LOST = "node_lost"
+"""`end_reason` of a call whose node was not heard of any more; not the last word if the node comes back."""
+LOST_BOOT = "lost."
+"""Events under boots of this kind are told about a lost node by another one."""
+_ENDING = ("ended_at", "duration_s", "ended_by", "end_status", "end_reason", "end_detail")
 
 
 class CallEvent(Protocol):
@@ -84,6 +89,7 @@ class CallRecord:
     errors: int = 0
     recording_path: str | None = None
     recording_s: float | None = None
+    node: str = ""
 
     @property
     def state(self) -> str:
@@ -107,6 +113,10 @@ def apply(record: CallRecord | None, event: CallEvent) -> CallRecord:
     """The record after one more event; None for a call nothing is known of yet."""
     if record is None:
         record = CallRecord(_text(event.call_id) or "", event.boot, number(event.at) or 0.0)
+    if record.end_reason == NODE_LOST and not event.boot.startswith(LOST_BOOT):
+        # Another node took the call's node for dead; whoever carries the call knows better.
+        nothing: Changes = dict.fromkeys(_ENDING)
+        record = replace(record, **nothing)
     handler = _HANDLERS.get(event.type)
     return record if handler is None else replace(record, **handler(record, event))
 

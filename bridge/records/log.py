@@ -4,12 +4,13 @@ Every value under a key that starts with `pii_` is a phone number, digits, a nam
 settings say otherwise (`log.redact: false`) all but its last two characters are hidden, so that ops can still
 tell two numbers apart. One processor does it for all of the code, so no log call can forget.
 
-Never opens a file, never sends anything anywhere. Worker-safe: structlog only. Call `configure` once, first
-thing in a process.
+To a file when the settings name one (logfile.py). In systemd's journal every line has its priority (sd-daemon(3)):
+`journalctl -p warning` works. Worker-safe: structlog only. Call `configure` once, first thing in a process.
 """
 
 import json
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
@@ -17,7 +18,11 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from bridge.records.logfile import from_environ, is_journal
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 Fields = MutableMapping[str, Any]
 
@@ -31,7 +36,9 @@ def configure(
     stream: TextIO | None = None,
 ) -> None:
     """Set up logging for this process; `process` (`control`, …), when given, stands in every line."""
-    output = stream or sys.stderr
+    output: Any = stream or from_environ(os.environ) or sys.stderr
+    journal = output is sys.stderr and is_journal(os.environ)
+    after: list[Any] = [prefix_priority] if journal else []
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -40,6 +47,7 @@ def configure(
             structlog.processors.format_exc_info,
             *([redact_pii] if redact else []),
             render_json if style == "json" else render_line,
+            *after,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=output),
@@ -79,6 +87,12 @@ def render_line(_logger: Any, _method: str, fields: Fields) -> str:
     words = " ".join(f"{key}={_word(value)}" for key, value in rest.items() if value not in ("", None))
     line = f"{time} {process} {level:<7} {event}" + (f"  {words}" if words else "")
     return f"{line}\n{trace}" if trace else line
+
+
+def prefix_priority(_logger: Any, method: str, line: str) -> str:
+    """`<4>…`: how systemd's journal is told the priority (sd-daemon(3)). Each line of a traceback as well."""
+    mark = f"<{_PRIORITIES.get(method, 3)}>"
+    return mark + line.replace("\n", f"\n{mark}")
 
 
 def _word(value: object) -> str:

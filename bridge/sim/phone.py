@@ -42,6 +42,7 @@ RESOLVE_S = 5.0
 class PhoneCall:
     """A call to place. `record`: stereo WAV, what the phone said left, what it heard right.
 
+    `codecs`: offered, best first; the audio has the rate of `lines`, 16 kHz for G722.
     `from_uri`: a number, a SIP URI or a name-addr; the phone's own address when empty.
     `ring_s`: how long it may ring; `max_s`: how long it may last once answered.
     """
@@ -53,6 +54,7 @@ class PhoneCall:
     record: Path | None = None
     ring_s: float = 30.0
     max_s: float = 120.0
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,18 @@ async def place(call: PhoneCall) -> PhoneReport:
     first, last = RTP_PORTS
     port = free_sip_port(bind, FIRST_SIP_PORT + os.getpid() % SIP_PORTS)
     sip = SipConfig(
-        bind=bind, port=port, rtp_first=first, rtp_last=last, user_agent="sipbridge-phone", max_calls=1
+        bind=bind,
+        port=port,
+        rtp_first=first,
+        rtp_last=last,
+        codecs=call.codecs,
+        user_agent="sipbridge-phone",
+        max_calls=1,
     )
-    with RecorderThread() as recorder:
+    media = MediaConfig(rate_hz=call.lines.rate_hz, playout_max_s=2 * MAX_UTTERANCE_S)
+    with RecorderThread(media.rate_hz) as recorder:
         recording = recorder.open(call.record) if call.record else None
-        async with SipAgent(sip, MediaConfig(playout_max_s=2 * MAX_UTTERANCE_S)) as agent:
+        async with SipAgent(sip, media) as agent:
             report = await Phone(agent, call, recording, own_uri(call.from_uri, bind)).run()
         if recording is not None:
             await asyncio.to_thread(recording.close)

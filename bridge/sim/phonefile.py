@@ -74,11 +74,12 @@ class PhoneFile(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What to do in the call: `steps` name their `utterances` (8 kHz PCM) by number."""
+    """What to do in the call: `steps` name their `utterances` (PCM at `rate_hz`) by number."""
 
     steps: tuple[Step, ...]
     utterances: tuple[bytes, ...]
     patience_ms: int
+    rate_hz: int = RATE_HZ
 
 
 def load(path: Path) -> PhoneFile:
@@ -86,24 +87,25 @@ def load(path: Path) -> PhoneFile:
     return yamlfile.validate(yamlfile.read(path, ScenarioError), PhoneFile, ScenarioError)
 
 
-def prepare(file: PhoneFile, folder: Path) -> Lines:
+def prepare(file: PhoneFile, folder: Path, rate_hz: int = RATE_HZ) -> Lines:
     """Speak the texts, read the WAV files (relative to `folder`). Blocks; raises MediaError."""
     utterances: list[bytes] = []
-    steps = tuple(_step(file, folder, step, utterances) for step in file.steps)
-    return Lines(steps, tuple(utterances), file.patience_ms)
+    steps = tuple(_step(file, folder, step, utterances, rate_hz) for step in file.steps)
+    return Lines(steps, tuple(utterances), file.patience_ms, rate_hz)
 
 
-def _step(file: PhoneFile, folder: Path, step: StepFile, utterances: list[bytes]) -> Step:
+def _step(file: PhoneFile, folder: Path, step: StepFile, utterances: list[bytes], rate_hz: int) -> Step:
     if step.say is not None:
-        return _utter(step.say, speak(step.say, voice=file.voice, wpm=file.wpm, rate_hz=RATE_HZ), utterances)
+        spoken = speak(step.say, voice=file.voice, wpm=file.wpm, rate_hz=rate_hz)
+        return _utter(step.say, spoken, utterances, rate_hz)
     if step.play is not None:
-        return _utter(str(step.play), read_wav(folder / step.play), utterances)
+        return _utter(str(step.play), read_wav(folder / step.play, rate_hz), utterances, rate_hz)
     key = next(iter(step.model_fields_set))
     return _PLAIN[key](getattr(step, key), file)
 
 
-def _utter(what: str, pcm: bytes, utterances: list[bytes]) -> Say:
-    length_ms = duration_ms(pcm)
+def _utter(what: str, pcm: bytes, utterances: list[bytes], rate_hz: int) -> Say:
+    length_ms = duration_ms(pcm, rate_hz)
     if not 0 < length_ms <= MAX_UTTERANCE_S * 1000:
         raise MediaError(
             f"{what}: {length_ms / 1000:.1f} s of audio; from 0.1 to {MAX_UTTERANCE_S} s are possible"

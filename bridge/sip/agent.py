@@ -26,8 +26,6 @@ import structlog
 
 from bridge.config import MediaConfig, SipConfig
 from bridge.errors import MediaError, SipError
-from bridge.media.intake import Intake
-from bridge.media.playout import Playout
 from bridge.sip.accounts import Accounts, PjEndpoint
 from bridge.sip.directory import unusable
 from bridge.sip.doorman import Doorman
@@ -38,7 +36,7 @@ from bridge.sip.endpoint import (
     AgentInfo,
     allow_codecs,
     endpoint_config,
-    new_dejitter,
+    new_audio,
     open_pjsua,
     transport_config,
 )
@@ -48,10 +46,10 @@ from bridge.sip.headers import clean, own_invite
 from bridge.sip.identity import identity
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
+from bridge.sip.mediaqueue import MediaQueue, Pump
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
-from bridge.sip.port import AudioPort
 from bridge.sip.siptap import Tap
 from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
@@ -79,6 +77,7 @@ class SipAgent:
     def __init__(self, sip: SipConfig, media: MediaConfig, *, log_file: Path | None = None) -> None:
         self._sip = sip
         self._media = media
+        self.codecs = sip.codecs
         self._log_file = log_file
         self._waker = Waker(sip.bind, sip.port)
         self._errands = Errands(self._waker.wake, COMMAND_DEADLINE_S)
@@ -98,6 +97,7 @@ class SipAgent:
         self.natives: Natives | None = None
         self._conference: SilentConference | None = None
         self.clock: MediaClock
+        self._pump: Pump
         self._doorman: Doorman
         self._accounts = Accounts(sip, self)
         self._trunks = TrunkDesk(self._accounts, self._submit)
@@ -190,13 +190,7 @@ class SipAgent:
         return await self._submit(run)
 
     def _new_leg(self, invite: Invite, trunk: Trunk | None, *, incoming: bool, leg_id: str = "") -> Leg:
-        media = self._media
-        audio = AudioPort(
-            self._loop,
-            Playout(max_ms=media.playout_max_s * 1000),
-            Intake(max_ms=media.intake_max_ms),
-            functools.partial(new_dejitter, media),
-        )
+        audio = new_audio(self._loop, self._media)
         leg_id = leg_id or uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
         return Leg(leg_id, invite, audio, self, incoming=incoming, trunk=trunk)
@@ -318,6 +312,7 @@ class SipAgent:
             self._turn(endpoint)
         self._hang_up_all(endpoint)
         self.clock.stop()
+        self._pump.stop()
         self._doorman.leave()
         self._dead.clear()
         self._calls.clear()
@@ -366,8 +361,11 @@ class SipAgent:
         self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge), Tap.of(EXTENSION, self._sip))
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
-        self.clock = MediaClock(self._media.tick_ms, endpoint.libRegisterThread)
-        self.clock.start()
+        queue, known = MediaQueue(EXTENSION), endpoint.libRegisterThread
+        self.clock = MediaClock(self._media.tick_ms, known, self._loop, queue.read if self.natives else None)
+        self._pump = Pump(queue, known, needed=not self.natives)
+        for part in (self.clock, self._pump):
+            part.start()
         audio = "direct" if self.natives else "conference"
         self._started.set_result(AgentInfo(self._sip.bind, self._sip.port, audio, note))
 
@@ -382,7 +380,7 @@ class SipAgent:
             endpoint.audDevManager().setNullDev()
             return problem
         self.natives = natives
-        self._conference = natives.silence_conference()
+        self._conference = natives.silence_conference(self._media.rate_hz)
         return ""
 
     def _hang_up_all(self, endpoint: pj.Endpoint) -> None:

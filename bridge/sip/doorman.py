@@ -235,8 +235,8 @@ class Doorman:
         invite = self._house.identified(parse_invite(packet(info), sender_text(rdata)))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
-        if self._is_new(invite.sip_call_id):
-            self._house.turned_away(invite, *verdict)
+        if self._is_new(invite.sip_call_id) and not self._edge:
+            self._house.turned_away(invite, *verdict)  # an edge tries the next one, who keeps the record
         self._respond(rdata, *verdict, RETRY_AFTER)
         return 1
 

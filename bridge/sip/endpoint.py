@@ -4,7 +4,9 @@ Called by agent.py on the pj thread. What stands here as a number is about pjpro
 choose comes from the configuration.
 """
 
+import asyncio
 import ctypes
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,10 @@ import pjsua2._pjsua2 as pj_extension
 from bridge.config import MediaConfig, SipConfig
 from bridge.errors import MediaError
 from bridge.media.dejitter import Dejitter
+from bridge.media.intake import Intake
+from bridge.media.playout import Playout
 from bridge.sip.clibrary import Signatures, open_library
+from bridge.sip.port import AudioPort
 
 PJ_LOG_LEVEL = (
     2  # errors and warnings; to a file, because a log callback would need the GIL inside pjlib's locks
@@ -50,7 +55,7 @@ def open_pjsua() -> ctypes.PyDLL:
 
 
 def endpoint_config(sip: SipConfig, media: MediaConfig, log_file: Path | None) -> pj.EpConfig:
-    """One thread for everything, 8 kHz, no VAD, no echo canceller, a jitter buffer that holds nothing back."""
+    """One thread for everything, no VAD, no echo canceller, a jitter buffer that holds nothing back."""
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = True
@@ -62,7 +67,8 @@ def endpoint_config(sip: SipConfig, media: MediaConfig, log_file: Path | None) -
         config.logConfig.filename = str(log_file)
         config.logConfig.fileFlags = pj.PJ_O_APPEND  # control cuts it (bridge/control_retention.py)
     medium = config.medConfig
-    medium.clockRate = 8000
+    medium.hasIoqueue = True  # mediaqueue.py reads it
+    medium.clockRate = media.rate_hz
     medium.audioFramePtime = 20
     medium.noVad = True
     medium.ecTailLen = 0
@@ -112,6 +118,17 @@ def allow_codecs(endpoint: pj.Endpoint, codecs: tuple[str, ...]) -> None:
         endpoint.codecSetPriority(codec.codecId, priority)
     if not found:
         raise MediaError(f"none of the codecs {', '.join(codecs)} is in this build of pjproject")
+
+
+def new_audio(loop: asyncio.AbstractEventLoop, media: MediaConfig) -> AudioPort:
+    """The audio of one leg, whose call is on `loop`."""
+    return AudioPort(
+        loop,
+        Playout(max_ms=media.playout_max_s * 1000, rate_hz=media.rate_hz),
+        Intake(max_ms=media.intake_max_ms, rate_hz=media.rate_hz),
+        functools.partial(new_dejitter, media),
+        media.rate_hz,
+    )
 
 
 def new_dejitter(media: MediaConfig, ptime_ms: int) -> Dejitter:

@@ -1,18 +1,28 @@
-"""The clock that moves the audio of all legs of a worker: one thread, absolute deadlines, no sleep that adds up.
+"""The clock that moves the audio of all legs of a worker: absolute deadlines, no sleep that adds up.
 
-It wakes every `tick_ms`, ticks every attached port and, at most once a tick, wakes the asyncio loop for what
-came in. It sleeps
-without ticks while no leg has media. It copies bytes and returns: no log, no await, no SIP call.
+    timerfd, every tick_ms ──► loop: poll (RTP of all legs) ─► tick every port ─► wake who waits
+    guard thread: looks whether the loop came; when it is GRACE_S late, it ticks in its place
+
+Waking a thread costs more than what a tick does, so the loop itself ticks: packets in, packets out and what the session
+is sent are one wake-up. What holds the loop up (the start of a call, a long message) may not hold up the audio of the
+calls beside it: for that there is the guard, which the loop loses the interpreter to within SWITCH_INTERVAL_S. It
+sleeps without ticks while no leg has media. A tick copies bytes and returns: no log, no await, no SIP call. Without a
+loop (tests) the guard is the clock.
 """
 
+import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.sip.timerfd import TimerFd
+
 MAX_LATE_S = 0.2  # a clock later than this starts anew instead of sending the backlog as a burst
 STILL_S = 2.0  # a clock that has ports and did not tick for so long will not tick again
+GRACE_S = 0.02  # a loop later than this is ticked for
 
 
 class ClockedPort(Protocol):
@@ -56,37 +66,56 @@ def _wake_all(ports: Iterable[ClockedPort]) -> None:
 
 
 class MediaClock:
-    """The thread that ticks every attached port. It sleeps without ticks while no leg has media.
+    """Ticks every attached port every `tick_ms`, on `loop`, or on a thread of its own when the loop does not come.
 
-    A port that raises is ticked no more and told so by its `on_failure`; the others do not notice.
+    `register_thread(name)` makes pjlib know the calling thread; `poll` brings in what the network has, before the
+    ports look. A port that raises is ticked no more and told so by its `on_failure`; the others do not notice.
     """
 
-    def __init__(self, tick_ms: int, register_thread: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tick_ms: int,
+        register_thread: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+        poll: Callable[[], None] | None = None,
+    ) -> None:
         self._tick_s = tick_ms / 1000
         self._register_thread = register_thread
+        self._loop = loop
+        self._poll = poll
         self._ports: tuple[ClockedPort, ...] = ()
         self._change = threading.Lock()
-        self._ticked_s = time.monotonic()
+        self._turning = threading.Lock()
+        self._ticked_s = self._due_s = time.monotonic()
+        self._timer: TimerFd | None = None
         self._work = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="media-clock", daemon=True)
         self.stats = ClockStats()
 
     def start(self) -> None:
-        """Start the thread; pjlib must be initialised."""
+        """Start; pjlib must be initialised. Any thread."""
         self._thread.start()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._attend, self._loop)
 
     def stop(self) -> None:
-        """End the thread and wait for it: afterwards no stream is touched."""
+        """End the thread and wait for it: afterwards no stream is touched. Not the loop's thread."""
         self._stopping = True
         self._work.set()
         self._thread.join(timeout=1)
+        if self._turning.acquire(timeout=1):  # a turn that the loop is in the middle of
+            self._turning.release()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # a loop that is closed reads no timer
+                self._loop.call_soon_threadsafe(self._leave, self._loop)
 
     def add(self, port: ClockedPort) -> None:
         """Tick `port` from now on; idempotent."""
         with self._change:
             if not self._ports:
-                self._ticked_s = time.monotonic()
+                self._ticked_s = self._due_s = time.monotonic()
+                self._arm(self._due_s)
             if not any(other is port for other in self._ports):
                 self._ports = (*self._ports, port)
         self._work.set()
@@ -95,9 +124,16 @@ class MediaClock:
         """Tick `port` no more; idempotent."""
         with self._change:
             self._ports = tuple(other for other in self._ports if other is not port)
+            if not self._ports and self._timer is not None:
+                self._timer.disarm()
+
+    def poll(self) -> None:
+        """Bring in what the network has, out of turn. Any thread that pjlib knows, without the interpreter's locks."""
+        if self._poll is not None:
+            self._poll()
 
     def problem(self, now: float) -> str:
-        """What is wrong with the thread at monotonic `now`; "" when nothing is. Any thread."""
+        """What is wrong with the clock at monotonic `now`; "" when nothing is. Any thread."""
         if not self._thread.is_alive():
             return "the media clock is dead"
         still_s = now - self._ticked_s
@@ -105,32 +141,83 @@ class MediaClock:
             f"the media clock stands still for {still_s:.1f} s" if self._ports and still_s > STILL_S else ""
         )
 
+    # ---- the loop's side -------------------------------------------------------------------------------------
+
+    def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._register_thread("loop")
+        timer = TimerFd()
+        loop.add_reader(timer.fd, self._ring)
+        with self._change:
+            self._timer = timer
+            if self._ports:
+                self._arm(self._due_s)
+
+    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._change:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            loop.remove_reader(timer.fd)
+            timer.close()
+
+    def _ring(self) -> None:
+        if self._timer is None or not self._timer.read() or not self._turning.acquire(blocking=False):
+            return
+        try:
+            ports = self._turn(time.monotonic())
+        finally:
+            self._turning.release()
+        for port in ports:
+            if port.wants_wake():
+                self._do(port, port.wake)
+
+    def _arm(self, first_s: float) -> None:
+        if self._timer is not None:
+            self._timer.arm(first_s, self._tick_s)
+
+    # ---- the guard's side ------------------------------------------------------------------------------------
+
     def _run(self) -> None:
         self._register_thread("media-clock")
-        due = time.monotonic()
+        grace_s = 0.0 if self._loop is None else GRACE_S
         while not self._stopping:
             if not self._ports:
                 self._work.clear()
-                if not self._ports:
+                if not self._ports and not self._stopping:
                     self._work.wait()
-                due = time.monotonic()
-            due += self._tick_s
-            now = time.monotonic()
-            if due > now:
-                time.sleep(due - now)
+                continue
+            wait_s = self._due_s + grace_s - time.monotonic()
+            if wait_s > 0:
+                time.sleep(wait_s)
+            if time.monotonic() < self._due_s + grace_s or self._stopping:
+                continue
+            with self._turning:
                 now = time.monotonic()
-            due = self._account(now, due)
-            ports = self._ports
-            for port in ports:
+                ports = self._turn(now) if now >= self._due_s else ()
+            wake(ports)
+
+    # ---- a turn, on either side ------------------------------------------------------------------------------
+
+    def _turn(self, now: float) -> tuple[ClockedPort, ...]:
+        """Every tick that is due; who was ticked. The caller holds `_turning`."""
+        if self._stopping:
+            return ()
+        if self._poll is not None:
+            self._poll()
+        while self._due_s <= now:
+            due = self._account(now, self._due_s)
+            if due != self._due_s:
+                self._arm(due + self._tick_s)
+            for port in self._ports:
                 # The time it should be, not the time it is: a port whose packets are due close to a tick would find
                 # itself now before and now after it, and send with gaps of 15 and 25 ms.
-                self._tick(port, due)
-            wake(ports)
-            self._ticked_s = now
+                self._do(port, port.tick, due)
+            self._due_s = due + self._tick_s
+        self._ticked_s = now
+        return self._ports
 
-    def _tick(self, port: ClockedPort, now: float) -> None:
+    def _do(self, port: ClockedPort, work: Callable[..., None], *arguments: float) -> None:
         try:
-            port.tick(now)
+            work(*arguments)
         except Exception as error:  # noqa: BLE001  # whatever it is must cost one call, not all of the worker
             self.remove(port)
             if port.on_failure is not None:

@@ -21,7 +21,8 @@ FRAME_AUDIO = 1  # PJMEDIA_FRAME_TYPE_AUDIO
 # pjmedia_rtcp_stat.rx.pkt and .loss; a system test compares them with pjsua2's own figures.
 RX_PACKETS_OFFSET = 156
 RX_LOST_OFFSET = 168
-_MAX_FRAME_BYTES = 3200  # 200 ms at 8 kHz; pjmedia refuses a longer ptime
+_MAX_PTIME_US = 200_000  # pjmedia refuses a longer one
+_MAX_FRAME_BYTES = 6400  # of it, at 16 kHz
 
 
 class _JitterBufferState(ctypes.Structure):
@@ -117,9 +118,10 @@ class NativeStream:
         if library.pjmedia_stream_get_port(stream, ctypes.byref(port)) or not port.value:
             raise OSError("pjmedia_stream_get_port failed")
         info = _PortInfo.from_address(port.value)
+        self.rate_hz = int(info.clock_rate)
         self.ptime_ms = info.frame_time_us // 1000
         self.frame_bytes = info.clock_rate * info.frame_time_us // 1_000_000 * 2
-        if not 0 < self.frame_bytes <= _MAX_FRAME_BYTES:
+        if not 0 < self.frame_bytes <= _MAX_FRAME_BYTES or info.frame_time_us > _MAX_PTIME_US:
             raise OSError(f"the stream wants packets of {self.ptime_ms} ms")
         if library.pjmedia_port_add_ref(port):
             raise OSError("pjmedia_port_add_ref failed")
@@ -135,7 +137,7 @@ class NativeStream:
         self._rx_lost = ctypes.c_uint32.from_buffer(self._rtcp, RX_LOST_OFFSET)
 
     def queued_frames(self) -> int:
-        """Codec frames (10 ms in G.711) in the jitter buffer, holes included."""
+        """Codec frames (10 ms in G.711 and G.722) in the jitter buffer, holes included."""
         self._library.pjmedia_stream_get_stat_jbuf(self._stream, self._jitter_buffer_ref)
         return int(self._jitter_buffer.size)
 
@@ -145,7 +147,7 @@ class NativeStream:
         return self._rx_packets.value, self._rx_lost.value
 
     def read(self) -> bytes:
-        """One frame of `ptime_ms` from the jitter buffer, decoded; a missing one is concealed. PCM, 8 kHz."""
+        """One frame of `ptime_ms` from the jitter buffer, decoded; a missing one is concealed. PCM at `rate_hz`."""
         frame = self._frame
         frame.size = self.frame_bytes
         self._library.pjmedia_port_get_frame(self._port, self._frame_ref)
@@ -174,14 +176,15 @@ class SilentConference:
     with one in it the bridge would write to that stream too. Pj thread.
     """
 
-    def __init__(self, library: ctypes.PyDLL) -> None:
+    def __init__(self, library: ctypes.PyDLL, rate_hz: int) -> None:
         self._library = library
+        self._frame_bytes = rate_hz // 50 * 2
         self._port = library.pjsua_set_no_snd_dev()
         self._buffer = (ctypes.c_char * _MAX_FRAME_BYTES)()
 
     def settle(self) -> None:
         """Let the bridge work off what is queued. Only while there is no call."""
-        frame = _Frame(buf=ctypes.addressof(self._buffer), size=320)
+        frame = _Frame(buf=ctypes.addressof(self._buffer), size=self._frame_bytes)
         self._library.pjmedia_port_get_frame(self._port, ctypes.byref(frame))
 
 
@@ -205,9 +208,9 @@ class Natives:
         finally:
             self._library.pj_pool_release(pool)
 
-    def silence_conference(self) -> SilentConference:
-        """Run without sound device and without conference clock."""
-        return SilentConference(self._library)
+    def silence_conference(self, rate_hz: int) -> SilentConference:
+        """Run without sound device and without conference clock. `rate_hz`: the endpoint's."""
+        return SilentConference(self._library, rate_hz)
 
     def open(self, stream: object) -> NativeStream:
         """The stream behind a `void *` that pjsua2's onStreamCreated handed over."""

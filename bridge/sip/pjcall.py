@@ -14,6 +14,7 @@ import pjsua2 as pj
 import structlog
 
 from bridge.errors import SipError
+from bridge.sip.conferenceport import ConferencePort
 from bridge.sip.directory import may_replace
 from bridge.sip.events import (
     Confirmed,
@@ -36,8 +37,7 @@ from bridge.sip.headers import clean, parse_invite, reason_text
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.natives import Natives, NativeStream
-from bridge.sip.port import ConferencePort
-from bridge.sip.sdp import limit_codecs, sure
+from bridge.sip.sdp import WIDE_CODEC, best_alone, limit_codecs, sure
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +67,7 @@ class CallOwner(Protocol):
 
     natives: Natives | None
     clock: MediaClock
+    codecs: tuple[str, ...]
 
     def to_loop(self, callback: Callable[..., None], *args: object) -> None:
         """Run `callback` on the asyncio loop."""
@@ -159,8 +160,11 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
     def onCallSdpCreated(self, prm: Any) -> None:  # noqa: N802
         """Our SDP, before it is sent: of the worker's codecs only those of the trunk."""
         trunk = self.leg.trunk
+        codecs = trunk.codecs if trunk is not None and trunk.codecs else self.agent.codecs
         if trunk is not None and trunk.codecs:
-            prm.sdp.wholeSdp = limit_codecs(prm.sdp.wholeSdp, trunk.codecs)
+            prm.sdp.wholeSdp = limit_codecs(prm.sdp.wholeSdp, codecs)
+        if WIDE_CODEC in codecs and WIDE_CODEC in self.agent.codecs:
+            prm.sdp.wholeSdp = best_alone(prm.sdp.wholeSdp, codecs, prm.remSdp.wholeSdp)
 
     @_guarded
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802, ARG002
@@ -332,6 +336,7 @@ class PjCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
 
     def read_stats(self) -> MediaStats:
         """Pjmedia's counters as they are now, or as they last were when the stream is gone."""
+        self.agent.clock.poll()
         with contextlib.suppress(pj.Error):
             stat = self.getStreamStat(0)
             rx, tx = stat.rtcp.rxStat, stat.rtcp.txStat

@@ -3,15 +3,16 @@
     RTP ─► pjmedia jitter buffer ─► NativeStream.read ─► Dejitter ─► Intake ─► asyncio loop (read)
     RTP ◄─ pjmedia encoder ◄─────── NativeStream.write ◄─ Playout.pull ◄────── asyncio loop (play, clear)
 
-The media clock (mediaclock.py) ticks the port: it takes whatever audio has come in (the uplink waits for no
-clock) and hands
-out one packet of playout audio every ptime (that is the playout clock). A tick copies bytes and returns: no
-log, no await,
-no SIP call, no lock but the port's own, held for microseconds because the loop pushes and clears while the
-clock pulls.
+Everything here has the worker's rate: 8 kHz, or 16 kHz where G.722 is taken. A stream of another rate (G.711 in such a
+worker) is converted where it is read and written; who listens for words and keys reads at 8 kHz (`read_narrow`).
 
-Where the native path is not available (see natives.py) `ConferencePort` moves the same frames through pjsua2's
-conference bridge: slower, same behaviour. pjsua2 is imported only here, in agent.py and in pjcall.py.
+The media clock (mediaclock.py) ticks the port: it takes whatever audio has come in (the uplink waits for no clock) and
+hands out one packet of playout audio every ptime (that is the playout clock). A tick copies bytes and returns: no log,
+no await, no SIP call, no lock but the port's own, held for microseconds, because the clock's guard may tick while the
+loop pushes and clears.
+
+Where the native path is not available (see natives.py) conferenceport.py moves the same frames through pjsua2's
+conference bridge: slower, same behaviour.
 """
 
 import asyncio
@@ -20,24 +21,27 @@ import threading
 import time
 from collections.abc import Callable
 
-import pjsua2 as pj
-
 from bridge.media.dejitter import Dejitter
-from bridge.media.frame import FRAME_BYTES, FRAME_MS, SILENCE
+from bridge.media.frame import FRAME_MS, RATE_HZ, bytes_per_ms
 from bridge.media.intake import Intake
 from bridge.media.mixer import Mixer, mix
 from bridge.media.playout import Cleared, Playout, PlayoutEvent
+from bridge.media.resample import Resampler, ratio
 from bridge.media.tape import Tap, Tape
-from bridge.sip.mediaclock import MAX_LATE_S, wake
+from bridge.sip.mediaclock import MAX_LATE_S
 from bridge.sip.natives import NativeStream
 
 IDLE_S = 2.0
+ROUNDING_S = 0.001
+SETTLED_PACKETS = 5  # of a stream: from then on its rhythm is known
+Sink = Callable[[bytes], bool]
+"""Takes the next 20 ms of caller audio; False: it wants no more."""
 
 
 class AudioPort:
     """Caller audio out (`read`), agent audio in (`play`, `clear`). The loop's side of one leg's media.
 
-    Everything is 8 kHz mono PCM. Made and used on the asyncio loop; `tick` and friends run on the media thread.
+    Everything is mono PCM at `rate_hz`. Made and used on the asyncio loop; `tick` and friends run on the media thread.
     `new_dejitter(ptime_ms)` makes the machine that decides for one stream when its frames may be read.
     `on_failure(what)` is called on the media thread when moving audio raised; the port is ticked no more then.
     """
@@ -48,7 +52,14 @@ class AudioPort:
         playout: Playout,
         intake: Intake,
         new_dejitter: Callable[[int], Dejitter],
+        rate_hz: int = RATE_HZ,
     ) -> None:
+        self.rate_hz = rate_hz
+        self._frame_bytes = FRAME_MS * bytes_per_ms(rate_hz)
+        self._silence = bytes(self._frame_bytes)
+        self._narrow = None if rate_hz == RATE_HZ else Resampler(*ratio(rate_hz, RATE_HZ))
+        self._from_stream: Resampler | None = None
+        self._to_stream: Resampler | None = None
         self._loop = loop
         self._playout = playout
         self._intake = intake
@@ -69,15 +80,18 @@ class AudioPort:
         self._tape: Tape | None = None
         self._mixer: Mixer | None = None
         self._read_s = time.monotonic()
+        self._sink: Sink | None = None
         self._party = self._voice = ""
         self._rx_packets = 0
+        self._looked_s = 0.0
+        self._unsettled = SETTLED_PACKETS
         self.on_failure: Callable[[str], None] | None = None
         self.last_rx_s = time.monotonic()
 
     # ---- the loop's side -------------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """The next 20 ms of caller audio (320 bytes). Safe to cancel: nothing is lost.
+        """The next 20 ms of caller audio. Safe to cancel: nothing is lost.
 
         What came while nobody has read for IDLE_S is forgotten: who begins to read hears the present.
         """
@@ -91,8 +105,32 @@ class AudioPort:
                 return frame
             await self._readable.wait()
 
+    async def read_narrow(self) -> bytes:
+        """Like `read`, 20 ms at 8 kHz (320 bytes): for whoever looks for speech, keys and tones in it."""
+        frame = await self.read()
+        return frame if self._narrow is None else self._narrow.push(frame)
+
+    def feed(self, sink: Sink) -> None:
+        """In place of `read`: every frame goes to `sink`, on the loop, as it comes, until it wants no more."""
+        self._sink = sink
+        self._pour()
+
+    def unfeed(self) -> None:
+        """The sink gets no more: `read` again."""
+        self._sink = None
+
+    def _pour(self) -> None:
+        self._read_s = time.monotonic()
+        while self._sink is not None:
+            with self._lock:
+                frame = self._intake.pull()
+            if frame is None:
+                return
+            if not self._sink(frame):
+                self._sink = None
+
     def play(self, item_id: str, pcm: bytes) -> int:
-        """Queue agent audio of one response item. Returns the bytes refused because the queue is full."""
+        """Queue agent audio (at `rate_hz`) of one response item. Returns the bytes refused: the queue is full."""
         with self._lock:
             return self._playout.push(item_id, pcm)
 
@@ -178,7 +216,7 @@ class AudioPort:
         the call.
         """
         with self._lock:
-            self._tape = Tape(tap)
+            self._tape = Tape(tap, self._silence)
 
     def pause(self, paused: bool) -> None:
         """On hold nothing is heard: the playout clock stops, and so does the caller's audio."""
@@ -200,6 +238,8 @@ class AudioPort:
     def wake(self) -> None:
         """Let those who wait see what the media thread did. Each event wakes a task: none is set for nothing."""
         self._wake_scheduled = False
+        if self._sink is not None:
+            self._pour()
         if self._intake.queued_ms:
             self._readable.set()
         if self._playout.has_events:
@@ -212,8 +252,12 @@ class AudioPort:
         with self._lock:
             self._detach_locked()
             self._stream = stream
+            same = stream.rate_hz == self.rate_hz
+            self._from_stream = None if same else Resampler(*ratio(stream.rate_hz, self.rate_hz))
+            self._to_stream = None if same else Resampler(*ratio(self.rate_hz, stream.rate_hz))
             self._dejitter = self._new_dejitter(stream.ptime_ms)
             self._rx_packets = 0
+            self._unsettled = SETTLED_PACKETS
 
     def detach(self, stream: NativeStream | None = None) -> None:
         """The stream is about to be destroyed. After this returns the media thread does not touch it.
@@ -240,30 +284,45 @@ class AudioPort:
                 self._receive(stream, now, due)
             if not due:
                 return
-            if stream is not None:
-                self._send(stream)
+            if stream is None:
+                self._record(self._silence)
             else:
-                self._record(SILENCE)
+                self._send(stream)
             self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
 
     def _receive(self, stream: NativeStream, now: float, due: bool) -> None:
         size = stream.queued_frames()
-        if not size and not due:
+        if not size and (not due or now < self._looked_s + stream.ptime_ms / 1000 - ROUNDING_S):
             return  # an empty buffer has news only of silence and loss: once a packet is soon enough
+        self._looked_s = now
         packets, lost = stream.received()
         if packets != self._rx_packets:
             self._rx_packets = packets
             self.last_rx_s = now
         pull = self._dejitter.poll(size, packets, now, lost)
+        if self._unsettled and pull.frames and not pull.filler:
+            self._settle(stream.ptime_ms / 1000, now)
         for _ in range(pull.frames):
-            self.give(bytes(stream.frame_bytes) if pull.filler else stream.read())
+            pcm = bytes(stream.frame_bytes) if pull.filler else stream.read()
+            self.give(pcm if self._from_stream is None else self._from_stream.push(pcm))
+
+    def _settle(self, ptime_s: float, now: float) -> None:
+        """Have our packets leave half a packet after the peer's come: an answer made at once catches the next one.
+
+        Left to chance it would wait for anything between nothing and a whole packet. Once for a stream, when its rhythm
+        is known: one packet of ours is early then, never late.
+        """
+        self._unsettled -= 1
+        if not self._unsettled:
+            early_s = (self._next_write_s - now - ptime_s / 2) % ptime_s
+            self._next_write_s -= early_s if early_s < ptime_s - ROUNDING_S else 0.0
 
     def _send(self, stream: NativeStream) -> None:
-        pcm = self._unsent
-        while len(pcm) < stream.frame_bytes:
+        pcm, size = self._unsent, stream.ptime_ms * bytes_per_ms(self.rate_hz)
+        while len(pcm) < size:
             pcm += self.take()
-        stream.write(pcm[: stream.frame_bytes])
-        self._unsent = pcm[stream.frame_bytes :]
+        sent, self._unsent = pcm[:size], pcm[size:]
+        stream.write(sent if self._to_stream is None else self._to_stream.push(sent))
 
     def _advance(self, ms: int, now: float) -> None:
         """The next packet is due `ms` later. What a stall swallowed is silence on the tape, no burst on the line."""
@@ -279,12 +338,13 @@ class AudioPort:
         if not (self._playing or self._listening) or self._paused:
             return
         pcm = self._ungiven + pcm if self._ungiven else pcm
-        whole = len(pcm) - len(pcm) % FRAME_BYTES
+        size = self._frame_bytes
+        whole = len(pcm) - len(pcm) % size
         self._ungiven = pcm[whole:]
         if time.monotonic() - self._read_s > IDLE_S:
             self._intake.clear()
-        for start in range(0, whole, FRAME_BYTES):
-            frame = pcm[start : start + FRAME_BYTES]
+        for start in range(0, whole, size):
+            frame = pcm[start : start + size]
             if self._tape is not None and self._playing:
                 self._tape.hear(frame)
             heard = frame if self._mixer is None else self._shared(self._mixer, frame)
@@ -295,8 +355,8 @@ class AudioPort:
     def take(self) -> bytes:
         """The 20 ms that are due to the caller now. Lock held."""
         if not self._playing:
-            return SILENCE
-        frame = SILENCE if self._paused else self._playout.pull()
+            return self._silence
+        frame = self._silence if self._paused else self._playout.pull()
         if self._playout.has_events:
             self._wake_wanted = True
         if self._mixer is not None:
@@ -320,7 +380,7 @@ class AudioPort:
         others = mixer.hear(self._party)
         if others is None or self._paused:
             return frame
-        return others if frame is SILENCE or not any(frame) else mix(frame, others)
+        return others if not any(frame) else mix(frame, others)
 
     def _record(self, agent: bytes) -> None:
         if self._playing and self._tape is not None:
@@ -337,36 +397,3 @@ class AudioPort:
         """Run `callback` on the loop. Any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process is on its way out
             self._loop.call_soon_threadsafe(callback, *args)
-
-
-class ConferencePort(pj.AudioMediaPort):  # type: ignore[misc]  # pjsua2 has no types
-    """The slow way: the same port behind pjsua2's conference bridge. Its callbacks run on pjmedia's clock thread."""
-
-    def __init__(self, port: AudioPort) -> None:
-        super().__init__()
-        self._port = port
-
-    def create(self, name: str) -> None:
-        """Register with the conference bridge as an 8 kHz mono port with 20 ms frames. pj thread."""
-        audio_format = pj.MediaFormatAudio()
-        audio_format.init(pj.PJMEDIA_FORMAT_PCM, 8000, 1, FRAME_MS * 1000, 16)
-        self.createPort(name, audio_format)
-
-    def onFrameRequested(self, frame: "pj.MediaFrame") -> None:  # noqa: N802  # pjsua2's name
-        """Pjmedia wants 20 ms for the caller."""
-        with self._port._lock:  # noqa: SLF001  # the fallback is part of the port
-            pcm = self._port.take()
-        wake((self._port,))
-        frame.type = pj.PJMEDIA_FRAME_TYPE_AUDIO
-        frame.buf = pj.ByteVector(pcm)
-        frame.size = len(pcm)
-
-    def onFrameReceived(self, frame: "pj.MediaFrame") -> None:  # noqa: N802  # pjsua2's name
-        """Pjmedia has 20 ms of the caller."""
-        if frame.type != pj.PJMEDIA_FRAME_TYPE_AUDIO or not frame.size:
-            return
-        pcm = bytes(frame.buf)
-        with self._port._lock:  # noqa: SLF001  # the fallback is part of the port
-            self._port.last_rx_s = time.monotonic()
-            self._port.give(pcm)
-        wake((self._port,))

@@ -8,10 +8,11 @@ import re
 from collections.abc import Sequence
 
 from bridge.sip.events import SdpFacts
-from bridge.sip.headers import STATIC_PAYLOADS
+from bridge.sip.headers import STATIC_PAYLOADS, parse_sdp
 
 MAX_PTIME_MS = 200  # pjmedia makes no stream of longer packets
 EVENTS = "TELEPHONE-EVENT"
+WIDE_CODEC = "G722"
 _ATTRIBUTE = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+)")
 _RTPMAP = re.compile(r"a=rtpmap:(\d+) ([^/\s]+)")
 _CONNECTION = re.compile(r"(?:^|[\r\n])(?:c=|a=rtcp:[ \t]*\d+[ \t]+)([^\r\n]*)")
@@ -48,6 +49,16 @@ def _is_literal(line: str, kinds: Sequence[str]) -> bool:
 def offers(sdp: SdpFacts | None, codecs: Sequence[str]) -> bool:
     """Whether an offer has one of the codecs. No offer (RFC 3264: we make one then) and no codecs named are a yes."""
     return sdp is None or not codecs or bool({*sdp.codecs} & {*codecs})
+
+
+def best_alone(sdp: str, codecs: Sequence[str], offer: str) -> str:
+    """Our answer `sdp` with the wideband codec only, if the offer has it and no codec that we would rather have.
+
+    pjmedia answers in the offer's order, and phones name G.711 first as often as not.
+    """
+    offered = parse_sdp(offer).codecs
+    best = next((codec for codec in codecs if codec in offered), "")
+    return limit_codecs(sdp, (best,)) if best == WIDE_CODEC else sdp
 
 
 def limit_codecs(sdp: str, codecs: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ start when PostgreSQL picked it as the victim of a deadlock, so it must have no 
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -21,6 +22,7 @@ from bridge.errors import StoreAwayError, StoreError
 
 T = TypeVar("T")
 POSTGRESQL = "postgresql"
+CHANNEL = "sipbridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ def lock(connection: sa.Connection, name: str) -> None:
 def lock_key(name: str) -> int:
     """A name as the 64 bits that an advisory lock takes."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def notify(connection: sa.Connection, topic: str, **words: str | int) -> None:
+    """Wake every node that listens (listen.py) when this transaction commits; nothing on SQLite."""
+    if connection.dialect.name == POSTGRESQL:
+        text = json.dumps({"topic": topic, **words}, separators=(",", ":"))
+        connection.execute(sa.text("SELECT pg_notify(:channel, :text)"), {"channel": CHANNEL, "text": text})
 
 
 def now(connection: sa.Connection) -> float:

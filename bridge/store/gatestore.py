@@ -16,28 +16,31 @@ import sqlalchemy as sa
 from bridge.approval.chain import GENESIS, entry_hash, payload_hash
 from bridge.approval.tally import CALLER_S, Past
 from bridge.errors import StoreError
-from bridge.store.database import lock
+from bridge.store.database import lock, notify
+from bridge.store.gaterows import (
+    COLUMNS,
+    StoredRequest,
+    json_object,
+    newest,
+    nobody_else,
+    past_of,
+    recent,
+    stored,
+    without_person,
+)
 from bridge.store.store import Store
-from bridge.store.tables import audit_entries, audit_payloads, calls, tool_decisions, tool_requests
+from bridge.store.tables import (
+    OPEN_STATES,
+    audit_entries,
+    audit_payloads,
+    calls,
+    tool_decisions,
+    tool_requests,
+)
 
 MAX_HISTORY = 5000
-OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
-    """One row: `gate` is what Gate.from_json reads."""
-
-    request_id: str
-    call_id: str
-    function_call_id: str
-    tool: str
-    caller: str
-    state: str
-    version: int
-    gate: Mapping[str, Any]
-    created_at: float
-    updated_at: float
+DECISION = "decision"
+"""Topic of the word that a decision waits."""
 
 
 Payloads = dict[str, tuple[str, Mapping[str, Any] | None]]
@@ -73,10 +76,18 @@ class GateStore:
         self._store = store
         self._signer = signer
 
-    async def save(self, gate: Mapping[str, Any], version: int, audit: Sequence[NewAudit], at: float) -> int:
+    async def save(
+        self,
+        gate: Mapping[str, Any],
+        version: int,
+        audit: Sequence[NewAudit],
+        at: float,
+        seen: tuple[float, int] | None = None,
+    ) -> int:
         """Keep a gate whose stored version is `version` (0: it is new); answers the new version.
 
-        StoreError when somebody else changed it meanwhile; then nothing is kept.
+        StoreError when somebody else changed it meanwhile, or another node has it now; then nothing is kept. `seen`:
+        the arguments and the answer of `recent`; StoreRaceError when more was asked of the tool since.
         """
         request = gate["request"]
         values = {"state": gate["state"], "version": version + 1, "gate": json.dumps(gate), "updated_at": at}
@@ -85,11 +96,13 @@ class GateStore:
             if version == 0:
                 keys = {name: request[name] for name in ("request_id", "call_id", "function_call_id", "tool")}
                 caller = str(request["caller"]["number"])[:100]
-                new = {**keys, **values, "caller": caller, "created_at": at}
+                new = {**keys, **values, "caller": caller, "created_at": at, "node": self._store.node}
+                nobody_else(connection, request["tool"], seen)
                 connection.execute(sa.insert(tool_requests).values(new))
             else:
                 row = tool_requests.c
                 mine = (row.request_id == request["request_id"]) & (row.version == version)
+                mine &= self._store.mine(tool_requests)
                 done = connection.execute(sa.update(tool_requests).where(mine).values(values))
                 if done.rowcount != 1:
                     raise StoreError(f"request {request['request_id']} was changed by another process")
@@ -99,16 +112,37 @@ class GateStore:
 
         return await self._store.transaction("cannot keep a tool request", work)
 
+    async def recent(self, tool: str, since: float) -> int:
+        """How often a tool was asked for since unix second `since`, on all nodes."""
+        return await self._store.transaction("cannot read what was asked", lambda it: recent(it, tool, since))
+
+    async def mine(self, states: Sequence[str], limit: int = 100_000) -> list[StoredRequest]:
+        """Requests of this node in these states, the newest first."""
+        query = sa.select(*COLUMNS).where(tool_requests.c.state.in_(states), self._store.mine(tool_requests))
+        return await self._requests(query.order_by(tool_requests.c.created_at.desc()).limit(limit))
+
+    async def take_from(self, node: str) -> list[StoredRequest]:
+        """Make the open requests of a lost node this one's. It can change them no more."""
+        row = tool_requests.c
+        theirs = (row.node == node) & row.state.in_(OPEN_STATES)
+
+        def work(connection: sa.Connection) -> list[StoredRequest]:
+            rows = connection.execute(sa.select(*COLUMNS).where(theirs).with_for_update()).all()
+            connection.execute(sa.update(tool_requests).where(theirs).values(node=self._store.node))
+            return [stored(one) for one in rows]
+
+        return await self._store.transaction("cannot take over a node's requests", work)
+
     async def requests(self, states: Sequence[str] = (), limit: int = 200) -> list[StoredRequest]:
         """The newest first; all states when none is named."""
-        query = sa.select(tool_requests).order_by(tool_requests.c.created_at.desc()).limit(limit)
+        query = sa.select(*COLUMNS).order_by(tool_requests.c.created_at.desc()).limit(limit)
         if states:
             query = query.where(tool_requests.c.state.in_(states))
         return await self._requests(query)
 
     async def of_call(self, call_id: str) -> list[StoredRequest]:
         """Every request of one phone call."""
-        return await self._requests(sa.select(tool_requests).where(tool_requests.c.call_id == call_id))
+        return await self._requests(sa.select(*COLUMNS).where(tool_requests.c.call_id == call_id))
 
     async def past(
         self, request: Past, day_starts: float, but: str = ""
@@ -130,9 +164,9 @@ class GateStore:
             for scope, where in scopes.items():
                 if scope == "caller" and not request.caller:
                     continue
-                query = sa.select(tool_requests).where(row.tool == request.tool, where)
+                query = sa.select(*COLUMNS).where(row.tool == request.tool, where)
                 rows = connection.execute(query.order_by(row.created_at.desc()).limit(MAX_HISTORY + 1)).all()
-                ones = [past for past in map(_past, rows[:MAX_HISTORY]) if past is not None]
+                ones = [past for past in map(past_of, rows[:MAX_HISTORY]) if past is not None]
                 if len(rows) > len(ones):  # too many, or some cannot be read: then nobody can tell
                     cut.add(scope)
                 found |= dict(ones)
@@ -149,7 +183,7 @@ class GateStore:
     async def find(self, prefix: str) -> list[StoredRequest]:
         """Requests whose id begins with `prefix`."""
         starts = tool_requests.c.request_id.startswith(prefix, autoescape=True)
-        return await self._requests(sa.select(tool_requests).where(starts).limit(10))
+        return await self._requests(sa.select(*COLUMNS).where(starts).limit(10))
 
     async def decide(self, request_id: str, decision: Mapping[str, Any]) -> int:
         """Leave a decision for control; answers its number."""
@@ -157,16 +191,23 @@ class GateStore:
 
         def work(connection: sa.Connection) -> int:
             done = connection.execute(sa.insert(tool_decisions).values(**values, answer=None))
+            notify(connection, DECISION)
             return int(done.inserted_primary_key[0])  # type: ignore[index]  # one column, always there
 
         return await self._store.transaction("cannot leave a decision", work)
 
     async def open_decisions(self) -> list[tuple[int, str, Mapping[str, Any]]]:
-        """(number, request id, decision) of what control has not answered yet, oldest first."""
-        query = (
-            sa.select(tool_decisions).where(tool_decisions.c.answer.is_(None)).order_by(tool_decisions.c.id)
-        )
-        return [(row.id, row.request_id, _object(row.decision)) for row in await self._rows(query)]
+        """(number, request id, decision) of what control has not answered yet, oldest first.
+
+        Those about requests of this node, and those about none: another node's are its own to judge.
+        """
+        row, of = tool_decisions.c, tool_requests.c
+        query = sa.select(tool_decisions).where(row.answer.is_(None)).order_by(row.id)
+        if self._store.shared:
+            table = tool_decisions.outerjoin(tool_requests, of.request_id == row.request_id)
+            mine = (of.node == self._store.node) | of.node.is_(None)
+            query = query.select_from(table).where(mine)
+        return [(row.id, row.request_id, json_object(row.decision)) for row in await self._rows(query)]
 
     async def answer(self, number: int, answer: str) -> None:
         """Say what became of a decision."""
@@ -185,7 +226,7 @@ class GateStore:
         if call_id:
             query = query.where(audit_entries.c.call_id == call_id)
         rows = await self._rows(query)
-        return [{**row._mapping, "facts": _object(row.facts)} for row in rows]  # noqa: SLF001  # its public name
+        return [{**row._mapping, "facts": json_object(row.facts)} for row in rows]  # noqa: SLF001  # its public name
 
     async def evidence(self) -> tuple[list[dict[str, Any]], Payloads, dict[str, str]]:
         """Chain, payloads and the requests' states, all of one moment."""
@@ -194,9 +235,10 @@ class GateStore:
             chain = connection.execute(sa.select(audit_entries).order_by(audit_entries.c.seq)).all()
             kept = connection.execute(sa.select(audit_payloads)).all()
             states = connection.execute(sa.select(tool_requests.c.request_id, tool_requests.c.state)).all()
-            entries: list[dict[str, Any]] = [{**row._mapping, "facts": _object(row.facts)} for row in chain]  # noqa: SLF001  # its public name
+            entries = [{**row._mapping, "facts": json_object(row.facts)} for row in chain]  # noqa: SLF001  # its public name
             payloads: Payloads = {
-                row.hash: (row.salt, None if row.payload is None else _object(row.payload)) for row in kept
+                row.hash: (row.salt, None if row.payload is None else json_object(row.payload))
+                for row in kept
             }
             return entries, payloads, {row.request_id: row.state for row in states}
 
@@ -206,7 +248,9 @@ class GateStore:
         """The state each request is in by the chain's newest entry about it."""
         row = audit_entries.c
         mine = sa.select(row.request_id, row.facts).where(row.request_id.in_(request_ids)).order_by(row.seq)
-        return {found.request_id: str(_object(found.facts).get("state")) for found in await self._rows(mine)}
+        return {
+            found.request_id: str(json_object(found.facts).get("state")) for found in await self._rows(mine)
+        }
 
     async def bury(self, row: StoredRequest, at: float) -> None:
         """End a request that cannot even be read: it is not run."""
@@ -221,13 +265,15 @@ class GateStore:
 
     async def head(self) -> tuple[int, str]:
         """The newest entry's seq and hash."""
-        rows = await self._rows(_newest())
+        rows = await self._rows(newest())
         return (rows[0].seq, rows[0].hash) if rows else (0, GENESIS)
 
     async def payloads(self) -> dict[str, tuple[str, Mapping[str, Any] | None]]:
         """By hash: the salt, and the content unless it was erased."""
         rows = await self._rows(sa.select(audit_payloads))
-        return {row.hash: (row.salt, None if row.payload is None else _object(row.payload)) for row in rows}
+        return {
+            row.hash: (row.salt, None if row.payload is None else json_object(row.payload)) for row in rows
+        }
 
     async def states(self) -> dict[str, str]:
         """Every request's state."""
@@ -250,14 +296,12 @@ class GateStore:
         mine = (payload.call_id == call_id) & payload.payload.is_not(None)
 
         def work(connection: sa.Connection) -> int:
-            rows = connection.execute(
-                sa.select(tool_requests).where(tool_requests.c.call_id == call_id)
-            ).all()
+            rows = connection.execute(sa.select(*COLUMNS).where(tool_requests.c.call_id == call_id)).all()
             still = [row.request_id for row in rows if row.state in OPEN_STATES]
             if still:
                 raise StoreError(f"request {still[0]} is not over: it cannot be erased yet")
             for row in rows:
-                kept = {"gate": json.dumps(_without_person(_object(row.gate))), "caller": ""}
+                kept = {"gate": json.dumps(without_person(json_object(row.gate))), "caller": ""}
                 this = tool_requests.c.request_id == row.request_id
                 connection.execute(sa.update(tool_requests).where(this).values(kept))
                 decisions = tool_decisions.c.request_id == row.request_id
@@ -275,7 +319,7 @@ class GateStore:
         self, connection: sa.Connection, request: Mapping[str, Any], entry: NewAudit, at: float
     ) -> None:
         lock(connection, "audit")  # one chain over all nodes: who reads its head writes the next entry
-        last = connection.execute(_newest()).first()
+        last = connection.execute(newest()).first()
         values: dict[str, Any] = {
             "seq": last.seq + 1 if last else 1,
             "at": at,
@@ -301,44 +345,9 @@ class GateStore:
 
     async def _requests(self, query: sa.Executable) -> list[StoredRequest]:
         def work(connection: sa.Connection) -> list[StoredRequest]:
-            return [_stored(row) for row in connection.execute(query).all()]
+            return [stored(row) for row in connection.execute(query).all()]
 
         return await self._store.transaction("cannot read the gate", work)
 
     async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         return await self._store.transaction("cannot read the gate", lambda it: list(it.execute(query).all()))
-
-
-def _newest() -> sa.Select[Any]:
-    newest = sa.select(audit_entries.c.seq, audit_entries.c.hash)
-    return newest.order_by(audit_entries.c.seq.desc()).limit(1)
-
-
-def _without_person(gate: dict[str, Any]) -> dict[str, Any]:
-    """A gate that is over, as it is kept once its call was erased."""
-    if not gate:
-        return {}
-    request = {**gate["request"], "arguments": {}, "caller": {**gate["request"]["caller"], "number": ""}}
-    ruling = {**gate["ruling"], "why": "", "confirm": None}
-    return {**gate, "request": request, "ruling": ruling, "arguments": {}, "outcome": {}, "reason": ""}
-
-
-def _stored(row: sa.Row[Any]) -> StoredRequest:
-    return StoredRequest(**{**row._mapping, "gate": _object(row.gate)})  # noqa: SLF001  # SQLAlchemy's public name
-
-
-def _past(row: sa.Row[Any]) -> tuple[str, Past] | None:
-    gate = _object(row.gate)
-    arguments = gate.get("arguments")
-    if not isinstance(arguments, dict):
-        return None
-    return row.request_id, Past(row.tool, row.call_id, row.caller, row.state, arguments, row.created_at)
-
-
-def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else: who wrote that did not come by us."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.errors import StoreError
 from bridge.outbound.job import EVENTS, OPEN, Fact, Job, Wish
 from bridge.outbound.policy import Counts
+from bridge.store.database import lock
 from bridge.store.store import Store
 from bridge.store.tables import call_events, outbound_attempts, outbound_calls, outbound_campaigns
 
@@ -80,6 +81,7 @@ class OutboundStore:
         """
 
         def work(connection: sa.Connection) -> bool:
+            lock(connection, "outbound")  # every node dials: two must not both take the last call of a cap
             counts = _counts(connection, job.number, midnight, job.dialled_at, self._lives_s)
             if not allowed(counts) or not _save(connection, job):
                 return False

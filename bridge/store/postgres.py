@@ -9,9 +9,10 @@ that vanished holds no lock. Isolation is READ COMMITTED; a deadlock's victim is
 """
 
 import asyncio
+import contextlib
 import random
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import asyncpg
@@ -143,3 +144,12 @@ async def connection_to(dsn: str, options: DatabaseOptions) -> "asyncpg.Connecti
         if isinstance(error, asyncpg.TargetServerAttributeNotMatched) or (state or "").startswith(_AWAY):
             raise OSError(str(error)) from error
         raise StoreError(f"PostgreSQL does not take the connection: {error}") from error
+
+
+@contextlib.contextmanager
+def driver_errors() -> Iterator[None]:
+    """For who uses a connection without SQLAlchemy: what asyncpg raises, as an OSError."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise OSError(str(error) or "no answer in time") from error

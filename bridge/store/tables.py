@@ -15,6 +15,10 @@ voicemails    messages that callers left: new, done; a deleted one has no row; (
 voicemail_deliveries  to which channel a message has to go: pending, delivered, given_up
 call_holds    legal holds: calls that retention and erasure leave alone
 link_offsets  how far each boot of each worker is stored: what makes a second delivery harmless
+nodes         one row a node (bridge/store/nodestore.py); `epoch` grows with every start, `targets` and `facts` are JSON
+node_commands what one node asks another to do with a call, and the answer
+node_keys     public keys of the audit chain, of every node; `seal` is by the nodes' common decision key
+leases        who does what only one node does, until when by the database's clock; `token` grows with every holder
 schema_state  one row: `works_from` is the oldest revision whose programs may still work with this database
 """
 
@@ -39,6 +43,10 @@ from bridge.store.database import plain
 metadata = MetaData()
 BIG = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on both: SQLite's INTEGER has them, and makes keys by itself only under that name."""
+
+
+OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
+"""Of tool_requests: what may still happen, or wants somebody to look."""
 
 
 class String(TypeDecorator[str]):
@@ -108,6 +116,7 @@ calls = Table(
     Column("errors", BIG, nullable=False),
     Column("recording_path", Text),
     Column("recording_s", Float),
+    Column("node", String(64), nullable=False, server_default=""),
     Index("calls_started_at", "started_at"),
     Index("calls_open", "ended_at", "boot"),
 )
@@ -133,6 +142,7 @@ link_offsets = Table(
     Column("boot", String(64), primary_key=True),
     Column("worker", Integer, nullable=False),
     Column("seq", BIG, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
 )
 
 tool_requests = Table(
@@ -148,6 +158,7 @@ tool_requests = Table(
     Column("gate", Text, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
     UniqueConstraint("call_id", "function_call_id", name="tool_requests_once"),
     Index("tool_requests_state", "state", "created_at"),
     Index("tool_requests_caller", "tool", "caller", "created_at"),
@@ -306,5 +317,58 @@ call_holds = Table(
     Column("call_id", String(100), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("by", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("epoch", BIG, nullable=False),
+    Column("instance", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("plan_version", String(64), nullable=False),
+    Column("key_print", String(16), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("epoch", BIG, nullable=False),
+    Column("token", BIG, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+node_commands = Table(
+    "node_commands",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("origin", String(64), nullable=False),
+    Column("call_id", String(100), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("taken_at", Float),
+    Column("answer", Text),
+    Index("node_commands_open", "node", "taken_at"),
+)
+
+node_keys = Table(
+    "node_keys",
+    metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("public", String(64), nullable=False),
+    Column("seal", String(64), nullable=False),
     Column("at", Float, nullable=False),
 )

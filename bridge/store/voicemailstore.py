@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.store.store import Store
-from bridge.store.tables import voicemail_deliveries, voicemails
+from bridge.store.tables import link_offsets, voicemail_deliveries, voicemails
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,19 @@ class VoicemailStore:
 
         return await self._store.transaction("cannot forget a message", work)
 
+    def _mine(self) -> sa.ColumnElement[bool]:
+        """Open deliveries of messages whose files lie on this node."""
+        pending = voicemail_deliveries.c.state == "pending"
+        if not self._store.shared:
+            return pending
+        theirs = voicemails.join(link_offsets, link_offsets.c.boot == voicemails.c.boot)
+        here = link_offsets.c.node.in_((self._store.node, ""))
+        ids = sa.select(voicemails.c.voicemail_id).select_from(theirs).where(here)
+        return pending & voicemail_deliveries.c.voicemail_id.in_(ids)
+
     async def due(self, now: float, limit: int) -> list[tuple[Voicemail, Delivery]]:
-        """Deliveries whose time has come, the oldest first."""
-        open_ = (voicemail_deliveries.c.state == "pending") & (voicemail_deliveries.c.next_at <= now)
+        """Deliveries of this node whose time has come, the oldest first."""
+        open_ = self._mine() & (voicemail_deliveries.c.next_at <= now)
         query = (
             sa.select(voicemail_deliveries).where(open_).order_by(voicemail_deliveries.c.next_at).limit(limit)
         )
@@ -106,17 +116,13 @@ class VoicemailStore:
 
     async def hurry(self, now: float) -> None:
         """All that is open is due now: whoever starts control anew may have mended why it failed."""
-        change = (
-            sa.update(voicemail_deliveries)
-            .where(voicemail_deliveries.c.state == "pending")
-            .values(next_at=now)
-        )
+        change = sa.update(voicemail_deliveries).where(self._mine()).values(next_at=now)
         await self._store.transaction("cannot read what has to be delivered", lambda it: it.execute(change))
 
     async def next_due(self) -> float | None:
         """When the next delivery is to be tried; None: nothing is open."""
         query = sa.select(sa.func.min(voicemail_deliveries.c.next_at))
-        rows = await self._rows(query.where(voicemail_deliveries.c.state == "pending"))
+        rows = await self._rows(query.where(self._mine()))
         return None if rows[0][0] is None else float(rows[0][0])
 
     async def keep(self, delivery: Delivery) -> None:

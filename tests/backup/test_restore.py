@@ -19,17 +19,8 @@ from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
 from bridge.supervisor import lock
 from tests.fakes.events import Script, conversation
-from tests.fakes.postgres import Cluster
 
 SPOKEN = b"RIFF-of-a-call"
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    started = Cluster()
-    started.start()
-    yield started
-    started.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -14,21 +14,24 @@ import csv
 import json
 import os
 import platform
-import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from bridge.capacity import Measured
+from bridge.cli.capacity import SHIPPED
 from tests.bench.loadmedia import MAX_CALLS, Telephones, compiled
 from tests.bench.loadreport import AIMS, Level, RateStep, knee, summary
 from tests.bench.loadsip import Caller, Refusal, one_too_many
-from tests.bench.loadsystem import EchoEngine, LoadBridge, Meter, records
+from tests.bench.loadsystem import EchoEngine, LoadBridge, Meter, records, slowness
 from tests.bench.system import CALLS_PER_WORKER, REPO, machine_busy_s
 
 LEVELS = (4, 8, 16, 32, 48, 64, 80)
@@ -41,6 +44,7 @@ IDLE_S = 2.0
 RATE_HOLD_S = 2.0
 RATE_S = 5.0
 FRAME_MS = 20
+LINES_S = 4.0  # lines for each new call a second: a short call, its setup and its end
 Say = Callable[[str], None]
 
 
@@ -61,7 +65,6 @@ class Bench:
         folder = self.folder / f"level-{self.count}-{calls}"
         folder.mkdir()
         exact = options.format == "pcmu"
-        media = random.randrange(42000, 55000, 1000)
         with (
             EchoEngine(folder, 2 * calls + 8, options.chunk_ms // FRAME_MS) as engine,
             LoadBridge(
@@ -73,7 +76,7 @@ class Bench:
                 record=options.record,
                 tick_ms=options.tick_ms,
             ) as bridge,
-            Telephones(self.program, "127.0.0.1", media, calls, exact=exact) as phones,
+            Telephones(self.program, "127.0.0.1", calls, exact=exact) as phones,
         ):
             time.sleep(1.0)
             idle = Meter(bridge.kinds)
@@ -84,7 +87,7 @@ class Bench:
                 folder,
                 "hold",
                 bridge.places(calls),
-                media,
+                phones.port,
                 telephones=calls,
                 rate=options.rate,
                 hold_s=hold_s,
@@ -96,7 +99,7 @@ class Bench:
                 busy, meter = machine_busy_s(), Meter(kinds)
                 phones.mark()
                 began = time.monotonic()
-                time.sleep(options.seconds)
+                slow_ms = slowness(options.seconds)
                 used, seconds = meter.read(), time.monotonic() - began
                 busy = (machine_busy_s() - busy) / seconds
                 phones.hush()
@@ -110,7 +113,7 @@ class Bench:
             kept = records(bridge.state) if not options.no_records else -1
         others = max(busy - sum(usage.cores for usage in used.values()), 0.0)
         engine_ms = options.chunk_ms - FRAME_MS
-        return Level(calls, up, placed, heard, used, resting, refusals, kept, others, engine_ms)
+        return Level(calls, up, placed, heard, used, resting, refusals, kept, others, engine_ms, slow_ms)
 
     def _wait_up(self, phones: Telephones, caller: Caller, calls: int) -> int:
         """Until every telephone is spoken to; how many are."""
@@ -131,19 +134,19 @@ class Bench:
         """New calls a second, each call short, against a bridge with room for `calls`."""
         folder = self.folder / "rates"
         folder.mkdir()
-        media, steps = random.randrange(42000, 55000, 1000), []
+        steps = []
         with (
             EchoEngine(folder, 2 * calls + 8, self.options.chunk_ms // FRAME_MS) as engine,
             LoadBridge(folder, engine.url, calls, self.options.format, edge=self.options.edge) as bridge,
             Telephones(
-                self.program, "127.0.0.1", media, min(calls, MAX_CALLS), exact=self.options.format == "pcmu"
-            ),
+                self.program, "127.0.0.1", min(calls, MAX_CALLS), exact=self.options.format == "pcmu"
+            ) as phones,
         ):
             for rate in rates:
                 number = round(rate * RATE_S)
                 hold_s = min(RATE_HOLD_S, max((calls - 2) / rate - 0.7, 0.3))
                 caller = Caller(
-                    folder, f"rate-{rate:g}", bridge.places(number), media,
+                    folder, f"rate-{rate:g}", bridge.places(number), phones.port,
                     telephones=min(calls, MAX_CALLS), rate=rate, hold_s=hold_s,
                 )  # fmt: skip
                 try:
@@ -151,7 +154,8 @@ class Bench:
                 finally:
                     caller.kill()
                 steps.append(RateStep(rate, hold_s, placed))
-                self.say(f"  {rate:g} new calls a second: {placed.good} of {number} right")
+                word = "" if placed.good == number else f"; {placed.said[-300:].strip()}"
+                self.say(f"  {rate:g} new calls a second: {placed.good} of {number} right{word}")
                 time.sleep(1.0)
         return steps
 
@@ -186,6 +190,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, default=REPO / "build" / "load.json", help="where the figures go"
     )
+    parser.add_argument(
+        "--ship", action="store_true", help="make these the figures that `sipbridge capacity` comes with"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the working folder (logs) there")
     return parser.parse_args(arguments)
 
@@ -219,7 +226,8 @@ def main(arguments: Sequence[str]) -> int:
         levels.append(level)
         say(f"  {calls} calls: {level.said()}")
     rates = [float(word) for word in options.rates.split(",")] if options.rates != "none" else []
-    steps = bench.rates(rates, max(level.calls for level in levels)) if rates else []
+    lines = max(*(level.calls for level in levels), *(round(rate * LINES_S) for rate in rates), 0)
+    steps = bench.rates(rates, lines) if rates else []
     console.print(table(levels))
     for line in summary(levels, steps):
         say(line)
@@ -251,6 +259,8 @@ def write(options: argparse.Namespace, levels: Sequence[Level], steps: Sequence[
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.ship and any(level.right for level in levels):
+        ship(data, options)
     if options.csv:
         with options.csv.open("w", newline="", encoding="utf-8") as file:
             rows = [level.row() for level in levels]
@@ -259,6 +269,21 @@ def write(options: argparse.Namespace, levels: Sequence[Level], steps: Sequence[
             )
             writer.writeheader()
             writer.writerows(rows)
+
+
+def ship(data: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """Write bridge/capacity.json: what the largest level that was right needed."""
+    way = "through the edge" if options.edge else "direct"
+    at = data["facts"]["at"][:10]
+    source = f"make load, {os.cpu_count()} cores of {_cpu_model()}, {way}, {at}"
+    kept = json.loads(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}
+    kept[options.format] = asdict(Measured.read(data, source))
+    rounded = {name: {key: _rounded(value) for key, value in one.items()} for name, one in kept.items()}
+    SHIPPED.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _cpu_model() -> str:

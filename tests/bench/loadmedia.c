@@ -57,7 +57,8 @@ typedef struct {
     int64_t last_rx_ns, last_frame;     /* last_frame: of the caller's, as it came back; -1: none yet */
     int silent_since;                   /* silent packets since then */
     int64_t mark_frame;                 /* the first frame that counts; -1: not counting */
-    int64_t got, lost, repeated, foreign, damaged, starved, strangers, breaks, packets, sent;
+    /* breaks: RTP packets that never came; reordered: that came behind a later one, which a phone puts right */
+    int64_t got, lost, repeated, foreign, damaged, starved, strangers, breaks, reordered, packets, sent;
 } Call;
 
 static Call calls[MAX_CALLS];
@@ -172,6 +173,17 @@ static void back(Call *call, int index, int symbol, const uint8_t *payload, int6
     call->silent_since = 0;
 }
 
+/* A packet that another has overtaken: what it brings is not lost after all. */
+static void overtaken(Call *call, int index, const uint8_t *payload) {
+    int symbol = symbol_of(payload);
+    call->reordered += counting, call->packets += counting, call->breaks -= counting;
+    if (symbol < 0) return;
+    if (symbol / PERIOD != index) call->foreign += counting;
+    else if (exact && !same(index, symbol, payload)) call->damaged += counting;
+    else if (counting && call->lost > 0) call->lost--, call->got++;
+    else call->repeated += counting;
+}
+
 static void packet(Call *call, int index, const uint8_t *data, int size, const struct sockaddr_in *from, int64_t at) {
     if (size < 12 || (data[0] >> 6) != 2 || (data[1] & 0x7f) == 101) return;
     if (call->up && (from->sin_port != call->peer.sin_port || from->sin_addr.s_addr != call->peer.sin_addr.s_addr)) {
@@ -191,10 +203,14 @@ static void packet(Call *call, int index, const uint8_t *data, int size, const s
         call->ssrc = rand(), call->timestamp = rand(), call->sequence = rand() & 0x7fff;
         call->turn = (index * 37) % (SPEECH_FRAMES / 2) ;
     } else {
-        if (counting) {
-            count(gaps, GAP_BINS, at - call->last_rx_ns);
-            if ((uint16_t)(call->peer_sequence + 1) != sequence || ssrc != call->peer_ssrc) call->breaks++;
+        int16_t step = sequence - call->peer_sequence;
+        if (counting) count(gaps, GAP_BINS, at - call->last_rx_ns);
+        if (ssrc == call->peer_ssrc && step < 0 && step > -16 && size == 12 + FRAME) {
+            call->last_rx_ns = at;
+            overtaken(call, index, data + 12);
+            return;
         }
+        if (counting && (step != 1 || ssrc != call->peer_ssrc)) call->breaks += step > 1 && ssrc == call->peer_ssrc ? step - 1 : 1;
     }
     call->packets += counting;
     call->peer_sequence = sequence, call->peer_ssrc = ssrc, call->last_rx_ns = at;
@@ -256,7 +272,7 @@ static void mark(void) {
     for (int i = 0; i < n_calls; i++) {
         Call *call = &calls[i];
         call->got = call->lost = call->repeated = call->foreign = call->damaged = call->starved = 0;
-        call->strangers = call->breaks = call->packets = call->sent = 0;
+        call->strangers = call->breaks = call->reordered = call->packets = call->sent = 0;
         call->mark_frame = call->up ? call->frame : -1;
     }
 }
@@ -276,9 +292,9 @@ static void report(void) {
         int64_t first = c->last_frame + 1 > c->mark_frame ? c->last_frame + 1 : c->mark_frame;
         int64_t tail = c->mark_frame >= 0 && c->frame > first ? c->frame - first : 0;
         printf("%s{\"call\":%d,\"up\":%d,\"sent\":%ld,\"back\":%ld,\"lost\":%ld,\"tail\":%ld,\"repeated\":%ld,\"foreign\":%ld,"
-               "\"damaged\":%ld,\"starved\":%ld,\"strangers\":%ld,\"breaks\":%ld,\"packets\":%ld}",
+               "\"damaged\":%ld,\"starved\":%ld,\"strangers\":%ld,\"breaks\":%ld,\"reordered\":%ld,\"packets\":%ld}",
                i ? "," : "", i, c->up, c->sent, c->got, c->lost, tail, c->repeated, c->foreign, c->damaged, c->starved,
-               c->strangers, c->breaks, c->packets);
+               c->strangers, c->breaks, c->reordered, c->packets);
     }
     printf("],");
     bins("rtt", rtt, RTT_BINS), printf(","), bins("gaps", gaps, GAP_BINS), printf(","), bins("late", late, LATE_BINS);

@@ -23,7 +23,7 @@ _SDP = (
 )
 _REQUEST = """<send{more}><![CDATA[
 
-{method} sip:{number}@[field1]:[field2] SIP/2.0
+{method} {target} SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
 From: "load" <sip:load-[field0]@[local_ip]:[local_port]>;tag=[call_number]
 To: <sip:{number}@[field1]:[field2]>{tag}
@@ -55,9 +55,17 @@ def scenario(number: str = NUMBER) -> str:
     """The SIPp scenario: INVITE (timed to its 200), ACK, a pause of -d, BYE."""
 
     def request(method: str, cseq: int, body: str, *, more: str = "", inside: bool = True) -> str:
+        target = "[next_url]" if inside else f"sip:{number}@[field1]:[field2]"
         tag, routes = ("[peer_tag_param]", "[routes]\n") if inside else ("", "")
         return _REQUEST.format(
-            method=method, number=number, tag=tag, cseq=cseq, routes=routes, body=body, more=more
+            method=method,
+            target=target,
+            number=number,
+            tag=tag,
+            cseq=cseq,
+            routes=routes,
+            body=body,
+            more=more,
         )
 
     parts = [

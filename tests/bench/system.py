@@ -95,6 +95,7 @@ class Bridge:
         *,
         tick_ms: int | None = None,
         pool: Mapping[str, object] | None = None,
+        spare_ports: int = 0,
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix=f"bridge-{workers}-", dir=folder))
         self._pool = dict(pool or {})
@@ -102,7 +103,7 @@ class Bridge:
         self._count = workers
         self._tick_ms = tick_ms
         self._process: subprocess.Popen[bytes]
-        self.ports = _free_run(workers)
+        self.ports = _free_run(workers + spare_ports)
 
     def __enter__(self) -> Self:
         path = self._folder / "bench.yaml"

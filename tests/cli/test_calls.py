@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 from bridge.cli.calls import app
 from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord
-from bridge.store.store import Death, Store
+from bridge.store.callrows import Death
+from bridge.store.store import Store
 from tests.fakes.events import Script, conversation
 
 

@@ -80,6 +80,7 @@ def test_a_trunk_is_part_of_the_plans_version(tmp_path):
         ("{host: h, session_timer: {mode: required, expires_s: 10}}", "expires_s"),
         ("{host: h, codecs: [OPUS]}", "codecs"),
         ("{host: h, codecs: [PCMU, PCMU]}", "the same codec twice"),
+        ("{host: h, codecs: [G722]}", "G722 alone"),
         ("{host: h, dtmf: inband}", "dtmf"),
         ("{addresses: 10.0.0.1, options_every_s: 30}", "nobody to ask"),
         ("{host: h, target: 'sip:{host}'}", "has {number} once"),

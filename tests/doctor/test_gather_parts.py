@@ -28,6 +28,7 @@ def test_ports_are_read_from_what_the_workers_were_told(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "worker-0.json").write_text(json.dumps({"sip": {"bind": "127.0.0.1", "port": 5070}}))
+    (run / "worker-0-wide.json").write_text(json.dumps({"sip": {"bind": "127.0.0.1", "port": 5070}}))
     (run / "worker-1.json").write_text("{")
     assert gather_parts.sip_ports(tmp_path) == [("127.0.0.1", 5070)]
     assert gather_parts.console_port(tmp_path, 8080) == 8080
@@ -80,3 +81,15 @@ async def test_offline_nobody_far_away_is_asked():
 
 def test_accepted_definitions_are_counted_by_server():
     assert gather_parts.accepted([("a", "x"), ("a", "y"), ("b", "x")]) == {"a": 2, "b": 1}
+
+
+async def test_nodes_are_read_from_a_shared_store_only(cluster):
+    from bridge.store.nodestore import Card, NodeStore
+    from bridge.store.store import Store
+
+    url = cluster.fresh()
+    async with Store(url) as store:
+        await NodeStore(store).join(Card("a", "i", "10.0.0.1", "0.1.0", "print"), 10.0)
+    (facts,) = await gather_parts.nodes(url)
+    assert (facts.name, facts.state, facts.version, facts.problems) == ("a", "live", "0.1.0", ())
+    assert await gather_parts.nodes("sqlite:////nowhere/x.db") == []

@@ -7,12 +7,14 @@ from bridge.doctor.finding import Level
 from bridge.doctor.parts import (
     Flaw,
     McpFacts,
+    NodeFacts,
     ProcessFacts,
     ProviderFacts,
     StoreFacts,
     dialplan,
     flaws,
     mcp,
+    nodes,
     processes,
     providers,
     settings,
@@ -87,6 +89,34 @@ def test_mistakes_and_missing_secrets_are_told():
 )
 def test_a_bridge_that_is_not_well_says_so(facts, level, words):
     assert judged(processes(facts), level, words)
+
+
+NODE = NodeFacts("a", "live", 0.5, "0.1.0", "abc")
+
+
+@pytest.mark.parametrize(
+    ("other", "level", "words"),
+    [
+        ({"state": "lost", "age_s": 70.0}, Level.FAIL, "b has not been seen for 70 s"),
+        ({"plan": "def"}, Level.WARN, "differ in their plan: abc, def"),
+        ({"version": "0.2.0"}, Level.WARN, "differ in their version"),
+        ({"problems": ("no plan is in force",)}, Level.WARN, "b: no plan is in force"),
+    ],
+)
+def test_a_node_that_is_lost_or_differs_is_told(other, level, words):
+    assert judged(nodes([NODE, replace(NODE, name="b", **other)]), level, words)
+
+
+def test_nodes_that_agree_or_drain_or_left_are_right():
+    both = [
+        NODE,
+        replace(NODE, name="b", state="draining"),
+        replace(NODE, name="c", state="left", plan="old"),
+    ]
+    found = list(nodes(both))
+    assert red(found) == []
+    assert [one.level for one in found] == [Level.NOTE, Level.OK]
+    assert list(nodes([])) == []
 
 
 def test_odd_words_of_health_are_no_reason_to_fall():

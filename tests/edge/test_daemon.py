@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.edge.daemon import Spec, kill_leftovers
+from bridge.edge.daemon import Quiet, Spec, kill_leftovers
 
 ROOT = Path(__file__).parents[2]
 GUARD_S = 15.0
@@ -101,3 +101,10 @@ def test_what_an_earlier_life_left_is_ended_and_nothing_else(tmp_path):
             one.kill()
             one.wait()
             one.stdout.close()
+
+
+def test_a_flood_of_lines_is_cut_and_counted():
+    quiet = Quiet(burst=3, per_s=2.0)
+    assert [quiet.admits(10.0) for _ in range(5)] == [True, True, True, False, False]
+    assert quiet.dropped == 2
+    assert [quiet.admits(11.0) for _ in range(3)] == [True, True, False]

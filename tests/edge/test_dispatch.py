@@ -112,6 +112,39 @@ def test_a_control_that_has_just_started_takes_no_worker_away_that_has_not_told_
     assert kamailio.active() == {(1, f"{ONE};g=0")}
 
 
+def test_a_life_is_lost_when_another_is_at_its_place_or_nobody_comes_back():
+    machine = Dispatch(PLACES)
+    kamailio = Kamailio(machine)
+
+    def lost(targets, now):
+        found = machine.lost(targets, now)
+        step(machine, kamailio, targets, now)
+        return found
+
+    first, second = [Target(ONE, boot="x")], [Target(ONE, boot="y")]
+    assert lost(first, 0.0) == []
+    kamailio.entries[1, f"{ONE};g=0"][1] = 2
+    assert lost(second, 1.0) == [(ONE, 0)], "another one is there"
+    assert lost([], 2.0) == []
+    assert lost(second, 3.0) == [], "only the link broke"
+    assert lost([], 4.0) == []
+    assert lost([], 7.0) == [(ONE, 1)], "nobody came back"
+    assert lost([], 8.0) == [], "told once"
+    assert lost([Target(ONE, boot="z")], 9.0) == []
+
+
+def test_a_life_that_was_given_up_and_comes_back_takes_an_entry_that_counts_nothing():
+    """As when a node's network was cut: its callers were hung up, but nobody takes their calls off the entry."""
+    machine = Dispatch(PLACES)
+    kamailio = Kamailio(machine)
+    here = [Target(ONE, boot="x")]
+    for now, targets in ((0.0, here), (1.0, []), (60.0, []), (61.0, here), (62.0, here)):
+        machine.lost(targets, now)
+        step(machine, kamailio, targets, now)
+        kamailio.entries[1, f"{ONE};g=0"][1] = 4
+    assert kamailio.active() == {(1, f"{ONE};g=1")}
+
+
 def test_workers_of_another_node_are_learned_with_one_reload():
     machine = Dispatch(PLACES)
     kamailio = Kamailio(machine)

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import socket
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.edge.rpc import SOCKET, KamailioRpc
+from bridge.edge.rpc import FIFO, SOCKET, KamailioRpc
 from bridge.errors import EdgeError
 
 
@@ -60,3 +62,59 @@ async def test_nobody_there_and_nobody_answering_are_told_apart(tmp_path):
         with pytest.raises(EdgeError, match=r"did not answer core\.uptime within"):
             await KamailioRpc(tmp_path, answer_s=0.05).ask("core.uptime")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("rpc-")]
+
+
+@asynccontextmanager
+async def fifo(folder, answer):
+    """Kamailio's FIFO: one question, answered as Kamailio does, through the one that the question names."""
+    os.mkfifo(folder / FIFO, 0o600)
+    ours = os.open(folder / FIFO, os.O_RDWR | os.O_NONBLOCK)
+    asked = []
+
+    def serve():
+        asked.append(json.loads(os.read(ours, 4096)))
+        text = answer(asked[-1])
+        if text is not None:
+            with (folder / asked[-1]["reply_name"]).open("w") as theirs:  # blocks while the pipe is full
+                theirs.write(text)
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(
+        ours, lambda: (loop.remove_reader(ours), threading.Thread(target=serve, daemon=True).start())
+    )
+    try:
+        yield asked
+    finally:
+        loop.remove_reader(ours)
+        os.close(ours)
+
+
+async def test_an_answer_of_any_length_comes_through_the_fifo(tmp_path):
+    """A list of 2,500 workers: a datagram would have room for 36."""
+    entries = [{"URI": f"sip:10.0.0.1:{port};g={life}"} for port in range(2500) for life in range(8)]
+    async with fifo(tmp_path, lambda asked: json.dumps({"result": entries})) as asked:
+        assert await KamailioRpc(tmp_path).ask_long("dispatcher.list", "x", 1) == entries
+    assert (asked[0]["method"], asked[0]["params"]) == ("dispatcher.list", ["x", 1])
+    assert not set(asked[0]["reply_name"]) & {".", "/"}  # Kamailio refuses such a name
+    assert [path.name for path in tmp_path.iterdir()] == [FIFO]
+
+
+async def test_a_fifo_that_nobody_reads_is_told_and_leaves_no_file(tmp_path):
+    with pytest.raises(EdgeError, match="is not there"):
+        await KamailioRpc(tmp_path).ask_long("dispatcher.list")
+    os.mkfifo(tmp_path / FIFO)
+    with pytest.raises(EdgeError, match="is not there"):
+        await KamailioRpc(tmp_path).ask_long("dispatcher.list")
+    assert [path.name for path in tmp_path.iterdir()] == [FIFO]
+
+
+async def test_a_table_is_read_whole(tmp_path):
+    slots = [{"name": "192.0.2.7", "value": 1, "type": "int"}, {"name": "x", "value": "y", "type": "str"}]
+    answer = json.dumps({"result": [{"entry": 1, "size": 2, "slot": slots}, {"entry": 2}]})
+    async with fifo(tmp_path, lambda asked: answer):
+        assert await KamailioRpc(tmp_path).table("ban") == {"192.0.2.7": "1", "x": "y"}
+
+
+async def test_an_empty_table_has_nothing(tmp_path):
+    async with fifo(tmp_path, lambda asked: '{"result": null}'):
+        assert await KamailioRpc(tmp_path).table("ban") == {}

@@ -26,7 +26,13 @@ def test_every_place_has_its_generations_in_both_pools_and_only_those_in_use_get
 
 def test_smaller_networks_stand_before_the_larger_ones_they_lie_in():
     text = address_list(
-        [("10.0.0.0/8", "big"), ("10.1.0.0/16", "small"), ("10.1.2.3/32", "one"), ("2001:db8::/32", "six")],
+        [
+            ("10.0.0.0/8", "big"),
+            ("10.1.0.0/16", "small"),
+            ("10.1.2.3/32", "one"),
+            ("2001:db8::/32", "six"),
+            ("10.1.2.3/32", "later"),
+        ],
         [("127.0.0.1", 15060), ("fd00::1", 15060)],
         ["203.0.113.0/24"],
     )

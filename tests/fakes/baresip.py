@@ -20,7 +20,7 @@ sip_listen 127.0.0.1:{sip}
 net_interface 127.0.0.1
 rtp_ports {rtp}-{rtp_last}
 module_path {modules}
-module g711.so
+{codecs}
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -83,26 +83,30 @@ class Baresip:
         return [sample for (sample,) in struct.iter_unpack("<h", data[: len(data) // 2 * 2])]
 
 
-def speech_file(folder, hz=1600):
+def speech_file(folder, hz=1600, rate_hz=8000):
     """Twenty seconds of a tone to say."""
     path = folder / "speech.wav"
     with wave.open(str(path), "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
-        writer.setframerate(8000)
-        writer.writeframes(tone(20_000, 8000, hz=hz))
+        writer.setframerate(rate_hz)
+        writer.writeframes(tone(20_000, rate_hz, hz=hz))
     return path
 
 
 @asynccontextmanager
-async def baresip(folder, speech, registrar="", user="bare", password=""):
-    """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at."""
+async def baresip(folder, speech, registrar="", user="bare", password="", *, codecs=("g711",), options=""):
+    """Start it, wait until it takes commands; end it by its own command. `registrar`: HOST:PORT to register at.
+
+    `codecs`: modules of its, offered in that order; `options`: more parameters of its account.
+    """
     folder.mkdir()
     sip, control, rtp = free_udp_port(), free_udp_port(), free_udp_port() // 100 * 100
     settings = {"sip": sip, "control": control, "rtp": rtp, "rtp_last": rtp + 98, "modules": MODULES}
+    settings["codecs"] = "\n".join(f"module {name}.so" for name in codecs)
     (folder / "config").write_text(CONFIG.format(**settings, speech=speech, folder=folder))
     account = f"<sip:{user}@{registrar or f'127.0.0.1:{sip}'}>;auth_user={user};auth_pass={password}"
-    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}\n")
+    (folder / "accounts").write_text(f"{account};regint={60 if registrar else 0}{options}\n")
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "baresip", "-f", str(folder), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log

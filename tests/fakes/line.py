@@ -40,9 +40,10 @@ def frame(value=1000, ms=20):
 class FakeStream:
     """One RTP stream: what the caller sends waits in `incoming`, what we send lands in `written`."""
 
-    def __init__(self, ptime_ms=20):
+    def __init__(self, ptime_ms=20, rate_hz=8000):
         self.ptime_ms = ptime_ms
-        self.frame_bytes = 16 * ptime_ms
+        self.rate_hz = rate_hz
+        self.frame_bytes = rate_hz // 500 * ptime_ms
         self.incoming = deque()
         self.written = []
         self.packets = 0
@@ -72,12 +73,13 @@ class FakeStream:
         self.releases += 1
 
 
-def make_port(playout_ms=120_000, intake_ms=1000):
+def make_port(playout_ms=120_000, intake_ms=1000, rate_hz=8000):
     return AudioPort(
         asyncio.get_running_loop(),
-        Playout(playout_ms),
-        Intake(intake_ms),
+        Playout(playout_ms, rate_hz=rate_hz),
+        Intake(intake_ms, rate_hz),
         lambda ptime_ms: Dejitter(20, 60, ptime_ms),
+        rate_hz,
     )
 
 
@@ -117,15 +119,15 @@ class FakePjCall:
 class FakeLine:
     """A leg with everything around it. `advance(ms)` lets the media clock tick; nothing else moves time."""
 
-    def __init__(self, to="100", caller="200", headers=None, *, incoming=True, leg_id="leg-1"):
-        self.stream = FakeStream()
+    def __init__(self, to="100", caller="200", headers=None, *, incoming=True, leg_id="leg-1", rate_hz=8000):
+        self.stream = FakeStream(rate_hz=rate_hz)
         self.pj = FakePjCall(self)
         self.gone = False
         invite = Invite(
             "sip-1", f"sip:{to}@bridge", Party(caller, "phone", "Ann"), Party(to, "bridge"), headers=headers or {},
             source="127.0.0.1:5080", sdp=SdpFacts(("PCMU",)),
         )  # fmt: skip
-        self.port = make_port()
+        self.port = make_port(rate_hz=rate_hz)
         self.leg = Leg(leg_id, invite, self.port, self, incoming=incoming)
         self.port.attach(self.stream)
         self.now = time.monotonic()

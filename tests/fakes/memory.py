@@ -44,6 +44,10 @@ class MemoryTransport:
         await asyncio.sleep(0)
         self._end.to_server.put_nowait(frame)
 
+    def send_at_once(self, frame):
+        self._end.to_server.put_nowait(frame)
+        return True
+
     async def recv(self):
         message = await self._end.to_client.get()
         if isinstance(message, RemoteSessionError):

@@ -158,8 +158,8 @@ class Office:
 
 
 @contextlib.asynccontextmanager
-async def running(folder, **changes):
-    async with Store(f"sqlite:///{folder}/store.db") as store:
+async def running(folder, url="", node="", **changes):
+    async with Store(url or f"sqlite:///{folder}/store.db", node=node) as store:
         office = Office(folder, store)
         for person in PEOPLE:
             await office.users.put(person)

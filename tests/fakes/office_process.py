@@ -28,10 +28,10 @@ class Dying:
     def __getattr__(self, name):
         return getattr(self._gates, name)
 
-    async def save(self, gate, version, audit, at):
+    async def save(self, gate, version, audit, at, seen=None):
         if self._moment == f"before:{gate['state']}":
             die()
-        saved = await self._gates.save(gate, version, audit, at)
+        saved = await self._gates.save(gate, version, audit, at, seen)
         if self._moment == f"after:{gate['state']}":
             die()
         return saved

@@ -9,7 +9,19 @@ from xdist.scheduler import LoadScopeScheduling
 
 BY_TEST = ("tests/system/", "tests/scenarios/test_gate_attacks.py")
 """Long tests that share nothing: each may go to whoever is free. Of every other file all tests go to one process."""
+BY_FILE = (
+    "tests/system/test_edge.py",
+    "tests/system/test_edge_attacks.py",
+    "tests/system/test_edge_roads.py",
+    "tests/system/test_edge_dialogs.py",
+)
+"""But not these, which share a running edge."""
 LONG = (
+    "test_failures",
+    "test_edge_attacks",
+    "test_edge",
+    "test_edge_roads",
+    "test_edge_dialogs",
     "test_demo",
     "test_tools_kill",
     "test_tools",
@@ -44,7 +56,8 @@ class Scheduler(LoadScopeScheduling):
     """Keeps the order of the collection; whole files, or single tests where BY_TEST says so."""
 
     def _split_scope(self, nodeid):
-        return nodeid if nodeid.startswith(BY_TEST) else nodeid.split("::", 1)[0]
+        alone = nodeid.startswith(BY_TEST) and not nodeid.startswith(BY_FILE)
+        return nodeid if alone else nodeid.split("::", 1)[0]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from bridge.edge.rpc import KamailioRpc
 from tests.fakes.rawphone import RawPhone
 
 ROOT = Path(__file__).parents[2]
-GUARD_S = 30.0
+GUARD_S = 75.0
 TRUNKS = "  lo: {addresses: 127.0.0.1}\n"
 ECHO_PLAN = """\
 version: 1
@@ -40,10 +40,10 @@ def missing():
     return any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in ("kamailio", "rtpengine"))
 
 
-def free_block(count, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+def free_block(count, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM), within=(10_000, 20_000)):
     """The first of `count` ports in a row that nobody has now, even."""
     for _ in range(100):
-        first = random.randrange(10_000, 30_000, 2)
+        first = random.randrange(*within, 2)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 for kind in kinds:
@@ -59,7 +59,7 @@ class Edge:
     def __init__(self, folder, ports, process, environ=None):
         self.folder = folder
         self.port, self.inner_port, self.workers_port = ports["sip"], ports["inner"], ports["workers"]
-        self.ports = ports
+        self.ports, self.rtp_last = ports, ports["rtp"] + 199
         self.process = process
         self.environ = environ
         path = folder / "state" / "edge"
@@ -78,6 +78,10 @@ class Edge:
         """Entries of the dispatcher that get calls."""
         return [one for one in listed(await self.rpc.ask("dispatcher.list")) if one.flags[0] in "AT"]
 
+    async def load(self):
+        """Calls that Kamailio counts."""
+        return sum(one.load for one in listed(await self.rpc.ask("dispatcher.list")))
+
     async def until_active(self, count, guard_s=GUARD_S):
         async with asyncio.timeout(guard_s):
             while True:
@@ -90,6 +94,11 @@ class Edge:
         """One of the edge's counters."""
         found = await self.rpc.ask("htable.dump", "count")
         return sum(slot["value"] for entry in found for slot in entry["slot"] if slot["name"] == name)
+
+    async def banned(self):
+        """Addresses that are."""
+        found = await self.rpc.ask("htable.dump", "ban")
+        return {slot["name"] for entry in found or [] for slot in entry["slot"]}
 
     def pids(self, program):
         """Its first process's number, as its wrapper's child."""
@@ -143,11 +152,11 @@ async def edge_phone(edge, host="127.0.0.1"):
 @asynccontextmanager
 async def running_edge(folder, *, workers=1, settings="", edge="", trunks=TRUNKS, plan=None, environ=None):
     """`sipbridge serve` with an edge; `settings`, `edge`: more YAML of the file and of its section."""
-    rtp = free_block(200, (socket.SOCK_DGRAM,))
+    rtp = free_block(600, (socket.SOCK_DGRAM,), (20_000, 32_000))
     names = ("sip", "inner", "control", "console", "tls", "websocket")
     first = free_block(len(names) + workers + 2)
     ports = {name: first + number for number, name in enumerate(names)}
-    ports["workers"] = first + len(names)
+    ports["workers"], ports["rtp"] = first + len(names), rtp
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.yaml").write_text(plan or ECHO_PLAN.format(trunks=trunks or " {}\n"))
     more = f", {edge}" if edge else ""
@@ -155,8 +164,8 @@ async def running_edge(folder, *, workers=1, settings="", edge="", trunks=TRUNKS
         f"state_dir: state\ndialplans: plan.yaml\nworkers: {workers}\n"
         f'sip: {{port: {ports["sip"]}, rtp_ports: "{rtp}-{rtp + 199}"}}\nconsole: {{port: {ports["console"]}}}\n'
         f"edge: {{enabled: true, workers_port: {ports['workers']}, inner_port: {ports['inner']}, processes: 2, "
-        f'control_port: {ports["control"]}, workers_rtp_ports: "{(rtp := free_block(400, (socket.SOCK_DGRAM,)))}'
-        f'-{rtp + 399}"{more.format(**ports)}}}\n{settings}'
+        f'control_port: {ports["control"]}, workers_rtp_ports: "{rtp + 200}-{rtp + 599}"'
+        f"{more.format(**ports)}}}\n{settings}"
     )
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("SIPBRIDGE_", "OPENAI"))

@@ -30,6 +30,8 @@ class TrunkCall:
         request = request or self.invite
         names = {"via": "Via", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq"}
         copied = "".join(f"{name}: {request.headers[key]}\r\n" for key, name in names.items())
+        if "record-route" in request.headers:  # of a proxy between us
+            copied += f"Record-Route: {request.headers['record-route']}\r\n"
         if status > 100 and "tag=" not in request.headers["to"]:
             copied = re.sub(r"(?m)^(To: .*?)\r$", rf"\1;tag=t{id(self)}\r", copied)
         content = "Content-Type: application/sdp\r\n" if body else ""

@@ -18,6 +18,26 @@ def test_a_frame_becomes_20_ms_of_the_models_format_and_comes_back(name, size, p
     assert audio.format == name
 
 
+@pytest.mark.parametrize(("name", "size"), [("pcm24", 960), ("pcmu", 160), ("pcma", 160)])
+def test_a_wideband_frame_becomes_20_ms_of_the_models_format_and_comes_back(name, size):
+    audio = ModelAudio(name, 16000)
+    wide = (9000 * np.sin(2 * np.pi * np.arange(3200) / 32)).astype("<i2").tobytes()  # 500 Hz, 200 ms
+    frames = [audio.encode(wide[at : at + 640]) for at in range(0, len(wide), 640)]
+    assert {len(payload) for payload in frames} == {size}
+    back = b"".join(map(audio.decode, frames))
+    assert len(back) == len(wide)
+    late = round(2 * audio.delay_ms * 16)
+    was, now = np.frombuffer(wide, "<i2"), np.frombuffer(back, "<i2")
+    assert np.corrcoef(was[: len(was) - late], now[late:])[0, 1] > 0.99
+    assert 0 < audio.delay_ms <= 3
+    audio.reset_downlink()
+    assert not any(
+        audio.decode({"pcm24": bytes(960), "pcmu": b"\xff" * 160, "pcma": b"\xd5" * 160}[name])[16:]
+    ) or (
+        name == "pcma"  # the smallest A-law step is not zero
+    )
+
+
 @pytest.mark.parametrize("name", ["pcmu", "pcma"])
 def test_g711_passes_without_delay(name):
     audio = ModelAudio(name)

@@ -389,3 +389,29 @@ def test_jitter_alone_costs_nothing(delays):
     assert line.heard == frames_of(*range(len(delays)))
     assert all(line.heard_at[2 * number] - at < 5 for at, number in arrivals)
     assert line.concealed == 0
+
+
+class Careful(Dejitter):
+    """Without the short way for a packet like all others."""
+
+    def _as_usual(self, rx_packets, now, rx_lost):
+        return False
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 1), st.integers(1, 60)), max_size=80
+    ),
+    st.sampled_from([10, 20, 30]),
+)
+def test_the_short_way_for_a_usual_packet_decides_as_the_long_one(steps, frame_ms):
+    quick, careful = Dejitter(frame_ms=frame_ms), Careful(frame_ms=frame_ms)
+    size, packets, lost, now = 0, 0, 0, 1.0
+    unit = frame_ms // 10
+    usual = [(1, unit, 0, frame_ms)] * 12
+    for arrived, frames, missing, ms in [*usual, *steps, *usual]:
+        now += ms / 1000
+        packets, lost, size = packets + arrived, lost + missing, size + frames
+        pulls = [dejitter.poll(size, packets, now, lost) for dejitter in (quick, careful)]
+        assert pulls[0] == pulls[1]
+        size = max(size - pulls[0].frames * unit, 0)

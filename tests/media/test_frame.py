@@ -9,6 +9,8 @@ from bridge.media.frame import (
     FRAME_SAMPLES,
     SILENCE,
     SILENCE_DBFS,
+    WIDE_RATE_HZ,
+    bytes_per_ms,
     duration_ms,
     rms_dbfs,
 )
@@ -36,3 +38,7 @@ def test_a_sine_stands_3_db_below_the_square_wave_of_its_peak(amplitude, dbfs):
 def test_silence_and_nothing_have_a_level_too():
     assert rms_dbfs(SILENCE) == SILENCE_DBFS
     assert rms_dbfs(b"") == SILENCE_DBFS
+
+
+def test_a_millisecond_is_as_many_bytes_as_its_rate_says():
+    assert (bytes_per_ms(8000), bytes_per_ms(WIDE_RATE_HZ), bytes_per_ms(24000)) == (16, 32, 48)

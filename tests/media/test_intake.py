@@ -63,3 +63,11 @@ def test_every_byte_is_pulled_queued_or_counted_as_dropped(steps, max_ms):
         assert intake.queued_ms <= max_ms
 
     assert pushed == pulled + (intake.queued_ms + intake.dropped_ms) * 16
+
+
+def test_a_wide_intake_counts_milliseconds_too():
+    intake = Intake(max_ms=40, rate_hz=16000)
+    for number in range(3):
+        intake.push(bytes([number]) * 640)
+    assert (intake.queued_ms, intake.dropped_ms) == (40, 20)
+    assert intake.pull() == b"\1" * 640

@@ -269,3 +269,28 @@ def test_what_the_caller_hears_is_what_is_counted(steps):
 
 def heard_of(line):
     return line.replace(b"\x00", b"")
+
+
+def test_at_16_khz_a_frame_is_twice_as_long_and_the_milliseconds_are_the_same():
+    playout = Playout(max_ms=1000, rate_hz=16000)
+    assert playout.push("a", bytes(32) * 200 + b"\1\1" * 16 * 900) == 100 * 32
+    assert playout.queued_ms == 1000
+    frames = [playout.pull() for _ in range(7)]
+    assert {len(frame) for frame in frames} == {640}
+    cleared = playout.clear()
+    assert (cleared.item_id, cleared.heard_ms, cleared.dropped_ms) == ("a", 140, 860)
+    playout.push("b", b"\1\1" * 16 * 50)
+    playout.pull()
+    cut = playout.clear()
+    assert cut.heard_ms == 15  # the fade of the one before stood in the frame too
+    faded = playout.pull()
+    assert (len(faded), faded[160:], faded[:2] != b"\0\0") == (640, bytes(480), True)  # 5 ms fade
+
+
+def test_a_pause_in_the_middle_of_a_wide_item_is_counted_in_milliseconds():
+    playout = Playout(rate_hz=16000)
+    playout.push("a", bytes(640))
+    playout.pull()
+    playout.pull()
+    playout.push("a", bytes(640))
+    assert Underrun("a", 20) in playout.events()

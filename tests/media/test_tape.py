@@ -106,3 +106,11 @@ def test_the_tape_is_as_long_as_the_agents_side_and_loses_no_frame_uncounted(ste
     waiting = sum(any(pcm) for pcm in taped.tape._caller)
     lost = heard - len(on_tape) - waiting
     assert 0 <= taped.tape.dropped_ms // FRAME_MS - lost <= DELAY_FRAMES
+
+
+def test_silence_of_a_wide_call_is_as_long_as_its_frames():
+    written = []
+    tape = Tape(lambda caller, agent: written.append((caller, agent)), bytes(640))
+    for _ in range(3):
+        tape.speak(b"\1" * 640)
+    assert written == [(bytes(640), bytes(640))] * 2 + [(bytes(640), b"\1" * 640)]

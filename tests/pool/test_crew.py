@@ -10,7 +10,7 @@ from bridge.pool.launch import Program
 from bridge.pool.moves import PoolLimits
 from bridge.supervision import Child, Kill, Limits, Spawn, Supervision
 
-LIMITS = PoolLimits(recycle_after_calls=10, max_memory_mb=1, check_s=10, ready_s=20)
+LIMITS = PoolLimits(recycle_after_calls=10, max_memory_mb=1, check_s=10, ready_s=20, settle_s=0)
 
 
 class House:

@@ -74,6 +74,16 @@ def test_a_zygote_that_does_not_answer_is_ended():
     assert nursery.tick(5) == [Exec("worker-0")]
 
 
+def test_a_zygote_that_never_gets_up_is_not_waited_for_any_more():
+    nursery = Nursery(LIMITS)
+    assert nursery.want("worker-0", 0) == nursery.zygote_gone(1) == []
+    assert nursery.zygote_gone(2) == [Exec("worker-0")]
+    assert nursery.want("worker-1", 3) == [Exec("worker-1")]
+    nursery.zygote_up(4)
+    nursery.zygote_gone(5)
+    assert nursery.want("worker-2", 6) == []
+
+
 def test_spares_that_die_by_themselves_are_not_made_for_ever():
     nursery = warm()
     assert nursery.died(101, 1) == [AskFork(2)]

@@ -17,6 +17,7 @@ LIMITS = PoolLimits(
     max_memory_mb=200,
     max_cpu_percent=90,
     ready_s=20,
+    settle_s=0,
     leave_s=500,
     stop_s=50,
     rest_s=60,
@@ -56,6 +57,26 @@ def test_with_a_free_slot_the_replacement_is_ready_before_the_old_one_retires():
     assert states(roster) == ["draining", "active", "active"]
     assert roster.exited(0, 300, free=True) == []
     assert states(roster) == ["free", "active", "active"]
+
+
+def test_the_old_one_waits_until_the_edge_knows_the_new_one():
+    roster = pool(1, 1, replace(LIMITS, settle_s=2))
+    roster.restart(0, 1)
+    roster.spawned(1, 1, 0)
+    assert roster.ready(1, 1.5) == roster.tick(3.4) == []
+    assert roster.next_due() == 3.5
+    assert states(roster) == ["active", "active"]
+    assert roster.tick(3.5) == [Leave(0, again=False), Say(0, "retire")]
+
+
+def test_a_new_one_that_dies_before_the_edge_knows_it_leaves_the_old_one_in_its_place():
+    roster = pool(1, 1, replace(LIMITS, settle_s=2))
+    roster.restart(0, 1)
+    roster.spawned(1, 1, 0)
+    roster.ready(1, 1.5)
+    assert orders(roster.exited(1, 2, free=False)) == [Leave(1, again=False), Stop(1, signal.SIGKILL)]
+    assert orders(roster.tick(3.5)) == []
+    assert states(roster)[0] == "active"
 
 
 def test_without_a_free_slot_the_old_one_retires_first_and_another_follows_in_its_slot():
@@ -274,8 +295,9 @@ def test_while_the_bridge_stops_nothing_is_replaced():
 class World:
     """Supervision and processes, as far as a roster sees them. Replacements may fail; nobody crashes by itself."""
 
-    def __init__(self, workers, surge):
-        self.roster = pool(workers, surge, replace(LIMITS, recycle_after_s=0))
+    def __init__(self, workers, surge, settle_s):
+        limits = replace(LIMITS, recycle_after_s=0, settle_s=settle_s)
+        self.roster = pool(workers, surge, limits)
         self.now, self.workers, self.surge = 0.0, workers, surge
         self.free = set(range(workers, workers + surge))
         self.again, self.leaving, self.starting = {}, set(), set()
@@ -352,11 +374,11 @@ OPERATIONS = st.one_of(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(1, 4), st.integers(0, 2), st.lists(OPERATIONS, max_size=60))
+@given(st.integers(1, 4), st.integers(0, 2), st.sampled_from([0, 2]), st.lists(OPERATIONS, max_size=60))
 def test_whatever_happens_as_many_take_calls_as_configured_and_everything_comes_to_an_end(
-    workers, surge, script
+    workers, surge, settle_s, script
 ):
-    world = World(workers, surge)
+    world = World(workers, surge, settle_s)
     for operation, *args in script:
         slot = args[0] % (workers + surge) if args and operation != "later" else 0
         match operation:

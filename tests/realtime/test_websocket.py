@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from bridge.errors import FailureKind, RemoteSessionError
-from bridge.realtime.websocket import Bounds, Deadlines, WebSocketTransport, connect
+from bridge.realtime.websocket import SMALL_FRAME, Bounds, Deadlines, WebSocketTransport, connect
 
 SHORT = Deadlines(open_s=2.0, send_s=0.2, close_s=0.2, ping_interval_s=5.0, ping_timeout_s=5.0)
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -346,3 +346,23 @@ async def test_what_is_no_websocket_url_is_refused(url):
 
 async def test_an_unknown_host_may_be_tried_again():
     assert await refusal("ws://nowhere.invalid/") == (FailureKind.RETRY, "dns_failed")
+
+
+async def test_frames_of_every_size_that_are_sent_at_once_arrive_whole_between_others():
+    got = []
+
+    async def keep(connection):
+        got.extend([message async for message in connection])
+
+    texts = ["x" * size for size in (0, 1, 125, 126, 127, 1328, 4096)]
+    async with session(keep) as transport:
+        for text in texts:
+            assert transport.send_at_once(text)
+            await transport.send("y" * 5000)
+    assert got == [one for text in texts for one in (text, "y" * 5000)]
+
+
+async def test_what_is_too_long_or_comes_too_late_is_not_sent_at_once():
+    async with session(silent) as transport:
+        assert not transport.send_at_once("x" * (SMALL_FRAME + 1))
+    assert not transport.send_at_once("x")

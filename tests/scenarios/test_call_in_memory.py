@@ -61,8 +61,9 @@ async def test_caller_audio_goes_up_in_frames_of_20_ms_from_the_answer_on():
         assert sizes == {960 // 3 * 4}
 
 
-async def test_barge_in_stops_the_agent_within_a_frame_and_tells_the_model_what_was_heard():
-    async with on_stage(greeting=tone(2000)) as stage:
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+async def test_barge_in_stops_the_agent_within_a_frame_and_tells_the_model_what_was_heard(rate_hz):
+    async with on_stage(greeting=tone(2000), line=FakeLine(rate_hz=rate_hz)) as stage:
         session = await stage.session()
         await stage.until(lambda: len(stage.line.heard()) >= 20)
         await session.speech_started()

@@ -1,9 +1,10 @@
+import asyncio
 import threading
 import time
 
 import pytest
 
-from bridge.sip.mediaclock import MAX_LATE_S, STILL_S, MediaClock, wake
+from bridge.sip.mediaclock import GRACE_S, MAX_LATE_S, STILL_S, MediaClock, wake
 
 GUARD_S = 5.0
 
@@ -142,3 +143,72 @@ def test_a_tick_without_news_wakes_nobody():
     calls = []
     wake((WaitingPort(calls, wants=False),))
     assert calls == []
+
+
+class LoopPort(TickedPort):
+    """Has something to see after every tick, and says on which thread it was ticked and woken."""
+
+    def __init__(self, enough):
+        super().__init__(enough)
+        self.threads = []
+        self.woken = 0
+
+    def tick(self, now):
+        self.threads.append(threading.get_ident())
+        super().tick(now)
+
+    def wants_wake(self):
+        return True
+
+    def call_loop(self, callback, *args):
+        pass
+
+    def wake(self):
+        self.woken += 1
+
+
+@pytest.fixture
+async def on_loop():
+    polls = []
+    clock = MediaClock(5, lambda name: None, asyncio.get_running_loop(), lambda: polls.append(1))
+    clock.start()
+    clock.polls = polls
+    yield clock
+    await asyncio.to_thread(clock.stop)
+    await asyncio.sleep(0)
+
+
+async def reached(port):
+    assert await asyncio.to_thread(port.reached.wait, GUARD_S)
+
+
+async def test_the_loop_itself_polls_ticks_and_wakes(on_loop):
+    port = LoopPort(20)
+    on_loop.add(port)
+    await reached(port)
+    assert port.threads.count(threading.get_ident()) >= 15
+    assert port.woken >= 15
+    assert len(on_loop.polls) >= 15
+
+
+async def test_a_loop_that_does_not_come_is_ticked_for(on_loop):
+    port = LoopPort(12)
+    on_loop.add(port)
+    time.sleep(GRACE_S + 0.1)  # noqa: ASYNC251  # the loop is busy with something else
+    assert len(port.times) >= 12
+    assert threading.get_ident() not in port.threads
+
+
+async def test_a_wake_that_fails_costs_only_its_own_port(on_loop):
+    class BadPort(LoopPort):
+        def wake(self):
+            raise ZeroDivisionError
+
+    failures = []
+    bad, good = BadPort(1), LoopPort(10)
+    bad.on_failure = failures.append
+    on_loop.add(bad)
+    on_loop.add(good)
+    await reached(good)
+    assert failures == ["ZeroDivisionError()"]
+    assert on_loop._ports == (good,)

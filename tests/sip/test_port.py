@@ -2,13 +2,13 @@ import asyncio
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from bridge.media.frame import FRAME_BYTES, SILENCE
 from bridge.media.playout import ItemFinished, ItemStarted
 from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES
 from bridge.sip.mediaclock import MAX_LATE_S, wake
-from bridge.sip.port import ConferencePort
 from tests.fakes.line import FakeStream, frame, make_port, settle
 
 GUARD_S = 5.0
@@ -25,9 +25,9 @@ def ticking(port, start_s, ms, every_ms=5):
 class Attached:
     """A started port with a stream, and the time of its media clock."""
 
-    def __init__(self, ptime_ms=20, *, started=True, **options):
+    def __init__(self, ptime_ms=20, *, started=True, stream_hz=8000, **options):
         self.port = make_port(**options)
-        self.stream = FakeStream(ptime_ms)
+        self.stream = FakeStream(ptime_ms, stream_hz)
         if started:
             self.port.start()
         self.port.attach(self.stream)
@@ -344,27 +344,6 @@ async def test_after_stop_the_tap_hears_nothing_more(line):
     assert len(taped) == count
 
 
-async def test_the_conference_way_moves_the_same_frames(line):
-    class Frame:
-        type = 0
-        size = 0
-        buf = b""
-
-    slow = ConferencePort.__new__(ConferencePort)
-    slow._port = line.port
-    line.port.play("a", frame(5))
-    out = Frame()
-    slow.onFrameRequested(out)
-    assert (bytes(out.buf), out.size) == (frame(5), FRAME_BYTES)
-    heard = Frame()
-    heard.type, heard.size, heard.buf = out.type, FRAME_BYTES, frame(6)
-    slow.onFrameReceived(heard)
-    assert await line.port.read() == frame(6)
-    heard.size = 0
-    slow.onFrameReceived(heard)
-    assert drain(line.port) == []
-
-
 async def test_a_port_that_listens_hears_the_peer_and_keeps_what_is_to_be_said_for_later():
     line = Attached(started=False)
     line.port.play("a", frame(500))
@@ -378,3 +357,125 @@ async def test_a_port_that_listens_hears_the_peer_and_keeps_what_is_to_be_said_f
     line.port.start()
     line.run(60)
     assert any(pcm == frame(500) for pcm in line.stream.written)
+
+
+async def test_a_sink_gets_every_frame_where_it_comes_in_until_it_wants_no_more(line):
+    line.stream.arrive(frame(1))
+    line.run(40)
+    fed = []
+    line.port.feed(lambda pcm: (fed.append(pcm), len(fed) < 3)[1])
+    assert frame(1) in fed
+    for number in (2, 3, 4):
+        line.stream.arrive(frame(number))
+        line.run(20)
+        await settle()
+    assert [pcm for pcm in fed if any(pcm)] == [frame(1), frame(2), frame(3)]
+    assert await line.port.read() == frame(4)
+
+
+async def test_without_a_sink_frames_are_read_again(line):
+    fed = []
+    line.port.feed(lambda pcm: not fed.append(pcm))
+    line.port.unfeed()
+    line.stream.arrive(frame(5))
+    line.run(20)
+    await settle()
+    assert fed == []
+    assert await line.port.read() == frame(5)
+
+
+@pytest.mark.parametrize("phase_ms", [0, 5, 10, 15])
+async def test_our_packets_settle_half_a_packet_after_the_peers_and_stay_there(phase_ms):
+    line = Attached()
+    sent = []
+    line.stream.write = lambda pcm: sent.append(line.now_ms)
+    for ms in range(0, 600, 5):
+        line.now_ms = ms
+        if ms % 20 == phase_ms:
+            line.stream.arrive(frame(1))
+        line.clock(5)
+    settled = [ms for ms in sent if ms >= 200]
+    assert {(ms - phase_ms) % 20 for ms in settled} == {10}
+    assert len(sent) == pytest.approx(30, abs=1)
+
+
+# ---- a wideband worker -------------------------------------------------------------------------------------------
+
+
+def sine(hz, ms, rate_hz):
+    at = np.arange(rate_hz * ms // 1000) / rate_hz
+    return (9000 * np.sin(2 * np.pi * hz * at)).astype("<i2").tobytes()
+
+
+def pitch(pcm, rate_hz):
+    samples = np.frombuffer(pcm, "<i2").astype(float)
+    power = abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return power.argmax() * rate_hz / len(samples)
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 60])
+async def test_audio_of_a_wide_stream_passes_as_it_is(ptime_ms):
+    line = Attached(ptime_ms, stream_hz=16000, rate_hz=16000)
+    said, heard = sine(6000, 240, 16000), sine(5000, 240, 16000)
+    assert line.port.play("a", said) == 0
+    for start in range(0, len(heard), line.stream.frame_bytes):
+        line.stream.arrive(heard[start : start + line.stream.frame_bytes])
+        line.run(ptime_ms)
+    assert b"".join(line.stream.written)[: len(said)] == said
+    frames = drain(line.port)
+    assert b"".join(frames) == heard
+    assert {len(pcm) for pcm in frames} == {640}
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 60])
+async def test_a_g711_stream_of_a_wide_worker_is_converted_both_ways(ptime_ms):
+    line = Attached(ptime_ms, stream_hz=8000, rate_hz=16000)
+    said, heard = sine(1000, 480, 16000), sine(700, 480, 8000)
+    assert line.port.play("a", said) == 0
+    for start in range(0, len(heard), line.stream.frame_bytes):
+        line.stream.arrive(heard[start : start + line.stream.frame_bytes])
+        line.run(ptime_ms)
+    assert {len(pcm) for pcm in line.stream.written} == {16 * ptime_ms}
+    assert pitch(b"".join(line.stream.written), 8000) == pytest.approx(1000, abs=5)
+    frames = drain(line.port)
+    assert len(frames) * 20 == 480
+    assert pitch(b"".join(frames), 16000) == pytest.approx(700, abs=5)
+
+
+async def test_a_call_that_changes_its_codec_goes_on_at_the_workers_rate():
+    line = Attached(20, stream_hz=16000, rate_hz=16000)
+    line.stream.arrive(sine(700, 20, 16000))
+    line.run(20)
+    line.stream = FakeStream(30, 8000)  # a re-INVITE to G.711 with 30 ms packets
+    line.port.attach(line.stream)
+    for _ in range(4):
+        line.stream.arrive(sine(700, 30, 8000))
+        line.run(30)
+    line.stream = FakeStream(20, 16000)
+    line.port.attach(line.stream)
+    line.stream.arrive(sine(700, 20, 16000))
+    line.run(20)
+    frames = drain(line.port)
+    assert {len(pcm) for pcm in frames} == {640}
+    assert len(frames) * 20 == 160
+
+
+async def test_who_listens_for_words_hears_a_wide_call_at_8_khz():
+    line = Attached(20, stream_hz=16000, rate_hz=16000)
+    heard = b""
+    for _ in range(10):
+        line.stream.arrive(sine(1000, 20, 16000))
+        line.run(20)
+        heard += await line.port.read_narrow()
+    assert len(heard) == 10 * FRAME_BYTES
+    assert pitch(heard, 8000) == pytest.approx(1000, abs=5)
+
+
+async def test_a_recording_of_a_wide_call_has_wide_frames_also_in_silence():
+    line, taped = Attached(20, stream_hz=8000, rate_hz=16000), []
+    line.port.record(lambda caller, agent: taped.append((caller, agent)))
+    line.port.play("a", sine(700, 60, 16000))
+    line.run(100)
+    line.port.detach()
+    line.run(100)
+    assert {(len(caller), len(agent)) for caller, agent in taped} == {(640, 640)}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.sip.events import SdpFacts
-from bridge.sip.sdp import MAX_PTIME_MS, limit_codecs, literal, offers, sure
+from bridge.sip.sdp import MAX_PTIME_MS, best_alone, limit_codecs, literal, offers, sure
 
 SDP = (
     "v=0\r\nm=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
@@ -43,6 +43,26 @@ def test_sdp_with_none_of_them_stays_as_it_is():
 )
 def test_an_offer_must_have_one_of_them(sdp, codecs, yes):
     assert offers(sdp, codecs) is yes
+
+
+WIDE = SDP.replace("AVP 0 8 101", "AVP 9 0 8 101").replace("a=rtpmap:0", "a=rtpmap:9 G722/8000\r\na=rtpmap:0")
+
+
+@pytest.mark.parametrize(
+    ("codecs", "offer", "answer"),
+    [
+        (("G722", "PCMU"), "m=audio 1 RTP/AVP 0 8 9 101\r\n", "9 101"),  # named last by the phone
+        (("PCMA", "G722"), "m=audio 1 RTP/AVP 0 8 9\r\n", "9 0 8 101"),  # we would rather have PCMA
+        (("G722", "PCMU"), "m=audio 1 RTP/AVP 0 8\r\n", "9 0 8 101"),
+        (("G722", "PCMU"), "", "9 0 8 101"),  # it is we who offer
+    ],
+)
+def test_wideband_is_answered_when_we_would_rather_have_it_wherever_it_stands_in_the_offer(
+    codecs, offer, answer
+):
+    made = best_alone(WIDE, codecs, offer)
+    assert f"RTP/AVP {answer}\r\n" in made
+    assert "telephone-event" in made
 
 
 @given(st.text(max_size=300))

@@ -1,6 +1,7 @@
 import pytest
 
-from bridge.store.store import Death, Store
+from bridge.store.callrows import Death
+from bridge.store.store import Store
 from bridge.store.voicemailstore import Delivery, VoicemailStore
 from tests.fakes.events import Script
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fakes import parallel
-from tests.fakes.network import own_network
+from tests.fakes.netns import own_network
 
 FORK = multiprocessing.get_context("fork")
 

@@ -1,0 +1,136 @@
+"""Commands on calls that live on another node: asked here, done there, answered here.
+
+    CallsApi ─► Errands.ask ─► node_commands ─NOTIFY─► the other control's Errands.run ─► Commands.run ─► worker
+         ◄────────────────────── answer ◄─NOTIFY──────────────────────────────┘
+
+Each is done at most once, and not at all after its deadline: the other node looks at the clock of the database when it
+begins. While nothing is heard (LISTEN is down) both sides look twice a second. Runs on control's loop.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+import structlog
+
+from bridge.control_nodes import NodeDesk
+from bridge.errors import StoreError, ToolError, ToolLostError
+from bridge.store.commandstore import ANSWER, COMMAND, CommandStore, Errand
+from bridge.store.listen import CONNECTED
+from bridge.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 0.5
+MAX_AT_ONCE = 64
+Run = Callable[[str, str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+class Errands:
+    """`run_here`: do a command with a call of this node (control_commands.Commands.run). `boots`: workers here."""
+
+    def __init__(
+        self, store: Store, desk: NodeDesk, run_here: Run, boots: Callable[[], Collection[str]]
+    ) -> None:
+        self._records = store
+        self._store = CommandStore(store)
+        self._desk = desk
+        self._run_here = run_here
+        self._boots = boots
+        self._asked = asyncio.Event()
+        self._answers: dict[int, asyncio.Event] = {}
+        self._tasks: asyncio.TaskGroup
+        self._running = 0
+
+    def told(self, topic: str, words: Mapping[str, Any]) -> None:
+        """A word from another node."""
+        if topic == CONNECTED or (topic == COMMAND and words.get("node") == self._desk.name):
+            self._asked.set()
+        if topic == ANSWER:
+            waiting = self._answers.get(int(words.get("id", 0)))
+            if waiting is not None:
+                waiting.set()
+
+    async def ask(
+        self, node: str, call_id: str, kind: str, data: Mapping[str, Any], wait_s: float
+    ) -> Mapping[str, Any]:
+        """Have a call of another node do it. ToolError: it did not; ToolLostError: it is over; TimeoutError."""
+        if node not in {row.name for row in self._desk.others()}:
+            raise ToolError(f"the call's node {node or '(unnamed)'} is not there")
+        number = await self._store.ask(node, call_id, kind, data, wait_s)
+        woken = self._answers[number] = asyncio.Event()
+        begun = False
+        try:
+            async with asyncio.timeout(wait_s):
+                while True:
+                    woken.clear()
+                    begun, answer = await self._store.answer_of(number)
+                    if answer is not None:
+                        return _read(answer)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_S):
+                            await woken.wait()
+        except TimeoutError:
+            if not begun and await self._store.withdraw(number):
+                raise ToolError(
+                    f"node {node} has not taken the command within {wait_s:g} s; it was not done"
+                ) from None
+            raise
+        finally:
+            del self._answers[number]
+
+    async def run(self) -> None:
+        """Do what others ask, until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            while True:
+                self._asked.clear()
+                try:
+                    if self._running < MAX_AT_ONCE:
+                        for errand in await self._store.claim():
+                            self._running += 1
+                            self._tasks.create_task(self._do(errand))
+                except StoreError as error:
+                    log.debug("errands.store", reason=str(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._asked.wait()
+
+    async def _do(self, errand: Errand) -> None:
+        facts = {"call_id": errand.call_id, "kind": errand.kind, "origin": errand.origin}
+        try:
+            answer = await self._outcome(errand)
+            log.info("errand.done", **facts, ok=answer["ok"])
+            await self._store.answer(errand.number, answer)
+        except StoreError as error:
+            log.warning("errand.not_answered", **facts, reason=str(error))
+        finally:
+            self._running -= 1
+
+    async def _outcome(self, errand: Errand) -> dict[str, Any]:
+        """Always an answer; `ok`, or `error` with `lost` when the call is over."""
+        try:
+            found = await self._records.find(errand.call_id)
+            if not found or found[0].ended_at is not None:
+                return {"ok": False, "error": "the call is over", "lost": True}
+            if found[0].boot not in self._boots():
+                return {"ok": False, "error": "the call's worker is not connected now"}
+            async with asyncio.timeout(errand.left_s):
+                return {
+                    "ok": True,
+                    "data": dict(await self._run_here(errand.call_id, errand.kind, errand.data)),
+                }
+        except ToolLostError as error:
+            return {"ok": False, "error": str(error), "lost": True}
+        except (ToolError, StoreError) as error:
+            return {"ok": False, "error": str(error)}
+        except TimeoutError:
+            return {"ok": False, "error": "the call has not answered in time; it may still do it"}
+
+
+def _read(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    if answer.get("ok") is True:
+        data = answer.get("data")
+        return data if isinstance(data, dict) else {}
+    words = str(answer.get("error") or "the call did not do it")[:300]
+    raise ToolLostError(words) if answer.get("lost") else ToolError(words)

@@ -1,0 +1,175 @@
+"""A call's events and its record as rows: appended once, folded, ended for who could not say so. Part of the Store.
+
+Functions of a connection, inside a transaction of store.py. The events of one boot are written under a lock of its
+name, so that an offset that was read is still true when it is moved.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from bridge.records.cdr import CallEvent, CallRecord, apply, number
+from bridge.store.database import lock, plain
+from bridge.store.tables import call_events, calls, link_offsets
+from bridge.store.voicemailrows import keep_voicemails
+
+_FIELDS = tuple(field.name for field in fields(CallRecord))
+
+
+class NewEvent(CallEvent, Protocol):
+    """An event on its way in: `seq` counts from 1 within its boot."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as the store gives it back."""
+
+    seq: int
+    boot: str
+    call_id: str
+    type: str
+    at: float
+    mono: float
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker process ended: unix seconds and words for the record."""
+
+    at: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose events they are: a worker by its index, on a node."""
+
+    worker: int
+    node: str
+
+
+Brought = tuple[Source, Sequence[NewEvent]]
+
+
+def append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:
+    """Store those that are not there yet; answers them."""
+    return append_all(connection, [(source, events)])[0]
+
+
+def append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list[NewEvent]]:
+    """The same for several boots, in as few statements as for one."""
+    boots = sorted({events[0].boot for _, events in batch if events})
+    for boot in boots:  # in the order of names: two nodes that lock several lock them in the same order
+        lock(connection, f"boot {boot}")
+    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(link_offsets.c.boot.in_(boots))
+    known = {row.boot: row.seq for row in connection.execute(query)} if boots else {}
+    offsets, fresh = dict(known), []
+    for _, events in batch:
+        fresh.append([event for event in events if event.seq > offsets.get(event.boot, 0)])
+        offsets |= {event.boot: event.seq for event in fresh[-1][-1:]}
+    everything = [event for events in fresh for event in events]
+    if everything:
+        connection.execute(sa.insert(call_events), [_row(event) for event in everything])
+        _fold(connection, [(source, events) for (source, _), events in zip(batch, fresh, strict=True)])
+        keep_voicemails(connection, everything)
+        sources = {events[0].boot: source for source, events in batch if events}
+        _move(
+            connection, {boot: seq for boot, seq in offsets.items() if seq != known.get(boot)}, known, sources
+        )
+    return fresh
+
+
+def _move(
+    connection: sa.Connection,
+    offsets: Mapping[str, int],
+    known: Mapping[str, int],
+    sources: Mapping[str, Source],
+) -> None:
+    moved = [{"moved": boot, "seq": seq} for boot, seq in offsets.items() if boot in known]
+    if moved:
+        connection.execute(sa.update(link_offsets).where(link_offsets.c.boot == sa.bindparam("moved")), moved)
+    new = [
+        {"boot": boot, "seq": seq, **asdict(sources[boot])}
+        for boot, seq in offsets.items()
+        if boot not in known
+    ]
+    if new:
+        connection.execute(sa.insert(link_offsets), new)
+
+
+def _fold(connection: sa.Connection, batch: Sequence[Brought]) -> None:
+    """Update the row of every call the events speak of; an event without a call is about the worker."""
+    spoken = [
+        (source, _key(event.call_id), event) for source, events in batch for event in events if event.call_id
+    ]
+    query = sa.select(calls).where(calls.c.call_id.in_({key for _, key, _ in spoken}))
+    before = {row.call_id: record_of(row) for row in (connection.execute(query)).all()}
+    after: dict[str, CallRecord] = dict(before)
+    for _, key, event in spoken:
+        after[key] = apply(after.get(key), event)
+    sources = {key: source for source, key, _ in reversed(spoken)}
+    rows = {key: _values(record, key, sources[key]) for key, record in after.items()}
+    changed = [values | {"changed": key} for key, values in rows.items() if key in before]
+    if changed:
+        connection.execute(sa.update(calls).where(calls.c.call_id == sa.bindparam("changed")), changed)
+    new = [values for key, values in rows.items() if key not in before]
+    if new:
+        connection.execute(sa.insert(calls), new)
+
+
+def _values(record: CallRecord, key: str, source: Source) -> dict[str, Any]:
+    values = asdict(replace(record, call_id=key, worker=record.worker or f"worker-{source.worker}"))
+    return values | {"node": record.node or source.node}
+
+
+def offset_of(connection: sa.Connection, boot: str) -> int | None:
+    """How far the events of a boot are stored; None: there are none."""
+    query = sa.select(link_offsets.c.seq).where(link_offsets.c.boot == boot)
+    return (connection.execute(query)).scalar_one_or_none()
+
+
+def open_calls_of(connection: sa.Connection, boot: str) -> list[str]:
+    """Calls of a boot without an end, the oldest first."""
+    query = sa.select(calls.c.call_id).where(calls.c.boot == boot, calls.c.ended_at.is_(None))
+    return list((connection.execute(query.order_by(calls.c.started_at))).scalars())
+
+
+def ending_of(
+    connection: sa.Connection, which: tuple[str, str, int], death: Death, reason: str = "worker_died"
+) -> StoredEvent:
+    """The `call.ended` the dead process could not say, at the latest at its death. `which`: call, boot and seq."""
+    call_id, boot, seq = which
+    last = sa.select(sa.func.max(call_events.c.at), sa.func.max(call_events.c.mono))
+    row = (connection.execute(last.where(call_events.c.call_id == call_id))).one()
+    at, mono = row[0] or death.at, row[1] or 0.0
+    later_s = max(death.at - at, 0.0)
+    data = {"by": "bridge", "status": None, "reason": reason, "detail": death.detail}
+    return StoredEvent(seq, boot, call_id, "call.ended", at + later_s, mono + later_s, data)
+
+
+def _row(event: NewEvent) -> dict[str, Any]:
+    return {
+        "boot": event.boot,
+        "seq": event.seq,
+        "call_id": _key(event.call_id),
+        "type": _key(event.type)[:64],
+        "at": number(event.at) or 0.0,
+        "mono": number(event.mono) or 0.0,
+        "data": json.dumps(event.data, separators=(",", ":")),
+    }
+
+
+def _key(text: str) -> str:
+    return plain(text[:100])
+
+
+def record_of(row: sa.Row[Any]) -> CallRecord:
+    """A row of `calls`."""
+    return CallRecord(**{name: row._mapping[name] for name in _FIELDS})  # noqa: SLF001  # SQLAlchemy's public name
