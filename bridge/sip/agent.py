@@ -224,6 +224,7 @@ class SipAgent:
 
     def incoming(self, call_index: int, invite: Invite) -> None:
         """An INVITE passed the doorman and pjsip's own checks: make its leg."""
+        self._doorman.taken()
         invite = self.identified(invite)
         trunk = self._accounts.trunks.get(invite.trunk)
         leg = self._new_leg(invite, trunk, incoming=True)
@@ -247,6 +248,7 @@ class SipAgent:
 
     def succeed(self, call: PjCall, heir: PjCall) -> None:
         """The leg of `call` is that of `heir` from now on."""
+        self._doorman.taken()
         self._calls[call.leg.id] = heir
         self._dead.append(call)
 

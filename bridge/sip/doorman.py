@@ -20,7 +20,6 @@ line a packet, only a count. It looks at the socket address that the kernel gave
 """
 
 import ctypes
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -32,7 +31,7 @@ from bridge.sip.clibrary import POINTER, Signatures, open_library
 from bridge.sip.edge import Socket
 from bridge.sip.events import Invite
 from bridge.sip.headers import info_digit, parse_invite
-from bridge.sip.rdata import MsgInfo, msg_info, packet, sender, sender_text
+from bridge.sip.rdata import MsgInfo, msg_info, packet, sender, sender_text, what
 from bridge.sip.sdp import literal
 from bridge.sip.siptap import PRIORITY as TAP_PRIORITY
 from bridge.sip.siptap import Tap
@@ -57,9 +56,9 @@ MAX_REMEMBERED = 256  # requests whose retransmissions count no second time
 NEVER_PASSED = frozenset({"INFO", "REFER"})
 CHALLENGES = frozenset({401, 407})
 FORBIDDEN = 403
+REFUSALS = {415: "no SDP", 420: "an extension we do not have", 488: "no_common_media"}  # pjsua's own
 OUTSIDE_CALLS = frozenset({"REGISTER", "OPTIONS"})  # of our requests
 KINDS = ("request", "response")
-_WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
 Verdict = tuple[int, str]
 _OnMessage = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
@@ -139,6 +138,7 @@ _SIGNATURES: Signatures = {
     "pjsip_endpt_unregister_module": (ctypes.c_int, [POINTER, POINTER]),
     "pjsua_call_get_count": (ctypes.c_uint, []),
     "pjsip_rx_data_get_info": (POINTER, [POINTER]),
+    "pjsip_tx_data_get_info": (POINTER, [POINTER]),
     "pjsip_generic_string_hdr_create": (POINTER, [POINTER, POINTER, POINTER]),
     "pjsip_endpt_respond_stateless": (
         ctypes.c_int,
@@ -161,8 +161,14 @@ class Doorman:
         self._edge = edge
         self.dropped = 0
         self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._passed: Invite | None = None
         self._modules = (
-            _module(b"mod-doorman", PRIORITY, on_rx_request=self._guarded(self._on_request)),
+            _module(
+                b"mod-doorman",
+                PRIORITY,
+                on_rx_request=self._guarded(self._on_request),
+                on_tx_response=self._on_answer,
+            ),
             _module(
                 b"mod-keepalive", KEEPALIVE_PRIORITY, on_rx_request=self._guarded(self._on_request_in_dialog)
             ),
@@ -229,16 +235,43 @@ class Doorman:
         return 1
 
     def _on_invite(self, rdata: int, info: MsgInfo) -> int:
+        self._passed = None
+        invite = self._house.identified(parse_invite(packet(info), sender_text(rdata)))
         verdict = self._house.admit()
         if verdict is None:
+            self._passed = invite
             return 0
-        invite = self._house.identified(parse_invite(packet(info), sender_text(rdata)))
         if "Replaces" in invite.headers and self._house.admit_heir():
             return 0  # no new call: one that is up goes on with another peer
         if self._is_new(invite.sip_call_id) and not self._edge:
             self._house.turned_away(invite, *verdict)  # an edge tries the next one, who keeps the record
         self._respond(rdata, *verdict, RETRY_AFTER)
         return 1
+
+    def taken(self) -> None:
+        """The INVITE that has just passed is a call now."""
+        self._passed = None
+
+    def _on_answer(self, tdata: int) -> int:
+        """A response goes out. 0: let it.
+
+        What pjsua refuses by itself (no common codec, an unknown extension) it tells nobody; but it does so at once,
+        so a refusal that goes out before the INVITE became a call is that INVITE's.
+        """
+        invite = self._passed
+        if invite is None:
+            return 0
+        try:
+            status, method = what(ctypes.string_at(self._library.pjsip_tx_data_get_info(tdata)))
+            if method == "INVITE" and status >= 300:
+                self._passed = None
+                if self._is_new(invite.sip_call_id):
+                    self._house.turned_away(
+                        invite, status, REFUSALS.get(status, "refused by the SIP library")
+                    )
+        except Exception:
+            log.exception("sip.answer_failed")
+        return 0
 
     def _on_request_in_dialog(self, rdata: int) -> int:
         """OPTIONS (RFC 3261 section 11), INFO and REFER of a dialog: its To has a tag. All else passes.
@@ -300,7 +333,7 @@ class Doorman:
     def _read(self, rdata: int) -> tuple[int, str, MsgInfo]:
         """Status (0: it is a request) and method of a message, and where it lies."""
         info = self._library.pjsip_rx_data_get_info(rdata)
-        return *_what(ctypes.string_at(info)), msg_info(rdata, info)
+        return *what(ctypes.string_at(info)), msg_info(rdata, info)
 
     def _guarded(self, on_request: Callable[[int], int]) -> Callable[[int], int]:
         """A bug of ours costs one request its proper answer, and is seen in the log."""
@@ -344,15 +377,6 @@ class Doorman:
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
         return True
-
-
-def _what(info: bytes) -> tuple[int, str]:
-    """Status and method out of `Request msg INVITE/cseq=1 (rdata0x…)` or `Response msg 200/INVITE/cseq=1 (rdata0x…)`.
-
-    The method in capitals: to pjsip it is the same in any case. (0, "") when the text is another.
-    """
-    found = _WHAT.match(info)
-    return (int(found[1] or 0), found[2].decode("ascii", "replace").upper()) if found else (0, "")
 
 
 def _text(value: str) -> _Text:

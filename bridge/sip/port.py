@@ -279,7 +279,7 @@ class AudioPort:
         """Move what is due: all audio that came in, and one packet out if its time has come."""
         with self._lock:
             stream = self._stream
-            due = now >= self._next_write_s
+            due = now >= self._next_write_s - ROUNDING_S
             if stream is not None:
                 self._receive(stream, now, due)
             if not due:

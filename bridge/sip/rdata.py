@@ -6,6 +6,7 @@ every message: a pointer that pjsip itself gave must lie where it should.
 
 import ctypes
 import ipaddress
+import re
 from socket import AF_INET
 
 from bridge.sip.edge import Socket
@@ -18,6 +19,7 @@ _MSG_INFO_AT = 304 + PACKET_BYTES + 120
 # pkt_info begins with a time (16 bytes) and the packet, then a word of zeros, the length and the sender's sockaddr.
 _SOCKADDR_AT = 304 + 16 + PACKET_BYTES + 8 + 8
 _SOCKADDR_BYTES = 28  # of IPv6
+_WHAT = re.compile(rb"(?:Request msg |Response msg (\d{3})/)([^\s/]+)/")
 
 
 class MsgInfo(ctypes.Structure):
@@ -56,3 +58,12 @@ def sender_text(rdata: int) -> str:
     """IP:PORT as pjsip writes it."""
     address, port = sender(rdata)
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def what(info: bytes) -> tuple[int, str]:
+    """Status and method out of `Request msg INVITE/cseq=1 (rdata0x…)` or `Response msg 200/INVITE/cseq=1 (rdata0x…)`.
+
+    The method in capitals: to pjsip it is the same in any case. (0, "") when the text is another.
+    """
+    found = _WHAT.match(info)
+    return (int(found[1] or 0), found[2].decode("ascii", "replace").upper()) if found else (0, "")

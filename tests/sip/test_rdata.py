@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from bridge.sip.rdata import MsgInfo, msg_info, packet, sender, sender_text
+from bridge.sip.rdata import MsgInfo, msg_info, packet, sender, sender_text, what
 
 
 def rx_data(message, info_text):
@@ -70,3 +70,19 @@ def test_the_sender_is_who_the_kernel_says(sockaddr, found, text):
     ctypes.memmove(ctypes.addressof(block) + 304 + 16 + 4000 + 16, sockaddr, len(sockaddr))
     assert sender(ctypes.addressof(block)) == found
     assert sender_text(ctypes.addressof(block)) == text
+
+
+@pytest.mark.parametrize(
+    ("info", "status", "method"),
+    [
+        (b"Request msg INVITE/cseq=1 (rdata0x7f)", 0, "INVITE"),
+        (b"Request msg no-such_method!/cseq=1 (rdata0x7f)", 0, "NO-SUCH_METHOD!"),
+        (b"Request msg info/cseq=1 (rdata0x7f)", 0, "INFO"),
+        (b"Response msg 401/BYE/cseq=1 (rdata0x7f)", 401, "BYE"),
+        (b"Response msg", 0, ""),
+        (b"\xff\xfe", 0, ""),
+        (b"", 0, ""),
+    ],
+)
+def test_status_and_method_are_read_from_pjsips_own_words(info, status, method):
+    assert what(info) == (status, method)

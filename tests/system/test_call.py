@@ -84,6 +84,8 @@ async def test_an_invite_without_sdp_gets_our_offer(tmp_path):
 async def test_codecs_we_do_not_speak_are_refused_with_488(tmp_path, codecs):
     async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
         assert (await phone.invite(phone.sdp(codecs=codecs))).status == 488
+        (record,) = await worker.ended()
+        assert (record.end_status, record.end_reason, record.to_uri) == (488, "no_common_media", "100")
         assert worker.alive()
 
 

@@ -115,8 +115,9 @@ async def test_metrics_traces_and_the_log_say_what_the_records_say(tmp_path):
                 path: (await client.get(base + path)).status_code
                 for path in ("/livez", "/readyz", "/healthz")
             }
+            refused = calls["raw"]["call_id"]
             events = {who: await shown(environ, row["call_id"]) for who, row in calls.items()}
-            why = await sipbridge(environ, "calls", "why", calls["100"]["call_id"])
+            why = await sipbridge(environ, "calls", "why", refused)
     log = [
         json.loads(line) for line in (tmp_path / "serve.log").read_text().splitlines() if line.startswith("{")
     ]
@@ -155,6 +156,6 @@ async def test_metrics_traces_and_the_log_say_what_the_records_say(tmp_path):
 
     failed = [line for line in log if line["event"] == "call.failed"]
     assert [(line["cause"], line["kind"]) for line in failed] == [("no_common_media", "client_error")]
-    assert failed[0]["call_id"] == calls["100"]["call_id"]
-    assert why[1].startswith(f"{calls['100']['call_id']}: the two sides have no audio in common")
+    assert failed[0]["call_id"] == refused
+    assert why[1].startswith(f"{refused}: the two sides have no audio in common")
     assert not [line for line in log if re.search(r"metrics|tracing\.fails", line["event"])]
