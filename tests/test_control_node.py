@@ -187,3 +187,15 @@ async def test_a_node_with_another_decision_key_is_not_let_in_and_says_why(clust
             assert stranger.desk.epoch == 0
         finally:
             await stranger.stop()
+
+
+async def test_a_reload_for_all_nodes_is_done_by_each_with_its_own_files(cluster, tmp_path):
+    url = cluster.fresh()
+    async with node(tmp_path, "a", url) as a, node(tmp_path, "b", url) as b:
+        await eventually(lambda: a.control.nodes.listener.listening and b.control.nodes.listener.listening)
+        before = b.control.plans.plan.version
+        plan = tmp_path / "plans" / "plan.yaml"
+        plan.write_text(plan.read_text().replace("Good evening", "Good morning"))
+        await a.control.nodes.store.tell("reload", by="anna")
+        await eventually(lambda: b.control.plans.plan.version != before)
+        assert a.control.plans.plan.version == before  # who asks has done it before

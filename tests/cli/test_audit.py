@@ -9,12 +9,13 @@ from typer.testing import CliRunner
 
 from bridge.approval.gate import Gate
 from bridge.approval.request import Ask, CallerFacts, Ruling, ToolRequest
-from bridge.approval.signing import Signer
+from bridge.approval.signing import Signer, seal
 from bridge.cli.audit import app
 from bridge.control_anchor import Anchor
 from bridge.errors import StoreError
 from bridge.settings_tools import AuditHeads
 from bridge.store.gatestore import GateStore, NewAudit
+from bridge.store.nodestore import NodeStore
 from bridge.store.store import Store
 
 
@@ -136,3 +137,29 @@ def test_payloads_that_nobody_is_on_record_for_erasing_are_named(run):
 
 def test_heads_that_are_not_there_are_no_heads_that_hold(run):
     assert isinstance(run("verify", "--heads", str(run.folder / "none.jsonl")).exception, StoreError)
+
+
+async def told_by(url, folder, name, seal_key):
+    """A node of this name writes an entry, and keeps its public key in the store under `seal_key`."""
+    signer = Signer(folder / name)
+    words = {"key_id": signer.key_id, "node": name, "public": signer.public}
+    async with Store(url, node=name) as store:
+        await NodeStore(store).keep_key({**words, "seal": seal(seal_key, "audit key", words), "at": 1.0})
+        await GateStore(store, signer).note(NewAudit("noted", name, {}), "", 1.0)
+
+
+@pytest.mark.parametrize(("sealed_by", "holds"), [("ab" * 32, True), ("cd" * 32, False)])
+def test_a_chain_of_two_nodes_is_verified_on_either_and_an_unsealed_key_proves_nothing(
+    cluster, tmp_path, monkeypatch, sealed_by, holds
+):
+    """Who can write the database could add a key of their own, and entries signed by it."""
+    url = cluster.fresh()
+    (tmp_path / "var").mkdir()
+    settings = f'state_dir: var\nstore: "{url}"\nnode: {{name: a, decision_key_env: SEAL}}\n'
+    (tmp_path / "bridge.yaml").write_text(settings)
+    monkeypatch.setenv("SEAL", "ab" * 32)
+    asyncio.run(told_by(url, tmp_path / "var", "keys", bytes.fromhex("ab" * 32)))
+    asyncio.run(told_by(url, tmp_path / "b", "keys", bytes.fromhex(sealed_by)))
+    result = CliRunner().invoke(app, ["verify", "--config", str(tmp_path / "bridge.yaml")])
+    assert (result.exit_code == 0) is holds, result.output
+    assert ("entry 2 is not signed by our key" in result.output) is not holds

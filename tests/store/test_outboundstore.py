@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 from dataclasses import replace
 
@@ -153,3 +154,16 @@ async def test_a_call_that_somebody_waits_for_goes_before_a_large_campaign(datab
         on = dialled(await queued(jobs, "on"), "c1", "b", 20.0)
         await jobs.dial(on)
         assert (await jobs.work(50.0))[0].job_id == "on"
+
+
+async def test_a_cap_holds_when_two_nodes_dial_at_the_same_moment(cluster):
+    url = cluster.fresh()
+    async with Store(url, node="a") as one, Store(url, node="b") as two:
+        them = [OutboundStore(one), OutboundStore(two)]
+        ready = [await queued(them[0], f"j{number}") for number in range(10)]
+        dials = [
+            them[number % 2].dial(dialled(job, f"c{number}", "b", 20.0), 0.0, lambda counts: counts.day < 3)
+            for number, job in enumerate(ready)
+        ]
+        assert (await asyncio.gather(*dials)).count(True) == 3
+        assert (await them[1].counts(NUMBER, 0.0, 21.0)).day == 3

@@ -103,3 +103,15 @@ async def test_what_is_due_comes_in_time_and_until_it_is_over(url):
         assert (message.voicemail_id, delivery.error) == (1, "refused")
         await box.forget(1)
         assert (await box.due(3000.0, 10), await box.next_due()) == ([], None)
+
+
+async def test_each_node_delivers_the_messages_whose_files_it_has(cluster):
+    url = cluster.fresh()
+    async with Store(url, node="a") as one, Store(url, node="b") as two:
+        await one.write(0, script().events)
+        here, there = VoicemailStore(one), VoicemailStore(two)
+        assert len(await here.due(9e9, 9)) == 2
+        assert (await there.due(9e9, 9), await there.next_due()) == ([], None)
+        await there.hurry(1.0)
+        assert await here.next_due() == 1005.0
+        assert len(await there.messages()) == 1  # everybody may look
