@@ -86,6 +86,7 @@ class Conversation:
         self._history = history
         self._tools = tools
         self._codec = ModelAudio(session.config.output_format, audio.rate_hz)
+        self._line = Uplink(audio, self._codec, transport)
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)
@@ -137,6 +138,7 @@ class Conversation:
     def leave(self) -> None:
         """Another conversation has the caller now. What this one said, and is still to be heard, stays."""
         self._left = True
+        self._line.leave()
         self._tools.unbind()
         self._transcript.keep_unfinished()
 
@@ -193,7 +195,7 @@ class Conversation:
 
     async def _uplink(self) -> None:
         await self._answered.wait()
-        await Uplink(self._audio, self._codec, self._transport).run()
+        await self._line.run()
 
     async def _downlink(self) -> None:
         while True:

@@ -23,18 +23,25 @@ class Uplink:
         self._codec = codec
         self._transport = transport
         self._unsent = ""
+        self._left = False
         self._stuck = asyncio.Event()
 
     async def run(self) -> None:
         """Raises RemoteSessionError when the peer is gone or takes nothing in time. Frames keep their order."""
         try:
             while True:
-                self._audio.feed(self._hear)
+                if not self._left:
+                    self._audio.feed(self._hear)
                 await self._stuck.wait()
                 self._stuck.clear()
                 await self._transport.send(self._unsent)
         finally:
-            self._audio.unfeed()
+            self._audio.unfeed(self._hear)
+
+    def leave(self) -> None:
+        """Another one has the caller from now on."""
+        self._left = True
+        self._audio.unfeed(self._hear)
 
     def _hear(self, pcm: bytes) -> bool:
         append = append_json(self._codec.encode(pcm))

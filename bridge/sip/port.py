@@ -115,9 +115,10 @@ class AudioPort:
         self._sink = sink
         self._pour()
 
-    def unfeed(self) -> None:
-        """The sink gets no more: `read` again."""
-        self._sink = None
+    def unfeed(self, sink: Sink) -> None:
+        """The given sink gets no more: `read` again. Another one that has taken its place stays."""
+        if self._sink == sink:
+            self._sink = None
 
     def _pour(self) -> None:
         self._read_s = time.monotonic()

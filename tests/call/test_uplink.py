@@ -25,8 +25,9 @@ class Audio:
         self.sink = sink
         self.pour()
 
-    def unfeed(self):
-        self.sink = None
+    def unfeed(self, sink):
+        if self.sink == sink:
+            self.sink = None
 
     def pour(self):
         while self.sink is not None and self.frames:
@@ -106,3 +107,26 @@ async def test_a_model_that_is_gone_ends_it(way):
     audio.came(1)
     with pytest.raises(RemoteSessionError, match="gone"):
         await asyncio.wait_for(asyncio.shield(task), GUARD_S)
+
+
+async def test_who_has_left_the_caller_to_another_takes_no_more_when_the_model_has_room_again():
+    audio, slow, other = Audio(), Transport(), Transport()
+    slow.full = True
+    first, second = (Uplink(audio, ModelAudio("pcmu"), one) for one in (slow, other))
+    tasks = [asyncio.create_task(first.run())]
+    await asyncio.sleep(0)
+    audio.came(1)
+    first.leave()
+    tasks.append(asyncio.create_task(second.run()))
+    await asyncio.sleep(0)
+    slow.room.set()
+    async with asyncio.timeout(GUARD_S):
+        await slow.took_one.wait()
+    await asyncio.sleep(0)
+    audio.came(2)
+    tasks[0].cancel()
+    await asyncio.gather(tasks[0], return_exceptions=True)
+    audio.came(3)
+    assert (slow.numbers, other.numbers) == ([1], [2, 3])
+    tasks[1].cancel()
+    await asyncio.gather(tasks[1], return_exceptions=True)

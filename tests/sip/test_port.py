@@ -375,13 +375,29 @@ async def test_a_sink_gets_every_frame_where_it_comes_in_until_it_wants_no_more(
 
 async def test_without_a_sink_frames_are_read_again(line):
     fed = []
-    line.port.feed(lambda pcm: not fed.append(pcm))
-    line.port.unfeed()
+
+    def sink(pcm):
+        return not fed.append(pcm)
+
+    line.port.feed(sink)
+    line.port.unfeed(sink)
     line.stream.arrive(frame(5))
     line.run(20)
     await settle()
     assert fed == []
     assert await line.port.read() == frame(5)
+
+
+async def test_a_sink_that_was_replaced_takes_nothing_away_when_it_goes(line):
+    fed = {"old": [], "new": []}
+    sinks = {name: lambda pcm, name=name: not fed[name].append(pcm) for name in fed}
+    line.port.feed(sinks["old"])
+    line.port.feed(sinks["new"])
+    line.port.unfeed(sinks["old"])
+    line.stream.arrive(frame(5))
+    line.run(20)
+    await settle()
+    assert fed == {"old": [], "new": [frame(5)]}
 
 
 @pytest.mark.parametrize("phase_ms", [0, 5, 10, 15])
