@@ -9,6 +9,7 @@ bridge/settings_model.py. This module never reads the value of a secret and neve
 Not worker-safe (pydantic, PyYAML). Called by the CLI, the supervisor and control at their start; any thread.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -38,8 +39,8 @@ WIDE_CODEC = "G722"
 RATES_HZ = {"narrow": 8000, "wide": 16000}
 PORTS_PER_CALL = 4
 """RTP and RTCP, and a second pair: a port is not used again while late packets of the last call arrive."""
-MAX_SOCKET_PATH = 100
-"""Linux gives a Unix socket 107 bytes; the names we add are short."""
+MAX_SOCKET_PATH = 107 - len("/run/supervisor.sock")
+"""Linux gives a Unix socket 107 bytes, and that is the longest name we add."""
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
 DEFAULT_KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
@@ -240,10 +241,8 @@ def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
         settings.edge, settings.sip.bind, settings.sip.port, settings.workers
     ):
         yield document.problem(path, message, hint)
-    if len(str(settings.state_dir)) > MAX_SOCKET_PATH:
-        message = (
-            f"the whole path is longer than {MAX_SOCKET_PATH} characters: Unix sockets in it would not work"
-        )
+    if len(os.fsencode(settings.state_dir)) > MAX_SOCKET_PATH:
+        message = f"the whole path is longer than {MAX_SOCKET_PATH} bytes: Unix sockets in it would not work"
         yield document.problem(("state_dir",), message, "choose a shorter one")
     yield from _store_rules(settings, document)
     for name, provider in settings.providers.items():

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.config import WorkerConfig
 from bridge.errors import BridgeError, DialplanError, SettingsError, StoreError
+from bridge.ports import free_sip_port
 from bridge.serve import let_in, open_store, prepare, run, workers_user
 from bridge.settings import load
 from bridge.supervisor import lock, read_serve
@@ -34,7 +35,7 @@ def umask():
 
 
 def settings(config, text="", environ=None):
-    ports = f"sip: {{port: {free_port()}}}\n" + (
+    ports = f"sip: {{port: {free_sip_port('127.0.0.1', free_port(), 4)}}}\n" + (
         "" if "console:" in text else f"console: {{port: {free_port()}}}\n"
     )
     config.write_text(f"dialplans: plan.yaml\nstate_dir: state\n{ports}{text}")

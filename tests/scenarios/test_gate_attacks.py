@@ -804,7 +804,7 @@ async def _(office):
 
 @pytest.mark.parametrize("name", sorted(CASES))
 async def test_it_is_not_done_twice_and_not_without_approval(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("bridge.store.store.BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr("bridge.store.sqlite.BUSY_TIMEOUT_MS", 100)
     attack, may = CASES[name]
     async with running(tmp_path) as office:
         office.folder = tmp_path

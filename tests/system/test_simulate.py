@@ -39,7 +39,7 @@ def test_a_plan_is_played_as_if_it_were_another_time(tmp_path, at, route, heard)
             at,
         ],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(tmp_path.parent)},
         capture_output=True,
         text=True,
         timeout=55,
