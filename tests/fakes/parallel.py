@@ -14,6 +14,7 @@ BY_FILE = (
     "tests/system/test_edge_attacks.py",
     "tests/system/test_edge_roads.py",
     "tests/system/test_edge_dialogs.py",
+    "tests/system/test_edge_trunks.py",
 )
 """But not these, which share a running edge."""
 LONG = (
