@@ -145,6 +145,10 @@ async def edge_phone(edge, host="127.0.0.1"):
     await phone.open()
     try:
         yield phone
+    except BaseException:
+        if phone.to_tag:  # a test that fails leaves no call behind for the next one to stumble over
+            phone.request_out("BYE")
+        raise
     finally:
         phone.close()
 

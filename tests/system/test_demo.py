@@ -23,7 +23,7 @@ def run(*words, environ, deadline_s):
 
 
 def test_a_spoken_call_is_understood_interrupted_recorded_and_priced(tmp_path):
-    result = run("demo", environ={**os.environ, "TMPDIR": str(tmp_path)}, deadline_s=170)
+    result = run("demo", environ={**os.environ, "TMPDIR": str(tmp_path.parent)}, deadline_s=170)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("✓") == 17
