@@ -49,6 +49,7 @@ from bridge.store.outboundstore import OutboundStore
 log = structlog.get_logger(__name__)
 
 LOOK_S = 0.2
+IDLE_LOOK_S = 0.5
 PLACE_S = 20.0
 """A call of which nothing was heard for so long after it was given to a worker (and since control is up) is lost."""
 MAX_TOLD = 1000
@@ -139,7 +140,7 @@ class OutboundOffice:
                 if not failing:
                     log.warning("outbound.store", reason=str(error))
                 failing = True
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S if self._at_work else IDLE_LOOK_S)
 
     async def turn(self) -> None:
         """Carry every job on as far as it goes now. Raises StoreError."""

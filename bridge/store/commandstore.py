@@ -68,7 +68,8 @@ class CommandStore:
                 query = query.with_for_update(skip_locked=True)
             found = connection.execute(query).all()
             ids = [one.id for one in found]
-            connection.execute(sa.update(node_commands).where(row.id.in_(ids)).values(taken_at=at))
+            if ids:
+                connection.execute(sa.update(node_commands).where(row.id.in_(ids)).values(taken_at=at))
             return [
                 Errand(one.id, one.origin, one.call_id, one.kind, _object(one.data), one.expires_at - at)
                 for one in found

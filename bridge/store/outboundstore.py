@@ -129,7 +129,11 @@ class OutboundStore:
             query.where(row.state == "asked").order_by(alone, row.created_at).limit(BATCH),
             query.where(due).order_by(alone, row.due_at, row.created_at).limit(BATCH),
         )
-        return [_job(found) for one in queries for found in await self._rows(one)]
+
+        def read(connection: sa.Connection) -> list[Any]:
+            return [found for one in queries for found in connection.execute(one).all()]
+
+        return [_job(one) for one in await self._store.transaction("cannot read outbound calls", read)]
 
     async def facts(self, call_ids: Collection[str]) -> dict[str, list[Fact]]:
         """What workers told of these calls, in order."""
