@@ -31,7 +31,11 @@ from websockets.exceptions import (
     WebSocketException,
 )
 from websockets.protocol import State
-from websockets.utils import apply_mask
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # the library was built without its C part
+    from websockets.utils import apply_mask
 
 from bridge.errors import FailureKind, RemoteSessionError
 from bridge.realtime.failures import ERROR_KINDS, close_kind, http_kind
@@ -40,6 +44,7 @@ from bridge.realtime.wire import message_text, part, text
 ABNORMAL = 1006
 _FIN_TEXT, _MASKED, _TWO_BYTES = 0x81, 0x80, 126
 _HEAD = struct.Struct("!BBH")
+MASKS_AT_A_TIME = 256
 SMALL_FRAME = 4096  # far below any `max_write_bytes`; an append of 20 ms has 1.3 kB
 
 
@@ -72,6 +77,7 @@ class WebSocketTransport:
     def __init__(self, connection: ClientConnection, deadlines: Deadlines) -> None:
         self._connection = connection
         self._deadlines = deadlines
+        self._masks = _Masks()
 
     async def send(self, frame: str) -> None:
         """One text frame; waits while the peer does not take what was sent before, `send_s` at most."""
@@ -100,7 +106,7 @@ class WebSocketTransport:
             or connection.transport.get_write_buffer_size()
         ):
             return False
-        connection.transport.write(_text_frame(frame.encode()))
+        connection.transport.write(_text_frame(frame.encode(), self._masks.next()))
         return True
 
     async def recv(self) -> str | bytes:
@@ -121,9 +127,24 @@ class WebSocketTransport:
         await self.close()
 
 
-def _text_frame(payload: bytes) -> bytes:
+class _Masks:
+    """Keys for masking, as unpredictable as the system's (RFC 6455 section 5.3), drawn many at a time."""
+
+    def __init__(self) -> None:
+        self._drawn = b""
+        self._at = 0
+
+    def next(self) -> bytes:
+        """Four bytes that no other frame has."""
+        if self._at == len(self._drawn):
+            self._drawn, self._at = os.urandom(4 * MASKS_AT_A_TIME), 0
+        self._at += 4
+        return self._drawn[self._at - 4 : self._at]
+
+
+def _text_frame(payload: bytes, mask: bytes) -> bytes:
     """A text frame of a client (RFC 6455 section 5.2): whole, masked. At most 65535 bytes."""
-    size, mask = len(payload), os.urandom(4)
+    size = len(payload)
     head = (
         bytes((_FIN_TEXT, _MASKED | size))
         if size < _TWO_BYTES

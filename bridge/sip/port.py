@@ -274,22 +274,28 @@ class AudioPort:
             self._stream.release()
             self._stream = None
 
+    @property
+    def ptime_ms(self) -> int:
+        """Length of the packets that are sent; without a stream, the time that passes for the recording at a time."""
+        stream = self._stream
+        return FRAME_MS if stream is None else stream.ptime_ms
+
     # ---- the media thread's side -----------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Move what is due: all audio that came in, and one packet out if its time has come."""
+        """Move what is due: all audio that came in, and the packet out whose time has come."""
         with self._lock:
             stream = self._stream
             due = now >= self._next_write_s - ROUNDING_S
             if stream is not None:
                 self._receive(stream, now, due)
-            if not due:
-                return
-            if stream is None:
-                self._record(self._silence)
-            else:
-                self._send(stream)
-            self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
+            while due:  # more than once when a peer wants packets shorter than a tick
+                if stream is None:
+                    self._record(self._silence)
+                else:
+                    self._send(stream)
+                self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
+                due = now >= self._next_write_s - ROUNDING_S
 
     def _receive(self, stream: NativeStream, now: float, due: bool) -> None:
         size = stream.queued_frames()

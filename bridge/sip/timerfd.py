@@ -1,7 +1,7 @@
-"""A kernel timer that an event loop can wait for (timerfd_create(2)); the standard library has it from 3.13 on.
+"""A kernel timer that a loop or a thread can wait for (timerfd_create(2)); the standard library has it from 3.13 on.
 
-Periodic, on CLOCK_MONOTONIC, without the millisecond that `call_later` is rounded to. A shell: it owns a file
-descriptor. `arm` and `disarm` on any thread, `read` and `close` on the loop's.
+On CLOCK_MONOTONIC, without the millisecond that `call_later` is rounded to. A shell: it owns a file descriptor. `arm`
+and `disarm` on any thread, `read` and `close` by whom it rings for.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
+_settime = ctypes.PyDLL(None).timerfd_settime  # never waits: not worth giving the interpreter away
 
 
 class _Timespec(ctypes.Structure):
@@ -22,16 +23,24 @@ class _Itimerspec(ctypes.Structure):
 
 
 class TimerFd:
-    """`fd` is readable when time has come. Raises OSError when the kernel gives none."""
+    """`fd` is readable when time has come; `blocking`: `read` waits for that. Raises OSError: the kernel gives none."""
 
-    def __init__(self) -> None:
-        self.fd = _libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
+    def __init__(self, *, blocking: bool = False) -> None:
+        self.fd = _libc.timerfd_create(_CLOCK_MONOTONIC, os.O_CLOEXEC if blocking else _NONBLOCK_CLOEXEC)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._once = _Itimerspec()
+        self._once_ref = ctypes.byref(self._once)
 
-    def arm(self, first_s: float, interval_s: float) -> None:
-        """Ring at monotonic `first_s` (at once, when that is past) and every `interval_s` from there."""
+    def arm(self, first_s: float, interval_s: float = 0.0) -> None:
+        """Ring at monotonic `first_s` (at once, when that is past) and every `interval_s` from there; 0: once."""
         self._set(_Itimerspec(_timespec(interval_s), _timespec(max(first_s, 1e-9))))
+
+    def put_off(self, until_s: float) -> None:
+        """Ring once, at monotonic `until_s` and not before. Cheaper than `arm`; on one thread at a time."""
+        value, whole = self._once.value, int(until_s)
+        value.seconds, value.nanoseconds = whole, int((until_s - whole) * 1e9)
+        _settime(self.fd, _ABSOLUTE, self._once_ref, None)
 
     def disarm(self) -> None:
         """Ring no more."""
