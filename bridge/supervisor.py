@@ -166,8 +166,10 @@ class Supervisor:
                 say("stopping" if not self._machine.stopping else "stopping at once")
                 self._manager.stopping()
                 self._crew.stop()
+                self._obey(
+                    self._machine.stop(now)
+                )  # before warm: who still waits for a process is found there
                 self._warm.stop()
-                self._obey(self._machine.stop(now))
             elif number == signal.SIGHUP:
                 self._obey(self._machine.reload())
         while (found := _ended_child()) is not None:
@@ -264,14 +266,19 @@ class Supervisor:
             self._launch(name)
 
     def _launch(self, name: str) -> None:
-        """The slow way: fork and exec."""
+        """The slow way: fork and exec. Without memory, processes or descriptors for it, tried again like a crash."""
         program = self._programs[name]
-        channel = self._warm.new_channel() if program.role == "zygote" else None
-        process = launch(program, self._boots.next(), channel)
-        if channel is not None:
-            channel.close()
-            if self._warm.channel is not None:
-                self._selector.register(self._warm.channel, selectors.EVENT_READ, self._hear)
+        try:
+            channel = self._warm.new_channel() if program.role == "zygote" else None
+            with channel or contextlib.nullcontext():
+                process = launch(program, self._boots.next(), channel)
+        except OSError as error:
+            if program.role == "zygote":
+                self._warm.zygote_gone(time.monotonic())
+            self._exited(name, f"cannot be started: {error.strerror or error}", time.monotonic())
+            return
+        if self._warm.channel is not None and channel is not None:
+            self._selector.register(self._warm.channel, selectors.EVENT_READ, self._hear)
         self._keep(name, process, first_line=False)
 
     def _adopted(self, name: str, process: Process) -> None:
@@ -333,7 +340,8 @@ def how_it_ended(status: int) -> str:
     """A wait status in words: `exit code 1`, `signal 9 (SIGKILL)`."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"signal {number} ({signal.Signals(number).name})"
+        known = number in signal.Signals.__members__.values()  # most real-time signals have no name
+        return f"signal {number} ({signal.Signals(number).name})" if known else f"signal {number}"
     return f"exit code {os.waitstatus_to_exitcode(status)}"
 
 

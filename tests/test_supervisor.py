@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -138,6 +139,30 @@ def test_a_program_that_is_not_there_is_a_crash_and_not_the_end(tmp_path):
         assert bridge.stop() == 0
 
 
+def test_a_machine_that_can_make_no_process_now_costs_the_others_nothing(tmp_path):
+    with Bridge(tmp_path, program(tmp_path, "control", 1), program(tmp_path, "worker-0", 2)) as bridge:
+        bridge.until_line("all is up")
+        limits = resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(bridge.pids("worker-0")[0], signal.SIGKILL)
+        assert "Too many open files" in bridge.until_line("worker-0 ended: cannot be started")
+        resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE, limits)
+        until(lambda: len(bridge.pids("worker-0")) == 2)
+        assert len(bridge.pids("control")) == 1
+        assert bridge.stop() == 0
+
+
+def test_a_stop_ends_a_worker_that_still_waits_for_a_process_of_the_zygote(tmp_path):
+    (tmp_path / "in.json").write_text("{}\n")
+    silent = ["-S", "-c", "import time; print('ready', flush=True); time.sleep(600)"]
+    zygote = {"name": "zygote", "stage": 0, "argv": [sys.executable, *silent], "role": "zygote"}
+    worker = program(tmp_path, "worker-0", 2, role="worker", stdin=str(tmp_path / "in.json"))
+    with Bridge(tmp_path, zygote | {"says_ready": True}, program(tmp_path, "control", 1), worker) as bridge:
+        bridge.until_line("ready")  # of control: the worker's turn comes in the same breath
+        assert bridge.stop() == 0
+        assert not bridge.pids("worker-0")
+
+
 def test_a_stubborn_child_is_killed_when_its_time_is_over(tmp_path):
     with Bridge(tmp_path, program(tmp_path, "worker-0", 2, "stubborn")) as bridge:
         bridge.until_line("all is up")
@@ -247,7 +272,8 @@ def test_a_full_disk_is_said_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(0, "exit code 0"), (256, "exit code 1"), (9, "signal 9 (SIGKILL)")]
+    ("status", "words"),
+    [(0, "exit code 0"), (256, "exit code 1"), (9, "signal 9 (SIGKILL)"), (40, "signal 40")],
 )
 def test_a_wait_status_is_put_into_words(status, words):
     assert how_it_ended(status) == words

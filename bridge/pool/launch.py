@@ -98,28 +98,40 @@ class Boots:
 
 
 def pipes() -> tuple[int, int, int, int]:
-    """(its input, our end of that, its output, our end of that). Ours do not block."""
+    """(its input, our end of that, its output, our end of that). Ours do not block. OSError: there are no more."""
     child_input, our_input = os.pipe2(os.O_CLOEXEC)
-    our_output, child_output = os.pipe2(os.O_CLOEXEC)
+    try:
+        our_output, child_output = os.pipe2(os.O_CLOEXEC)
+    except OSError:
+        _close(child_input, our_input)
+        raise
     os.set_blocking(our_input, False)
     os.set_blocking(our_output, False)
     return child_input, our_input, child_output, our_output
 
 
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
 def launch(program: Program, boot: str, channel: socket.socket | None = None) -> Process:
     """Start it. A worker's input is a pipe, a zygote's is `channel`, others read the file `program.stdin`.
 
-    A program that cannot be started is one that ends at once with status 127.
+    A program that cannot be started is one that ends at once with status 127. OSError: no process can be made now.
     """
-    child_input, our_input, child_output, our_output = pipes()
+    child_input, our_input, child_output, our_output = ends = pipes()
     environ = {**environment(program, os.environ), BOOT_VARIABLE: boot}
     parent = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        _close(*ends)
+        raise
     if pid == 0:
         standard_input = {"worker": child_input, "zygote": channel.fileno() if channel else -1}
         _become(program, environ, standard_input.get(program.role, -1), child_output, parent)
-    os.close(child_input)
-    os.close(child_output)
+    _close(child_input, child_output)
     if program.role != "worker":
         os.close(our_input)
         our_input = -1
