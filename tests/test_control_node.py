@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import StoreAwayError, ToolError
+from bridge.link.client import LinkClient
 from bridge.store.store import Store
-from tests.fakes.link import Worker
+from tests.fakes.link import FAST, Worker
 from tests.fakes.nodes import Node, eventually, node, settings
 
 
@@ -121,6 +122,34 @@ async def test_a_node_that_was_only_cut_off_corrects_its_records_without_doubles
         assert record.end_reason == "worker_died"
     async with Store(url, migrate=False) as reader:
         assert len(await reader.recent(9)) == 2
+
+
+async def test_a_call_goes_on_in_the_record_when_its_worker_finds_the_restarted_control_only_later(
+    cluster, tmp_path
+):
+    url, words = cluster.fresh(), Worker()
+    words.calls = 1
+    async with node(tmp_path, "b", url) as b, b.worker(0, "b0"):
+        async with node(tmp_path, "a", url) as a:
+            link = worker_of(a, "a0", words)
+            running = asyncio.create_task(link.run())
+            say(link, "call.started", "call.answered")
+            assert await link.delivered(5)
+            running.cancel()
+        await eventually(lambda: ended(url, "call-1"))
+        async with node(tmp_path, "a", url) as a:
+            await eventually(lambda: a.desk.epoch > 1)
+            await asyncio.sleep(1.2)  # it has looked for calls that go on, and its worker was not there yet
+            running = asyncio.create_task(link.run())
+            await eventually(lambda: live(url, "call-1"), 5)
+            running.cancel()
+        link.close()
+
+
+def worker_of(running, boot, words):
+    """A worker that lives whether its control does or not."""
+    state = running.settings.state_dir
+    return LinkClient(state / "link.sock", 0, state / "spool", words.handlers(), boot=boot, deadlines=FAST)
 
 
 async def live(url, *call_ids):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from bridge.records.cdr import CallEvent, CallRecord, apply, number
 from bridge.store.database import lock, plain
-from bridge.store.tables import call_events, calls, link_offsets
+from bridge.store.tables import HERE_STATES, call_events, calls, link_offsets, nodes
 from bridge.store.voicemailrows import keep_voicemails
 
 _FIELDS = tuple(field.name for field in fields(CallRecord))
@@ -56,6 +56,17 @@ class Source:
 
 
 Brought = tuple[Source, Sequence[NewEvent]]
+
+
+NODES = "nodes"
+"""The lock under which a node joins."""
+
+
+def is_here(connection: sa.Connection, node: str) -> bool:
+    """Whether a node has come back, until this transaction ends: what another one saw of it is a moment old."""
+    lock(connection, NODES)
+    state = sa.select(nodes.c.state).where(nodes.c.name == node)
+    return connection.execute(state).scalar_one_or_none() in HERE_STATES
 
 
 def append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from bridge.approval.chain import GENESIS, entry_hash, payload_hash
 from bridge.approval.tally import CALLER_S, Past
 from bridge.errors import StoreError
+from bridge.store.callrows import is_here
 from bridge.store.database import lock, notify
 from bridge.store.gaterows import (
     COLUMNS,
@@ -122,11 +123,16 @@ class GateStore:
         return await self._requests(query.order_by(tool_requests.c.created_at.desc()).limit(limit))
 
     async def take_from(self, node: str) -> list[StoredRequest]:
-        """Make the open requests of a lost node this one's. It can change them no more."""
+        """Make the open requests of a lost node this one's. It can change them no more.
+
+        Nothing is taken when it has come back meanwhile: then it carries them on.
+        """
         row = tool_requests.c
         theirs = (row.node == node) & row.state.in_(OPEN_STATES)
 
         def work(connection: sa.Connection) -> list[StoredRequest]:
+            if is_here(connection, node):
+                return []
             rows = connection.execute(sa.select(*COLUMNS).where(theirs).with_for_update()).all()
             connection.execute(sa.update(tool_requests).where(theirs).values(node=self._store.node))
             return [stored(one) for one in rows]

@@ -16,16 +16,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.errors import StoreError
+from bridge.store.callrows import NODES
 from bridge.store.database import POSTGRESQL, lock, notify, now
 from bridge.store.store import Store
-from bridge.store.tables import leases, node_keys, nodes
+from bridge.store.tables import HERE_STATES, leases, node_keys, nodes
 
 LIVE, DRAINING, LOST, LEFT = "live", "draining", "lost", "left"
-HERE = frozenset({LIVE, DRAINING})
+HERE = frozenset(HERE_STATES)
 MAX_JSON = 200_000
 TOPIC = "nodes"
 RELOAD = "reload"
-_LOCK = "nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class NodeStore:
         """Be a node from now on; answers the epoch. StoreError: the name is taken, or the keys differ."""
 
         def work(connection: sa.Connection) -> int:
-            lock(connection, _LOCK)
+            lock(connection, NODES)
             at = now(connection)
             known = _rows(connection, at)
             _admit(card, known, lost_after_s)
@@ -194,7 +194,7 @@ class NodeStore:
         """Remove a node that is not there. False: there is none; StoreError: it lives."""
 
         def work(connection: sa.Connection) -> bool:
-            lock(connection, _LOCK)
+            lock(connection, NODES)
             row = next((one for one in _rows(connection, now(connection)) if one.name == name), None)
             if row is not None and row.state in HERE and row.age_s < lost_after_s:
                 raise StoreError(f"node {name} lives (seen {row.age_s:.0f} s ago): stop it first")
@@ -214,7 +214,7 @@ class NodeStore:
         """Keep a node's public key of the audit chain, sealed: `key_id`, `node`, `public`, `seal`, `at`."""
 
         def work(connection: sa.Connection) -> None:
-            lock(connection, _LOCK)
+            lock(connection, NODES)
             mine = node_keys.c.key_id == key["key_id"]
             connection.execute(sa.delete(node_keys).where(mine))
             connection.execute(sa.insert(node_keys).values(**key))

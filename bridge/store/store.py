@@ -30,6 +30,7 @@ from bridge.store.callrows import (
     append,
     append_all,
     ending_of,
+    is_here,
     offset_of,
     open_calls_of,
     record_of,
@@ -141,9 +142,14 @@ class Store:
         return sorted(row[0] for row in await self._rows(query))
 
     async def end_lost(self, node: str, death: Death) -> list[str]:
-        """End the open calls of a lost node; answers their ids. What it still has to tell is kept when it comes."""
+        """End the open calls of a lost node; answers their ids. What it still has to tell is kept when it comes.
+
+        Nothing is done when it has come back meanwhile.
+        """
 
         def work(connection: sa.Connection) -> list[NewEvent]:
+            if is_here(connection, node):
+                return []
             query = sa.select(calls.c.call_id, calls.c.boot).where(
                 calls.c.node == node, calls.c.ended_at.is_(None)
             )

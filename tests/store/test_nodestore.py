@@ -5,9 +5,11 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.errors import StoreError
+from bridge.store.callrows import Death, StoredEvent
+from bridge.store.gatestore import GateStore
 from bridge.store.nodestore import Card, NodeStore, Pulse, guard
 from bridge.store.store import Store
-from bridge.store.tables import leases, nodes
+from bridge.store.tables import calls, leases, nodes, tool_requests
 
 A = Card("a", "machine-1", "10.0.0.1", "1.0", "key")
 B = Card("b", "machine-2", "10.0.0.2", "1.0", "key")
@@ -139,6 +141,29 @@ async def test_public_keys_are_kept_once_each(store):
     await them.keep_key(key)
     await them.keep_key({**key, "at": 2.0})
     assert await them.keys() == [{**key, "at": 2.0}]
+
+
+async def test_nothing_is_taken_from_a_node_that_has_come_back_meanwhile(store):
+    """Who buries it has seen it lost a moment ago; what it sees is up to a heartbeat old."""
+    them = NodeStore(store)
+    await store.write(0, [StoredEvent(1, "boot-1", "call-1", "call.started", 1.0, 1.0, {"direction": "in"})])
+    await store.transaction("own", lambda it: it.execute(sa.update(calls).values(node="a")))
+    epoch = await them.join(A, LOST_S)
+    await age(store, "a", LOST_S + 1)
+    assert await them.lose("a", epoch, LOST_S)
+    await them.join(A, LOST_S)
+    assert await store.end_lost("a", Death(2.0, "not heard of")) == []
+    (record,) = await store.live(9)
+    assert record.state == "ringing"
+    request = {name: name for name in ("request_id", "call_id", "function_call_id", "tool")}
+    gate = {"state": "pending", "request": {**request, "caller": {"number": ""}}}
+    gates = GateStore(store)
+    await gates.save(gate, 0, [], 1.0)
+    await store.transaction("own", lambda it: it.execute(sa.update(tool_requests).values(node="a")))
+    assert await gates.take_from("a") == []
+    await them.leave("a", epoch + 1)
+    assert await store.end_lost("a", Death(2.0, "not heard of")) == ["call-1"]
+    assert [row.request_id for row in await gates.take_from("a")] == ["request_id"]
 
 
 async def test_of_many_that_want_a_lease_at_the_same_moment_one_gets_it(cluster):
