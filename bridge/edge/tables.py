@@ -117,7 +117,7 @@ def logins(trunks: Iterable[Trunk], realm: str, passwords: Mapping[str, str]) ->
         users[trunk.login.user] = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
         names[trunk.login.user] = trunk.name
     if names:
-        names[ANYBODY] = "1"
+        names.setdefault(ANYBODY, "1")  # a trunk's user may be called that
     return {"users": users, "logins": names}
 
 

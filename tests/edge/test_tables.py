@@ -52,6 +52,8 @@ def test_a_login_is_the_hash_of_its_password_and_without_a_password_nobody_is_le
     found = logins(trunks, "sipbridge", {"PBX": "s3cret", "GONE": ""})
     ha1 = hashlib.md5(b"alice:sipbridge:s3cret").hexdigest()
     assert found == {"users": {"alice": ha1}, "logins": {"alice": "pbx", "*": "1"}}
+    star = [Trunk("star", login=Digest("*", "", "PBX"))]
+    assert logins(star, "sipbridge", {"PBX": "x"})["logins"] == {"*": "star"}
     assert logins(trunks[2:], "sipbridge", {}) == {"users": {}, "logins": {}}, "nobody is challenged"
 
 
