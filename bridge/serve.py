@@ -68,7 +68,7 @@ def run(settings: Settings, config_path: Path | None) -> int:
     bridge already runs here, or a file cannot be written.
     """
     user = workers_user(settings)
-    os.umask(UMASK if user else PRIVATE)
+    os.umask(PRIVATE)
     problems = missing_secrets(settings, os.environ)
     if problems:
         raise SettingsError(problems)
@@ -84,8 +84,9 @@ def run(settings: Settings, config_path: Path | None) -> int:
         sys.stdout.write(f"sipbridge: warning: {sentence}\n")
     path = settings.state_dir / "run" / "serve.json"
     try:
-        open_store(settings)
+        open_store(settings)  # the database stays private, whoever the workers are
         if user is not None:
+            os.umask(UMASK)
             let_in(settings, user)
         serve = prepare(settings, config_path, user)
         path.write_text(json.dumps(asdict(serve)), encoding="utf-8")

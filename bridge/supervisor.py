@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bridge.outlet import Outlet
 from bridge.pool.become import adopt_orphans
 from bridge.pool.crew import Crew, Hands
 from bridge.pool.door import Door
@@ -43,6 +44,7 @@ READY_WORDS = (b"ready", b"listening")
 """How the line begins that a child says when it works."""
 STATUS = b"status "
 MAX_LINE_BYTES = 64 * 1024
+_OUTPUT = Outlet(1, "sipbridge: {} lines were lost here\n".format)
 SOCKET = "supervisor.sock"
 
 
@@ -352,11 +354,8 @@ def say(text: str) -> None:
 
 
 def _print(line: bytes) -> None:
-    """One line on standard output; nobody reading it any more is no reason to end calls."""
-    with contextlib.suppress(OSError):
-        os.write(
-            1, line + b"\n"
-        )  # unbuffered: what stays in a buffer fails at exit, and makes the exit status 120
+    """One line on standard output; nobody reading it any more is no reason to end calls, or to stand still."""
+    _OUTPUT.write(line.decode("utf-8", "backslashreplace") + "\n")
 
 
 def _read_some(fd: int) -> bytes:

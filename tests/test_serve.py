@@ -285,6 +285,13 @@ def test_a_state_folder_that_the_workers_user_cannot_reach_ends_serve(config):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_database_is_the_bridge_s_alone_when_workers_are_another_user(config, tmp_path):
+    with pytest.raises(SettingsError, match="nobody cannot get at"):
+        run(settings(config, "pool: {user: nobody}\n"), config)
+    assert stat.S_IMODE((tmp_path / "state" / "sipbridge.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_workers_the_zygote_and_the_engine_run_as_the_user_and_control_does_not(config):
     chosen = settings(config, "pool: {user: nobody}\n")
     user = workers_user(chosen)

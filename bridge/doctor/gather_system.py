@@ -5,12 +5,14 @@ What cannot be read is None: no fact, no judgement.
 
 import ctypes
 import os
+import pwd
 import resource
 import tempfile
 import time
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from bridge.doctor.system import ClockFacts, DiskFacts, FileFacts, KernelFacts
 
@@ -186,15 +188,17 @@ def _filesystem(path: Path) -> str:
     return kind
 
 
-def files(wanted: Iterable[tuple[str, Path, bool]]) -> list[FileFacts]:
-    """(what, path, whether it is a secret) of what is there."""
+def files(
+    wanted: Iterable[tuple[str, Path, bool]], owners: Mapping[str, int] = MappingProxyType({})
+) -> list[FileFacts]:
+    """(what, path, whether it is a secret) of what is there; `owners`: whose it is, by what, if not the bridge's."""
     found = []
     for what, path, secret in wanted:
         try:
             facts = path.stat()
         except OSError:
             continue
-        found.append(FileFacts(what, str(path), facts.st_mode, facts.st_uid, secret))
+        found.append(FileFacts(what, str(path), facts.st_mode, facts.st_uid, secret, owners.get(what)))
     return found
 
 
@@ -232,4 +236,12 @@ def uid_of(pid: int) -> int | None:
     try:
         return Path("/proc", str(pid)).stat().st_uid
     except OSError:
+        return None
+
+
+def uid_named(name: str) -> int | None:
+    """The number of the account of this name; None: there is none."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
         return None

@@ -130,7 +130,7 @@ def tls_cfg(settings: Settings, place: Place) -> str:
 
 
 def no_ha1(secret: str) -> str:
-    """What the answer of a user that does not exist is compared with. Secret: who knows an HA1 needs no password."""
+    """Compared with the answer of a user that does not exist. Who knows an HA1 needs no password, so it is secret."""
     return hmac.new(secret.encode(), b"nobody", hashlib.sha256).hexdigest()[:32]
 
 
