@@ -77,6 +77,11 @@ class GateStore:
         self._store = store
         self._signer = signer
 
+    @property
+    def node(self) -> str:
+        """The node whose requests these are; "" when there is only one, whatever it was called before."""
+        return self._store.node if self._store.shared else ""
+
     async def save(
         self,
         gate: Mapping[str, Any],
