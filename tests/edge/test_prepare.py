@@ -39,7 +39,7 @@ def test_kamailio_starts_with_every_place_closed(tmp_path):
     write_first(chosen, folder)
     lines = (folder.path / "dispatcher.list").read_text().splitlines()[1:]
     assert {line.split()[2] for line in lines} == {"1"}
-    assert "2 127.0.0.1 32 15060 worker" in (folder.path / "address.list").read_text()
+    assert "2 127.0.0.1 32 15060\n" in (folder.path / "address.list").read_text()
 
 
 @needs_edge

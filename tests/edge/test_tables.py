@@ -38,8 +38,8 @@ def test_smaller_networks_stand_before_the_larger_ones_they_lie_in():
     )
     rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
     assert [row[-1] for row in rows if row[0] == "1"] == ["one", "six", "small", "big"]
-    assert ["2", "127.0.0.1", "32", "15060", "worker"] in rows
-    assert ["2", "fd00::1", "128", "15060", "worker"] in rows
+    assert ["2", "127.0.0.1", "32", "15060"] in rows
+    assert ["2", "fd00::1", "128", "15060"] in rows
     assert rows[-1] == ["3", "203.0.113.0", "24", "0", "denied"]
 
 

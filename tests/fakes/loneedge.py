@@ -18,7 +18,6 @@ from tests.fakes.kamailio import Process
 from tests.fakes.rawphone import RawPhone
 from tests.fakes.realedge import free_block
 
-QUIET_S = 0.4
 SECRET = "0123456789abcdef0123456789abcdef"
 
 

@@ -1,5 +1,6 @@
 """The trust boundary at Kamailio itself: who gets in, what they can make it believe, and send through it to others."""
 
+import contextlib
 import hashlib
 import re
 
@@ -8,6 +9,7 @@ import pytest
 from tests.fakes.loneedge import lone_edge
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realedge import missing
+from tests.system.test_edge_attacks import gets_nothing
 
 pytestmark = [
     pytest.mark.system,
@@ -48,3 +50,80 @@ async def test_nobody_gets_in_as_a_user_that_does_not_exist(tmp_path, user):
         invite = await edge.worker.got("INVITE ")
         assert "X-Sipbridge-Trunk: branch\r\n" in invite
         assert len(edge.worker.texts) == 1
+
+
+class InCall:
+    """A caller whom the worker has answered, and somebody who has nothing to do with it."""
+
+    def __init__(self, edge, phone, victim, answer):
+        self.edge, self.phone, self.victim = edge, phone, victim
+        self.token = re.search(r";tk=([0-9a-f]+)", answer.headers["record-route"])[1]
+        self.other = f"{victim.host}:{victim.sip_port}"
+        self.worker = f"127.0.0.1:{edge.worker_port}"
+
+    async def info(self, target, route=None, answer=481):
+        """Send an INFO of the call to `target`, with a Route as the caller likes it; it must be refused."""
+        self.phone.target = f"sip:{target}"
+        if route is not None:
+            self.phone.route = "".join(f"Route: <sip:{one}>\r\n" for one in route)
+        assert (await self.phone.response(self.phone.request_out("INFO"), "INFO")).status == answer
+
+
+@contextlib.asynccontextmanager
+async def in_call(folder, **options):
+    async with (
+        lone_edge(folder, edge=", strangers: accept", **options) as edge,
+        raw_phone(edge.port, STRANGER) as phone,
+        raw_phone(edge.port, "127.0.0.4") as victim,
+    ):
+        number = phone.request_out("INVITE")
+        invite = await edge.worker.got("INVITE ")
+        edge.worker.answer(invite, 200, f"Contact: <sip:w@127.0.0.1:{edge.worker_port}>\r\n")
+        answer = await phone.response(number)
+        phone.take(answer)
+        phone.ack(number)
+        await edge.worker.got("ACK ")
+        edge.worker.texts.clear()
+        yield InCall(edge, phone, victim, answer)
+
+
+async def test_a_caller_sends_nothing_through_us_to_anybody_but_the_worker(tmp_path):
+    async with in_call(tmp_path) as call:
+        ours = f"127.0.0.1:{call.edge.port};lr;tk={call.token}"
+        right = call.phone.target, call.phone.route
+        await call.info(call.other)
+        await call.info(call.other, [f"{ours};ov=1"])
+        await call.info(call.other, [f"{ours};ov={call.token}"])
+        await call.info(call.worker, [ours, f"{call.other};lr"])
+        call.phone.target, call.phone.route = right
+        number = call.phone.request_out("INFO")
+        info = await call.edge.worker.got("INFO ")
+        assert "X-Sipbridge-Trunk" not in info
+        call.edge.worker.answer(info, 200)
+        assert (await call.phone.response(number, "INFO")).status == 200
+        await gets_nothing(call.victim)
+        assert len(call.edge.worker.texts) == 1
+
+
+async def test_an_answer_that_nobody_asked_for_goes_to_nobody(tmp_path):
+    async with in_call(tmp_path) as call:
+        for target in (call.other, call.worker):
+            call.phone.raw(
+                f"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:{call.edge.port};branch=z9hG4bKa\r\n"
+                f"Via: SIP/2.0/UDP {target};branch=z9hG4bKb\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\n"
+                f"Call-ID: {call.phone.call_id}\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+            )
+        await gets_nothing(call.victim)
+        assert call.edge.worker.texts == []
+        assert await call.edge.counted("astray") == 2
+        assert len(await call.edge.active()) == 1, "the worker's answers to OPTIONS are heard"
+
+
+async def test_an_invite_that_names_a_worker_to_take_over_a_call_stays_its_trunks(tmp_path):
+    async with (
+        lone_edge(tmp_path, addresses=[(f"{STRANGER}/32", "pbx")]) as edge,
+        raw_phone(edge.port, STRANGER) as phone,
+    ):
+        phone.target = f"sip:x@127.0.0.1:{edge.worker_port}"
+        phone.request_out("INVITE", headers="Replaces: unknown;to-tag=a;from-tag=b\r\n")
+        assert "X-Sipbridge-Trunk: pbx\r\n" in await edge.worker.got("INVITE ")
