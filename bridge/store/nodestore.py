@@ -259,14 +259,20 @@ def _admit(card: Card, known: Sequence[NodeRow], lost_after_s: float) -> None:
 def _renew(
     connection: sa.Connection, name: str, epoch: int, wanted: Collection[str], at: float, lease_s: float
 ) -> dict[str, int]:
-    row = leases.c
-    ours = (row.node == name) & (row.epoch == epoch)
-    connection.execute(
-        sa.update(leases).where(ours, row.name.not_in(wanted), row.until > at).values(until=0.0)
-    )
-    if not wanted:
-        return {}
+    """Answers what is held, with tokens. Mostly there is only an end to move, or nothing: that takes no lock."""
+    row, me = leases.c, (name, epoch)
+    ours = (row.node == name) & (row.epoch == epoch) & (row.until > at)
+    known = {one.name: one for one in connection.execute(sa.select(leases))}
+    held = {
+        lease: one.token for lease, one in known.items() if (one.node, one.epoch) == me and one.until > at
+    }
+    free = [lease for lease in wanted if lease not in known or known[lease].until <= at]
+    if held.keys() <= {*wanted} and not free:
+        moved = sa.update(leases).where(ours, row.name.in_(held)).values(until=at + lease_s)
+        if not held or connection.execute(moved).rowcount == len(held):
+            return held
     lock(connection, "leases")
+    connection.execute(sa.update(leases).where(ours, row.name.not_in(wanted)).values(until=0.0))
     known = {one.name: one for one in connection.execute(sa.select(leases).where(row.name.in_(wanted)))}
     held = {}
     for lease in sorted(wanted):
@@ -275,8 +281,8 @@ def _renew(
         if old is None:
             connection.execute(sa.insert(leases).values(name=lease, token=1, **values))
             held[lease] = 1
-        elif (old.node, old.epoch) == (name, epoch) or old.until <= at:
-            token = old.token + ((old.node, old.epoch) != (name, epoch) or old.until <= at)
+        elif (old.node, old.epoch) == me or old.until <= at:
+            token = old.token + ((old.node, old.epoch) != me or old.until <= at)
             connection.execute(sa.update(leases).where(row.name == lease).values(token=token, **values))
             held[lease] = token
     return held

@@ -97,6 +97,23 @@ async def test_a_lease_is_held_by_one_until_it_runs_out_and_its_token_grows(stor
     await store.transaction("guarded", lambda it: guard(it, "x", 2))
 
 
+async def test_a_beat_asks_as_often_for_three_leases_as_for_one(store):
+    them, said = NodeStore(store), []
+    epochs = {card.name: await them.join(card, LOST_S) for card in (A, B)}
+    await them.beat("a", epochs["a"], Pulse(), ["one", "two", "three"])
+    watch = ("before_cursor_execute", lambda *facts: said.append(facts[2]))
+    sa.event.listen(sa.Engine, *watch)
+    try:
+        beat = await them.beat("a", epochs["a"], Pulse(), ["one", "two", "three"])
+        assert beat.held == {"one": 1, "two": 1, "three": 1}
+        assert sum("leases" in words for words in said) == 2
+        said.clear()
+        assert (await them.beat("b", epochs["b"], Pulse(), ["one", "two", "three"])).held == {}
+        assert sum("leases" in words for words in said) == 1
+    finally:
+        sa.event.remove(sa.Engine, *watch)
+
+
 async def test_a_node_that_drains_gives_its_leases_up_and_gets_them_when_it_does_no_more(store):
     them = NodeStore(store)
     one = await them.join(A, LOST_S)
