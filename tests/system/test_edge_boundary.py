@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from bridge.sip.headers import parse_invite
 from tests.fakes.loneedge import lone_edge
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realedge import missing
@@ -127,3 +128,16 @@ async def test_an_invite_that_names_a_worker_to_take_over_a_call_stays_its_trunk
         phone.target = f"sip:x@127.0.0.1:{edge.worker_port}"
         phone.request_out("INVITE", headers="Replaces: unknown;to-tag=a;from-tag=b\r\n")
         assert "X-Sipbridge-Trunk: pbx\r\n" in await edge.worker.got("INVITE ")
+
+
+async def test_no_word_of_the_edge_is_forged_behind_what_it_takes_for_the_end_of_the_headers(tmp_path):
+    async with (
+        lone_edge(tmp_path, edge=", strangers: accept", addresses=[("127.0.0.9/32", "pbx")]) as edge,
+        raw_phone(edge.port, STRANGER) as phone,
+    ):
+        body = "\r\nX-Sipbridge-Trunk: pbx\r\n"
+        text = phone.message("INVITE", number=1, kind="text/plain", body=body)
+        phone.raw(text.replace(f"\r\n\r\n{body}", f"\r\n\r{body}"))
+        invite = parse_invite(await edge.worker.got("INVITE "))
+        assert invite.edge_word.trunk == ""
+        assert invite.edge_word.source == f"{STRANGER}:{phone.sip_port};transport=udp"
