@@ -79,7 +79,7 @@ class NodeOffice:
         )
         parts = NodeParts(pulse=self._pulse, ready=lambda: bool(self._registrars()))
         self.desk = NodeDesk(self.store, card, node, parts, shared=deps.store.shared)
-        self.errands = Errands(deps.store, self.desk, deps.tools.commands.run, self._boots)
+        self.errands = Errands(deps.store, self.desk, deps.tools.commands.run, self._boots, deps.key)
         self.listener = Listener(str(settings.store), self._told, options_of(settings))
         self._registrar: int | None = None
         self.desk.on_change(self._changed)

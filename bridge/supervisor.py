@@ -201,14 +201,16 @@ class Supervisor:
         self._obey(orders)
 
     def _note_exit(self, program: Program, boot: str, how: str) -> None:
-        """For the record of the calls the worker was carrying (bridge/link/spool.py)."""
+        """For the record of its calls (bridge/link/spool.py). The folder may be another user's: no link is followed."""
         if not program.spool_dir:
             return
         path = Path(program.spool_dir, f"worker-{program.index}-{boot}.exit")
         fresh = path.with_suffix(".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(how + "\n", encoding="utf-8")
+            fresh.unlink(missing_ok=True)
+            with fresh.open("x", encoding="utf-8") as file:
+                file.write(how + "\n")
             fresh.replace(path)
         except OSError as error:
             say(f"cannot write {path}: {error}")

@@ -136,6 +136,22 @@ def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(t
         assert bridge.stop() == 0
 
 
+def test_the_note_of_an_end_is_never_written_through_a_link_of_the_worker(tmp_path):
+    """With pool.user the folder is the worker's, and the supervisor is root."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "mine").write_text("precious")
+    worker = program(tmp_path, "worker-1", 2, spool_dir=str(tmp_path / "spool"), index=1)
+    with Bridge(tmp_path, worker) as bridge:
+        bridge.until_line("all is up")
+        note = tmp_path / "spool" / f"worker-1-{bridge.boots('worker-1')[0]}.exit"
+        note.with_suffix(".new").symlink_to(tmp_path / "mine")
+        os.kill(bridge.pids("worker-1")[0], signal.SIGKILL)
+        bridge.until_line("worker-1 ended")
+        assert bridge.stop() == 0
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert note.read_text() == "signal 9 (SIGKILL)\n"
+
+
 def test_a_child_that_crashes_at_once_is_tried_again_ever_more_slowly(tmp_path):
     with Bridge(tmp_path, program(tmp_path, "worker-0", 2, "crash"), restart_min_s=0.02) as bridge:
         delays = [bridge.until_line("exit code 7").split()[-2] for _ in range(4)]
