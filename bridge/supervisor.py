@@ -371,9 +371,8 @@ def _read_some(fd: int) -> bytes:
 def read_serve(path: str) -> dict[str, Any]:
     """What bridge/serve.py wrote, as the arguments of Supervisor; and `leftovers`, to be removed after it."""
     data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    programs = [_program(one) for one in data["programs"]]
     return {
-        "programs": programs,
+        "programs": [_program(one) for one in data["programs"]],
         "limits": Limits(**data["limits"]),
         "announcement": data["announcement"],
         "pool": PoolLimits(**data.get("pool", {})),
@@ -391,8 +390,8 @@ def main(arguments: Sequence[str]) -> int:
     """`python -m bridge.supervisor SERVE_JSON LOCK_FD`: the descriptor of the lock came over the exec."""
     os.set_inheritable(int(arguments[1]), False)
     told = read_serve(arguments[0])
-    leftovers = told.pop("leftovers")
-    status = Supervisor(**told, socket_path=Path(arguments[0]).with_name(SOCKET)).run()
+    leftovers, told["socket_path"] = told.pop("leftovers"), Path(arguments[0]).with_name(SOCKET)
+    status = Supervisor(**told).run()
     tidy(leftovers)
     return status
 
