@@ -20,6 +20,7 @@ from pathlib import Path
 from bridge.config import PoolKind
 from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
+from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import prepare_edge
 from bridge.errors import BridgeError, SettingsError
 from bridge.pool.become import User
@@ -53,13 +54,14 @@ NO_HOME = "/nonexistent"
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Everything the supervisor is told."""
+    """Everything the supervisor is told. `leftovers`: what it removes when everything has stopped."""
 
     programs: tuple[Program, ...]
     limits: Limits
     announcement: str
     pool: PoolLimits = field(default_factory=PoolLimits)
     spares: int = 0
+    leftovers: tuple[str, ...] = ()
 
 
 def run(settings: Settings, config_path: Path | None) -> int:
@@ -191,7 +193,9 @@ def prepare(settings: Settings, config_path: Path | None, user: User | None = No
         programs = [_as_user(program, user) for program in programs]
     limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
     announcement = _announcement(settings, sip_port, console_port)
-    return Serve(tuple(programs), limits, announcement, _pool_limits(settings), settings.pool.spares)
+    leftovers = EdgeFolder(settings).leftovers if settings.edge.enabled else ()
+    pool = _pool_limits(settings)
+    return Serve(tuple(programs), limits, announcement, pool, settings.pool.spares, leftovers)
 
 
 def _pool(settings: Settings, run_dir: Path, sip_port: int, local_url: str | None) -> list[Program]:

@@ -83,6 +83,7 @@ def asdict_of(serve):
         "announcement": serve.announcement,
         "pool": serve.pool,
         "spares": serve.spares,
+        "leftovers": list(serve.leftovers),
     }
 
 

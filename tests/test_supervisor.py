@@ -45,6 +45,7 @@ class Bridge:
     def __init__(self, folder, *programs, environ=None, **limits):
         self.folder = folder
         serve = {"programs": programs, "limits": LIMITS | limits, "announcement": "all is up"}
+        serve["leftovers"] = [str(folder / "edge")]
         (folder / "serve.json").write_text(json.dumps(serve))
         arguments = [sys.executable, "-m", "bridge.supervisor", str(folder / "serve.json"), "0"]
         environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | (environ or {})
@@ -105,6 +106,16 @@ def test_everything_starts_in_order_is_announced_and_stops_in_the_opposite_order
         assert bridge.pids("sim") < bridge.pids("control") < bridge.pids("worker-0")
         assert bridge.stop() == 0
     assert bridge.order() == ["worker-0", "control", "sim"]
+
+
+def test_what_is_of_no_use_afterwards_is_removed_when_all_have_stopped_and_not_before(tmp_path):
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / "users").write_text("hashes")
+    with Bridge(tmp_path, program(tmp_path, "control", 0)) as bridge:
+        bridge.until_line("all is up")
+        assert (tmp_path / "edge" / "users").exists()
+        assert bridge.stop() == 0
+    assert not (tmp_path / "edge").exists()
 
 
 def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(tmp_path):
