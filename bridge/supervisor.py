@@ -34,6 +34,7 @@ from bridge.pool.door import Door
 from bridge.pool.launch import Boots, Process, Program, launch
 from bridge.pool.moves import PoolLimits
 from bridge.pool.nursery import NurseryLimits
+from bridge.pool.tidy import tidy
 from bridge.pool.warm import Warm, WarmHandlers
 from bridge.sdnotify import Manager
 from bridge.supervision import AllReady, Child, Kill, Left, Limits, Order, Restarting, Spawn, Supervision
@@ -200,14 +201,16 @@ class Supervisor:
         self._obey(orders)
 
     def _note_exit(self, program: Program, boot: str, how: str) -> None:
-        """For the record of the calls the worker was carrying (bridge/link/spool.py)."""
+        """For the record of its calls (bridge/link/spool.py). The folder may be another user's: no link is followed."""
         if not program.spool_dir:
             return
         path = Path(program.spool_dir, f"worker-{program.index}-{boot}.exit")
         fresh = path.with_suffix(".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(how + "\n", encoding="utf-8")
+            fresh.unlink(missing_ok=True)
+            with fresh.open("x", encoding="utf-8") as file:
+                file.write(how + "\n")
             fresh.replace(path)
         except OSError as error:
             say(f"cannot write {path}: {error}")
@@ -366,15 +369,15 @@ def _read_some(fd: int) -> bytes:
 
 
 def read_serve(path: str) -> dict[str, Any]:
-    """What bridge/serve.py wrote, as the arguments of Supervisor."""
+    """What bridge/serve.py wrote, as the arguments of Supervisor; and `leftovers`, to be removed after it."""
     data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    programs = [_program(one) for one in data["programs"]]
     return {
-        "programs": programs,
+        "programs": [_program(one) for one in data["programs"]],
         "limits": Limits(**data["limits"]),
         "announcement": data["announcement"],
         "pool": PoolLimits(**data.get("pool", {})),
         "spares": data.get("spares", 0),
+        "leftovers": data.get("leftovers", ()),
     }
 
 
@@ -386,7 +389,11 @@ def _program(data: dict[str, Any]) -> Program:
 def main(arguments: Sequence[str]) -> int:
     """`python -m bridge.supervisor SERVE_JSON LOCK_FD`: the descriptor of the lock came over the exec."""
     os.set_inheritable(int(arguments[1]), False)
-    return Supervisor(**read_serve(arguments[0]), socket_path=Path(arguments[0]).with_name(SOCKET)).run()
+    told = read_serve(arguments[0])
+    leftovers, told["socket_path"] = told.pop("leftovers"), Path(arguments[0]).with_name(SOCKET)
+    status = Supervisor(**told).run()
+    tidy(leftovers)
+    return status
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Bridge:
     def __init__(self, folder, *programs, environ=None, **limits):
         self.folder = folder
         serve = {"programs": programs, "limits": LIMITS | limits, "announcement": "all is up"}
+        serve["leftovers"] = [str(folder / "edge")]
         (folder / "serve.json").write_text(json.dumps(serve))
         arguments = [sys.executable, "-m", "bridge.supervisor", str(folder / "serve.json"), "0"]
         environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | (environ or {})
@@ -107,6 +108,16 @@ def test_everything_starts_in_order_is_announced_and_stops_in_the_opposite_order
     assert bridge.order() == ["worker-0", "control", "sim"]
 
 
+def test_what_is_of_no_use_afterwards_is_removed_when_all_have_stopped_and_not_before(tmp_path):
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / "users").write_text("hashes")
+    with Bridge(tmp_path, program(tmp_path, "control", 0)) as bridge:
+        bridge.until_line("all is up")
+        assert (tmp_path / "edge" / "users").exists()
+        assert bridge.stop() == 0
+    assert not (tmp_path / "edge").exists()
+
+
 def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(tmp_path):
     worker = program(tmp_path, "worker-1", 2, spool_dir=str(tmp_path / "spool"), index=1)
     with Bridge(tmp_path, program(tmp_path, "control", 1), worker) as bridge:
@@ -123,6 +134,22 @@ def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(t
         assert note.read_text() == "signal 9 (SIGKILL)\n"
         assert len(bridge.pids("control")) == 1
         assert bridge.stop() == 0
+
+
+def test_the_note_of_an_end_is_never_written_through_a_link_of_the_worker(tmp_path):
+    """With pool.user the folder is the worker's, and the supervisor is root."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "mine").write_text("precious")
+    worker = program(tmp_path, "worker-1", 2, spool_dir=str(tmp_path / "spool"), index=1)
+    with Bridge(tmp_path, worker) as bridge:
+        bridge.until_line("all is up")
+        note = tmp_path / "spool" / f"worker-1-{bridge.boots('worker-1')[0]}.exit"
+        note.with_suffix(".new").symlink_to(tmp_path / "mine")
+        os.kill(bridge.pids("worker-1")[0], signal.SIGKILL)
+        bridge.until_line("worker-1 ended")
+        assert bridge.stop() == 0
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert note.read_text() == "signal 9 (SIGKILL)\n"
 
 
 def test_a_child_that_crashes_at_once_is_tried_again_ever_more_slowly(tmp_path):
