@@ -216,8 +216,7 @@ class NodeOffice:
 
     async def _go_on(self, boots: Collection[str]) -> None:
         """Others may have taken this node for dead, and with it the calls of these workers, which live."""
-        back = await self._deps.store.go_on(boots)
-        if back:
+        while back := await self._deps.store.go_on(boots):
             log.warning("node.calls_go_on", calls=len(back))
 
     def _carrying(self) -> set[str]:
@@ -238,8 +237,10 @@ class NodeOffice:
             if row
             else f"there is no node {node or '(unnamed)'} any more"
         )
-        ended = await self._deps.store.end_lost(node, Death(seen_at, detail))
-        await self._deps.calls_ended(ended)
+        ended: list[str] = []
+        while some := await self._deps.store.end_lost(node, Death(seen_at, detail)):
+            await self._deps.calls_ended(some)
+            ended += some
         requests = await self._deps.tools.takeover.from_node(node)
         if ended or requests:
             log.error("node.buried", node=node, calls=len(ended), requests=requests)

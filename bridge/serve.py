@@ -47,6 +47,7 @@ PRIVATE = 0o077
 SQLITE = "sqlite:///"
 STORE_AWAY = "the store cannot be reached now: calls are taken, what they tell waits in state_dir/spool"
 AS_ROOT = "workers run as root: start the bridge as an unprivileged user, or name one for them (pool.user)"
+LOG_OF_ROOT = "log.file is root's, workers are not (pool.user): their lines go to standard error"
 NO_HOME = "/nonexistent"
 """What programs are told that run as another user: root's home is none of theirs."""
 
@@ -80,10 +81,8 @@ def run(settings: Settings, config_path: Path | None) -> int:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:
         raise BridgeError(str(error)) from error
-    if os.geteuid() == 0 and user is None:
-        sys.stdout.write(f"sipbridge: warning: {AS_ROOT}\n")  # the log, on stderr, may be JSON
-    for sentence in Secrets(os.environ).too_open([STORE, *(name for _, name in secret_names(settings))]):
-        sys.stdout.write(f"sipbridge: warning: {sentence}\n")
+    for sentence in warnings(settings, user):
+        sys.stdout.write(f"sipbridge: warning: {sentence}\n")  # the log, on stderr, may be JSON
     path = settings.state_dir / "run" / "serve.json"
     try:
         open_store(settings)  # the database stays private, whoever the workers are
@@ -103,6 +102,15 @@ def run(settings: Settings, config_path: Path | None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "bridge.supervisor", str(path), str(held)])  # noqa: S606
     except OSError as error:
         raise BridgeError(f"cannot start {sys.executable}: {error.strerror}") from error
+
+
+def warnings(settings: Settings, user: User | None) -> Iterator[str]:
+    """What works, but should not be so."""
+    if os.geteuid() == 0 and user is None:
+        yield AS_ROOT
+    if user is not None and settings.log.file is not None:
+        yield LOG_OF_ROOT
+    yield from Secrets(os.environ).too_open([STORE, *(name for _, name in secret_names(settings))])
 
 
 def rolled_back(state_dir: Path) -> bool:
