@@ -31,7 +31,7 @@ from bridge.outlet import Outlet
 from bridge.pool.become import adopt_orphans
 from bridge.pool.crew import Crew, Hands
 from bridge.pool.door import Door
-from bridge.pool.launch import Boots, Process, Program, launch
+from bridge.pool.launch import Boots, Process, Program, ended_child, how_it_ended, launch
 from bridge.pool.moves import PoolLimits
 from bridge.pool.nursery import NurseryLimits
 from bridge.pool.tidy import tidy
@@ -175,7 +175,7 @@ class Supervisor:
                 self._warm.stop()
             elif number == signal.SIGHUP:
                 self._obey(self._machine.reload())
-        while (found := _ended_child()) is not None:
+        while (found := ended_child()) is not None:
             self._reap(*found)
 
     def _reap(self, pid: int, status: int) -> None:
@@ -311,7 +311,10 @@ class Supervisor:
 
     def _word(self, name: str, word: str) -> None:
         process = self._processes.get(name)
-        if process is not None and not process.tell(f"{word}\n".encode()):
+        if process is None:
+            if word == "retire":  # the successor of one that died while it was being replaced
+                self._kill(name, signal.SIGTERM)
+        elif not process.tell(f"{word}\n".encode()):
             say(f"{name} does not hear: {word}")
 
     def _hear(self) -> None:
@@ -330,24 +333,6 @@ class Supervisor:
 
     def _end_zygote(self) -> None:
         self._kill(self._zygote, signal.SIGKILL)
-
-
-def _ended_child() -> tuple[int, int] | None:
-    """A child that has ended, and how; None: no more."""
-    try:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status) if pid else None
-
-
-def how_it_ended(status: int) -> str:
-    """A wait status in words: `exit code 1`, `signal 9 (SIGKILL)`."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        known = number in signal.Signals.__members__.values()  # most real-time signals have no name
-        return f"signal {number} ({signal.Signals(number).name})" if known else f"signal {number}"
-    return f"exit code {os.waitstatus_to_exitcode(status)}"
 
 
 def say(text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.supervision import Limits
-from bridge.supervisor import Supervisor, SupervisorError, how_it_ended, lock, read_serve
+from bridge.supervisor import Program, Supervisor, SupervisorError, how_it_ended, lock, read_serve
 
 GUARD_S = 10
 LIMITS = {"restart_min_s": 0.05, "hurry_s": 0.3, "stop_s": 0.3, "drain_s": 0.3, "ready_s": 5}
@@ -331,3 +331,14 @@ def test_a_line_of_a_child_that_was_reaped_in_the_same_round_is_no_obstacle():
     supervisor = Supervisor([], Limits())
     supervisor._read("control")
     assert not supervisor._processes
+
+
+def test_a_worker_that_still_waits_for_its_process_retires_at_once():
+    zygote = Program("zygote", 0, ("true",), says_ready=True, role="zygote")
+    supervisor = Supervisor([zygote, Program("worker-0", 2, ("true",), role="worker")], Limits())
+    supervisor._machine.begin(0.0)
+    supervisor._obey(supervisor._machine.ready("zygote", 0.0))
+    supervisor._machine.leave("worker-0", again=False, now=1.0)
+    assert not supervisor._machine.free("worker-0")
+    supervisor._word("worker-0", "retire")
+    assert supervisor._machine.free("worker-0")

@@ -1,4 +1,4 @@
-"""Starting one process by fork and exec: its pipes, its environment, its user. The slow way, and always possible.
+"""Starting one process by fork and exec: its pipes, its environment, its user; and how it ended. The slow way.
 
     Program ──► launch() ──► Process: pid, what it says (output), what it is told (input)
 
@@ -7,6 +7,7 @@ warm image is in warm.py.
 """
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -159,3 +160,21 @@ def environment(program: Program, ours: Mapping[str, str]) -> dict[str, str]:
         if program.secrets or name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
     return {**passed, **program.environ}
+
+
+def ended_child() -> tuple[int, int] | None:
+    """A child that has ended, and how; None: no more."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def how_it_ended(status: int) -> str:
+    """A wait status in words: `exit code 1`, `signal 9 (SIGKILL)`."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        known = number in signal.Signals.__members__.values()  # most real-time signals have no name
+        return f"signal {number} ({signal.Signals(number).name})" if known else f"signal {number}"
+    return f"exit code {os.waitstatus_to_exitcode(status)}"
