@@ -92,6 +92,12 @@ class EdgeLimits(Section):
         description="Requests a second of one address that is no trunk's; more and it is banned. Trunks are never "
         "banned.",
     )
+    strangers_per_s: PerSecond = Field(
+        default=500,
+        description="Requests a second of all addresses that are no trunk's, but for those of calls that are up; more "
+        "are not heard. Each address is remembered for a minute (350 bytes of edge.memory_mb), and a flood can forge "
+        "any number of them.",
+    )
     strikes: int = Field(
         default=10,
         ge=1,

@@ -25,6 +25,8 @@ CALL_MARGIN_S = 600
 """A call's place in the load of its worker is given back so long after its longest time, should its BYE never come."""
 RING_MARGIN_S = 10
 TCP_READ_MARGIN = 1024
+SILENT_TCP_S = 30
+"""Who connects and says nothing is hung up on: there are only so many connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
         message_bytes=edge.limits.message_bytes,
         message_bytes_read=edge.limits.message_bytes + TCP_READ_MARGIN,
         tcp="tcp" in edge.transports or edge.tls is not None or edge.websocket is not None,
+        silent_tcp_s=SILENT_TCP_S,
         tls=edge.tls is not None,
         websocket=edge.websocket is not None,
         websocket_port=edge.websocket.port if edge.websocket else 0,

@@ -31,9 +31,11 @@ from bridge.store.gaterows import (
 )
 from bridge.store.store import Store
 from bridge.store.tables import (
+    HOLDS,
     OPEN_STATES,
     audit_entries,
     audit_payloads,
+    call_holds,
     calls,
     tool_decisions,
     tool_requests,
@@ -301,12 +303,15 @@ class GateStore:
     async def erase(self, call_id: str, by: str, at: float) -> int:
         """Forget what is personal about a call's requests; answers how many payloads that were. The chain stays whole.
 
-        StoreError while one of them is not over.
+        StoreError while one of them is not over, or the call is held.
         """
         payload = audit_payloads.c
         mine = (payload.call_id == call_id) & payload.payload.is_not(None)
 
         def work(connection: sa.Connection) -> int:
+            lock(connection, HOLDS)
+            if connection.execute(sa.select(call_holds.c.at).where(call_holds.c.call_id == call_id)).first():
+                raise StoreError(f"call {call_id} is held: sipbridge calls release {call_id} first")
             rows = connection.execute(sa.select(*COLUMNS).where(tool_requests.c.call_id == call_id)).all()
             still = [row.request_id for row in rows if row.state in OPEN_STATES]
             if still:

@@ -315,6 +315,9 @@ schema_state = Table(
     Column("works_from", String(32), nullable=False),
 )
 
+HOLDS = "holds"
+"""The lock under which a call is held or forgotten: never both."""
+
 call_holds = Table(
     "call_holds",
     metadata,

@@ -1,14 +1,16 @@
 """The trust boundary at Kamailio itself: who gets in, what they can make it believe, and send through it to others."""
 
+import asyncio
 import contextlib
 import hashlib
 import re
+import socket
 
 import pytest
 
 from bridge.sip.headers import parse_invite
 from tests.fakes.loneedge import lone_edge
-from tests.fakes.rawphone import raw_phone
+from tests.fakes.rawphone import RawPhone, raw_phone
 from tests.fakes.realedge import missing
 from tests.system.test_edge_attacks import gets_nothing
 
@@ -141,3 +143,53 @@ async def test_no_word_of_the_edge_is_forged_behind_what_it_takes_for_the_end_of
         invite = parse_invite(await edge.worker.got("INVITE "))
         assert invite.edge_word.trunk == ""
         assert invite.edge_word.source == f"{STRANGER}:{phone.sip_port};transport=udp"
+
+
+async def test_of_a_flood_from_ever_other_addresses_little_is_remembered_and_calls_go_on(tmp_path):
+    limits = "{strangers_per_s: 20, stranger_requests_per_s: 1000}"
+    async with (
+        lone_edge(tmp_path, edge=f", limits: {limits}", addresses=[("127.0.0.9/32", "pbx")]) as edge,
+        raw_phone(edge.port, "127.0.0.9") as phone,
+    ):
+        number = phone.request_out("INVITE")
+        edge.worker.answer(
+            await edge.worker.got("INVITE "), 200, f"Contact: <sip:w@127.0.0.1:{edge.worker_port}>\r\n"
+        )
+        phone.take(await phone.response(number))
+        phone.ack(number)
+        text = RawPhone(edge.port).message("OPTIONS").encode()
+        for number in range(300):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                stranger.bind((f"127.1.{number // 250}.{1 + number % 250}", 0))
+                stranger.sendto(text, ("127.0.0.1", edge.port))
+        async with raw_phone(edge.port, STRANGER) as moved:  # of the same call, from an address of no trunk
+            moved.call_id, moved.to_tag = phone.call_id, phone.to_tag
+            moved.target, moved.route = phone.target, phone.route
+            moved.request_out("BYE")
+            await edge.worker.got("BYE ")
+        assert 0 < len(await edge.rpc.table("strikes")) < 100
+
+
+async def test_a_connection_without_a_word_is_closed_soon_and_one_of_a_trunk_lasts(tmp_path):
+    async with lone_edge(tmp_path, addresses=[("127.0.0.9/32", "pbx")]) as edge:
+        with contextlib.ExitStack() as stack:
+            silent, trunk = (
+                stack.enter_context(
+                    socket.create_connection(("127.0.0.1", edge.port), source_address=(host, 0))
+                )
+                for host in (STRANGER, "127.0.0.9")
+            )
+            trunk.sendall(
+                RawPhone(edge.port, "127.0.0.9").message("OPTIONS").replace("/UDP", "/TCP").encode()
+            )
+            assert (await asyncio.to_thread(trunk.recv, 4096)).startswith(b"SIP/2.0 200")
+            async with asyncio.timeout(15):  # while one of its processes has it, Kamailio says less
+                while (left_s := await lifetimes(edge))["127.0.0.9"] < 3000:  # noqa: ASYNC110  # its own clock
+                    await asyncio.sleep(0.2)
+            assert left_s.get(STRANGER, 0) <= 30
+            silent.close()
+
+
+async def lifetimes(edge):
+    """Seconds that each connection still has when nothing comes, by address."""
+    return {one["src_ip"]: one["timeout"] for one in await edge.rpc.ask("core.tcp_list")}
