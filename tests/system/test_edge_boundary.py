@@ -211,3 +211,20 @@ async def test_an_answer_to_an_old_challenge_is_asked_for_again_and_is_no_strike
         again = await phone.invite(body="", headers=headers)
         assert (again.status, "stale=true" in again.headers["proxy-authenticate"]) == (407, True)
         assert await edge.rpc.table("strikes") == {}
+
+
+async def test_a_workers_question_to_a_trunk_does_not_tell_its_address(tmp_path):
+    async with lone_edge(tmp_path) as edge, raw_phone(edge.port, STRANGER) as trunk:
+        own = f"127.0.0.1:{edge.worker_port}"
+        edge.worker.sip_transport.sendto(
+            f"OPTIONS sip:{trunk.host}:{trunk.sip_port} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKask\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:sipbridge@{own}>;tag=1\r\nTo: <sip:{trunk.host}:{trunk.sip_port}>\r\n"
+            f"Call-ID: ask\r\nCSeq: 1 OPTIONS\r\nContact: <sip:sipbridge@{own}>\r\n"
+            f"Route: <sip:127.0.0.1:{edge.inner_port};lr>\r\nContent-Length: 0\r\n\r\n".encode(),
+            ("127.0.0.1", edge.inner_port),
+        )
+        asked = await trunk.request("OPTIONS")
+        assert f"<sip:sipbridge@127.0.0.1:{edge.port}>;tag=1" in asked.headers["from"]
+        assert str(edge.worker_port) not in repr((asked.start, asked.headers))
+        trunk.reply(asked)
+        assert (await edge.worker.got("SIP/2.0 200")).count("CSeq: 1 OPTIONS") == 1
