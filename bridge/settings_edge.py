@@ -23,7 +23,7 @@ Transport = Literal["udp", "tcp"]
 
 
 def _sip_uri(value: str) -> str:
-    if not value.startswith("sip:") or any(char.isspace() or char in '"<>;?$' for char in value):
+    if not value.startswith("sip:") or any(char.isspace() or char in '"<>;?$\\' for char in value):
         raise ValueError("a SIP address without parameters is needed | for example sip:queue@10.0.0.9:5060")
     return value
 

@@ -25,6 +25,8 @@ CALL_MARGIN_S = 600
 """A call's place in the load of its worker is given back so long after its longest time, should its BYE never come."""
 RING_MARGIN_S = 10
 TCP_READ_MARGIN = 1024
+_NO_QUOTES = str.maketrans("", "", '"\\')
+"""What would end, or not end, a text in a configuration."""
 SILENT_TCP_S = 30
 """Who connects and says nothing is hung up on: there are only so many connections."""
 
@@ -45,7 +47,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
     outer = host_port(sip.public_address or sip.bind, place.sip_port)
     return _template().render(
         processes=edge.processes,
-        user_agent=sip.user_agent.replace('"', ""),
+        user_agent=sip.user_agent.translate(_NO_QUOTES),
         message_bytes=edge.limits.message_bytes,
         message_bytes_read=edge.limits.message_bytes + TCP_READ_MARGIN,
         tcp="tcp" in edge.transports or edge.tls is not None or edge.websocket is not None,
@@ -106,7 +108,7 @@ def rtpengine_conf(settings: Settings) -> str:
         "log-stderr": "true",
         "foreground": "true",
         "no-log-timestamps": "true",
-        "software-id": sip.user_agent,
+        "software-id": sip.user_agent.translate(_NO_QUOTES),
     }
     head = "# Rendered from the settings of sipbridge; see ops/edge.md.\n[rtpengine]\n"
     return head + "".join(f"{key} = {value}\n" for key, value in keys.items())

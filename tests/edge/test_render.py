@@ -34,6 +34,7 @@ edge:
 SIMPLE = "edge: {enabled: true}\n"
 VARIANTS = {
     "simple": SIMPLE,
+    "quotes": "sip: {user_agent: 'a\"b\\'}\n" + SIMPLE,
     "full": FULL,
     "udp": "edge: {enabled: true, transports: [udp], strangers: accept, srtp: 'off'}\n",
     "ws": "edge: {enabled: true, websocket: {secure: false}}\n",

@@ -109,10 +109,15 @@ class LoneEdge(Process):
 
 
 @asynccontextmanager
-async def lone_edge(folder, *, edge="", addresses=(), login=None):
-    """Running for as long as the block. `edge`: more settings of it, after a comma; `login`: (user, password)."""
+async def lone_edge(folder, *, edge="", addresses=(), login=None, instead=("", "")):
+    """Running for as long as the block. `edge`: more settings of it, after a comma; `login`: (user, password).
+
+    `instead`: a text of the configuration, and what stands there instead.
+    """
     one = LoneEdge(folder, free_block(8))
     text = one.prepare(edge, addresses, login)
+    assert instead[0] in text
+    text = text.replace(*instead) if instead[0] else text
     await one.worker.open(one.worker_port)
     try:
         await one.start(text)

@@ -193,3 +193,21 @@ async def test_a_connection_without_a_word_is_closed_soon_and_one_of_a_trunk_las
 async def lifetimes(edge):
     """Seconds that each connection still has when nothing comes, by address."""
     return {one["src_ip"]: one["timeout"] for one in await edge.rpc.ask("core.tcp_list")}
+
+
+async def test_an_answer_to_an_old_challenge_is_asked_for_again_and_is_no_strike(tmp_path):
+    async with (
+        lone_edge(
+            tmp_path, login=("alice", "s3cret"), instead=('"nonce_expire", 60', '"nonce_expire", 1')
+        ) as edge,
+        raw_phone(edge.port, STRANGER) as phone,
+    ):
+        challenge = (await phone.invite(body="")).headers["proxy-authenticate"]
+        assert "stale" not in challenge
+        await asyncio.sleep(2.5)
+        right = hashlib.md5(b"alice:sipbridge:s3cret").hexdigest()
+        phone.forget()
+        headers = answer_with(right, challenge, "alice", f"sip:100@127.0.0.1:{edge.port}")
+        again = await phone.invite(body="", headers=headers)
+        assert (again.status, "stale=true" in again.headers["proxy-authenticate"]) == (407, True)
+        assert await edge.rpc.table("strikes") == {}
