@@ -145,6 +145,7 @@ class Supervisor:
             self._warm.next_due(),
             self._crew.next_due(),
             self._manager.next_due(),
+            self._door.next_due() if self._door is not None else None,
         ]
         due = min((one for one in dues if one is not None), default=None)
         timeout_s = None if due is None else max(due - time.monotonic(), 0.0)
