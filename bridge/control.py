@@ -105,12 +105,11 @@ class Desk:
         for event in events:
             self.owners.learn(event.boot, [event.call_id])
         began_s = time.monotonic()
-        new = await self._store.write(worker, events)
+        await self._store.write(worker, events)
         self.facts.counts.wrote(time.monotonic() - began_s)
-        fresh = events[len(events) - new :]
-        ended = [event.call_id for event in fresh if event.type == "call.ended"]
-        await self.calls_ended(ended)
-        if self.voicemail is not None and any(event.type == "voicemail" for event in fresh):
+        # Those that are not new too: the store may have kept them before and not have said so.
+        await self.calls_ended([event.call_id for event in events if event.type == "call.ended"])
+        if self.voicemail is not None and any(event.type == "voicemail" for event in events):
             self.voicemail.news()
 
     async def calls_ended(self, call_ids: Sequence[str]) -> None:

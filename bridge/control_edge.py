@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -270,7 +271,7 @@ def _hosts(trunk: Trunk) -> list[str]:
     if trunk.register is None:
         return []
     every = (trunk.register.registrar, trunk.proxy)
-    return [host.rpartition(":")[0] if ":" in host else host for host in every if host]
+    return [name for host in every if host and (name := urlsplit(f"//{host}").hostname)]
 
 
 async def _addresses(host: str) -> tuple[str, ...]:
@@ -280,7 +281,7 @@ async def _addresses(host: str) -> tuple[str, ...]:
     except (OSError, TimeoutError) as error:
         log.warning("edge.name_not_found", host=host, reason=str(error) or "no answer in time")
         return ()
-    return tuple(sorted({str(one[4][0]) for one in found}))
+    return tuple(sorted({str(one[4][0]).partition("%")[0] for one in found}))
 
 
 def _read_lives(path: Path) -> dict[str, tuple[str, int]]:

@@ -4,16 +4,20 @@
          ◄────────────────────── answer ◄─NOTIFY──────────────────────────────┘
 
 Each is done at most once, and not at all after its deadline: the other node looks at the clock of the database when it
-begins. While nothing is heard (LISTEN is down) both sides look twice a second. Runs on control's loop.
+begins. While nothing is heard (LISTEN is down) both sides look twice a second. A command carries a seal of the nodes'
+common key: whoever can only write the database does nothing to a call. Runs on control's loop.
 """
 
 import asyncio
 import contextlib
+import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import structlog
 
+from bridge.approval.signing import seal, sealed
 from bridge.control_nodes import NodeDesk
 from bridge.errors import StoreError, ToolError, ToolLostError
 from bridge.store.commandstore import ANSWER, COMMAND, CommandStore, Errand
@@ -24,20 +28,27 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 0.5
 MAX_AT_ONCE = 64
+MAX_KNOWN = 10_000
+"""Commands that are remembered, so that a copy of one is not done."""
 Run = Callable[[str, str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class Errands:
-    """`run_here`: do a command with a call of this node (control_commands.Commands.run). `boots`: workers here."""
+    """`run_here`: do a command with a call of this node (control_commands.Commands.run). `boots`: workers here.
+
+    `key`: of the seal.
+    """
 
     def __init__(
-        self, store: Store, desk: NodeDesk, run_here: Run, boots: Callable[[], Collection[str]]
+        self, store: Store, desk: NodeDesk, run_here: Run, boots: Callable[[], Collection[str]], key: bytes
     ) -> None:
         self._records = store
         self._store = CommandStore(store)
         self._desk = desk
         self._run_here = run_here
         self._boots = boots
+        self._key = key
+        self._known: deque[str] = deque(maxlen=MAX_KNOWN)
         self._asked = asyncio.Event()
         self._answers: dict[int, asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup
@@ -58,7 +69,9 @@ class Errands:
         """Have a call of another node do it. ToolError: it did not; ToolLostError: it is over; TimeoutError."""
         if node not in {row.name for row in self._desk.others()}:
             raise ToolError(f"the call's node {node or '(unnamed)'} is not there")
-        number = await self._store.ask(node, call_id, kind, data, wait_s)
+        words = {"data": dict(data), "once": secrets.token_hex(8)}
+        words["seal"] = seal(self._key, _about(node, call_id, kind), words)
+        number = await self._store.ask(node, call_id, kind, words, wait_s)
         woken = self._answers[number] = asyncio.Event()
         begun = False
         try:
@@ -110,6 +123,7 @@ class Errands:
     async def _outcome(self, errand: Errand) -> dict[str, Any]:
         """Always an answer; `ok`, or `error` with `lost` when the call is over."""
         try:
+            data = self._proved(errand)
             found = await self._records.find(errand.call_id)
             if not found or found[0].ended_at is not None:
                 return {"ok": False, "error": "the call is over", "lost": True}
@@ -118,7 +132,7 @@ class Errands:
             async with asyncio.timeout(errand.left_s):
                 return {
                     "ok": True,
-                    "data": dict(await self._run_here(errand.call_id, errand.kind, errand.data)),
+                    "data": dict(await self._run_here(errand.call_id, errand.kind, data)),
                 }
         except ToolLostError as error:
             return {"ok": False, "error": str(error), "lost": True}
@@ -126,6 +140,20 @@ class Errands:
             return {"ok": False, "error": str(error)}
         except TimeoutError:
             return {"ok": False, "error": "the call has not answered in time; it may still do it"}
+
+    def _proved(self, errand: Errand) -> Mapping[str, Any]:
+        """What the command says. Raises ToolError: no node said it, or it was done already."""
+        once, data = str(errand.data.get("once")), errand.data.get("data")
+        about = _about(self._desk.name, errand.call_id, errand.kind)
+        if not sealed(self._key, about, errand.data) or once in self._known or not isinstance(data, dict):
+            log.warning("errand.not_ours", call_id=errand.call_id, kind=errand.kind, origin=errand.origin)
+            raise ToolError("the command does not carry the bridge's seal")
+        self._known.append(once)
+        return data
+
+
+def _about(node: str, call_id: str, kind: str) -> str:
+    return f"command {node} {call_id} {kind}"
 
 
 def _read(answer: Mapping[str, Any]) -> Mapping[str, Any]:

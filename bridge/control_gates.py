@@ -38,6 +38,8 @@ class Gates:
         self._kept: dict[str, Mapping[str, Any]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._seen: dict[str, tuple[float, int]] = {}
+        self.doubtful: set[str] = set()
+        """New ones that the store did not say it has kept."""
 
     def __iter__(self) -> Iterator[Gate]:
         """As they are now; the gates may change while somebody goes through them."""
@@ -50,6 +52,10 @@ class Gates:
     def of_call(self, call_id: str) -> list[Gate]:
         """Those of one phone call."""
         return [gate for gate in self if gate.request.call_id == call_id]
+
+    def is_kept(self, gate: Gate) -> bool:
+        """Whether the store has said that it has it."""
+        return gate.request.request_id in self._kept
 
     async def known(self, call_id: str, function_call_id: str) -> Gate | None:
         """The gate of a function call, from memory or from the store."""
@@ -97,8 +103,8 @@ class Gates:
         self._kept[gate.request.request_id] = row.gate
         return gate, proved
 
-    async def refresh(self, gate: Gate) -> None:
-        """Take what the store has, when that is newer: a change whose success was not told."""
+    async def refresh(self, gate: Gate) -> bool:
+        """Take what the store has, when that is newer: a change whose success was not told. Whether it was."""
         key = gate.request.request_id
         for row in await self._store.find(key):
             newer = (
@@ -109,6 +115,8 @@ class Gates:
             if newer is not None:
                 vars(gate).update(vars(newer))
                 self._versions[key], self._kept[key] = row.version, row.gate
+                return True
+        return False
 
     async def told_late(self, gate: Gate, *, ok: bool) -> None:
         """Another node took it for lost while it ran here: who reconciles it has to know what came of it."""
@@ -145,6 +153,7 @@ class Gates:
         except StoreError:
             before = self._kept.get(key)
             if before is None:
+                self.doubtful.add(key)
                 self.forget(gate)
             else:
                 vars(gate).update(vars(Gate.from_json(before)))

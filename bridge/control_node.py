@@ -10,7 +10,7 @@ With SQLite nothing of this runs: there is one node. Runs on control's loop; mad
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from bridge.store.callrows import Death
 from bridge.store.database import DatabaseOptions
 from bridge.store.gatestore import DECISION
 from bridge.store.listen import CONNECTED, Listener
-from bridge.store.nodestore import HERE, RELOAD, TOPIC, Card, NodeStore, Pulse
+from bridge.store.nodestore import HERE, LEFT, RELOAD, TOPIC, Card, NodeStore, Pulse
 from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class NodeOffice:
         )
         parts = NodeParts(pulse=self._pulse, ready=lambda: bool(self._registrars()))
         self.desk = NodeDesk(self.store, card, node, parts, shared=deps.store.shared)
-        self.errands = Errands(deps.store, self.desk, deps.tools.commands.run, self._boots)
+        self.errands = Errands(deps.store, self.desk, deps.tools.commands.run, self._boots, deps.key)
         self.listener = Listener(str(settings.store), self._told, options_of(settings))
         self._registrar: int | None = None
         self.desk.on_change(self._changed)
@@ -194,28 +194,40 @@ class NodeOffice:
     async def _bury(self) -> None:
         """End what lost nodes left open, take up what was ended too early. Until cancelled."""
         known_epoch, complaint = 0, Complaint(log, "nodes.store", "nodes.store_back")
+        told: set[str] = set()
         while True:
             try:
                 self._name_registrar()
+                boots = set(self._boots())
                 if self.desk.epoch and self.desk.epoch != known_epoch:
-                    await self._return()
+                    await self._go_on(boots)
+                    await self._deps.tools.takeover.let_go()
                     known_epoch = self.desk.epoch
+                elif late := self._carrying() - told:
+                    await self._go_on(late)
+                told = boots
                 if self.desk.holds(REAPER):
-                    for node in await self._deps.store.homeless(
-                        [row.name for row in self.desk.rows() if row.state in HERE]
-                    ):
+                    for node in await self._deps.store.homeless(self._housed()):
                         await self._end(node)
                 complaint.worked()
             except StoreError as error:
                 complaint.failed(str(error))
             await asyncio.sleep(BURY_EVERY_S)
 
-    async def _return(self) -> None:
-        """A new life: others may have taken this node for dead."""
-        back = await self._deps.store.go_on(self._boots())
-        if back:
+    async def _go_on(self, boots: Collection[str]) -> None:
+        """Others may have taken this node for dead, and with it the calls of these workers, which live."""
+        while back := await self._deps.store.go_on(boots):
             log.warning("node.calls_go_on", calls=len(back))
-        await self._deps.tools.takeover.let_go()
+
+    def _carrying(self) -> set[str]:
+        """Workers that had calls when they connected: after a restart of control most come later than it joins."""
+        return {peer.hello.boot for peer in self._deps.link.peers() if peer.hello.calls}
+
+    def _housed(self) -> list[str]:
+        """Nodes whose calls are theirs; one that has left may be a control that is started anew beside its calls."""
+        wait_s = self._deps.settings.node.lost_after_s
+        rows = self.desk.rows()
+        return [row.name for row in rows if row.state in HERE or (row.state == LEFT and row.age_s < wait_s)]
 
     async def _end(self, node: str) -> None:
         row = next((one for one in self.desk.rows() if one.name == node), None)
@@ -225,8 +237,10 @@ class NodeOffice:
             if row
             else f"there is no node {node or '(unnamed)'} any more"
         )
-        ended = await self._deps.store.end_lost(node, Death(seen_at, detail))
-        await self._deps.calls_ended(ended)
+        ended: list[str] = []
+        while some := await self._deps.store.end_lost(node, Death(seen_at, detail)):
+            await self._deps.calls_ended(some)
+            ended += some
         requests = await self._deps.tools.takeover.from_node(node)
         if ended or requests:
             log.error("node.buried", node=node, calls=len(ended), requests=requests)

@@ -94,8 +94,7 @@ def readiness(link: LinkServer, plan: Plan | None) -> Page:
 def health(link: LinkServer, workers: int, plan: Plan | None, more: More = More()) -> Page:  # frozen
     """JSON: status, problems, notes, plan version, and what each worker said last."""
     peers = link.peers()
-    here = {peer.hello.worker for peer in peers}
-    problems = [f"worker {index} is not connected" for index in range(workers) if index not in here]
+    problems = _missing({peer.hello.worker for peer in peers}, workers)
     problems += [] if plan else ["no plan is in force"]
     problems += more.problems
     if link.store_failing_since is not None:
@@ -112,6 +111,16 @@ def health(link: LinkServer, workers: int, plan: Plan | None, more: More = More(
     }
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
     return Page(status, "application/json", json.dumps(body) + "\n")
+
+
+def _missing(here: set[int], workers: int) -> list[str]:
+    """Which workers there should be. With surge slots any slots will do: one that was replaced may be in any other."""
+    missing = workers - len(here)
+    if missing > 0 and max(here, default=0) >= workers:
+        return [f"{missing} of {workers} workers are not connected"]
+    return [
+        f"worker {index} is not connected" for index in range(workers) if index not in here and missing > 0
+    ]
 
 
 def _public(status: Mapping[str, Any]) -> dict[str, Any]:

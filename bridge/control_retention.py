@@ -11,7 +11,9 @@ control's loop; files on a thread.
 
 import asyncio
 import contextlib
+import os
 import re
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -189,16 +191,29 @@ def remove_inside(path: Path, folder: Path) -> bool:
 
 
 def bound_logs(folder: Path, max_bytes: int = MAX_PJSIP_LOG_BYTES) -> None:
-    """Cut the SIP library's own logs, which it appends to: the newest part stays beside, under the name .1."""
+    """Cut the SIP library's own logs, which it appends to: the newest part stays beside, under the name .1.
+
+    With `pool.user` the folder is the workers', and we are root: no link of theirs is followed.
+    """
     for path in folder.glob("pjsip-*.log"):
-        size = path.stat().st_size
-        if size <= max_bytes:
+        if path.is_symlink():
             continue
-        with path.open("r+b") as file:
+        with open(path, "r+b", opener=_no_link) as file:
+            facts = os.fstat(file.fileno())
+            size = facts.st_size
+            if size <= max_bytes or not stat.S_ISREG(facts.st_mode):
+                continue
             file.seek(size - max_bytes // 2)
-            path.with_name(path.name + ".1").write_bytes(file.read(max_bytes))
+            beside = path.with_name(path.name + ".1")
+            beside.unlink(missing_ok=True)
+            with beside.open("xb") as newest:
+                newest.write(file.read(max_bytes))
             file.truncate(0)
         log.warning("log.cut", file=str(path), bytes=size)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _files(places: Places, rules: Rules, now: float, held: Collection[str], *, dry_run: bool) -> Counter[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bridge.approval.gate import Action, Gate
+from bridge.approval.gate import Action, Gate, State
 from bridge.approval.request import Refused
 from bridge.control_commands import Commands, ToolCall
 from bridge.control_gates import Gates
@@ -23,14 +23,24 @@ log = structlog.get_logger(__name__)
 
 STORE_AGAIN_S = (0.2, 5.0)  # an outcome that the store did not take is tried again, less and less often
 Take = Callable[[Gate, list[Action] | Refused], Awaitable[bool]]
+FindOut = Callable[[Gate], Awaitable[None]]
 T = TypeVar("T")
 
 
 class Runs:
-    """The executions of this process. `take` does a gate's actions; `over`: calls that have ended."""
+    """The executions of this process. `take` does a gate's actions; `over`: calls that have ended.
+
+    `find_out`: whether the store has kept a change all the same.
+    """
 
     def __init__(
-        self, gates: Gates, commands: Commands, folder: Path, take: Take, over: Container[str]
+        self,
+        gates: Gates,
+        commands: Commands,
+        folder: Path,
+        take: Take,
+        find_out: FindOut,
+        over: Container[str],
     ) -> None:
         self.verified: dict[str, str] = {}
         self._callers: dict[str, tuple[int, float]] = {}
@@ -38,6 +48,7 @@ class Runs:
         self._commands = commands
         self._folder = folder
         self._take = take
+        self._find_out = find_out
         self._over = over
         self._runner = ToolRunner()
         self._running: set[str] = set()
@@ -96,10 +107,11 @@ class Runs:
                 async with self._gates.lock(gate):
                     self._running.discard(key)  # a second try begins anew, in here
                     try:
-                        if not await self._take(gate, _outcome(gate, result)):
+                        if not (_stored(gate, result) or await self._take(gate, _outcome(gate, result))):
                             await self._gates.told_late(gate, ok=result.ok)
                     except StoreError:
                         self._running.add(key)
+                        await self._find_out(gate)
                         raise
             except StoreError as error:
                 log.error("tool.outcome_not_stored", request_id=key, reason=str(error))  # noqa: TRY400
@@ -125,6 +137,12 @@ async def fulfil(answered: asyncio.Future[T], work: Awaitable[T]) -> None:
     else:
         if not answered.done():
             answered.set_result(answer)
+
+
+def _stored(gate: Gate, result: ToolResult) -> bool:
+    """Whether this is its outcome already: the store had taken it and could not say so."""
+    state = State.SUCCEEDED if result.ok else State.FAILED
+    return not result.unknown and gate.state is state and gate.outcome == dict(result.output)
 
 
 def _outcome(gate: Gate, result: ToolResult) -> list[Action] | Refused:

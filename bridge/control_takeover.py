@@ -2,12 +2,14 @@
 
     start      rows of this node    ─► proved ours? ─► Gate, where it was
     lost node  its rows, now ours   ─► the same; what was being executed there is `unknown`: it may still be done
+    owed       rows of ours that nobody here knows: a takeover that was cut in half; a new one whose answer was lost
     let_go     rows that another node has taken meanwhile ─► the call is told, the gate forgotten
 
 What waited goes on here by its rule, or is cancelled with its call. Runs on control's loop; part of the tool desk.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -47,13 +49,15 @@ class Takeover:
 
     def __init__(self, deps: TakeoverDeps) -> None:
         self._deps = deps
+        self._turn = asyncio.Lock()
+        self._cut = False
 
     async def at_start(self) -> None:
         """What an earlier control left open. A store that is away or locked is waited for."""
         while True:
             try:
-                rows = await self._deps.store.mine(OPEN_STATES)
-                ended = await self._adopt(rows)
+                async with self._turn:
+                    ended = await self._adopt(await self._deps.store.mine(OPEN_STATES))
                 break
             except StoreError as error:
                 log.warning("tools.store", reason=str(error))
@@ -61,22 +65,73 @@ class Takeover:
         await self._deps.ended(ended)
 
     async def from_node(self, node: str) -> int:
-        """What a lost node left open; answers how many. Raises StoreError: what is not done yet is done next time."""
+        """What a lost node left open; answers how many. Raises StoreError: what is not done yet is done by `owed`."""
+        self._cut = True
         rows = await self._deps.store.take_from(node)
-        ended = await self._adopt(rows)
-        for row in rows:
-            gate = self._deps.gates.get(row.request_id)
-            if gate is not None and gate.state is State.EXECUTING:
-                lost = gate.crashed(time.time(), f"node {node}, which ran it, is lost", again=False)
-                if not isinstance(lost, Refused):
-                    await self._deps.do(gate, lost)
-        await self._deps.ended(ended)
+        await self.owed()
         return len(rows)
+
+    async def owed(self) -> None:
+        """Take up what the store has as ours and nobody here knows of. Raises StoreError: it is tried again."""
+        gates = self._deps.gates
+        if not self._cut and not gates.doubtful:
+            return
+        async with self._turn:
+            self._cut, doubtful = False, frozenset(gates.doubtful)
+            try:
+                rows = await self._deps.store.mine(OPEN_STATES)
+                rows = [row for row in rows if gates.get(row.request_id) is None]
+                ended = await self._adopt(rows)
+                for row in rows:
+                    gate = gates.get(row.request_id)
+                    if gate is not None:
+                        await self._go_on(gate, known=row.request_id not in doubtful)
+            except BaseException:
+                self._cut = True
+                raise
+            gates.doubtful -= doubtful
+        await self._deps.ended(ended)
+
+    async def _go_on(self, gate: Gate, *, known: bool) -> None:
+        """As it stands; but not what is executed elsewhere, and not what the call was told nobody has."""
+        async with self._deps.gates.lock(gate):
+            actions: list[Action] | Refused = []
+            if not known:
+                actions = gate.withdraw("the store did not say that it had kept it")
+            elif gate.ran_on != self._deps.store.node:
+                actions = self.lost(gate)
+            if actions and not isinstance(actions, Refused):
+                await self._deps.do(gate, actions)
+
+    def lost(self, gate: Gate) -> list[Action] | Refused:
+        """It is being executed, but not by this process. Only what this node began is tried again."""
+        if here := gate.ran_on == self._deps.store.node:
+            why = "control died while it ran"
+        else:
+            why = f"node {gate.ran_on or '(unnamed)'}, which ran it, is lost"
+        return gate.crashed(time.time(), why, again=here)
+
+    async def find_out(self, gate: Gate) -> None:
+        """The store did not say that it has kept a change: when it has, that counts, and the call hears of it."""
+        with contextlib.suppress(StoreError):
+            if await self._deps.gates.refresh(gate):
+                self._deps.push(gate)
+
+    async def surely(self, gate: Gate, actions: Sequence[Action]) -> None:
+        """Do a gate's actions. Raises StoreError: nothing was done, not even unsaid."""
+        wanted = gate.to_json()
+        try:
+            await self._deps.do(gate, actions)
+        except StoreError:
+            await self.find_out(gate)
+            if gate.to_json() != wanted:
+                raise
 
     async def let_go(self) -> None:
         """Forget what another node has taken, and tell the calls where it stands. Raises StoreError."""
+        known = [gate for gate in self._deps.gates if self._deps.gates.is_kept(gate)]
         ours = {row.request_id for row in await self._deps.store.mine(OPEN_STATES)}
-        for gate in self._deps.gates:
+        for gate in known:
             key = gate.request.request_id
             if gate.state.value in OPEN_STATES and key not in ours:
                 async with self._deps.gates.lock(gate):

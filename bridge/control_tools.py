@@ -84,10 +84,11 @@ class ToolOffice:
         self._opening = asyncio.Lock()
         self._ready, self._opened = asyncio.Event(), asyncio.Event()
         self._over: dict[str, None] = {}
-        self._runs = Runs(self._gates, self.commands, deps.folder, self._take, self._over)
         self.takeover = Takeover(
             TakeoverDeps(deps.store, self._gates, self._do, self.calls_ended, deps.notify, self._push)
         )
+        found_out = self.takeover.find_out
+        self._runs = Runs(self._gates, self.commands, deps.folder, self._take, found_out, self._over)
         self._decisions_at, self._complaint = 0.0, Complaint(log, "tools.store", "tools.store_back")
         self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
@@ -259,8 +260,7 @@ class ToolOffice:
                 await step(gate)
         except StoreError as error:
             log.warning("tools.store", request_id=gate.request.request_id, reason=str(error))
-            with contextlib.suppress(StoreError):
-                await self._gates.refresh(gate)
+            await self.takeover.find_out(gate)
             return False
         except Exception:
             log.exception("tool.step_failed", request_id=gate.request.request_id)
@@ -269,6 +269,7 @@ class ToolOffice:
 
     async def _look(self, now: float) -> None:
         try:
+            await self.takeover.owed()
             for number, request_id, words in await self._new_decisions():
                 if number not in self._answers:
                     self._answers[number] = await self._decide(request_id, words, now)
@@ -300,7 +301,7 @@ class ToolOffice:
     async def _lost(self, gate: Gate) -> None:
         """It is being executed, but not by this process: an earlier control died, or did not learn that it began."""
         if gate.state is State.EXECUTING and gate not in self._runs:
-            await self._take(gate, gate.crashed(time.time(), "control died while it ran"))
+            await self._take(gate, self.takeover.lost(gate))
 
     async def _decide(self, request_id: str, words: Mapping[str, Any], now: float) -> str:
         """What became of a decision. Raises StoreError: look at it again."""
@@ -324,7 +325,7 @@ class ToolOffice:
             taken = await self._decisions.judge(gate, request_id, words, now)
             if isinstance(taken, Refused) or gate is None:
                 return taken if isinstance(taken, Refused) else Refused("already_decided", "it is not open")
-            await self._do(gate, taken)
+            await self.takeover.surely(gate, taken)
             return gate.state
 
     # ---- the gate's actions ----------------------------------------------------------------------------------
@@ -370,7 +371,7 @@ class ToolOffice:
             log.warning("tool.withdrawn", request_id=gate.request.request_id, reason=misfit)
             await self._do(gate, gate.withdraw(misfit or "the function has changed since"))
             return
-        await self._take(gate, gate.claim(time.time()), spec)
+        await self._take(gate, gate.claim(time.time(), self._store.node), spec)
 
     def _push(self, gate: Gate) -> None:
         request = gate.request

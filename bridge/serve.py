@@ -20,6 +20,7 @@ from pathlib import Path
 from bridge.config import PoolKind
 from bridge.control_plan import around
 from bridge.dialplan import load as dialplan
+from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import prepare_edge
 from bridge.errors import BridgeError, SettingsError
 from bridge.pool.become import User
@@ -46,19 +47,21 @@ PRIVATE = 0o077
 SQLITE = "sqlite:///"
 STORE_AWAY = "the store cannot be reached now: calls are taken, what they tell waits in state_dir/spool"
 AS_ROOT = "workers run as root: start the bridge as an unprivileged user, or name one for them (pool.user)"
+LOG_OF_ROOT = "log.file is root's, workers are not (pool.user): their lines go to standard error"
 NO_HOME = "/nonexistent"
 """What programs are told that run as another user: root's home is none of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Everything the supervisor is told."""
+    """Everything the supervisor is told. `leftovers`: what it removes when everything has stopped."""
 
     programs: tuple[Program, ...]
     limits: Limits
     announcement: str
     pool: PoolLimits = field(default_factory=PoolLimits)
     spares: int = 0
+    leftovers: tuple[str, ...] = ()
 
 
 def run(settings: Settings, config_path: Path | None) -> int:
@@ -68,7 +71,7 @@ def run(settings: Settings, config_path: Path | None) -> int:
     bridge already runs here, or a file cannot be written.
     """
     user = workers_user(settings)
-    os.umask(UMASK if user else PRIVATE)
+    os.umask(PRIVATE)
     problems = missing_secrets(settings, os.environ)
     if problems:
         raise SettingsError(problems)
@@ -78,14 +81,13 @@ def run(settings: Settings, config_path: Path | None) -> int:
         held = lock(str(settings.state_dir))
     except SupervisorError as error:
         raise BridgeError(str(error)) from error
-    if os.geteuid() == 0 and user is None:
-        sys.stdout.write(f"sipbridge: warning: {AS_ROOT}\n")  # the log, on stderr, may be JSON
-    for sentence in Secrets(os.environ).too_open([STORE, *(name for _, name in secret_names(settings))]):
-        sys.stdout.write(f"sipbridge: warning: {sentence}\n")
+    for sentence in warnings(settings, user):
+        sys.stdout.write(f"sipbridge: warning: {sentence}\n")  # the log, on stderr, may be JSON
     path = settings.state_dir / "run" / "serve.json"
     try:
-        open_store(settings)
+        open_store(settings)  # the database stays private, whoever the workers are
         if user is not None:
+            os.umask(UMASK)
             let_in(settings, user)
         serve = prepare(settings, config_path, user)
         path.write_text(json.dumps(asdict(serve)), encoding="utf-8")
@@ -100,6 +102,15 @@ def run(settings: Settings, config_path: Path | None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "bridge.supervisor", str(path), str(held)])  # noqa: S606
     except OSError as error:
         raise BridgeError(f"cannot start {sys.executable}: {error.strerror}") from error
+
+
+def warnings(settings: Settings, user: User | None) -> Iterator[str]:
+    """What works, but should not be so."""
+    if os.geteuid() == 0 and user is None:
+        yield AS_ROOT
+    if user is not None and settings.log.file is not None:
+        yield LOG_OF_ROOT
+    yield from Secrets(os.environ).too_open([STORE, *(name for _, name in secret_names(settings))])
 
 
 def rolled_back(state_dir: Path) -> bool:
@@ -182,7 +193,9 @@ def prepare(settings: Settings, config_path: Path | None, user: User | None = No
         programs = [_as_user(program, user) for program in programs]
     limits = Limits(drain_s=settings.deadlines.drain_s + DRAIN_MARGIN_S)
     announcement = _announcement(settings, sip_port, console_port)
-    return Serve(tuple(programs), limits, announcement, _pool_limits(settings), settings.pool.spares)
+    leftovers = EdgeFolder(settings).leftovers if settings.edge.enabled else ()
+    pool = _pool_limits(settings)
+    return Serve(tuple(programs), limits, announcement, pool, settings.pool.spares, leftovers)
 
 
 def _pool(settings: Settings, run_dir: Path, sip_port: int, local_url: str | None) -> list[Program]:

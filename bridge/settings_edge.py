@@ -23,7 +23,7 @@ Transport = Literal["udp", "tcp"]
 
 
 def _sip_uri(value: str) -> str:
-    if not value.startswith("sip:") or any(char.isspace() or char in '"<>;?$' for char in value):
+    if not value.startswith("sip:") or any(char.isspace() or char in '"<>;?$\\' for char in value):
         raise ValueError("a SIP address without parameters is needed | for example sip:queue@10.0.0.9:5060")
     return value
 
@@ -91,6 +91,12 @@ class EdgeLimits(Section):
         default=15,
         description="Requests a second of one address that is no trunk's; more and it is banned. Trunks are never "
         "banned.",
+    )
+    strangers_per_s: PerSecond = Field(
+        default=500,
+        description="Requests a second of all addresses that are no trunk's, but for those of calls that are up; more "
+        "are not heard. Each address is remembered for a minute (350 bytes of edge.memory_mb), and a flood can forge "
+        "any number of them.",
     )
     strikes: int = Field(
         default=10,

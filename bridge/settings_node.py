@@ -46,8 +46,9 @@ class Node(Section):
     )
     decision_key_env: EnvName | None = Field(
         default=None,
-        description="Environment variable (or file, or credential) that holds the key which seals decisions and calls "
-        "to be placed: 64 hexadecimal digits, the same on every node. None: a file of its own in state_dir/keys.",
+        description="Environment variable (or file, or credential) that holds the key which seals decisions, calls "
+        "to be placed and commands for other nodes: 64 hexadecimal digits, the same on every node. None: a file of its "
+        "own in state_dir/keys.",
     )
 
     @property

@@ -27,12 +27,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bridge.outlet import Outlet
 from bridge.pool.become import adopt_orphans
 from bridge.pool.crew import Crew, Hands
 from bridge.pool.door import Door
-from bridge.pool.launch import Boots, Process, Program, launch
+from bridge.pool.launch import Boots, Process, Program, ended_child, how_it_ended, launch
 from bridge.pool.moves import PoolLimits
 from bridge.pool.nursery import NurseryLimits
+from bridge.pool.tidy import tidy
 from bridge.pool.warm import Warm, WarmHandlers
 from bridge.sdnotify import Manager
 from bridge.supervision import AllReady, Child, Kill, Left, Limits, Order, Restarting, Spawn, Supervision
@@ -43,6 +45,7 @@ READY_WORDS = (b"ready", b"listening")
 """How the line begins that a child says when it works."""
 STATUS = b"status "
 MAX_LINE_BYTES = 64 * 1024
+_OUTPUT = Outlet(1, "sipbridge: {} lines were lost here\n".format)
 SOCKET = "supervisor.sock"
 
 
@@ -142,6 +145,7 @@ class Supervisor:
             self._warm.next_due(),
             self._crew.next_due(),
             self._manager.next_due(),
+            self._door.next_due() if self._door is not None else None,
         ]
         due = min((one for one in dues if one is not None), default=None)
         timeout_s = None if due is None else max(due - time.monotonic(), 0.0)
@@ -166,11 +170,13 @@ class Supervisor:
                 say("stopping" if not self._machine.stopping else "stopping at once")
                 self._manager.stopping()
                 self._crew.stop()
+                self._obey(
+                    self._machine.stop(now)
+                )  # before warm: who still waits for a process is found there
                 self._warm.stop()
-                self._obey(self._machine.stop(now))
             elif number == signal.SIGHUP:
                 self._obey(self._machine.reload())
-        while (found := _ended_child()) is not None:
+        while (found := ended_child()) is not None:
             self._reap(*found)
 
     def _reap(self, pid: int, status: int) -> None:
@@ -196,14 +202,16 @@ class Supervisor:
         self._obey(orders)
 
     def _note_exit(self, program: Program, boot: str, how: str) -> None:
-        """For the record of the calls the worker was carrying (bridge/link/spool.py)."""
+        """For the record of its calls (bridge/link/spool.py). The folder may be another user's: no link is followed."""
         if not program.spool_dir:
             return
         path = Path(program.spool_dir, f"worker-{program.index}-{boot}.exit")
         fresh = path.with_suffix(".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(how + "\n", encoding="utf-8")
+            fresh.unlink(missing_ok=True)
+            with fresh.open("x", encoding="utf-8") as file:
+                file.write(how + "\n")
             fresh.replace(path)
         except OSError as error:
             say(f"cannot write {path}: {error}")
@@ -264,14 +272,19 @@ class Supervisor:
             self._launch(name)
 
     def _launch(self, name: str) -> None:
-        """The slow way: fork and exec."""
+        """The slow way: fork and exec. Without memory, processes or descriptors for it, tried again like a crash."""
         program = self._programs[name]
-        channel = self._warm.new_channel() if program.role == "zygote" else None
-        process = launch(program, self._boots.next(), channel)
-        if channel is not None:
-            channel.close()
-            if self._warm.channel is not None:
-                self._selector.register(self._warm.channel, selectors.EVENT_READ, self._hear)
+        try:
+            channel = self._warm.new_channel() if program.role == "zygote" else None
+            with channel or contextlib.nullcontext():
+                process = launch(program, self._boots.next(), channel)
+        except OSError as error:
+            if program.role == "zygote":
+                self._warm.zygote_gone(time.monotonic())
+            self._exited(name, f"cannot be started: {error.strerror or error}", time.monotonic())
+            return
+        if self._warm.channel is not None and channel is not None:
+            self._selector.register(self._warm.channel, selectors.EVENT_READ, self._hear)
         self._keep(name, process, first_line=False)
 
     def _adopted(self, name: str, process: Process) -> None:
@@ -299,7 +312,10 @@ class Supervisor:
 
     def _word(self, name: str, word: str) -> None:
         process = self._processes.get(name)
-        if process is not None and not process.tell(f"{word}\n".encode()):
+        if process is None:
+            if word == "retire":  # the successor of one that died while it was being replaced
+                self._kill(name, signal.SIGTERM)
+        elif not process.tell(f"{word}\n".encode()):
             say(f"{name} does not hear: {word}")
 
     def _hear(self) -> None:
@@ -320,23 +336,6 @@ class Supervisor:
         self._kill(self._zygote, signal.SIGKILL)
 
 
-def _ended_child() -> tuple[int, int] | None:
-    """A child that has ended, and how; None: no more."""
-    try:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status) if pid else None
-
-
-def how_it_ended(status: int) -> str:
-    """A wait status in words: `exit code 1`, `signal 9 (SIGKILL)`."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return f"signal {number} ({signal.Signals(number).name})"
-    return f"exit code {os.waitstatus_to_exitcode(status)}"
-
-
 def say(text: str) -> None:
     """A line for the person who started us."""
     if text:
@@ -344,11 +343,8 @@ def say(text: str) -> None:
 
 
 def _print(line: bytes) -> None:
-    """One line on standard output; nobody reading it any more is no reason to end calls."""
-    with contextlib.suppress(OSError):
-        os.write(
-            1, line + b"\n"
-        )  # unbuffered: what stays in a buffer fails at exit, and makes the exit status 120
+    """One line on standard output; nobody reading it any more is no reason to end calls, or to stand still."""
+    _OUTPUT.write(line.decode("utf-8", "backslashreplace") + "\n")
 
 
 def _read_some(fd: int) -> bytes:
@@ -359,15 +355,15 @@ def _read_some(fd: int) -> bytes:
 
 
 def read_serve(path: str) -> dict[str, Any]:
-    """What bridge/serve.py wrote, as the arguments of Supervisor."""
+    """What bridge/serve.py wrote, as the arguments of Supervisor; and `leftovers`, to be removed after it."""
     data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    programs = [_program(one) for one in data["programs"]]
     return {
-        "programs": programs,
+        "programs": [_program(one) for one in data["programs"]],
         "limits": Limits(**data["limits"]),
         "announcement": data["announcement"],
         "pool": PoolLimits(**data.get("pool", {})),
         "spares": data.get("spares", 0),
+        "leftovers": data.get("leftovers", ()),
     }
 
 
@@ -379,7 +375,11 @@ def _program(data: dict[str, Any]) -> Program:
 def main(arguments: Sequence[str]) -> int:
     """`python -m bridge.supervisor SERVE_JSON LOCK_FD`: the descriptor of the lock came over the exec."""
     os.set_inheritable(int(arguments[1]), False)
-    return Supervisor(**read_serve(arguments[0]), socket_path=Path(arguments[0]).with_name(SOCKET)).run()
+    told = read_serve(arguments[0])
+    leftovers, told["socket_path"] = told.pop("leftovers"), Path(arguments[0]).with_name(SOCKET)
+    status = Supervisor(**told).run()
+    tidy(leftovers)
+    return status
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from bridge.sip.events import HangUpBy, HungUp, Invite
 from bridge.sip.leg import Leg
 from bridge.strictjson import decode
 from bridge.trunk import Credential, Trunk
-from bridge.worker_care import contained, first_of, watch_health
+from bridge.worker_care import Busy, contained, first_of, watch_health
 from bridge.worker_plan import PlanIntake, calm
 from bridge.worker_wire import SupervisorWire, read_config
 
@@ -76,8 +76,7 @@ class Worker:
         self._replanned = asyncio.Event()
         self._trunks_known = asyncio.Event()
         self._draining = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._busy = Busy()
         self._tasks: asyncio.TaskGroup
         self._agent: SipAgent
         self._deps: CallDeps
@@ -141,6 +140,8 @@ class Worker:
             finally:
                 self._agent.accepting = False
             ready.cancel()
+            with contextlib.suppress(TimeoutError):  # a round trip: what was let in before is known behind it
+                await self._agent.command("", lambda _call: None, None)
             await self._drain()
             await self._link.delivered(DELIVERY_WAIT_S)
             trunks.cancel()
@@ -199,7 +200,7 @@ class Worker:
 
     def _begin(self, call: Call) -> None:
         self._calls[call.id] = call
-        self._idle.clear()
+        self._busy.enter()
         self._taken += 1
         self._supervisor.status(len(self._calls), self._taken)
         self._tasks.create_task(self._carry(call), name=f"call-{call.id[:8]}")
@@ -212,8 +213,8 @@ class Worker:
             self._calls.pop(call.id, None)
             self._deps.occupancy.leave(call.id)
             self._supervisor.status(len(self._calls), self._taken)
+            self._busy.leave()
             if not self._calls:
-                self._idle.set()
                 self._plans.rest()
 
     async def _dial(self, uri: str, headers: Mapping[str, str], from_uri: str, trunk: str) -> Leg:
@@ -251,7 +252,8 @@ class Worker:
             with contextlib.suppress(LinkError):  # then nobody knows, and control says so
                 await self._link.request("outbound.not_placed", facts, self._config.deadlines.link_request_s)
             return
-        await self._dial_order(wanted.call_id, order, plan)
+        with self._busy:
+            await self._dial_order(wanted.call_id, order, plan)
 
     def _plan_for(self, wanted: PlaceCall) -> Plan:
         plan = self._plans.plan
@@ -320,16 +322,16 @@ class Worker:
 
     async def _drain(self) -> None:
         log.info("worker.draining", calls=len(self._calls))
-        await first_of(self._idle, self._hurried)
+        await first_of(self._busy.idle, self._hurried)
         try:
             async with asyncio.timeout(self._config.deadlines.drain_s):
-                await self._idle.wait()
+                await self._busy.idle.wait()
         except TimeoutError:
             log.warning("worker.drain_deadline", calls=len(self._calls))
             for call in tuple(self._calls.values()):
                 await contained(call.hang_up(503, "shutdown", "the drain deadline passed"), call.id)
             async with asyncio.timeout(STOP_WAIT_S):
-                await self._idle.wait()
+                await self._busy.idle.wait()
 
     def _hang_up(self, call_id: str, reason: str) -> None:
         if call := self._calls.get(call_id):

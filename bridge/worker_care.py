@@ -35,6 +35,32 @@ async def contained(work: Awaitable[object], call_id: str) -> bool:
     return True
 
 
+class Busy:
+    """How much is under way; `idle` is set while nothing is. `with busy:` for one thing, or `enter` and `leave`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def enter(self) -> None:
+        """One more."""
+        self._count += 1
+        self.idle.clear()
+
+    def leave(self) -> None:
+        """One less."""
+        self._count -= 1
+        if not self._count:
+            self.idle.set()
+
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *_exit: object) -> None:
+        self.leave()
+
+
 class Patient(Protocol):
     """The part of SipAgent that `watch_health` looks at."""
 

@@ -17,7 +17,7 @@ import structlog
 from bridge.control import Control, Desk
 from bridge.control_pages import Facts
 from bridge.dialplan.plan import Plan
-from bridge.errors import LinkError
+from bridge.errors import LinkError, StoreError
 from bridge.link.client import LinkClient
 from bridge.link.messages import Hello
 from bridge.media.messagefile import save
@@ -292,6 +292,29 @@ async def test_a_taken_health_port_is_no_reason_to_be_without_records(folder):
         assert running.health_port == 0
     taken.close()
     await taken.wait_closed()
+
+
+class Forgetful:
+    """A store that keeps everything and says so only the second time: by then nothing is new."""
+
+    def __init__(self):
+        self.kept = False
+
+    async def write(self, _worker, _events):
+        if not self.kept:
+            self.kept = True
+            raise StoreError("the connection was lost after the commit")
+        return 0
+
+
+async def test_the_end_of_a_call_is_heard_when_the_store_did_not_say_that_it_kept_it():
+    desk = Desk(Forgetful(), None, Facts(0.0))
+    assert desk.room.take("c1", 0, ("r", 1), 0.0)
+    events = Script("c1", "b").tell("call.started").tell("call.ended", by="caller").events
+    with pytest.raises(StoreError):
+        await desk.store(0, events)
+    await desk.store(0, events)
+    assert desk.room.live() == {}
 
 
 def test_a_media_clock_that_stood_still_is_told_when_it_happens():

@@ -130,6 +130,7 @@ async def test_trunks_passwords_and_tokens_reach_kamailio_as_hashes_in_files(tmp
         Trunk("carrier", addresses=("198.51.100.0/24",), codecs=("PCMA", "G722")),
         Trunk("pbx", login=Digest("alice", "", "PBX")),
         Trunk("desk", register=Registration("192.0.2.9", "1001"), digest=Digest("1001", "", "DESK")),
+        Trunk("six", register=Registration("[fd00::9]:5070", "1002"), proxy="[fd00::8]"),
     )
     environ = {"PBX": "s3cret", "DESK": "0ther"}
     async with kept(tmp_path, settings(tmp_path), trunks, environ) as edge:
@@ -137,6 +138,7 @@ async def test_trunks_passwords_and_tokens_reach_kamailio_as_hashes_in_files(tmp
         addresses = (edge.path / "address.list").read_text()
         assert "1 198.51.100.0 24 0 carrier" in addresses
         assert "1 192.0.2.9 32 0 desk" in addresses, "the registrar's calls are the trunk's"
+        assert "1 fd00::8 128 0 six\n1 fd00::9 128 0 six" in addresses
         files = {
             name: (edge.path / "tables" / name).read_text() for name in ("users", "logins", "lines", "wide")
         }

@@ -5,10 +5,13 @@ import time
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from bridge.errors import StoreAwayError, ToolError
+from bridge.link.client import LinkClient
+from bridge.store.commandstore import CommandStore
 from bridge.store.store import Store
-from tests.fakes.link import Worker
+from tests.fakes.link import FAST, Worker
 from tests.fakes.nodes import Node, eventually, node, settings
 
 
@@ -123,6 +126,34 @@ async def test_a_node_that_was_only_cut_off_corrects_its_records_without_doubles
         assert len(await reader.recent(9)) == 2
 
 
+async def test_a_call_goes_on_in_the_record_when_its_worker_finds_the_restarted_control_only_later(
+    cluster, tmp_path
+):
+    url, words = cluster.fresh(), Worker()
+    words.calls = 1
+    async with node(tmp_path, "b", url) as b, b.worker(0, "b0"):
+        async with node(tmp_path, "a", url) as a:
+            link = worker_of(a, "a0", words)
+            running = asyncio.create_task(link.run())
+            say(link, "call.started", "call.answered")
+            assert await link.delivered(5)
+            running.cancel()
+        await eventually(lambda: ended(url, "call-1"))
+        async with node(tmp_path, "a", url) as a:
+            await eventually(lambda: a.desk.epoch > 1)
+            await asyncio.sleep(1.2)  # it has looked for calls that go on, and its worker was not there yet
+            running = asyncio.create_task(link.run())
+            await eventually(lambda: live(url, "call-1"), 5)
+            running.cancel()
+        link.close()
+
+
+def worker_of(running, boot, words):
+    """A worker that lives whether its control does or not."""
+    state = running.settings.state_dir
+    return LinkClient(state / "link.sock", 0, state / "spool", words.handlers(), boot=boot, deadlines=FAST)
+
+
 async def live(url, *call_ids):
     return all([not (await record_of(url, call_id)).ended_at for call_id in call_ids])
 
@@ -144,6 +175,32 @@ async def test_a_command_reaches_the_call_on_another_node_and_its_answer_comes_b
             began = time.monotonic()
             assert (await asked)["ok"] is True
             assert time.monotonic() - began < 1.0
+
+
+async def test_a_command_that_only_the_database_was_told_is_not_done(cluster, tmp_path):
+    """Who can write the database but has no key could else listen to any call, or end it, in anybody's name."""
+    url = cluster.fresh()
+    async with node(tmp_path, "a", url) as a, node(tmp_path, "b", url) as b:
+        words = Worker()
+        async with b.worker(0, "b0", words) as link, Store(url, node="a") as writer:
+            say(link, "call.started", "call.answered")
+            assert await link.delivered(5)
+            await eventually(lambda: "b0" in a.control.nodes.boots())
+            record, forged = await record_of(url, "call-1"), CommandStore(writer)
+            asked = asyncio.create_task(a.control.nodes.ask(record, "hang_up", {"reason": "now"}, 5.0))
+            await eventually(lambda: words.commands)
+            asked.cancel()
+            copied = "INSERT INTO node_commands (node, origin, call_id, kind, data, created_at, expires_at)"
+            copied += " SELECT node, origin, call_id, kind, data, created_at, expires_at FROM node_commands"
+            await writer.transaction("copy", lambda it: it.execute(sa.text(copied)))
+            first = await forged.ask("b", "call-1", "supervise", {"by": "chief", "target": "eve"}, 5.0)
+            answers = [await eventually(lambda one=one: answer_of(forged, one)) for one in (first - 1, first)]
+            assert {answer["error"] for answer in answers} == {"the command does not carry the bridge's seal"}
+            assert len(words.commands) == 1
+
+
+async def answer_of(commands, number):
+    return (await commands.answer_of(number))[1]
 
 
 async def test_a_command_that_nobody_takes_is_not_done_later(cluster, tmp_path):

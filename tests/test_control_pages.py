@@ -1,3 +1,4 @@
+import json
 import time
 from http import HTTPStatus
 
@@ -30,13 +31,16 @@ def link(tmp_path):
         ([0, 1], PLAN, []),
         ([1], PLAN, ["worker 0 is not connected"]),
         ([0, 1], None, ["no plan is in force"]),
+        ([0, 2], PLAN, []),  # worker 1 was replaced by one in the surge slot
+        ([0, 1, 2], PLAN, []),
+        ([2], PLAN, ["1 of 2 workers are not connected"]),
     ],
 )
 def test_healthy_means_all_workers_and_a_plan(link, indexes, plan, problems):
     link._peers = {index: peer(index, {}) for index in indexes}
     page = health(link, 2, plan)
     assert page.status == (HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK)
-    assert all(problem in page.text for problem in problems)
+    assert json.loads(page.text)["problems"] == problems
 
 
 def test_without_a_plan_there_are_no_routes(link):

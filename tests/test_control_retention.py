@@ -198,6 +198,20 @@ def test_a_file_outside_of_the_recordings_is_never_deleted(tmp_path):
     assert not (folder / "day").exists()
 
 
+def test_root_cuts_no_log_through_a_link_of_the_workers(tmp_path):
+    (tmp_path / "log").mkdir()
+    theirs, mine = tmp_path / "log" / "pjsip-worker-0.log", tmp_path / "mine"
+    mine.write_bytes(b"x" * 6000)
+    theirs.symlink_to(mine)
+    bound_logs(tmp_path / "log", 5000)
+    theirs.unlink()
+    theirs.write_bytes(b"y" * 6000)
+    theirs.with_name(theirs.name + ".1").symlink_to(mine)
+    bound_logs(tmp_path / "log", 5000)
+    assert mine.read_bytes() == b"x" * 6000
+    assert theirs.with_name(theirs.name + ".1").read_bytes() == b"y" * 2500
+
+
 def test_a_log_of_the_sip_library_is_cut_and_its_newest_part_stays_beside(tmp_path):
     path = tmp_path / "pjsip-worker-0.log"
     with path.open("ab", buffering=0) as writer:  # as the library has it open

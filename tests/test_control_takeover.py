@@ -8,7 +8,9 @@ import pytest
 
 from bridge.approval.chain import broken, unapproved
 from bridge.control_takeover import raced
-from bridge.errors import StoreError, StoreRaceError
+from bridge.errors import StoreAwayError, StoreError, StoreRaceError
+from bridge.store.gatestore import GateStore
+from bridge.store.store import Store
 from tests.fakes.nodes import eventually
 from tests.fakes.office import running
 
@@ -82,6 +84,67 @@ async def test_what_a_lost_node_was_executing_is_unknown_and_not_tried_again(clu
         assert ("reconcile", "", "look") in [(kind, "", tool) for kind, _, tool in b.notices]
 
 
+async def test_none_of_several_that_a_lost_node_was_executing_is_tried_again_elsewhere(cluster, tmp_path):
+    async with two(cluster, tmp_path) as (a, b):
+        a.release.clear()
+        asked = [await requested(a, "look", function_call_id=f"f{number}") for number in range(6)]
+        for request_id in asked:
+            await eventually(lambda one=request_id: state_is(b, one, "executing"))
+        assert await b.office.takeover.from_node("a") == 6
+        await asyncio.sleep(0.2)
+        assert [await b.state(request_id) for request_id in asked] == ["unknown"] * 6
+        assert b.done == []
+
+
+async def test_what_a_lost_node_was_executing_is_not_tried_again_by_a_control_that_died_while_it_took_over(
+    cluster, tmp_path
+):
+    url = cluster.fresh()
+    async with running(folder_of(tmp_path), url, "a") as a:
+        a.release.clear()
+        request_id = await requested(a, "look")
+        await eventually(lambda: state_is(a, request_id, "executing"))
+        async with Store(url, node="b") as store:
+            assert len(await GateStore(store).take_from("a")) == 1
+        async with running(folder_of(tmp_path), url, "b") as b:
+            assert await b.settled(request_id) == "unknown"
+            assert b.done == []
+
+
+async def test_a_takeover_that_the_store_cut_in_half_is_gone_on_with(cluster, tmp_path):
+    async with two(cluster, tmp_path) as (a, b):
+        request_id = await requested(a, "kept")
+        proved = b.gates.proved_states
+
+        async def away(_ids):
+            b.office.takeover._deps.store.proved_states = proved
+            raise StoreAwayError("cut off")
+
+        b.office.takeover._deps.store.proved_states = away
+        with pytest.raises(StoreAwayError):
+            await b.office.takeover.from_node("a")
+        assert (await b.decide(request_id)).startswith("taken")
+        assert await b.settled(request_id) == "succeeded"
+        assert ([one[0] for one in b.done], a.done) == (["kept"], [])
+
+
+async def test_what_is_asked_for_while_a_node_looks_what_was_taken_from_it_stays_its_own(cluster, tmp_path):
+    async with two(cluster, tmp_path) as (a, _):
+        store, asked = a.office.takeover._deps.store, []
+        mine = store.mine
+
+        async def slow(states):
+            rows = await mine(states)
+            asked.append(await requested(a))
+            return rows
+
+        store.mine = slow
+        await a.office.takeover.let_go()
+        store.mine = mine
+        assert (await a.decide(asked[0])).startswith("taken")
+        assert await a.settled(asked[0]) == "succeeded"
+
+
 async def state_is(office, request_id, state):
     return await office.state(request_id) == state
 
@@ -105,7 +168,7 @@ async def test_a_node_that_was_cut_off_executes_nothing_that_another_has_taken(c
 async def test_half_amounts_asked_for_on_two_nodes_at_once_see_each_other(cluster, tmp_path):
     """Rule `much`: not more than 100 on one call; each of the two alone is allowed."""
     for _ in range(3):
-        async with two(cluster, tmp_path_of(tmp_path)) as (a, b):
+        async with two(cluster, folder_of(tmp_path)) as (a, b):
             answers = await asyncio.gather(
                 a.call("book", '{"amount": 60}', function_call_id="f1"),
                 b.call("book", '{"amount": 60}', function_call_id="f2"),
@@ -113,7 +176,7 @@ async def test_half_amounts_asked_for_on_two_nodes_at_once_see_each_other(cluste
             assert sorted(answer["state"] for answer in answers) == ["confirming", "denied"]
 
 
-def tmp_path_of(folder):
+def folder_of(folder):
     made = folder / f"n{len(list(folder.iterdir()))}"
     made.mkdir()
     return made

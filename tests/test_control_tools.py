@@ -655,3 +655,59 @@ async def test_a_change_whose_success_was_not_told_is_found_out(tmp_path):
         assert await office.settled(first["request_id"]) == "unknown"
         assert await office.settled(second["request_id"]) == "expired"
         assert office.done == []
+
+
+def untold(office, state):
+    """The store keeps a gate in `state`, once, and its answer is lost: as when the server dies after its commit."""
+    gates, save = office.office._gates, office.gates.save
+
+    async def cut(content, version, entries, at, seen):
+        saved = await save(content, version, entries, at, seen)
+        if content["state"] == state:
+            gates._store.save = save
+            raise StoreError("the connection was lost after the commit")
+        return saved
+
+    gates._store.save = cut
+
+
+async def test_an_outcome_whose_storing_was_not_told_reaches_the_call(tmp_path):
+    async with running(tmp_path) as office:
+        first = await office.call()
+        untold(office, "succeeded")
+        assert "taken" in await office.decide(first["request_id"])
+        assert (await office.until("succeeded"))["output"]
+        await asyncio.sleep(0.3)  # and it is not told a second time, as something that came late
+        assert "told_late" not in [entry["type"] for entry in await office.gates.audit()]
+        assert len(office.done) == 1
+
+
+async def test_a_decision_whose_storing_was_not_told_counts_once_and_holds_up_no_other(tmp_path):
+    async with running(tmp_path) as office:
+        first, second = await office.call(), await office.call(function_call_id="f2")
+        untold(office, "approved")
+        assert "taken" in await office.decide(first["request_id"])
+        assert "taken" in await office.decide(second["request_id"], verdict="deny")
+        assert await office.settled(first["request_id"]) == "succeeded"
+        assert len(office.done) == 1
+
+
+async def test_a_denial_whose_storing_was_not_told_reaches_the_call(tmp_path):
+    async with running(tmp_path) as office:
+        first = await office.call()
+        untold(office, "denied")
+        assert "taken" in await office.decide(first["request_id"], verdict="deny")
+        assert (await office.until("denied"))["output"]
+
+
+@pytest.mark.parametrize(("name", "state"), [("pay", "pending"), ("look", "approved")])
+async def test_a_request_whose_storing_was_not_told_is_not_run_after_the_call_was_told_so(
+    tmp_path, name, state
+):
+    async with running(tmp_path) as office:
+        untold(office, state)
+        with pytest.raises(StoreError):
+            await office.call(name)
+        (row,) = await office.gates.of_call("c1")
+        assert await office.settled(row.request_id) == "cancelled"
+        assert office.done == []

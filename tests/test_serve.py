@@ -83,6 +83,7 @@ def asdict_of(serve):
         "announcement": serve.announcement,
         "pool": serve.pool,
         "spares": serve.spares,
+        "leftovers": list(serve.leftovers),
     }
 
 
@@ -282,6 +283,14 @@ def test_a_state_folder_that_the_workers_user_cannot_reach_ends_serve(config):
         SettingsError, match=r"nobody cannot get at .*state/spool.* \(install the bridge, and put"
     ):
         let_in(chosen, workers_user(chosen))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_database_is_the_bridge_s_alone_when_workers_are_another_user(config, tmp_path, capsys):
+    with pytest.raises(SettingsError, match="nobody cannot get at"):
+        run(settings(config, f"pool: {{user: nobody}}\nlog: {{file: {tmp_path}/bridge.log}}\n"), config)
+    assert stat.S_IMODE((tmp_path / "state" / "sipbridge.db").stat().st_mode) == 0o600
+    assert "sipbridge: warning: log.file is root's" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -58,6 +58,7 @@ def test_without_an_edge_everything_is_as_it_was(tmp_path):
         ("edge: {enabled: true, workers_rtp_ports: 40000-40009}\n", "too few"),
         ("edge: {at: ['8.8.8.8:5090']}\n", "a private address and a port"),
         ("edge: {enabled: true, overflow: 'tel:1'}\n", "SIP address without parameters"),
+        ("edge: {enabled: true, overflow: 'sip:q@10.0.0.9\\'}\n", "SIP address without parameters"),
         ("edge: {enabled: true, workers_bind: 8.8.8.8}\n", "public address"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.supervision import Limits
-from bridge.supervisor import Supervisor, SupervisorError, how_it_ended, lock, read_serve
+from bridge.supervisor import Program, Supervisor, SupervisorError, how_it_ended, lock, read_serve
 
 GUARD_S = 10
 LIMITS = {"restart_min_s": 0.05, "hurry_s": 0.3, "stop_s": 0.3, "drain_s": 0.3, "ready_s": 5}
@@ -44,6 +45,7 @@ class Bridge:
     def __init__(self, folder, *programs, environ=None, **limits):
         self.folder = folder
         serve = {"programs": programs, "limits": LIMITS | limits, "announcement": "all is up"}
+        serve["leftovers"] = [str(folder / "edge")]
         (folder / "serve.json").write_text(json.dumps(serve))
         arguments = [sys.executable, "-m", "bridge.supervisor", str(folder / "serve.json"), "0"]
         environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | (environ or {})
@@ -106,6 +108,16 @@ def test_everything_starts_in_order_is_announced_and_stops_in_the_opposite_order
     assert bridge.order() == ["worker-0", "control", "sim"]
 
 
+def test_what_is_of_no_use_afterwards_is_removed_when_all_have_stopped_and_not_before(tmp_path):
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / "users").write_text("hashes")
+    with Bridge(tmp_path, program(tmp_path, "control", 0)) as bridge:
+        bridge.until_line("all is up")
+        assert (tmp_path / "edge" / "users").exists()
+        assert bridge.stop() == 0
+    assert not (tmp_path / "edge").exists()
+
+
 def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(tmp_path):
     worker = program(tmp_path, "worker-1", 2, spool_dir=str(tmp_path / "spool"), index=1)
     with Bridge(tmp_path, program(tmp_path, "control", 1), worker) as bridge:
@@ -124,6 +136,22 @@ def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(t
         assert bridge.stop() == 0
 
 
+def test_the_note_of_an_end_is_never_written_through_a_link_of_the_worker(tmp_path):
+    """With pool.user the folder is the worker's, and the supervisor is root."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "mine").write_text("precious")
+    worker = program(tmp_path, "worker-1", 2, spool_dir=str(tmp_path / "spool"), index=1)
+    with Bridge(tmp_path, worker) as bridge:
+        bridge.until_line("all is up")
+        note = tmp_path / "spool" / f"worker-1-{bridge.boots('worker-1')[0]}.exit"
+        note.with_suffix(".new").symlink_to(tmp_path / "mine")
+        os.kill(bridge.pids("worker-1")[0], signal.SIGKILL)
+        bridge.until_line("worker-1 ended")
+        assert bridge.stop() == 0
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert note.read_text() == "signal 9 (SIGKILL)\n"
+
+
 def test_a_child_that_crashes_at_once_is_tried_again_ever_more_slowly(tmp_path):
     with Bridge(tmp_path, program(tmp_path, "worker-0", 2, "crash"), restart_min_s=0.02) as bridge:
         delays = [bridge.until_line("exit code 7").split()[-2] for _ in range(4)]
@@ -136,6 +164,30 @@ def test_a_program_that_is_not_there_is_a_crash_and_not_the_end(tmp_path):
     with Bridge(tmp_path, missing) as bridge:
         assert "exit code 127" in bridge.until_line("worker-0 ended")
         assert bridge.stop() == 0
+
+
+def test_a_machine_that_can_make_no_process_now_costs_the_others_nothing(tmp_path):
+    with Bridge(tmp_path, program(tmp_path, "control", 1), program(tmp_path, "worker-0", 2)) as bridge:
+        bridge.until_line("all is up")
+        limits = resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(bridge.pids("worker-0")[0], signal.SIGKILL)
+        assert "Too many open files" in bridge.until_line("worker-0 ended: cannot be started")
+        resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE, limits)
+        until(lambda: len(bridge.pids("worker-0")) == 2)
+        assert len(bridge.pids("control")) == 1
+        assert bridge.stop() == 0
+
+
+def test_a_stop_ends_a_worker_that_still_waits_for_a_process_of_the_zygote(tmp_path):
+    (tmp_path / "in.json").write_text("{}\n")
+    silent = ["-S", "-c", "import time; print('ready', flush=True); time.sleep(600)"]
+    zygote = {"name": "zygote", "stage": 0, "argv": [sys.executable, *silent], "role": "zygote"}
+    worker = program(tmp_path, "worker-0", 2, role="worker", stdin=str(tmp_path / "in.json"))
+    with Bridge(tmp_path, zygote | {"says_ready": True}, program(tmp_path, "control", 1), worker) as bridge:
+        bridge.until_line("ready")  # of control: the worker's turn comes in the same breath
+        assert bridge.stop() == 0
+        assert not bridge.pids("worker-0")
 
 
 def test_a_stubborn_child_is_killed_when_its_time_is_over(tmp_path):
@@ -247,7 +299,8 @@ def test_a_full_disk_is_said_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(0, "exit code 0"), (256, "exit code 1"), (9, "signal 9 (SIGKILL)")]
+    ("status", "words"),
+    [(0, "exit code 0"), (256, "exit code 1"), (9, "signal 9 (SIGKILL)"), (40, "signal 40")],
 )
 def test_a_wait_status_is_put_into_words(status, words):
     assert how_it_ended(status) == words
@@ -278,3 +331,14 @@ def test_a_line_of_a_child_that_was_reaped_in_the_same_round_is_no_obstacle():
     supervisor = Supervisor([], Limits())
     supervisor._read("control")
     assert not supervisor._processes
+
+
+def test_a_worker_that_still_waits_for_its_process_retires_at_once():
+    zygote = Program("zygote", 0, ("true",), says_ready=True, role="zygote")
+    supervisor = Supervisor([zygote, Program("worker-0", 2, ("true",), role="worker")], Limits())
+    supervisor._machine.begin(0.0)
+    supervisor._obey(supervisor._machine.ready("zygote", 0.0))
+    supervisor._machine.leave("worker-0", again=False, now=1.0)
+    assert not supervisor._machine.free("worker-0")
+    supervisor._word("worker-0", "retire")
+    assert supervisor._machine.free("worker-0")

@@ -63,6 +63,12 @@ def test_a_stop_gives_calls_their_time():
     assert (unit["KillMode"], unit["Type"], unit["WatchdogSec"]) == ("mixed", "notify", "30")
 
 
+@pytest.mark.parametrize("name", ["sipbridge.service", "sipbridge-edge.service"])
+def test_a_telephone_system_is_never_given_up(name):
+    unit = options(name)
+    assert (unit["Restart"], unit["StartLimitIntervalSec"], unit["RestartSec"]) == ("always", "0", "5")
+
+
 def test_the_account_and_the_folders_can_be_made(tmp_path):
     for folder in ("etc", "var/backups"):
         (tmp_path / folder).mkdir(parents=True)

@@ -12,6 +12,7 @@ from bridge.call.rendezvous import Rendezvous
 from bridge.dialplan.outbound import Outbound
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
+from bridge.link.messages import PlaceCall
 from bridge.worker import Worker
 from tests.fakes.line import FakeLine, settle
 from tests.fakes.rawphone import raw_phone
@@ -102,6 +103,89 @@ async def test_a_call_that_is_not_placed_says_whether_that_is_sure(worker, error
     await worker._dial_order("c1", Order("+493012345678", rules, ()), PLAN)
     assert [kind for _, kind, _ in events] == ["call.started", *kinds, "call.ended"]
     assert events[-1][2]["reason"] == reason
+
+
+class LateAgent:
+    """Its SIP thread lets an INVITE in just before it hears that it shall take none, and takes its time to dial."""
+
+    accepting = False
+
+    def __init__(self, late=None):
+        self.late, self.dials, self.hears = late, asyncio.Event(), None
+
+    def listen(self, incoming, _refused):
+        self.hears = incoming
+
+    async def use_trunks(self, *_args, **_more):
+        pass
+
+    async def command(self, *_args):
+        if self.late is not None:
+            self.hears(self.late.leg)
+
+    async def call(self, *_args, **_more):
+        await self.dials.wait()
+        raise SipError(400, "bad")
+
+    def problem(self, _now):
+        return ""
+
+
+@pytest.fixture
+def ends(worker):
+    """What ends in which order; the link is one that can only wait."""
+    ends = []
+
+    async def run():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ends.append("link")
+
+    async def delivered(_wait_s):
+        ends.append("delivered")
+
+    worker._link.close()
+    told = {"emit": lambda *_: None, "say_status": lambda: None, "close": lambda: None}
+    worker._link = SimpleNamespace(run=run, delivered=delivered, **told)
+    worker._deps = SimpleNamespace(
+        rendezvous=Rendezvous(set()), occupancy=SimpleNamespace(leave=lambda _id: ends.append("call"))
+    )
+    return ends
+
+
+async def test_an_invite_that_was_let_in_just_before_the_drain_has_its_link_to_the_end(worker, ends):
+    line, over = FakeLine(), asyncio.Event()
+    worker._agent = LateAgent(line)
+    call = SimpleNamespace(id=line.leg.id, run=over.wait)
+    worker._agent.listen = lambda _incoming, _refused: setattr(
+        worker._agent, "hears", lambda _leg: worker._begin(call)
+    )
+    serving = asyncio.create_task(worker._serve())
+    worker.retire()
+    await settle()
+    assert list(worker._calls) == [line.leg.id]
+    assert ends == []
+    over.set()
+    await serving
+    assert ends == ["call", "delivered", "link"]
+
+
+async def test_a_worker_that_is_dialling_ends_only_when_that_is_over(worker, ends):
+    worker._agent = agent = LateAgent()
+    rules = Outbound(("+49",), "sip:{number}@t", "+4930", ())
+    plan = Plan((), (), outbound=rules)
+    worker._plans.take(plan.to_json())
+    serving = asyncio.create_task(worker._serve())
+    await settle()
+    worker._place_call(PlaceCall("c1", "+493012345678", plan.version, "", {}))
+    await settle()
+    worker.retire()
+    await settle()
+    assert ends == []
+    agent.dials.set()
+    await serving
+    assert ends == ["delivered", "link"]
 
 
 async def run_process(config):

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from bridge.errors import SipError
-from bridge.worker_care import contained, first_of, watch_health
+from bridge.worker_care import Busy, contained, first_of, watch_health
 
 
 async def test_a_bug_in_one_call_is_logged_and_contained(capsys):
@@ -22,6 +22,17 @@ async def test_containment_does_not_swallow_a_cancellation():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_nothing_is_under_way_when_the_last_thing_is_over():
+    busy = Busy()
+    assert busy.idle.is_set()
+    busy.enter()
+    with busy:
+        pass
+    assert not busy.idle.is_set()
+    busy.leave()
+    assert busy.idle.is_set()
 
 
 class Patient:

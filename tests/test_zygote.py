@@ -4,6 +4,7 @@ import ast
 import ctypes
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -112,6 +113,45 @@ def test_spares_do_not_share_their_random_numbers_with_each_other(zygote):
                 name = ast.unparse(node)
                 used = name.startswith(("np.random.", "numpy.random."))
                 assert not used or name.endswith((".default_rng", ".Generator")), f"{path}: {name}"
+
+
+def tag_of(port):
+    """The To tag that the worker on this port makes for a call."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.bind(("127.0.0.1", 0))
+        phone.settimeout(GUARD_S)
+        where = f"127.0.0.1:{phone.getsockname()[1]}"
+        body = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        lines = [
+            f"INVITE sip:1@127.0.0.1:{port} SIP/2.0", f"Via: SIP/2.0/UDP {where};branch=z9hG4bK1", "Max-Forwards: 9",
+            "From: <sip:a@127.0.0.1>;tag=1", "To: <sip:1@127.0.0.1>", "Call-ID: 1", "CSeq: 1 INVITE",
+            f"Contact: <sip:a@{where}>", "Content-Type: application/sdp", f"Content-Length: {len(body)}", "", body,
+        ]  # fmt: skip
+        phone.sendto("\r\n".join(lines).encode(), ("127.0.0.1", port))
+        while (found := re.search(rb"^To:.*;tag=([^\r;]+)", phone.recv(4000), re.MULTILINE)) is None:
+            pass
+        return found[1]
+
+
+def test_two_workers_of_one_image_draw_different_ids(zygote, tmp_path):
+    """pjlib takes its ids from rand(): it has to be seeded behind the fork."""
+    workers, tags = [], set()
+    for index in range(2):
+        folder = tmp_path / str(index)
+        (folder / "run").mkdir(parents=True)
+        (folder / "run" / "plan.json").write_text(plan_of().to_json())
+        config = worker_config(folder, "ws://127.0.0.1:1")
+        workers.append((*zygote.spare(), config.sip.port))
+        os.write(workers[-1][1], f"boot-id{index} worker-0\n{config.to_json()}\n".encode())
+    for _, _, said, port in workers:
+        assert said.readline().startswith(b"ready")
+        tags.add(tag_of(port))
+    assert len(tags) == 2
+    for pid, told, said, _ in workers:
+        os.kill(pid, signal.SIGKILL)
+        assert exit_of(pid) == -signal.SIGKILL
+        os.close(told)
+        said.close()
 
 
 def test_a_killed_zygote_costs_no_worker():

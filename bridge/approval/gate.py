@@ -99,6 +99,7 @@ class Gate:
         self.edited_by = ""
         self.approved_by: tuple[str, ...] = ()
         self.attempts = 0
+        self.ran_on = ""
         self.escalated = False
         self.reminded_group = ruling.ask.group if ruling.ask else ""
         self._due_at: float | None = None
@@ -160,8 +161,8 @@ class Gate:
         return [*self._move(State.CANCELLED, why), Audit("not_confirmed", "caller", {}, {"why": why})]
 
     def withdraw(self, why: str) -> list[Action]:
-        """What was approved is not what would be run: it is not run."""
-        if self.state is not State.APPROVED:
+        """What waits is not to be run after all: what was approved is not what would be run, or nobody knows of it."""
+        if self.state not in WAITING | {State.APPROVED}:
             return []
         return self._stopped(State.CANCELLED, why, Audit("withdrawn", "system", {"why": why}))
 
@@ -248,13 +249,14 @@ class Gate:
 
     # ---- execution -------------------------------------------------------------------------------------------
 
-    def claim(self, now: float) -> list[Action] | Refused:
-        """Start the execution. Once: the second claim is refused."""
+    def claim(self, now: float, node: str = "") -> list[Action] | Refused:
+        """Start the execution, on this node. Once: the second claim is refused."""
         if self.state is not State.APPROVED:
             return Refused("not_approved", f"the request is {self.state}")
         if self._due_at is not None and now >= self._due_at:
             return Refused("late", "the time to execute is over")
         self.attempts += 1
+        self.ran_on = node
         self._due_at = None
         key = f"{self.request.request_id}:{self.binding[:16]}"
         started = Audit("executing", "system", {"key": key, "attempt": self.attempts})
@@ -348,6 +350,7 @@ class Gate:
             "request": asdict(self.request),
             "ruling": asdict(self.ruling),
             **{name: getattr(self, name) for name in _KEPT},
+            "ran_on": self.ran_on,
             "due_at": self._due_at,
             "escalate_at": self._escalate_at,
         }
@@ -360,6 +363,7 @@ class Gate:
         gate = cls(request, _ruling(data["ruling"]))
         for name in _KEPT:
             setattr(gate, name, data[name])
+        gate.ran_on = str(data.get("ran_on", ""))  # a node of an older version does not keep it
         gate.state = State(data["state"])
         gate.approved_by = tuple(data["approved_by"])
         gate._due_at, gate._escalate_at = data["due_at"], data["escalate_at"]

@@ -4,8 +4,8 @@
 
 The order is what makes it whole: an event is in the database's copy or in the spool's (twice does no harm, each counts
 once), and no head is newer than the chain that is copied after it. Left out is what is made anew at the next start:
-sockets, logs, spoken texts, what supervisor and workers are told. Recordings are large, so only when asked for;
-messages of callers always. Blocking.
+sockets, logs, spoken texts, what supervisor and workers are told, the edge's files (they hold hashes of passwords).
+Recordings are large, so only when asked for; messages of callers always. Blocking.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ from bridge.store.look import Look
 
 SQLITE = "sqlite:///"
 FIRST = ("spool", HEADS)
-LEFT_OUT = frozenset({"log", "speech", "supervisor.pid", "recordings", *FIRST})
+LEFT_OUT = frozenset({"log", "speech", "edge", "supervisor.pid", "recordings", *FIRST})
 KEPT_OF_RUN = frozenset({"in-force.json", "plan.json"})
 MAX_CONFIG_BYTES = 50_000_000
 """Of one file beside the plans: a larger one is no plan, prompt or tool."""

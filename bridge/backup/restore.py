@@ -161,7 +161,7 @@ async def settle(settings: Settings, manifest: Manifest, by: str) -> Settled:
     spool = settings.state_dir / "spool"
     for path in spool.glob("worker-*.jsonl"):
         path.with_suffix(".exit").write_text(f"the backup of {when} was restored\n", encoding="utf-8")
-    async with Store(str(settings.store)) as store:
+    async with Store(str(settings.store), node=settings.node.called) as store:
         ended, spools = [], known_boots(spool)
         for worker, boot in await store.open_boots():
             if boot not in spools:

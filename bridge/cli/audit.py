@@ -61,7 +61,7 @@ def verify(
     """Look at every entry. Exit status 1, and a line for each thing that is wrong."""
 
     async def work(store: Store, settings: Settings, _me: User) -> tuple[Evidence, Settings, list[str]]:
-        theirs = await _keys_of_nodes(store, settings) if key is None else []
+        theirs = await keys_of_nodes(store, settings) if key is None else []
         if file is not None:
             return _export_of(file), settings, theirs
         return Evidence(*await GateStore(store).evidence()), settings, theirs
@@ -122,7 +122,7 @@ def erase(call: Annotated[str, typer.Argument(help="Id of the call.")], config: 
     typer.echo(f"{with_store(config, 'administer', work)} payloads erased")
 
 
-async def _keys_of_nodes(store: Store, settings: Settings) -> list[str]:
+async def keys_of_nodes(store: Store, settings: Settings) -> list[str]:
     """Public keys of the other nodes. One that does not carry the seal of the nodes' common key is nobody's."""
     found = []
     seal_key = decision_key(settings, os.environ)

@@ -18,10 +18,10 @@ from bridge.backup.make import Wanted, make
 from bridge.backup.manifest import Manifest
 from bridge.backup.restore import Settled, settle
 from bridge.backup.restore import restore as put_back
-from bridge.cli.audit import Evidence, heads_of, wrong_with
+from bridge.cli.audit import Evidence, heads_of, keys_of_nodes, wrong_with
 from bridge.cli.identity import with_store
 from bridge.control_anchor import HEADS
-from bridge.errors import BackupError
+from bridge.errors import BackupError, StoreError
 from bridge.settings import Settings, load
 from bridge.store.gatestore import GateStore
 from bridge.store.look import Look, look
@@ -109,8 +109,13 @@ def _look(settings: Settings) -> Look:
 async def _audit(settings: Settings) -> list[str]:
     async with Store(str(settings.store), migrate=False) as store:
         evidence = Evidence(*await GateStore(store).evidence())
+        try:
+            theirs = await keys_of_nodes(store, settings)
+        except StoreError as error:  # the key is not there: what other nodes signed cannot be looked at
+            return [str(error)]
     heads = settings.audit.heads or settings.state_dir / HEADS
-    return wrong_with(evidence, list(heads_of(heads)), Verifier(settings.state_dir / "keys" / AUDIT_PUBLIC))
+    verifier = Verifier(settings.state_dir / "keys" / AUDIT_PUBLIC, theirs)
+    return wrong_with(evidence, list(heads_of(heads)), verifier)
 
 
 def _told(manifest: Manifest, settled: Settled, aside: str, wrong: list[str], *, as_json: bool) -> None:

@@ -157,5 +157,5 @@ def _rpc(config: Path | None) -> KamailioRpc:
     try:
         owner = folder.resolve().stat().st_uid if os.geteuid() == 0 else None
     except OSError:
-        raise EdgeError(f"the edge has never run here ({folder} is not there)") from None
+        raise EdgeError(f"the edge does not run here ({folder} is not there)") from None
     return KamailioRpc(folder, owner=owner)

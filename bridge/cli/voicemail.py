@@ -18,6 +18,9 @@ from bridge.cli.identity import with_store
 from bridge.errors import StoreError
 from bridge.media.messagefile import is_message
 from bridge.settings import Settings, worker_config
+from bridge.store.keepstore import KeepStore
+from bridge.store.store import Store
+from bridge.store.userstore import User
 from bridge.store.voicemailstore import Delivery, Voicemail, VoicemailStore
 
 app = typer.Typer(
@@ -96,13 +99,17 @@ def delete(number: Number, config: Config = None) -> None:
     """Remove it for good: the file, and what the store knows of it but that the call left one."""
     message, _ = _one(config, number)
 
-    async def remove(messages: VoicemailStore, settings: Settings) -> None:
+    async def remove(store: Store, settings: Settings, _me: User) -> None:
+        for held in await KeepStore(store).holds():
+            if held.call_id == message.call_id:
+                call = f"call {held.call_id}, which is held ({held.reason})"
+                raise StoreError(f"message {number} is of {call}: sipbridge calls release first")
         path = Path(message.path)
         if await asyncio.to_thread(is_message, path, worker_config(settings, 0).recording.folder):
             await asyncio.to_thread(path.unlink, missing_ok=True)
-        await messages.forget(number)
+        await VoicemailStore(store).forget(number)
 
-    with_store(config, LISTEN, lambda store, settings, _me: remove(VoicemailStore(store), settings))
+    with_store(config, LISTEN, remove)
     typer.echo(f"{number}: deleted")
 
 

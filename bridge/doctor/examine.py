@@ -34,6 +34,9 @@ from bridge.settings import STORE, Settings, load, missing_secrets, secret_names
 from bridge.store.look import Look, look
 from bridge.toolbox.mcplock import LOCK, McpLock
 
+WORKERS_FOLDERS = ("spool", "recordings")
+"""What belongs to the workers' account when they have one (bridge/pool/user.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -270,4 +273,9 @@ class _Examination:
         if url.startswith("sqlite:///"):
             wanted.append(("database", Path(url.removeprefix("sqlite:///")), True))
         running = gather_system.uid_of(self._pid) if self._pid else None
-        return system.files(gather_system.files(wanted), euid=os.geteuid(), running_uid=running)
+        name = self._settings.pool.user if (os.geteuid() if running is None else running) == 0 else None
+        workers = gather_system.uid_named(name) if name else None
+        owners = {} if workers is None else dict.fromkeys(WORKERS_FOLDERS, workers)
+        facts = gather_system.files(wanted, owners)
+        told = name if name and owners else ""
+        return system.files(facts, euid=os.geteuid(), running_uid=running, workers_user=told)

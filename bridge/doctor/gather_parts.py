@@ -73,7 +73,8 @@ async def processes(state_dir: Path, workers: int) -> ProcessFacts:
 def sip_ports(state_dir: Path) -> list[tuple[str, int]]:
     """(address, port) of each worker as it was told at its start: the embedded default moves away from a taken port."""
     found: dict[tuple[str, int], None] = {}  # a slot has a file for each kind of worker it may hold
-    for path in sorted((state_dir / "run").glob("worker-*.json")):
+    paths = (state_dir / "run").glob("worker-*.json")
+    for path in sorted(paths, key=lambda path: (len(path.stem.partition("-wide")[0]), path.stem)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             sip = json.loads(path.read_text(encoding="utf-8"))["sip"]
             found[str(sip["bind"]), int(sip["port"])] = None

@@ -5,12 +5,14 @@ What cannot be read is None: no fact, no judgement.
 
 import ctypes
 import os
+import pwd
 import resource
 import tempfile
 import time
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from bridge.doctor.system import ClockFacts, DiskFacts, FileFacts, KernelFacts
 
@@ -82,6 +84,7 @@ def _both_clocks() -> tuple[float, float]:
 
 def kernel(workers: int, calls: int, rtp: tuple[tuple[int, int], ...], pid: int | None = None) -> KernelFacts:
     """`calls`: the most at once; `rtp`: first and last port of each range we use; `pid`: whose limits count."""
+    groups = cgroups(_text(Path("/proc", str(pid or "self"), "cgroup")))
     low_high = _numbers(PROC_NET / "ipv4/ip_local_port_range")
     used, most = (
         _number(PROC_NET / "netfilter/nf_conntrack_count"),
@@ -95,8 +98,8 @@ def kernel(workers: int, calls: int, rtp: tuple[tuple[int, int], ...], pid: int 
         rtp=rtp,
         port_range=(low_high[0], low_high[1]) if len(low_high) == 2 else None,
         reserved=tuple(ranges(_text(PROC_NET / "ipv4/ip_local_reserved_ports"))),
-        cpu_quota=cpu_quota(_text(CGROUP / "cpu.max")),
-        memory_bytes=_memory(),
+        cpu_quota=min(filter(None, (cpu_quota(_text(group / "cpu.max")) for group in groups)), default=None),
+        memory_bytes=_memory(groups),
         rmem_max=_number(PROC_NET / "core/rmem_max"),
         entropy=_number(Path("/proc/sys/kernel/random/entropy_avail")),
         conntrack=None if used is None or not most else (used, most),
@@ -128,7 +131,14 @@ def cpu_quota(text: str) -> float | None:
     return None
 
 
-def _memory() -> int | None:
+def cgroups(text: str, root: Path = CGROUP) -> list[Path]:
+    """The control group of a process, by its /proc/PID/cgroup, and all above it: each may have limits (cgroups(7))."""
+    name = next((line[3:] for line in text.splitlines() if line.startswith("0::")), "/").strip("/")
+    own = root / name if ".." not in name else root
+    return [own, *(folder for folder in own.parents if folder.is_relative_to(root))]
+
+
+def _memory(groups: Iterable[Path]) -> int | None:
     total = next(
         (
             line.split()[1]
@@ -138,8 +148,8 @@ def _memory() -> int | None:
         "",
     )
     found = [int(total) * 1024] if total.isdigit() else []
-    limit = _number(CGROUP / "memory.max")
-    return min([*found, *([limit] if limit else [])], default=None)
+    limits = [limit for group in groups if (limit := _number(group / "memory.max"))]
+    return min([*found, *limits], default=None)
 
 
 def disk(folders: Mapping[str, Path], recorded_calls: int) -> list[DiskFacts]:
@@ -186,15 +196,17 @@ def _filesystem(path: Path) -> str:
     return kind
 
 
-def files(wanted: Iterable[tuple[str, Path, bool]]) -> list[FileFacts]:
-    """(what, path, whether it is a secret) of what is there."""
+def files(
+    wanted: Iterable[tuple[str, Path, bool]], owners: Mapping[str, int] = MappingProxyType({})
+) -> list[FileFacts]:
+    """(what, path, whether it is a secret) of what is there; `owners`: whose it is, by what, if not the bridge's."""
     found = []
     for what, path, secret in wanted:
         try:
             facts = path.stat()
         except OSError:
             continue
-        found.append(FileFacts(what, str(path), facts.st_mode, facts.st_uid, secret))
+        found.append(FileFacts(what, str(path), facts.st_mode, facts.st_uid, secret, owners.get(what)))
     return found
 
 
@@ -232,4 +244,12 @@ def uid_of(pid: int) -> int | None:
     try:
         return Path("/proc", str(pid)).stat().st_uid
     except OSError:
+        return None
+
+
+def uid_named(name: str) -> int | None:
+    """The number of the account of this name; None: there is none."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
         return None

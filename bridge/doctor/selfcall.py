@@ -18,6 +18,7 @@ from bridge.doctor.network import CallFacts
 
 ANSWER_S, LISTEN_S, FRAME_S = 12.0, 3.0, 0.02
 RESEND_S = 0.5
+REFUSED = "ACK of a refusal"
 MAX_DATAGRAMS = 2000
 SILENCE = b"\xff" * 160
 """20 ms of PCMU."""
@@ -70,8 +71,13 @@ class _Peer:
         self.branch = ""
 
     def request(self, method: str, uri: str, to: str, cseq: int, body: str = "", routes: str = "") -> bytes:
-        """A request as bytes. ACK of a 2xx and BYE get branches of their own (RFC 3261 section 13.2.2.4)."""
-        self.branch = self.branch if method == "CANCEL" else f"z9hG4bK{secrets.token_hex(6)}"
+        """A request as bytes. CANCEL, and the ACK of a refusal (`REFUSED`), have the INVITE's branch; others their own.
+
+        RFC 3261 sections 9.1, 13.2.2.4 and 17.1.1.3.
+        """
+        same = method in {"CANCEL", REFUSED}
+        self.branch = self.branch if same else f"z9hG4bK{secrets.token_hex(6)}"
+        method = "ACK" if method == REFUSED else method
         kind = "Content-Type: application/sdp\r\n" if body else ""
         return (
             f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.local}:{self.port};branch={self.branch};rport\r\n"
@@ -131,6 +137,7 @@ async def _call(
     facts = replace(facts, status=status, reason=reason, setup_ms=(time.monotonic() - began) * 1000)
     to = _header(text, "To") or f"<{uri}>"
     if status != 200:
+        peer.send(peer.request(REFUSED, uri, to, 1))
         return facts
     target = re.search(r"<([^>]+)>", _header(text, "Contact"))
     contact, routes = target[1] if target else uri, _routes(text)

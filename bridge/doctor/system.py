@@ -73,13 +73,14 @@ class DiskFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file or folder of ours. `secret`: nobody but its owner may read it."""
+    """A file or folder of ours. `secret`: only its owner may read it. `owner`: whose it is; None: the bridge's."""
 
     what: str
     path: str
     mode: int
     uid: int
     secret: bool = False
+    owner: int | None = None
 
 
 def clock(facts: ClockFacts) -> Iterator[Finding]:
@@ -228,8 +229,10 @@ def _room(facts: DiskFacts, here: str, free: str) -> Finding:
     return Finding("disk", Level.OK, words)
 
 
-def files(all_facts: Iterable[FileFacts], *, euid: int, running_uid: int | None) -> Iterator[Finding]:
-    """Who may read what, and who owns it."""
+def files(
+    all_facts: Iterable[FileFacts], *, euid: int, running_uid: int | None, workers_user: str = ""
+) -> Iterator[Finding]:
+    """Who may read what, and who owns it. `workers_user`: whom workers run as, if not as the bridge."""
     facts = list(all_facts)
     owner = (
         running_uid
@@ -251,13 +254,20 @@ def files(all_facts: Iterable[FileFacts], *, euid: int, running_uid: int | None)
                 f"{one.path} is open to every account ({rights:04o}): recordings and transcripts are in it"
             )
             yield Finding("files", Level.WARN, words, f"chmod o= {one.path}")
-        if one.uid != owner:
+        mine, who = (
+            (owner, "the bridge is") if one.owner is None else (one.owner, "its writers, the workers, are")
+        )
+        if one.uid != mine:
             found = True
-            words = f"{one.what} ({one.path}) belongs to account {one.uid}, the bridge is account {owner}"
+            words = f"{one.what} ({one.path}) belongs to account {one.uid}, {who} account {mine}"
             yield Finding(
-                "files", Level.FAIL, words, f"chown -R {owner} {one.path} (somebody ran a command as another)"
+                "files", Level.FAIL, words, f"chown -R {mine} {one.path} (somebody ran a command as another)"
             )
-    if (running_uid if running_uid is not None else euid) == 0:
+    if workers_user:
+        found = True
+        words = f"the bridge is root's, its workers are account {workers_user} (pool.user)"
+        yield Finding("files", Level.NOTE, words)
+    elif (running_uid if running_uid is not None else euid) == 0:
         found = True
         words = "the bridge runs as root" if running_uid == 0 else "started now, the bridge would run as root"
         yield Finding(

@@ -23,6 +23,8 @@ ACTIVE, INACTIVE = "ap", "i"
 """Kamailio's words: active and probed by OPTIONS; inactive."""
 GONE_S = 3.0
 """A worker comes back to the link within a second when only the link broke."""
+FORGET_S = 600.0
+"""A place of another node where nobody has been for so long is dropped when the list is read anew anyway."""
 _GENERATION = re.compile(r"(.+);g=(\d+)\Z")
 
 
@@ -84,6 +86,8 @@ class Dispatch:
         probe_every_s: float = 5.0,
     ) -> None:
         self._places = dict(places)
+        self._own = frozenset(self._places)
+        self._seen: dict[str, float] = {}
         self._probe_every_s = probe_every_s
         self._asked: dict[tuple[int, str], float] = {}
         self._lives = {uri: _Life(boot, generation) for uri, (boot, generation) in (lives or {}).items()}
@@ -119,8 +123,11 @@ class Dispatch:
         `settled` false: workers that are not among `targets` may only not have told yet, and stay as they are.
         """
         loads = {(one.set_id, one.uri): one for one in shown}
+        if any(target.uri not in self._places for target in targets):
+            self._forget({target.uri for target in targets}, now)
         for target in targets:
             self._places[target.uri] = target.max_calls
+            self._seen[target.uri] = now
             self._live(target, loads)
         wanted: set[tuple[str, str]] = {
             (target.pool, f"{target.uri};g={self._lives[target.uri].generation}")
@@ -156,6 +163,15 @@ class Dispatch:
             found.append((uri, life.generation))
         self._over &= {(uri, life.boot) for uri, life in self._lives.items()}
         return found
+
+    def _forget(self, here: set[str], now: float) -> None:
+        """Nodes come and go (a pod has a new address each time); what is at an old one by now is no worker of ours."""
+        known = {*self._places, *self._lives} - self._own - here
+        for uri in [uri for uri in known if now - self._seen.setdefault(uri, now) > FORGET_S]:
+            for told in (self._places, self._lives, self._seen, self._missing):
+                told.pop(uri, None)
+            self._asked = {key: at for key, at in self._asked.items() if _place(key[1]) != uri}
+            self._wanted = {one for one in self._wanted if _place(one[1]) != uri}
 
     def _live(self, target: Target, loads: Mapping[tuple[int, str], Listed]) -> None:
         before = self._lives.get(target.uri)

@@ -3,7 +3,8 @@
     STATE/edge                    started by an ordinary user: a folder
     STATE/edge ──link──► /run/sipbridge-edge-…   started by root: Kamailio's own user must get at it, whoever owns STATE
 
-Files hold passwords' hashes and keys: 0600, of the user that reads them. Shell: files only.
+Files hold passwords' hashes and keys: 0600, of the user that reads them. The supervisor removes the folder when all it
+started has stopped; one that was killed leaves it for the next start, which goes on in it. Shell: files only.
 """
 
 import contextlib
@@ -11,12 +12,12 @@ import hashlib
 import os
 import pwd
 import secrets
-import shutil
 import tempfile
 from pathlib import Path
 
 from bridge.edge.tables import HTABLES, htable, table_versions
 from bridge.errors import EdgeError
+from bridge.pool.tidy import tidy
 from bridge.settings import Settings
 
 SECRET_BYTES = 16
@@ -91,9 +92,15 @@ class EdgeFolder:
                 raise EdgeError(f"edge.tls: {source} cannot be read: {error}") from error
         return changed
 
+    @property
+    def leftovers(self) -> tuple[str, ...]:
+        """The folder, with all hashes and keys in it, and the link to it: nobody needs them when the bridge is over."""
+        link = self._settings.state_dir / "edge"
+        return (str(self.path), str(link)) if self.owner is not None else (str(self.path),)
+
     def remove(self) -> None:
-        """Everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """All of it, as the supervisor does at the end."""
+        tidy(self.leftovers)
 
 
 def user_id(name: str) -> int:

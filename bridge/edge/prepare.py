@@ -103,7 +103,7 @@ def _kamailio(settings: Settings, folder: EdgeFolder, found: dict[str, str]) -> 
         found["kamailio"], "-DD", "-E", "-f", config, "-Y", str(folder.path), "-w", str(folder.path),
         "-m", str(edge.memory_mb), "-M", "8",
     )  # fmt: skip
-    argv = (*_as_user(edge.user, found["setpriv"]), *command)
+    argv = (*_as_user(edge.user, found["setpriv"], ending="TERM"), *command)
     place = str(folder.path)
     return Spec("kamailio", argv, config, place, folder.owner, 0, log.level, log.format, log.redact)
 
@@ -111,19 +111,22 @@ def _kamailio(settings: Settings, folder: EdgeFolder, found: dict[str, str]) -> 
 def _rtpengine(settings: Settings, folder: EdgeFolder, found: dict[str, str]) -> Spec:
     edge, log, config = settings.edge, settings.log, str(folder.path / "rtpengine.conf")
     command = (found["rtpengine"], "--config-file", config, "--config-section", "rtpengine")
-    argv = (*_as_user(edge.media_user, found["setpriv"]), *command)
+    argv = (*_as_user(edge.media_user, found["setpriv"], ending="KILL"), *command)
     place, port = str(folder.path), edge.control_port
     return Spec("rtpengine", argv, config, place, None, port, log.level, log.format, log.redact)
 
 
-def _as_user(name: str, setpriv: str) -> tuple[str, ...]:
-    """Give up root, but keep ports below 1024; and end with the wrapper, which setuid would make it forget."""
-    ending = ("--pdeathsig", "KILL")
+def _as_user(name: str, setpriv: str, *, ending: str) -> tuple[str, ...]:
+    """Give up root, but keep ports below 1024; and end with the wrapper, which setuid would make it forget.
+
+    Kamailio's first process is only told so, because it ends the others: killed, it would leave them and its ports.
+    """
+    told = ("--pdeathsig", ending)
     if os.geteuid() != 0:
-        return (setpriv, *ending)
+        return (setpriv, *told)
     keep = ("--inh-caps=-all,+net_bind_service", "--ambient-caps=+net_bind_service", "--no-new-privs")
     user_id(name)
-    return (setpriv, f"--reuid={name}", f"--regid={name}", "--clear-groups", *keep, *ending)
+    return (setpriv, f"--reuid={name}", f"--regid={name}", "--clear-groups", *keep, *told)
 
 
 def _program(name: str) -> str:

@@ -7,6 +7,8 @@
 What changes while they run is not here: bridge/edge/tables.py. Pure but for reading the template once. Not worker-safe.
 """
 
+import hashlib
+import hmac
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -22,9 +24,11 @@ TEMPLATE = Path(__file__).parents[2] / "ops" / "kamailio" / "kamailio.cfg.j2"
 CALL_MARGIN_S = 600
 """A call's place in the load of its worker is given back so long after its longest time, should its BYE never come."""
 RING_MARGIN_S = 10
-NO_HA1 = "0" * 32
-"""Compared with the answer of a user that does not exist: no password has it."""
 TCP_READ_MARGIN = 1024
+_NO_QUOTES = str.maketrans("", "", '"\\')
+"""What would end, or not end, a text in a configuration."""
+SILENT_TCP_S = 30
+"""Who connects and says nothing is hung up on: there are only so many connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,11 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
     outer = host_port(sip.public_address or sip.bind, place.sip_port)
     return _template().render(
         processes=edge.processes,
-        user_agent=sip.user_agent.replace('"', ""),
+        user_agent=sip.user_agent.translate(_NO_QUOTES),
         message_bytes=edge.limits.message_bytes,
         message_bytes_read=edge.limits.message_bytes + TCP_READ_MARGIN,
         tcp="tcp" in edge.transports or edge.tls is not None or edge.websocket is not None,
+        silent_tcp_s=SILENT_TCP_S,
         tls=edge.tls is not None,
         websocket=edge.websocket is not None,
         websocket_port=edge.websocket.port if edge.websocket else 0,
@@ -68,7 +73,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
         hidden_ip=hidden_ip(sip.public_address or sip.bind),
         strangers=edge.strangers,
         realm=edge.realm,
-        no_ha1=NO_HA1,
+        no_ha1=no_ha1(place.secret),
         deny=bool(edge.deny),
         wide=settings.pool.wide_workers > 0 or settings.workers == 0,
         overflow=edge.overflow,
@@ -103,7 +108,7 @@ def rtpengine_conf(settings: Settings) -> str:
         "log-stderr": "true",
         "foreground": "true",
         "no-log-timestamps": "true",
-        "software-id": sip.user_agent,
+        "software-id": sip.user_agent.translate(_NO_QUOTES),
     }
     head = "# Rendered from the settings of sipbridge; see ops/edge.md.\n[rtpengine]\n"
     return head + "".join(f"{key} = {value}\n" for key, value in keys.items())
@@ -127,6 +132,11 @@ def tls_cfg(settings: Settings, place: Place) -> str:
     server = f"[server:default]\n{common}verify_certificate = {asked}\nrequire_certificate = {asked}\n"
     checked = "yes" if tls.verify else "no"
     return f"{server}\n[client:default]\n{common}verify_certificate = {checked}\nrequire_certificate = yes\n"
+
+
+def no_ha1(secret: str) -> str:
+    """Compared with the answer of a user that does not exist. Who knows an HA1 needs no password, so it is secret."""
+    return hmac.new(secret.encode(), b"nobody", hashlib.sha256).hexdigest()[:32]
 
 
 def host_port(address: str, port: int) -> str:

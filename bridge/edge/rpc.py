@@ -38,7 +38,7 @@ COUNTERS = {
     "large": "messages too large",
     "insane": "malformed requests",
     "badreply": "answers whose body was taken out",
-    "astray": "requests of no known dialog",
+    "astray": "requests and answers of no known dialog",
 }
 """Counters of the configuration (htable `count`), for people."""
 _NUMBERS = itertools.count(1)

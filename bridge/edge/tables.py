@@ -1,6 +1,6 @@
 """The files that Kamailio reads again while it runs: trunks' addresses, logins, workers.
 
-    address.list       group 1: trunks (tag: the trunk's name), group 2: workers, group 3: never heard
+    address.list       group 1: trunks (tag: the trunk's name), group 2: workers (none), group 3: never heard
     tables/users …     db_text tables for htables: HA1 by user, trunk by user, trunks with wideband
     dispatcher.list    every place a worker can be at, GENERATIONS times; which ones are in use is their state
 
@@ -81,7 +81,8 @@ def address_list(
     )
     text = ["# group address prefix port tag; written by control, see bridge/edge/tables.py"]
     text += [f"{TRUNKS} {_address(network)} 0 {name}" for network, name in networks]
-    text += [f"{WORKERS} {address} {_whole(address)} {port} worker" for address, port in sorted(set(workers))]
+    # without a tag: to look whether an address is a worker's must not change whose call it is
+    text += [f"{WORKERS} {address} {_whole(address)} {port}" for address, port in sorted(set(workers))]
     text += [f"{DENIED} {_address(ipaddress.ip_network(network))} 0 denied" for network in denied]
     return "\n".join(text) + "\n"
 
@@ -117,7 +118,7 @@ def logins(trunks: Iterable[Trunk], realm: str, passwords: Mapping[str, str]) ->
         users[trunk.login.user] = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
         names[trunk.login.user] = trunk.name
     if names:
-        names[ANYBODY] = "1"
+        names.setdefault(ANYBODY, "1")  # a trunk's user may be called that
     return {"users": users, "logins": names}
 
 

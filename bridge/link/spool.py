@@ -11,9 +11,11 @@ to anybody. Worker-safe. Used by LinkClient on its loop (writes of some hundred 
 and by control's sweeper.
 """
 
+import errno
 import fcntl
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ from bridge.link.messages import Event, decode
 
 _NAME = re.compile(r"worker-(?P<worker>\d+)-(?P<boot>[0-9A-Za-z_]+)\.jsonl")
 _CHUNK_BYTES = 64 * 1024
+MAX_NOTE_BYTES = 1024
+_THEIRS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""The folder may belong to the workers' user (`pool.user`), and control be root: no link, no pipe of theirs."""
 LOCK_TRIES = 10
 LOCK_WAIT_S = 0.02
 
@@ -106,7 +111,10 @@ class DeadSpool:
     def events(self) -> list[Event]:
         """The events left in it, in order. Lines that are no event of this boot are skipped."""
         found: list[Event] = []
-        for line in self.path.read_bytes().splitlines():
+        with open(self.fd, "rb", closefd=False) as file:
+            file.seek(0)
+            lines = file.read().splitlines()
+        for line in lines:
             try:
                 message = decode(line)
             except LinkError:
@@ -118,10 +126,13 @@ class DeadSpool:
     def exit(self) -> str | None:
         """How the owner ended, in the supervisor's words; None as long as nobody said."""
         try:
-            text = exit_path(self.path.parent, self.worker, self.boot).read_text("utf-8", "replace")
-        except FileNotFoundError:
+            fd = os.open(exit_path(self.path.parent, self.worker, self.boot), os.O_RDONLY | _THEIRS)
+        except OSError:
             return None
-        return text.strip()
+        try:
+            return os.read(fd, MAX_NOTE_BYTES).decode("utf-8", "replace").strip()
+        finally:
+            os.close(fd)
 
     def died_at(self) -> float:
         """Unix seconds of the owner's end; without a note the last moment it is known to have lived."""
@@ -141,10 +152,14 @@ def dead_spools(spool_dir: Path) -> Iterator[DeadSpool]:
         if named is None:
             continue
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDWR | _THEIRS)
         except FileNotFoundError:
             continue
-        if _lock(fd) and path.exists():
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            continue
+        if stat.S_ISREG(os.fstat(fd).st_mode) and _lock(fd) and path.exists():
             yield DeadSpool(path, int(named["worker"]), named["boot"], fd)
         else:
             os.close(fd)

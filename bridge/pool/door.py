@@ -20,6 +20,7 @@ from typing import Any
 MAX_CLIENTS = 8
 MAX_ORDER_BYTES = 4096
 PATIENCE_S = 5.0
+DEAF_S = 1.0
 SEND_BUFFER_BYTES = 1024 * 1024
 
 Ask = Callable[[Mapping[str, Any], float], Mapping[str, Any]]
@@ -35,6 +36,7 @@ class Door:
         self._clients: dict[socket.socket, tuple[float, bytes]] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self.problem = ""
+        self._deaf_until = 0.0
         before = os.umask(0o177)
         try:
             path.unlink(missing_ok=True)
@@ -53,20 +55,31 @@ class Door:
         for client in list(self._clients):
             self._drop(client)
         if not self.problem:
-            self._selector.unregister(self._socket)
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(self._socket)
             self._socket.close()
             self._path.unlink(missing_ok=True)
 
+    def next_due(self) -> float | None:
+        """When `tick` has something to do."""
+        dues = [since + PATIENCE_S for since, _ in self._clients.values()]
+        return min([*dues, *([self._deaf_until] if self._deaf_until else [])], default=None)
+
     def tick(self, now: float) -> None:
-        """Send away who says nothing."""
+        """Send away who says nothing; listen again."""
+        if self._deaf_until and now >= self._deaf_until:
+            self._deaf_until = 0.0
+            self._selector.register(self._socket, selectors.EVENT_READ, self._accept)
         for client, (since, _) in list(self._clients.items()):
-            if now - since > PATIENCE_S:
+            if now - since >= PATIENCE_S:
                 self._drop(client)
 
     def _accept(self) -> None:
         try:
             client, _ = self._socket.accept()
-        except OSError:
+        except OSError:  # no descriptor is left: whoever knocks would wake us again and again
+            self._selector.unregister(self._socket)
+            self._deaf_until = time.monotonic() + DEAF_S
             return
         if len(self._clients) >= MAX_CLIENTS:
             client.close()

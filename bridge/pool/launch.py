@@ -1,4 +1,4 @@
-"""Starting one process by fork and exec: its pipes, its environment, its user. The slow way, and always possible.
+"""Starting one process by fork and exec: its pipes, its environment, its user; and how it ended. The slow way.
 
     Program ──► launch() ──► Process: pid, what it says (output), what it is told (input)
 
@@ -7,6 +7,7 @@ warm image is in warm.py.
 """
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -98,28 +99,40 @@ class Boots:
 
 
 def pipes() -> tuple[int, int, int, int]:
-    """(its input, our end of that, its output, our end of that). Ours do not block."""
+    """(its input, our end of that, its output, our end of that). Ours do not block. OSError: there are no more."""
     child_input, our_input = os.pipe2(os.O_CLOEXEC)
-    our_output, child_output = os.pipe2(os.O_CLOEXEC)
+    try:
+        our_output, child_output = os.pipe2(os.O_CLOEXEC)
+    except OSError:
+        _close(child_input, our_input)
+        raise
     os.set_blocking(our_input, False)
     os.set_blocking(our_output, False)
     return child_input, our_input, child_output, our_output
 
 
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
 def launch(program: Program, boot: str, channel: socket.socket | None = None) -> Process:
     """Start it. A worker's input is a pipe, a zygote's is `channel`, others read the file `program.stdin`.
 
-    A program that cannot be started is one that ends at once with status 127.
+    A program that cannot be started is one that ends at once with status 127. OSError: no process can be made now.
     """
-    child_input, our_input, child_output, our_output = pipes()
+    child_input, our_input, child_output, our_output = ends = pipes()
     environ = {**environment(program, os.environ), BOOT_VARIABLE: boot}
     parent = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        _close(*ends)
+        raise
     if pid == 0:
         standard_input = {"worker": child_input, "zygote": channel.fileno() if channel else -1}
         _become(program, environ, standard_input.get(program.role, -1), child_output, parent)
-    os.close(child_input)
-    os.close(child_output)
+    _close(child_input, child_output)
     if program.role != "worker":
         os.close(our_input)
         our_input = -1
@@ -147,3 +160,21 @@ def environment(program: Program, ours: Mapping[str, str]) -> dict[str, str]:
         if program.secrets or name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
     return {**passed, **program.environ}
+
+
+def ended_child() -> tuple[int, int] | None:
+    """A child that has ended, and how; None: no more."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def how_it_ended(status: int) -> str:
+    """A wait status in words: `exit code 1`, `signal 9 (SIGKILL)`."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        known = number in signal.Signals.__members__.values()  # most real-time signals have no name
+        return f"signal {number} ({signal.Signals(number).name})" if known else f"signal {number}"
+    return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -150,7 +150,10 @@ class Warm:
                     self._handlers.stuck()
 
     def _ask(self, request: int) -> None:
-        child_input, our_input, child_output, our_output = pipes()
+        try:
+            child_input, our_input, child_output, our_output = pipes()
+        except OSError:  # no descriptors left: as if the zygote did not answer
+            return
         self._ends[request] = Process(0, our_output, our_input, "")
         with contextlib.suppress(OSError):  # then it does not answer, and its time runs out
             if self.channel is not None:

@@ -12,12 +12,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import structlog
 
+from bridge.outlet import Outlet
 from bridge.records.logfile import from_environ, is_journal
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -36,9 +37,10 @@ def configure(
     stream: TextIO | None = None,
 ) -> None:
     """Set up logging for this process; `process` (`control`, …), when given, stands in every line."""
-    output: Any = stream or from_environ(os.environ) or sys.stderr
-    journal = output is sys.stderr and is_journal(os.environ)
-    after: list[Any] = [prefix_priority] if journal else []
+    render = render_json if style == "json" else render_line
+    file = stream or from_environ(os.environ)
+    output: Any = file or _standard_error(render, process)
+    after: list[Any] = [prefix_priority] if file is None and is_journal(os.environ) else []
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -46,7 +48,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *([redact_pii] if redact else []),
-            render_json if style == "json" else render_line,
+            render,
             *after,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -93,6 +95,18 @@ def prefix_priority(_logger: Any, method: str, line: str) -> str:
     """`<4>…`: how systemd's journal is told the priority (sd-daemon(3)). Each line of a traceback as well."""
     mark = f"<{_PRIORITIES.get(method, 3)}>"
     return mark + line.replace("\n", f"\n{mark}")
+
+
+def _standard_error(render: Callable[[Any, str, Fields], str], process: str) -> Any:
+    """Where lines go without a file: a reader that stands still must not stop a call (bridge/outlet.py)."""
+
+    def lost(lines: int) -> str:
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        fields: Fields = {"event": "log.lines_lost", "lines": lines, "level": "warning", "timestamp": now}
+        fields["process"] = process or "bridge"
+        return render(None, "warning", fields) + "\n"
+
+    return Outlet(2, lost) if sys.stderr is sys.__stderr__ else sys.stderr
 
 
 def _word(value: object) -> str:

@@ -49,6 +49,7 @@ EVENT_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D
 MAX_CONTEXT_CHARS = 512  # one SIP message over UDP has about 1300 bytes for everything
 _HNV_SAFE = "[]/?:+$-_.!~*'()"  # RFC 3261 section 25.1: hnv-unreserved, unreserved
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.!%*+`'~-]{1,64}\Z")
+_END_OF_HEAD = re.compile(r"\n[\n\r]")
 _SIGNAL = re.compile(r"^[ \t]*Signal[ \t]*=[ \t]*([^\s;]+)", re.IGNORECASE | re.MULTILINE)
 _TAG = re.compile(r";[ \t]*tag[ \t]*=[ \t]*([^;\s>]+)[^<>]*$", re.IGNORECASE)
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
@@ -174,7 +175,7 @@ def parse_invite(message: str, source: str = "") -> Invite:
     What it says goes into records, so credentials stay out: no (Proxy-)Authorization, no password in a URI. Nor are
     X-Sipbridge-* among its headers, whoever wrote them.
     """
-    head, _, body = message.replace("\r\n", "\n").partition("\n\n")
+    head, body = _head_and_body(message)
     request_line, *lines = head.split("\n")
     headers: dict[str, str] = {}
     asserted_times = 0
@@ -238,7 +239,7 @@ def info_digit(message: str) -> str | None:
     """
     headers = parse_invite(message).headers
     kind = headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-    body = message.replace("\r\n", "\n").partition("\n\n")[2]
+    _, body = _head_and_body(message)
     if kind == "application/dtmf":
         signal = body.strip()
     elif kind == "application/dtmf-relay":
@@ -262,12 +263,22 @@ def _only(edge: Mapping[str, list[str]], name: str) -> str:
     return clean(values[0]) if len(values) == 1 else ""
 
 
+def _head_and_body(message: str) -> tuple[str, str]:
+    """Where Kamailio and pjsip see the end of the headers: at an empty line, and at one that begins with a lone CR.
+
+    Whoever saw it later would take for headers what the edge took for the body, and did not strip.
+    """
+    head, *rest = _END_OF_HEAD.split(message.replace("\r\n", "\n"), maxsplit=1)
+    return head, rest[0] if rest else ""
+
+
 def _unfold(lines: list[str]) -> list[str]:
     """RFC 3261 section 7.3.1: a line that starts with white space continues the one before."""
     unfolded: list[str] = []
     for line in lines:
-        if line[:1] in {" ", "\t"} and unfolded:
-            unfolded[-1] += " " + line.strip()
+        if line[:1] in {" ", "\t"}:
+            if unfolded:
+                unfolded[-1] += " " + line.strip()
         elif line:
             unfolded.append(line)
     return unfolded

@@ -5,7 +5,8 @@ name, so that an offset that was read is still true when it is moved.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from bridge.records.cdr import CallEvent, CallRecord, apply, number
 from bridge.store.database import lock, plain
-from bridge.store.tables import call_events, calls, link_offsets
+from bridge.store.tables import HERE_STATES, call_events, calls, link_offsets, nodes
 from bridge.store.voicemailrows import keep_voicemails
 
 _FIELDS = tuple(field.name for field in fields(CallRecord))
@@ -58,6 +59,17 @@ class Source:
 Brought = tuple[Source, Sequence[NewEvent]]
 
 
+NODES = "nodes"
+"""The lock under which a node joins."""
+
+
+def is_here(connection: sa.Connection, node: str) -> bool:
+    """Whether a node has come back, until this transaction ends: what another one saw of it is a moment old."""
+    lock(connection, NODES)
+    state = sa.select(nodes.c.state).where(nodes.c.name == node)
+    return connection.execute(state).scalar_one_or_none() in HERE_STATES
+
+
 def append(connection: sa.Connection, source: Source, events: Sequence[NewEvent]) -> list[NewEvent]:
     """Store those that are not there yet; answers them."""
     return append_all(connection, [(source, events)])[0]
@@ -68,8 +80,7 @@ def append_all(connection: sa.Connection, batch: Sequence[Brought]) -> list[list
     boots = sorted({events[0].boot for _, events in batch if events})
     for boot in boots:  # in the order of names: two nodes that lock several lock them in the same order
         lock(connection, f"boot {boot}")
-    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(link_offsets.c.boot.in_(boots))
-    known = {row.boot: row.seq for row in connection.execute(query)} if boots else {}
+    known = offsets_of(connection, boots)
     offsets, fresh = dict(known), []
     for _, events in batch:
         fresh.append([event for event in events if event.seq > offsets.get(event.boot, 0)])
@@ -129,10 +140,10 @@ def _values(record: CallRecord, key: str, source: Source) -> dict[str, Any]:
     return values | {"node": record.node or source.node}
 
 
-def offset_of(connection: sa.Connection, boot: str) -> int | None:
-    """How far the events of a boot are stored; None: there are none."""
-    query = sa.select(link_offsets.c.seq).where(link_offsets.c.boot == boot)
-    return (connection.execute(query)).scalar_one_or_none()
+def offsets_of(connection: sa.Connection, boots: Collection[str]) -> dict[str, int]:
+    """How far the events of these boots are stored; one of which nothing is stored is left out."""
+    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(link_offsets.c.boot.in_(boots))
+    return {row.boot: row.seq for row in connection.execute(query)} if boots else {}
 
 
 def open_calls_of(connection: sa.Connection, boot: str) -> list[str]:
@@ -141,17 +152,48 @@ def open_calls_of(connection: sa.Connection, boot: str) -> list[str]:
     return list((connection.execute(query.order_by(calls.c.started_at))).scalars())
 
 
-def ending_of(
-    connection: sa.Connection, which: tuple[str, str, int], death: Death, reason: str = "worker_died"
-) -> StoredEvent:
-    """The `call.ended` the dead process could not say, at the latest at its death. `which`: call, boot and seq."""
-    call_id, boot, seq = which
-    last = sa.select(sa.func.max(call_events.c.at), sa.func.max(call_events.c.mono))
-    row = (connection.execute(last.where(call_events.c.call_id == call_id))).one()
-    at, mono = row[0] or death.at, row[1] or 0.0
-    later_s = max(death.at - at, 0.0)
+Place = tuple[str, str, int]
+"""A call, and the boot and seq of an event about it."""
+
+
+def places_beside(
+    connection: sa.Connection, prefix: str, open_calls: Sequence[tuple[str, str]]
+) -> list[Place]:
+    """Where something is said about calls of other processes, (call, boot) each: in boots of their own, now locked."""
+    names = {boot: f"{prefix}{boot}"[:64] for _, boot in open_calls}
+    for name in sorted({*names.values()}):
+        lock(connection, f"boot {name}")
+    seqs = Counter(offsets_of(connection, {*names.values()}))
+    places = []
+    for call_id, boot in open_calls:
+        seqs[names[boot]] += 1
+        places.append((call_id, names[boot], seqs[names[boot]]))
+    return places
+
+
+def by_boot(source: Source, events: Sequence[NewEvent]) -> list[Brought]:
+    """Events of several boots, each boot's in order, as `append_all` takes them."""
+    found: dict[str, list[NewEvent]] = {}
+    for event in events:
+        found.setdefault(event.boot, []).append(event)
+    return [(source, those) for those in found.values()]
+
+
+def endings_of(
+    connection: sa.Connection, places: Sequence[Place], death: Death, reason: str = "worker_died"
+) -> list[StoredEvent]:
+    """The `call.ended` that a dead process could not say, of each call, at the latest at its death."""
+    row = call_events.c
+    last = sa.select(row.call_id, sa.func.max(row.at), sa.func.max(row.mono)).group_by(row.call_id)
+    mine = last.where(row.call_id.in_([call_id for call_id, _, _ in places]))
+    heard = {call_id: (at, mono) for call_id, at, mono in connection.execute(mine).all()} if places else {}
     data = {"by": "bridge", "status": None, "reason": reason, "detail": death.detail}
-    return StoredEvent(seq, boot, call_id, "call.ended", at + later_s, mono + later_s, data)
+    found = []
+    for call_id, boot, seq in places:
+        at, mono = heard.get(call_id, (death.at, 0.0))
+        later_s = max(death.at - at, 0.0)
+        found.append(StoredEvent(seq, boot, call_id, "call.ended", at + later_s, mono + later_s, data))
+    return found
 
 
 def _row(event: NewEvent) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from bridge.approval.chain import GENESIS, entry_hash, payload_hash
 from bridge.approval.tally import CALLER_S, Past
 from bridge.errors import StoreError
+from bridge.store.callrows import is_here
 from bridge.store.database import lock, notify
 from bridge.store.gaterows import (
     COLUMNS,
@@ -30,9 +31,11 @@ from bridge.store.gaterows import (
 )
 from bridge.store.store import Store
 from bridge.store.tables import (
+    HOLDS,
     OPEN_STATES,
     audit_entries,
     audit_payloads,
+    call_holds,
     calls,
     tool_decisions,
     tool_requests,
@@ -75,6 +78,11 @@ class GateStore:
     def __init__(self, store: Store, signer: Signs | None = None) -> None:
         self._store = store
         self._signer = signer
+
+    @property
+    def node(self) -> str:
+        """The node whose requests these are; "" when there is only one, whatever it was called before."""
+        return self._store.node if self._store.shared else ""
 
     async def save(
         self,
@@ -122,11 +130,16 @@ class GateStore:
         return await self._requests(query.order_by(tool_requests.c.created_at.desc()).limit(limit))
 
     async def take_from(self, node: str) -> list[StoredRequest]:
-        """Make the open requests of a lost node this one's. It can change them no more."""
+        """Make the open requests of a lost node this one's. It can change them no more.
+
+        Nothing is taken when it has come back meanwhile: then it carries them on.
+        """
         row = tool_requests.c
         theirs = (row.node == node) & row.state.in_(OPEN_STATES)
 
         def work(connection: sa.Connection) -> list[StoredRequest]:
+            if is_here(connection, node):
+                return []
             rows = connection.execute(sa.select(*COLUMNS).where(theirs).with_for_update()).all()
             connection.execute(sa.update(tool_requests).where(theirs).values(node=self._store.node))
             return [stored(one) for one in rows]
@@ -290,12 +303,15 @@ class GateStore:
     async def erase(self, call_id: str, by: str, at: float) -> int:
         """Forget what is personal about a call's requests; answers how many payloads that were. The chain stays whole.
 
-        StoreError while one of them is not over.
+        StoreError while one of them is not over, or the call is held.
         """
         payload = audit_payloads.c
         mine = (payload.call_id == call_id) & payload.payload.is_not(None)
 
         def work(connection: sa.Connection) -> int:
+            lock(connection, HOLDS)
+            if connection.execute(sa.select(call_holds.c.at).where(call_holds.c.call_id == call_id)).first():
+                raise StoreError(f"call {call_id} is held: sipbridge calls release {call_id} first")
             rows = connection.execute(sa.select(*COLUMNS).where(tool_requests.c.call_id == call_id)).all()
             still = [row.request_id for row in rows if row.state in OPEN_STATES]
             if still:

@@ -17,6 +17,7 @@ from bridge.records.retention import WORDS
 from bridge.store.database import lock
 from bridge.store.store import Store
 from bridge.store.tables import (
+    HOLDS,
     audit_payloads,
     call_events,
     call_holds,
@@ -30,9 +31,6 @@ from bridge.store.tables import (
 
 ATTEMPTS_KEEP_S = 2 * 86_400.0
 """So long a try counts for the caps (bridge/outbound/policy.py): those of a day, in any time zone."""
-
-HOLDS = "holds"
-"""The lock under which a call is held or forgotten: never both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +207,15 @@ class KeepStore:
         return await self._store.transaction("cannot read a call's messages", work)
 
     async def forget_messages(self, ids: Collection[int]) -> int:
-        """Forget messages and their deliveries."""
-        return await self._store.transaction(
-            "cannot forget messages", lambda it: _forget_messages(it, voicemails.c.voicemail_id.in_(ids))
-        )
+        """Forget messages and their deliveries; those of a call that was held meanwhile stay."""
+        row = voicemails.c
+        free = row.voicemail_id.in_(ids) & ~sa.exists().where(call_holds.c.call_id == row.call_id)
+
+        def work(connection: sa.Connection) -> int:
+            lock(connection, HOLDS)
+            return _forget_messages(connection, free)
+
+        return await self._store.transaction("cannot forget messages", work)
 
     async def forget_outbound(self, before: float, limit: int) -> int:
         """Forget jobs that are over, tries that count for no cap any more, and campaigns without jobs."""

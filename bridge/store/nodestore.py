@@ -16,16 +16,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.errors import StoreError
+from bridge.store.callrows import NODES
 from bridge.store.database import POSTGRESQL, lock, notify, now
 from bridge.store.store import Store
-from bridge.store.tables import leases, node_keys, nodes
+from bridge.store.tables import HERE_STATES, leases, node_keys, nodes
 
 LIVE, DRAINING, LOST, LEFT = "live", "draining", "lost", "left"
-HERE = frozenset({LIVE, DRAINING})
+HERE = frozenset(HERE_STATES)
 MAX_JSON = 200_000
 TOPIC = "nodes"
 RELOAD = "reload"
-_LOCK = "nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class NodeStore:
         """Be a node from now on; answers the epoch. StoreError: the name is taken, or the keys differ."""
 
         def work(connection: sa.Connection) -> int:
-            lock(connection, _LOCK)
+            lock(connection, NODES)
             at = now(connection)
             known = _rows(connection, at)
             _admit(card, known, lost_after_s)
@@ -194,7 +194,7 @@ class NodeStore:
         """Remove a node that is not there. False: there is none; StoreError: it lives."""
 
         def work(connection: sa.Connection) -> bool:
-            lock(connection, _LOCK)
+            lock(connection, NODES)
             row = next((one for one in _rows(connection, now(connection)) if one.name == name), None)
             if row is not None and row.state in HERE and row.age_s < lost_after_s:
                 raise StoreError(f"node {name} lives (seen {row.age_s:.0f} s ago): stop it first")
@@ -214,7 +214,7 @@ class NodeStore:
         """Keep a node's public key of the audit chain, sealed: `key_id`, `node`, `public`, `seal`, `at`."""
 
         def work(connection: sa.Connection) -> None:
-            lock(connection, _LOCK)
+            lock(connection, NODES)
             mine = node_keys.c.key_id == key["key_id"]
             connection.execute(sa.delete(node_keys).where(mine))
             connection.execute(sa.insert(node_keys).values(**key))
@@ -259,14 +259,20 @@ def _admit(card: Card, known: Sequence[NodeRow], lost_after_s: float) -> None:
 def _renew(
     connection: sa.Connection, name: str, epoch: int, wanted: Collection[str], at: float, lease_s: float
 ) -> dict[str, int]:
-    row = leases.c
-    ours = (row.node == name) & (row.epoch == epoch)
-    connection.execute(
-        sa.update(leases).where(ours, row.name.not_in(wanted), row.until > at).values(until=0.0)
-    )
-    if not wanted:
-        return {}
+    """Answers what is held, with tokens. Mostly there is only an end to move, or nothing: that takes no lock."""
+    row, me = leases.c, (name, epoch)
+    ours = (row.node == name) & (row.epoch == epoch) & (row.until > at)
+    known = {one.name: one for one in connection.execute(sa.select(leases))}
+    held = {
+        lease: one.token for lease, one in known.items() if (one.node, one.epoch) == me and one.until > at
+    }
+    free = [lease for lease in wanted if lease not in known or known[lease].until <= at]
+    if held.keys() <= {*wanted} and not free:
+        moved = sa.update(leases).where(ours, row.name.in_(held)).values(until=at + lease_s)
+        if not held or connection.execute(moved).rowcount == len(held):
+            return held
     lock(connection, "leases")
+    connection.execute(sa.update(leases).where(ours, row.name.not_in(wanted)).values(until=0.0))
     known = {one.name: one for one in connection.execute(sa.select(leases).where(row.name.in_(wanted)))}
     held = {}
     for lease in sorted(wanted):
@@ -275,8 +281,8 @@ def _renew(
         if old is None:
             connection.execute(sa.insert(leases).values(name=lease, token=1, **values))
             held[lease] = 1
-        elif (old.node, old.epoch) == (name, epoch) or old.until <= at:
-            token = old.token + ((old.node, old.epoch) != (name, epoch) or old.until <= at)
+        elif (old.node, old.epoch) == me or old.until <= at:
+            token = old.token + ((old.node, old.epoch) != me or old.until <= at)
             connection.execute(sa.update(leases).where(row.name == lease).values(token=token, **values))
             held[lease] = token
     return held

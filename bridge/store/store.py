@@ -29,9 +29,12 @@ from bridge.store.callrows import (
     StoredEvent,
     append,
     append_all,
-    ending_of,
-    offset_of,
+    by_boot,
+    endings_of,
+    is_here,
+    offsets_of,
     open_calls_of,
+    places_beside,
     record_of,
 )
 from bridge.store.database import (
@@ -50,6 +53,8 @@ from bridge.store.tables import OPEN_STATES, call_events, calls, link_offsets, t
 from bridge.store.together import Together
 
 OPEN_AGAIN_S = 0.3
+LOST_AT_ONCE = 500
+"""So many calls of a node are ended, or taken up again, in one transaction: it has a deadline, a node has thousands."""
 T = TypeVar("T")
 
 
@@ -119,11 +124,10 @@ class Store:
         def work(connection: sa.Connection) -> tuple[list[NewEvent], list[StoredEvent]]:
             lock(connection, f"boot {boot}")
             fresh = append(connection, self._from(worker), events)
-            seq = offset_of(connection, boot) or 0
-            endings = [
-                ending_of(connection, (call_id, boot, seq + number), death)
-                for number, call_id in enumerate(open_calls_of(connection, boot), 1)
-            ]
+            seq = offsets_of(connection, {boot}).get(boot, 0)
+            left = open_calls_of(connection, boot)
+            places = [(call_id, boot, seq + number) for number, call_id in enumerate(left, 1)]
+            endings = endings_of(connection, places, death)
             append(connection, self._from(worker), endings)
             return fresh, endings
 
@@ -141,39 +145,39 @@ class Store:
         return sorted(row[0] for row in await self._rows(query))
 
     async def end_lost(self, node: str, death: Death) -> list[str]:
-        """End the open calls of a lost node; answers their ids. What it still has to tell is kept when it comes."""
+        """End open calls of a lost node; answers their ids, at most LOST_AT_ONCE: none when there are no more.
+
+        What the node still has to tell is kept when it comes. Nothing is done when it has come back meanwhile.
+        """
 
         def work(connection: sa.Connection) -> list[NewEvent]:
+            if is_here(connection, node):
+                return []
             query = sa.select(calls.c.call_id, calls.c.boot).where(
                 calls.c.node == node, calls.c.ended_at.is_(None)
             )
-            ended: list[NewEvent] = []
-            for call_id, boot in connection.execute(query.order_by(calls.c.started_at)).all():
-                by = f"{LOST_BOOT}{boot}"[:64]
-                lock(connection, f"boot {by}")
-                seq = (offset_of(connection, by) or 0) + 1
-                ending = ending_of(connection, (call_id, by, seq), death, NODE_LOST)
-                ended += append(connection, self._from(0), [ending])
-            return ended
+            rows = connection.execute(query.order_by(calls.c.started_at).limit(LOST_AT_ONCE)).all()
+            places = places_beside(connection, LOST_BOOT, [(row.call_id, row.boot) for row in rows])
+            endings = endings_of(connection, places, death, NODE_LOST)
+            return _all_of(append_all(connection, by_boot(self._from(0), endings)))
 
         ended = await self.transaction("cannot end the calls of a lost node", work)
         self.on_stored(ended)
         return [event.call_id for event in ended]
 
     async def go_on(self, boots: Collection[str]) -> list[str]:
-        """Calls of these living processes that were taken for lost are not over; answers their ids."""
+        """Calls of these living processes that were taken for lost are not over; answers their ids, as `end_lost`."""
 
         def work(connection: sa.Connection) -> list[NewEvent]:
             row = calls.c
             query = sa.select(row.call_id, row.boot).where(row.boot.in_(boots), row.end_reason == NODE_LOST)
-            told: list[NewEvent] = []
-            for call_id, boot in connection.execute(query).all():
-                by = f"back.{boot}"[:64]
-                lock(connection, f"boot {by}")
-                seq, at = (offset_of(connection, by) or 0) + 1, now(connection)
-                back = StoredEvent(seq, by, call_id, "node.returned", at, 0.0, {"node": self.node})
-                told += append(connection, self._from(0), [back])
-            return told
+            rows, at = connection.execute(query.limit(LOST_AT_ONCE)).all(), now(connection)
+            places = places_beside(connection, "back.", [(one.call_id, one.boot) for one in rows])
+            backs = [
+                StoredEvent(seq, boot, call_id, "node.returned", at, 0.0, {"node": self.node})
+                for call_id, boot, seq in places
+            ]
+            return _all_of(append_all(connection, by_boot(self._from(0), backs)))
 
         told = await self.transaction("cannot take up calls that go on", work)
         self.on_stored(told)
@@ -261,6 +265,10 @@ class Store:
             upgrade(connection)
         elif not sa.inspect(connection).has_table("calls"):
             raise StoreError("the store has no tables yet; `sipbridge serve` makes them at its first start")
+
+
+def _all_of(events: Sequence[Sequence[NewEvent]]) -> list[NewEvent]:
+    return [event for those in events for event in those]
 
 
 def database_of(url: str, options: DatabaseOptions) -> Database:

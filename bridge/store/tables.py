@@ -49,6 +49,10 @@ OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "u
 """Of tool_requests: what may still happen, or wants somebody to look."""
 
 
+HERE_STATES = ("live", "draining")
+"""Of nodes: those that are not lost and have not left."""
+
+
 class String(TypeDecorator[str]):
     """Text of at most so many characters; what no database takes is left out of it."""
 
@@ -310,6 +314,9 @@ schema_state = Table(
     Column("only", Integer, primary_key=True),
     Column("works_from", String(32), nullable=False),
 )
+
+HOLDS = "holds"
+"""The lock under which a call is held or forgotten: never both."""
 
 call_holds = Table(
     "call_holds",

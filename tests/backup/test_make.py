@@ -12,7 +12,8 @@ from tests.fakes.events import conversation
 
 STATE = ("keys/audit.key", "plans/a.json", "run/in-force.json", "run/plan.json", "run/worker-0.json", "log/x.log",
          "spool/worker-0-b.jsonl", "spent.lock", "api.sock.lock", "supervisor.pid", "replaced-2020/x", ".draft",
-         "recordings/2026-01-01/c.wav", "recordings/voicemail/2026-01-01/c-1.wav", "speech/s.wav")  # fmt: skip
+         "recordings/2026-01-01/c.wav", "recordings/voicemail/2026-01-01/c-1.wav", "speech/s.wav", "edge/kamailio.cfg",
+         "edge/tables/users")  # fmt: skip
 
 
 @pytest.fixture

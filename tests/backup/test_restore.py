@@ -52,7 +52,7 @@ async def fill(settings):
         path = state / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    async with Store(str(settings.store)) as store:
+    async with Store(str(settings.store), node=settings.node.called) as store:
         await store.write(0, conversation())
         await store.write(0, Script("open", "b-open").tell("call.started").events)
         await GateStore(store, Signer(state / "keys")).note(NewAudit("tested", "ann", {}), "", 5.0)

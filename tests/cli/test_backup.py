@@ -6,8 +6,11 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
+from bridge.approval.signing import Signer, seal, secret
 from bridge.cli.main import app
 from bridge.errors import BackupError
+from bridge.store.gatestore import GateStore, NewAudit
+from bridge.store.nodestore import NodeStore
 from bridge.store.store import Store
 from tests.fakes.events import Script, conversation
 
@@ -68,6 +71,26 @@ def test_it_is_looked_at_and_put_back(run):
     assert run("audit", "verify").exit_code == 0
     again = run("restore", str(target), "--replace", "--json")
     assert "replaced-" in json.loads(again.output)["aside"]
+
+
+def test_what_other_nodes_have_signed_holds_after_a_restore(run):
+    """The database of several nodes has one chain; each signs with a key of its own (ops/nodes.md)."""
+    other = Signer(run.folder / "other")
+    words = {"key_id": other.key_id, "node": "b", "public": other.public}
+    common = secret(run.folder / "var" / "keys" / "decisions.key")
+
+    async def signed_elsewhere():
+        async with Store(f"sqlite:///{run.folder}/var/sipbridge.db") as store:
+            await NodeStore(store).keep_key({**words, "seal": seal(common, "audit key", words), "at": 1.0})
+            await GateStore(store, other).note(NewAudit("tested", "ann", {}), "", 5.0)
+
+    asyncio.run(signed_elsewhere())
+    target = run.folder / "b.tar.gz"
+    assert run("backup", str(target)).exit_code == 0
+    shutil.rmtree(run.folder / "var")
+    done = run("restore", str(target))
+    assert done.exit_code == 0, done.output
+    assert "the audit holds" in done.output
 
 
 def test_a_folder_that_cannot_be_written_is_told(run):

@@ -28,7 +28,7 @@ def test_without_an_edge_there_is_nothing_to_ask(tmp_path):
 
 def test_an_edge_that_never_ran_is_told(tmp_path):
     result = run(tmp_path, "edge: {enabled: true}\n", "ban", "list")
-    assert "has never run here" in str(result.exception)
+    assert "does not run here" in str(result.exception)
 
 
 def test_what_is_no_address_is_refused(tmp_path):

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from bridge.cli.voicemail import app
 from bridge.errors import StoreError
 from bridge.media.messagefile import message_path, save
+from bridge.store.keepstore import Hold, KeepStore
 from bridge.store.store import Store
 from tests.fakes.events import Script
 
@@ -73,6 +74,19 @@ def test_deleting_never_takes_a_file_that_is_no_message(run, wav, tmp_path):
     wav.symlink_to(tmp_path / "precious")
     assert run("delete", "1").output == "1: deleted\n"
     assert (tmp_path / "precious").exists()
+
+
+def test_a_message_of_a_call_that_is_held_is_not_deleted(run, wav, tmp_path):
+    async def hold():
+        async with Store(f"sqlite:///{tmp_path}/var/sipbridge.db") as store:
+            await KeepStore(store).hold(Hold("c1", "case 7", "ann", 5.0))
+
+    asyncio.run(hold())
+    refused = run("delete", "1").exception
+    assert isinstance(refused, StoreError)
+    assert "call c1, which is held (case 7)" in str(refused)
+    assert wav.exists()
+    assert "sales" in run("list").output
 
 
 @pytest.mark.parametrize("command", ["show", "play-path", "done", "delete"])

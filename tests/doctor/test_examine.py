@@ -6,11 +6,12 @@ Every question goes to this machine only (`offline`). What a running bridge show
 import asyncio
 import json
 import os
+import pwd
 import resource
 import socket
 import sqlite3
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -165,6 +166,19 @@ async def test_12_a_file_that_belongs_to_another_account(here):
     await here.fails("files", "belongs to account 54321")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_folders_that_serve_gave_to_the_workers_account_are_right(here):
+    nobody = pwd.getpwnam("nobody").pw_uid
+    (here.state / "spool").mkdir()
+    os.chown(here.state / "spool", nobody, -1)
+    os.chown(here.state / "recordings", nobody, -1)
+    here.text += "pool: {user: nobody}\n"
+    mine = [one for one in await here.examine() if one.section == "files"]
+    assert [(one.level, one.text) for one in mine] == [
+        (Level.NOTE, "the bridge is root's, its workers are account nobody (pool.user)")
+    ]
+
+
 def sql(here, order):
     with sqlite3.connect(here.state / "sipbridge.db") as connection:
         connection.execute(order)
@@ -196,9 +210,12 @@ async def server(answer):
     """An HTTP server that says just this."""
 
     async def serve(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
+        with suppress(
+            asyncio.IncompleteReadError
+        ):  # the first connection only looks whether somebody listens
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -31,6 +31,15 @@ def test_ports_are_read_from_what_the_workers_were_told(tmp_path):
     (run / "worker-0-wide.json").write_text(json.dumps({"sip": {"bind": "127.0.0.1", "port": 5070}}))
     (run / "worker-1.json").write_text("{")
     assert gather_parts.sip_ports(tmp_path) == [("127.0.0.1", 5070)]
+    for index in (10, 2):
+        (run / f"worker-{index}.json").write_text(
+            json.dumps({"sip": {"bind": "127.0.0.1", "port": 5070 + index}})
+        )
+    assert [port for _, port in gather_parts.sip_ports(tmp_path)] == [
+        5070,
+        5072,
+        5080,
+    ]  # by slot, not by spelling
     assert gather_parts.console_port(tmp_path, 8080) == 8080
     programs = [{"environ": {}}, {"environ": {"SIPBRIDGE_CONSOLE__PORT": "8099"}}]
     (run / "serve.json").write_text(json.dumps({"programs": programs}))

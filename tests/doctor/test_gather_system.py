@@ -22,6 +22,14 @@ def test_reserved_ports_are_read_as_pairs(text, pairs):
     assert list(gather_system.ranges(text)) == pairs
 
 
+def test_the_limits_of_a_systemd_unit_are_found_in_its_own_control_group(tmp_path):
+    own = tmp_path / "system.slice" / "sipbridge.service"
+    found = gather_system.cgroups("1:name=x:/old\n0::/system.slice/sipbridge.service", tmp_path)
+    assert found == [own, own.parent, tmp_path]
+    assert gather_system.cgroups("0::/", tmp_path) == [tmp_path]
+    assert gather_system.cgroups("", tmp_path) == [tmp_path]
+
+
 def test_this_machine_has_a_clock_cores_and_memory():
     clock = gather_system.clock(5.0, None)
     assert (clock.newest_event_at, clock.peer_offset_s) == (5.0, None)

@@ -12,7 +12,7 @@ class OtherSide(asyncio.DatagramProtocol):
 
     def __init__(self, status=200, packets=30, byte=b"\x10", routes=""):
         self.status, self.packets, self.byte, self.routes = status, packets, byte, routes
-        self.seen = []
+        self.seen, self.branches = [], []
         self.routed = []
 
     def connection_made(self, transport):
@@ -25,6 +25,7 @@ class OtherSide(asyncio.DatagramProtocol):
             return
         method = text.split()[0]
         self.seen.append(method)
+        self.branches += re.findall(r"branch=(\w+)", text)
         self.routed += re.findall(r"^Route: ([^\r\n]*)", text, re.MULTILINE)
         if method == "ACK" or (self.status == 0 and method != "OPTIONS"):
             self.speak(addr) if method == "ACK" else None
@@ -55,7 +56,10 @@ async def with_other(number="", **script):
         lambda: OtherSide(**script), local_addr=("127.0.0.1", 0)
     )
     try:
-        return await look("127.0.0.1", other.port, number, listen_s=0.3), other
+        facts = await look("127.0.0.1", other.port, number, listen_s=0.3)
+        for _ in range(3):  # what was sent last is read
+            await asyncio.sleep(0)
+        return facts, other
     finally:
         transport.close()
 
@@ -82,8 +86,10 @@ async def test_silence_is_counted_as_such():
 
 
 async def test_a_refusal_is_what_was_seen():
-    facts, _ = await with_other("199", status=404)
+    facts, other = await with_other("199", status=404, packets=0)
     assert (facts.status, facts.reason, facts.packets) == (404, "Fine", 0)
+    assert other.seen == ["INVITE", "ACK"]  # else the other side repeats its answer for half a minute
+    assert len(set(other.branches)) == 1
 
 
 async def test_an_address_that_is_not_ours_is_an_error_and_no_exception():

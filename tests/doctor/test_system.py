@@ -142,5 +142,19 @@ def test_root_that_runs_is_told_as_such():
     assert judged(files([], euid=998, running_uid=0), Level.WARN, "the bridge runs as root")
 
 
+def test_what_the_workers_write_is_theirs_when_they_have_an_account_of_their_own():
+    spool = FileFacts("spool", "/var/lib/sipbridge/spool", 0o40750, 998, owner=998)
+    told = list(files([replace(STATE, uid=0), spool], euid=0, running_uid=0, workers_user="sipbridge"))
+    assert [(one.level, one.text) for one in told] == [
+        (Level.NOTE, "the bridge is root's, its workers are account sipbridge (pool.user)")
+    ]
+    wrong = [replace(STATE, uid=0), replace(spool, uid=0)]
+    assert judged(
+        files(wrong, euid=0, running_uid=0, workers_user="sipbridge"),
+        Level.FAIL,
+        "the workers, are account 998",
+    )
+
+
 def test_a_time_zone_that_is_not_here_is_told():
     assert judged(zones({"UTC": True, "Mars/Olympus": False}), Level.FAIL, "Mars/Olympus")

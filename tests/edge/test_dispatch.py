@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.edge.dispatch import Dispatch, Listed, SetState, listed
+from bridge.edge.dispatch import FORGET_S, Dispatch, Listed, SetState, listed
 from bridge.edge.tables import GENERATIONS
 from bridge.edge.target import SETS, Target
 
@@ -154,6 +154,22 @@ def test_workers_of_another_node_are_learned_with_one_reload():
     assert not step(machine, kamailio, [far]).reload
     step(machine, kamailio, [])
     assert (kamailio.active(), kamailio.reloads) == (set(), 2)
+
+
+def test_places_of_nodes_that_are_gone_for_good_are_dropped_when_the_list_is_read_anew_anyway():
+    machine = Dispatch(PLACES)
+    kamailio = Kamailio(machine)
+    pods = [Target(f"sip:10.0.0.{number}:15060", boot=str(number), node=str(number)) for number in range(4)]
+    step(machine, kamailio, [pods[0], Target(ONE, boot="x")], 0.0)
+    machine.lost([pods[1]], 100.0)
+    assert step(machine, kamailio, [pods[1]], 100.0).reload
+    assert pods[0].uri in machine.addresses, "it may come back"
+    assert not step(machine, kamailio, [], 40.0 + FORGET_S).reload, "not for this"
+    assert step(machine, kamailio, [pods[2]], 50.0 + FORGET_S).reload
+    assert machine.addresses == {ONE, TWO, pods[1].uri, pods[2].uri}
+    assert set(machine.lives) == {ONE, pods[1].uri, pods[2].uri}
+    assert step(machine, kamailio, [pods[0]], 51.0 + FORGET_S).reload, "as a new one"
+    assert kamailio.active() == {(1, f"{pods[0].uri};g=0")}
 
 
 LIVES = st.lists(

@@ -48,8 +48,11 @@ def test_roots_edge_lies_where_kamailios_user_gets_at_it(tmp_path):
         assert (chosen.state_dir / "edge").resolve() == folder.path
         folder.write("address.list", "x\n")
         assert (folder.path / "address.list").stat().st_uid == folder.owner == 65534
+        assert folder.leftovers == (str(folder.path), str(chosen.state_dir / "edge"))
     finally:
         folder.remove()
+    assert not folder.path.exists()
+    assert not (chosen.state_dir / "edge").is_symlink()
 
 
 def name_of(number):

@@ -1,6 +1,7 @@
 """The rendered configurations: one golden file, and Kamailio's own word on every variant."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import write_first
-from bridge.edge.render import Place, hidden_ip, host_port, kamailio_cfg, rtpengine_conf, tls_cfg
+from bridge.edge.render import Place, hidden_ip, host_port, kamailio_cfg, no_ha1, rtpengine_conf, tls_cfg
 from bridge.settings import load
 
 GOLDEN = Path(__file__).parents[1] / "data" / "edge"
@@ -33,6 +34,7 @@ edge:
 SIMPLE = "edge: {enabled: true}\n"
 VARIANTS = {
     "simple": SIMPLE,
+    "quotes": "sip: {user_agent: 'a\"b\\'}\n" + SIMPLE,
     "full": FULL,
     "udp": "edge: {enabled: true, transports: [udp], strangers: accept, srtp: 'off'}\n",
     "ws": "edge: {enabled: true, websocket: {secure: false}}\n",
@@ -104,3 +106,8 @@ def test_what_an_address_looks_like_in_a_configuration():
     assert hidden_ip("203.0.113.5") == "203.0.113.5"
     assert hidden_ip("127.0.0.1") == "127.0.0.8"
     assert hidden_ip("2001:db8::1") == "[2001:db8::1]"
+
+
+def test_what_a_user_that_does_not_exist_is_compared_with_is_known_to_nobody():
+    assert no_ha1("a" * 32) != no_ha1("b" * 32)
+    assert re.fullmatch("[0-9a-f]{32}", no_ha1("a" * 32))

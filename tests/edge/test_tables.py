@@ -38,8 +38,8 @@ def test_smaller_networks_stand_before_the_larger_ones_they_lie_in():
     )
     rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
     assert [row[-1] for row in rows if row[0] == "1"] == ["one", "six", "small", "big"]
-    assert ["2", "127.0.0.1", "32", "15060", "worker"] in rows
-    assert ["2", "fd00::1", "128", "15060", "worker"] in rows
+    assert ["2", "127.0.0.1", "32", "15060"] in rows
+    assert ["2", "fd00::1", "128", "15060"] in rows
     assert rows[-1] == ["3", "203.0.113.0", "24", "0", "denied"]
 
 
@@ -52,6 +52,8 @@ def test_a_login_is_the_hash_of_its_password_and_without_a_password_nobody_is_le
     found = logins(trunks, "sipbridge", {"PBX": "s3cret", "GONE": ""})
     ha1 = hashlib.md5(b"alice:sipbridge:s3cret").hexdigest()
     assert found == {"users": {"alice": ha1}, "logins": {"alice": "pbx", "*": "1"}}
+    star = [Trunk("star", login=Digest("*", "", "PBX"))]
+    assert logins(star, "sipbridge", {"PBX": "x"})["logins"] == {"*": "star"}
     assert logins(trunks[2:], "sipbridge", {}) == {"users": {}, "logins": {}}, "nobody is challenged"
 
 

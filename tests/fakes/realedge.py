@@ -196,4 +196,7 @@ async def running_edge(folder, *, workers=1, settings="", edge="", trunks=TRUNKS
         except TimeoutError:
             process.kill()
             await process.wait()
-        shutil.rmtree((folder / "state" / "edge").resolve(), ignore_errors=True)
+        left = folder / "state" / "edge"
+        where = left.resolve()
+        shutil.rmtree(where, ignore_errors=True)
+        assert not left.is_symlink() or process.returncode, f"{where} was left behind by a stop"

@@ -98,6 +98,22 @@ sys.stdin.read()
 """
 
 
+def test_links_and_pipes_in_the_folder_of_another_user_are_no_spools(tmp_path):
+    (tmp_path / "elsewhere").write_text("{}")
+    (tmp_path / "worker-0-link.jsonl").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(tmp_path / "worker-0-pipe.jsonl")
+    Spool(spool_path(tmp_path, 0, "b1")).close()
+    os.mkfifo(exit_path(tmp_path, 0, "b1"))
+    (dead,) = dead_spools(tmp_path)
+    with dead:
+        assert (dead.boot, dead.exit(), dead.events()) == ("b1", "", [])
+    exit_path(tmp_path, 0, "b1").unlink()
+    exit_path(tmp_path, 0, "b1").symlink_to(tmp_path / "elsewhere")
+    (dead,) = dead_spools(tmp_path)
+    with dead:
+        assert dead.exit() is None
+
+
 def test_sigkill_of_the_owner_frees_the_spool_and_keeps_what_was_written(tmp_path):
     """Why the lock is an flock: the kernel releases it however the process dies."""
     arguments = [sys.executable, "-c", OWNER, str(tmp_path), line(1, "b7").hex()]

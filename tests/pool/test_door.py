@@ -1,4 +1,5 @@
 import json
+import resource
 import selectors
 import socket
 import threading
@@ -8,7 +9,7 @@ import pytest
 
 from bridge.errors import BridgeError
 from bridge.pool import client
-from bridge.pool.door import MAX_CLIENTS, MAX_ORDER_BYTES, PATIENCE_S, Door
+from bridge.pool.door import DEAF_S, MAX_CLIENTS, MAX_ORDER_BYTES, PATIENCE_S, Door
 
 
 class House:
@@ -119,3 +120,23 @@ def test_a_socket_that_cannot_be_made_is_told_and_stops_nothing(tmp_path):
     door = Door(tmp_path / "no" / "folder.sock", selectors.DefaultSelector(), lambda order, now: {})
     assert "nobody can ask for the workers" in door.problem
     door.close()
+
+
+def test_without_descriptors_a_knock_does_not_keep_the_supervisor_busy(house):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    visitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    visitor.connect(str(house.path))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        house.turn()
+        assert house.selector.select(0) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert house.door.next_due() <= time.monotonic() + DEAF_S
+    house.door.tick(time.monotonic() + DEAF_S)
+    visitor.sendall(b'{"do": "status"}\n')
+    house.turn()
+    house.turn()
+    assert house.asked == [{"do": "status"}]
+    visitor.close()
+    assert house.door.next_due() is None

@@ -376,3 +376,18 @@ def test_verstat_counts_only_from_a_trusted_trunk(source, line, found):
     )
     assert verstat(parse_invite(message, source), ("10.0.0.0/24", "fd00::/8")) == found
     assert verstat(parse_invite(message, source), ()) == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        INVITE.removesuffix("\r\n") + "\r\r\nX-Sipbridge-Trunk: pbx\r\n",
+        INVITE.removesuffix("\r\n") + "\rX: y\r\nX-Sipbridge-Trunk: pbx\r\n\r\n",
+        INVITE.replace("SIP/2.0\r\n", "SIP/2.0\r\n X-Sipbridge-Trunk: pbx\r\n", 1),
+        INVITE.removesuffix("\r\n") + "X: y\rX-Sipbridge-Trunk: pbx\r\n\r\n",
+    ],
+    ids=["lone-cr-line", "lone-cr", "leading-space", "cr-in-a-line"],
+)
+def test_what_the_edge_took_for_a_body_or_for_another_header_is_no_word_of_the_edge(message):
+    assert parse_invite(message).edge_word.trunk == ""
+    assert parse_invite(message).sip_call_id == "abc@10.0.0.9"

@@ -3,6 +3,7 @@ import pytest
 from bridge.errors import StoreError
 from bridge.outbound.job import Job, Wish
 from bridge.records.cdr import CallRecord
+from bridge.store.gatestore import GateStore
 from bridge.store.keepstore import Forgotten, Hold, KeepStore
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
@@ -114,6 +115,20 @@ async def test_messages_go_when_they_are_old_and_nobody_waits_for_their_delivery
     assert [one.call_id for one in await VoicemailStore(store).messages()] == ["c3", "c2"]
     assert [one.path for one in await keep.messages_of("c2")] == ["/rec/2.wav"]
     assert (await keep.erase("c2")).voicemails == 1
+
+
+async def test_what_is_held_while_retention_is_at_work_stays(store):
+    """Between its look and its deletion the call was held."""
+    script = Script(call_id="c1", boot="b1", at=1000.0).tell("call.started")
+    script.tell("voicemail", 5, path="/rec/1.wav", seconds=4.0, mailbox="m", to=[])
+    await store.write(0, script.tell("call.ended", 9).events)
+    keep = KeepStore(store)
+    old = await keep.old_messages(2000.0, 10)
+    await keep.hold(hold("c1"))
+    assert await keep.forget_messages([one.voicemail_id for one in old]) == 0
+    with pytest.raises(StoreError, match="is held"):
+        await GateStore(store).erase("c1", "retention", 5.0)
+    assert [one.call_id for one in await VoicemailStore(store).messages()] == ["c1"]
 
 
 async def test_outbound_jobs_go_when_they_are_over_and_others_stay(store):

@@ -5,9 +5,11 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.errors import StoreError
+from bridge.store.callrows import Death, StoredEvent
+from bridge.store.gatestore import GateStore
 from bridge.store.nodestore import Card, NodeStore, Pulse, guard
 from bridge.store.store import Store
-from bridge.store.tables import leases, nodes
+from bridge.store.tables import calls, leases, nodes, tool_requests
 
 A = Card("a", "machine-1", "10.0.0.1", "1.0", "key")
 B = Card("b", "machine-2", "10.0.0.2", "1.0", "key")
@@ -95,6 +97,23 @@ async def test_a_lease_is_held_by_one_until_it_runs_out_and_its_token_grows(stor
     await store.transaction("guarded", lambda it: guard(it, "x", 2))
 
 
+async def test_a_beat_asks_as_often_for_three_leases_as_for_one(store):
+    them, said = NodeStore(store), []
+    epochs = {card.name: await them.join(card, LOST_S) for card in (A, B)}
+    await them.beat("a", epochs["a"], Pulse(), ["one", "two", "three"])
+    watch = ("before_cursor_execute", lambda *facts: said.append(facts[2]))
+    sa.event.listen(sa.Engine, *watch)
+    try:
+        beat = await them.beat("a", epochs["a"], Pulse(), ["one", "two", "three"])
+        assert beat.held == {"one": 1, "two": 1, "three": 1}
+        assert sum("leases" in words for words in said) == 2
+        said.clear()
+        assert (await them.beat("b", epochs["b"], Pulse(), ["one", "two", "three"])).held == {}
+        assert sum("leases" in words for words in said) == 1
+    finally:
+        sa.event.remove(sa.Engine, *watch)
+
+
 async def test_a_node_that_drains_gives_its_leases_up_and_gets_them_when_it_does_no_more(store):
     them = NodeStore(store)
     one = await them.join(A, LOST_S)
@@ -139,6 +158,29 @@ async def test_public_keys_are_kept_once_each(store):
     await them.keep_key(key)
     await them.keep_key({**key, "at": 2.0})
     assert await them.keys() == [{**key, "at": 2.0}]
+
+
+async def test_nothing_is_taken_from_a_node_that_has_come_back_meanwhile(store):
+    """Who buries it has seen it lost a moment ago; what it sees is up to a heartbeat old."""
+    them = NodeStore(store)
+    await store.write(0, [StoredEvent(1, "boot-1", "call-1", "call.started", 1.0, 1.0, {"direction": "in"})])
+    await store.transaction("own", lambda it: it.execute(sa.update(calls).values(node="a")))
+    epoch = await them.join(A, LOST_S)
+    await age(store, "a", LOST_S + 1)
+    assert await them.lose("a", epoch, LOST_S)
+    await them.join(A, LOST_S)
+    assert await store.end_lost("a", Death(2.0, "not heard of")) == []
+    (record,) = await store.live(9)
+    assert record.state == "ringing"
+    request = {name: name for name in ("request_id", "call_id", "function_call_id", "tool")}
+    gate = {"state": "pending", "request": {**request, "caller": {"number": ""}}}
+    gates = GateStore(store)
+    await gates.save(gate, 0, [], 1.0)
+    await store.transaction("own", lambda it: it.execute(sa.update(tool_requests).values(node="a")))
+    assert await gates.take_from("a") == []
+    await them.leave("a", epoch + 1)
+    assert await store.end_lost("a", Death(2.0, "not heard of")) == ["call-1"]
+    assert [row.request_id for row in await gates.take_from("a")] == ["request_id"]
 
 
 async def test_of_many_that_want_a_lease_at_the_same_moment_one_gets_it(cluster):

@@ -283,3 +283,28 @@ async def test_whoever_counts_is_told_of_every_event_once_however_often_it_is_de
         await store.adopt(0, "b1", events[5:10], DEATH)
     assert [event.seq for event in told] == list(range(1, 12))
     assert (told[-1].type, told[-1].data["reason"]) == ("call.ended", "worker_died")
+
+
+async def test_the_calls_of_a_lost_node_end_in_pieces_each_in_few_statements(url):
+    """A node of thousands: one statement after the other for each call would outlast the transaction's deadline."""
+    said = []
+
+    def watch(*facts):
+        said.append(facts[2])
+
+    async with Store(url, node="a") as store:
+        for boot in range(12):
+            told = Script(f"c{boot}", f"b{boot}")
+            for number in range(50):
+                told.tell("call.started", call_id=f"c{boot}-{number}")
+            await store.write(boot, told.events)
+        sa.event.listen(sa.Engine, "before_cursor_execute", watch)
+        try:
+            ended = [await store.end_lost("a", Death(2000.0, "not heard of")) for _ in range(3)]
+            back = [await store.go_on([f"b{boot}" for boot in range(12)]) for _ in range(3)]
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", watch)
+        assert [len(some) for some in (*ended, *back)] == [500, 100, 0, 500, 100, 0]
+        assert len({*ended[0], *ended[1]}) == 600
+        assert len(said) < 120
+        assert len(await store.live(1000)) == 600
