@@ -9,10 +9,7 @@ worker) is converted where it is read and written; who listens for words and key
 The media clock (mediaclock.py) ticks the port: it takes whatever audio has come in (the uplink waits for no clock) and
 hands out one packet of playout audio every ptime (that is the playout clock). A tick copies bytes and returns: no log,
 no await, no SIP call, no lock but the port's own, held for microseconds, because the clock's guard may tick while the
-loop pushes and clears.
-
-Where the native path is not available (see natives.py) conferenceport.py moves the same frames through pjsua2's
-conference bridge: slower, same behaviour.
+loop pushes and clears. Where natives.py is of no use, conferenceport.py moves the frames: slower, same behaviour.
 """
 
 import asyncio
@@ -98,11 +95,9 @@ class AudioPort:
         self._read_s = time.monotonic()
         while True:
             with self._lock:
-                frame = self._intake.pull()
-                if frame is None:
-                    self._readable.clear()
-            if frame is not None:
-                return frame
+                if (frame := self._intake.pull()) is not None:
+                    return frame
+                self._readable.clear()
             await self._readable.wait()
 
     async def read_narrow(self) -> bytes:
@@ -117,8 +112,7 @@ class AudioPort:
 
     def unfeed(self, sink: Sink) -> None:
         """The given sink gets no more: `read` again. Another one that has taken its place stays."""
-        if self._sink == sink:
-            self._sink = None
+        self._sink = None if self._sink == sink else self._sink
 
     def _pour(self) -> None:
         self._read_s = time.monotonic()
@@ -213,8 +207,7 @@ class AudioPort:
     def record(self, tap: Tap) -> None:
         """From now on `tap` gets (caller, agent) frames, aligned, on the media thread. It must not block.
 
-        Time on hold, without a stream or in a stall of the clock is silence, so that the recording is as long as
-        the call.
+        Time on hold, without a stream or in a stall of the clock is silence: the recording is as long as the call.
         """
         with self._lock:
             self._tape = Tape(tap, self._silence)
@@ -234,7 +227,7 @@ class AudioPort:
     @property
     def recording_dropped_ms(self) -> int:
         """Caller audio that is not in the recording, because it came late or in too large a burst."""
-        return self._tape.dropped_ms if self._tape is not None else 0
+        return self._tape.dropped_ms if self._tape else 0
 
     def wake(self) -> None:
         """Let those who wait see what the media thread did. Each event wakes a task: none is set for nothing."""
@@ -276,7 +269,7 @@ class AudioPort:
 
     @property
     def ptime_ms(self) -> int:
-        """Length of the packets that are sent; without a stream, the time that passes for the recording at a time."""
+        """Length of the packets that are sent; without a stream, of the time that passes for the recording."""
         stream = self._stream
         return FRAME_MS if stream is None else stream.ptime_ms
 
@@ -289,13 +282,11 @@ class AudioPort:
             due = now >= self._next_write_s - ROUNDING_S
             if stream is not None:
                 self._receive(stream, now, due)
-            while due:  # more than once when a peer wants packets shorter than a tick
-                if stream is None:
-                    self._record(self._silence)
-                else:
-                    self._send(stream)
-                self._advance(FRAME_MS if stream is None else stream.ptime_ms, now)
-                due = now >= self._next_write_s - ROUNDING_S
+            packets = -(-FRAME_MS // self.ptime_ms)  # of this stream, in the longest tick
+            while due and packets:
+                self._send(stream)
+                self._advance(self.ptime_ms, now)
+                due, packets = now >= self._next_write_s - ROUNDING_S, packets - 1
 
     def _receive(self, stream: NativeStream, now: float, due: bool) -> None:
         size = stream.queued_frames()
@@ -324,12 +315,15 @@ class AudioPort:
             early_s = (self._next_write_s - now - ptime_s / 2) % ptime_s
             self._next_write_s -= early_s if early_s < ptime_s - ROUNDING_S else 0.0
 
-    def _send(self, stream: NativeStream) -> None:
+    def _send(self, stream: NativeStream | None) -> None:
+        if stream is None:
+            self._record(self._silence)
+            return
         pcm, size = self._unsent, stream.ptime_ms * bytes_per_ms(self.rate_hz)
         while len(pcm) < size:
             pcm += self.take()
-        sent, self._unsent = pcm[:size], pcm[size:]
-        stream.write(sent if self._to_stream is None else self._to_stream.push(sent))
+        pcm, self._unsent = pcm[:size], pcm[size:]
+        stream.write(pcm if self._to_stream is None else self._to_stream.push(pcm))
 
     def _advance(self, ms: int, now: float) -> None:
         """The next packet is due `ms` later. What a stall swallowed is silence on the tape, no burst on the line."""
@@ -395,10 +389,10 @@ class AudioPort:
 
     def wants_wake(self) -> bool:
         """Whether the loop has something to see that it was not told of yet. True once for each wake."""
-        wants = self._wake_wanted and not self._wake_scheduled
-        self._wake_wanted = False
-        self._wake_scheduled = self._wake_scheduled or wants
-        return wants
+        if not self._wake_wanted:
+            return False
+        self._wake_wanted, told, self._wake_scheduled = False, self._wake_scheduled, True
+        return not told
 
     def call_loop(self, callback: Callable[..., None], *args: object) -> None:
         """Run `callback` on the loop. Any thread."""

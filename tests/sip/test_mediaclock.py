@@ -1,10 +1,11 @@
 import asyncio
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
-from bridge.sip.mediaclock import GRACE_S, MAX_LATE_S, STILL_S, MediaClock, wake
+from bridge.sip.mediaclock import BUSY_PORTS, GRACE_S, MAX_LATE_S, STILL_S, MediaClock, wake
 
 GUARD_S = 5.0
 
@@ -12,9 +13,10 @@ GUARD_S = 5.0
 class TickedPort:
     """Counts its ticks, and says when there were enough."""
 
-    def __init__(self, enough):
+    def __init__(self, enough, ptime_ms=20):
         self.times = []
         self.enough = enough
+        self.ptime_ms = ptime_ms
         self.reached = threading.Event()
         self.on_failure = None
 
@@ -99,6 +101,51 @@ def test_a_clock_that_stands_still_is_a_problem_only_while_it_has_ports(clock):
     assert "stands still" in clock.problem(time.monotonic() + STILL_S + 1)
     clock.stop()
     assert clock.problem(time.monotonic()) == "the media clock is dead"
+
+
+def intervals(port):
+    """Milliseconds between the last ticks: of the times they were due, which no load changes."""
+    return {round((after - before) * 1000) for before, after in pairwise(port.times[-4:])}
+
+
+def test_a_busy_clock_ticks_half_as_often_until_a_leg_goes(clock):
+    ports = [TickedPort(12) for _ in range(BUSY_PORTS)]
+    for port in ports:
+        clock.add(port)
+    assert all(port.reached.wait(GUARD_S) for port in ports)
+    assert intervals(ports[0]) == {10}
+    clock.remove(ports.pop())
+    ports[0].reached.clear()
+    ports[0].enough = len(ports[0].times) + 8
+    assert ports[0].reached.wait(GUARD_S)
+    assert intervals(ports[0]) == {5}
+
+
+def test_packets_that_do_not_fit_the_longer_tick_keep_the_shorter_one(clock):
+    ports = [TickedPort(12) for _ in range(BUSY_PORTS - 1)]
+    for port in (*ports, TickedPort(12, ptime_ms=25)):
+        clock.add(port)
+    assert ports[0].reached.wait(GUARD_S)
+    assert intervals(ports[0]) == {5}
+
+
+def test_a_clock_that_ticks_once_a_packet_is_not_slowed_down():
+    clock = MediaClock(20, str)
+    clock.start()
+    ports = [TickedPort(5) for _ in range(BUSY_PORTS)]
+    for port in ports:
+        clock.add(port)
+    assert ports[0].reached.wait(GUARD_S)
+    clock.stop()
+    assert intervals(ports[0]) == {20}
+
+
+def test_a_stopped_clock_takes_ports_in_and_out_without_a_word(clock):
+    port = TickedPort(1)
+    clock.stop()
+    clock.add(port)
+    clock.remove(port)
+    assert port.times == []
 
 
 def test_lateness_is_counted_and_a_hopeless_clock_starts_anew():
@@ -197,6 +244,16 @@ async def test_a_loop_that_does_not_come_is_ticked_for(on_loop):
     time.sleep(GRACE_S + 0.1)  # noqa: ASYNC251  # the loop is busy with something else
     assert len(port.times) >= 12
     assert threading.get_ident() not in port.threads
+
+
+async def test_a_loop_that_comes_in_time_leaves_the_guard_asleep(on_loop):
+    port = LoopPort(40)
+    on_loop.add(port)
+    await reached(port)
+    late = on_loop.stats.late_ticks
+    on_loop.remove(port)
+    others = sum(thread != threading.get_ident() for thread in port.threads)
+    assert others <= late  # only a machine that held the loop up makes the guard tick
 
 
 async def test_a_wake_that_fails_costs_only_its_own_port(on_loop):

@@ -48,12 +48,25 @@ async def line():
     return Attached()
 
 
+async def test_a_port_tells_the_length_of_its_packets():
+    assert make_port().ptime_ms == 20
+    assert Attached(30).port.ptime_ms == 30
+
+
 @pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
 async def test_a_packet_goes_out_every_ptime(ptime_ms):
     line = Attached(ptime_ms)
     line.run(1200)
     assert len(line.stream.written) == pytest.approx(1200 / ptime_ms, abs=1)
     assert {len(pcm) for pcm in line.stream.written} == {16 * ptime_ms}
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 40, 60])
+async def test_a_clock_that_ticks_every_20_ms_misses_no_packet(ptime_ms):
+    line = Attached(ptime_ms)
+    for _ in range(60):
+        line.clock(20)
+    assert len(line.stream.written) == pytest.approx(1200 / ptime_ms, abs=2)
 
 
 @pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])

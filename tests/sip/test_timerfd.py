@@ -50,3 +50,22 @@ def test_closing_twice_is_harmless_and_arming_a_closed_one_is_an_error(timer):
     timer.close()
     with pytest.raises(OSError, match="timerfd_settime"):
         timer.arm(1.0, 1.0)
+
+
+def test_what_is_put_off_again_and_again_does_not_ring(timer):
+    for _ in range(5):
+        timer.put_off(time.monotonic() + 5.0)
+        assert not rings(timer, 0.005)
+    timer.put_off(time.monotonic())
+    assert rings(timer)
+    assert timer.read() == 1
+
+
+def test_a_blocking_timer_is_waited_for_by_reading():
+    timer = TimerFd(blocking=True)
+    began = time.monotonic()
+    timer.arm(began + 0.02)
+    assert timer.read() == 1
+    assert time.monotonic() - began >= 0.02
+    timer.close()
+    timer.put_off(began)
