@@ -57,7 +57,7 @@ from bridge.trunk import Trunk
 
 log = structlog.get_logger(__name__)
 
-POLL_MS = 500  # how long the pj thread waits for the network; a command wakes it at once (see Waker)
+POLL_MS = 100  # how long the pj thread waits: a command wakes it at once (see Waker), a digit that came by RTP does not
 PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
 COMMAND_DEADLINE_S = 5.0  # a pj thread that does not answer for so long is stuck, and the worker replaced
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
