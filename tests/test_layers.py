@@ -138,7 +138,14 @@ FORBIDDEN_EDGES = {
 }  # fmt: skip
 LEVELS = [
     {"bridge.errors"},
-    {"bridge.strictjson", "bridge.fieldhelp", "bridge.secretsource", "bridge.sdnotify", "bridge.outlet"},
+    {
+        "bridge.beat",
+        "bridge.strictjson",
+        "bridge.fieldhelp",
+        "bridge.secretsource",
+        "bridge.sdnotify",
+        "bridge.outlet",
+    },
     {
         "bridge.piecejson",
         "bridge.config",
