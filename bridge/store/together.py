@@ -5,7 +5,7 @@
     write(C) ─┘                      └─► C's answer
 
 A commit costs more than the rows in it. Who comes while a transaction runs waits for the next one, together with
-everybody else who waits. When the store refuses a transaction, each is tried by itself: one that cannot be written
+everybody else who waits, and who comes at the same moment is in the first. When the store refuses a transaction, each is tried by itself: one that cannot be written
 costs no other. Nothing is kept here: who gives up waiting (cancelled) has not been answered and may write again.
 """
 
@@ -42,6 +42,7 @@ class Together(Generic[Item, Answer]):
         self._waiting.append(wish)
         async with self._turn:
             if not wish.taken:
+                await asyncio.sleep(0)  # whoever woke at the same moment (all links do) is in this one
                 batch, self._waiting = self._waiting, []
                 await self._write(batch)
         if wish.error is not None:
