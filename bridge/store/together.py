@@ -4,9 +4,10 @@
     write(B) ─┼─► one transaction ───┼─► B's answer
     write(C) ─┘                      └─► C's answer
 
-A commit costs more than the rows in it. Who comes while a transaction runs waits for the next one, together with
-everybody else who waits, and who comes at the same moment is in the first. When the store refuses a transaction, each is tried by itself: one that cannot be written
-costs no other. Nothing is kept here: who gives up waiting (cancelled) has not been answered and may write again.
+A commit costs more than the rows in it. Who comes at the same moment shares the transaction; who comes while it runs
+waits for the next one, together with everybody else who waits. When the store refuses a transaction, each is tried by
+itself: one that cannot be written costs no other. Nothing is kept here: who gives up waiting (cancelled) has not been
+answered and may write again.
 """
 
 import asyncio

@@ -13,11 +13,13 @@ class Database:
 
     def __init__(self):
         self.batches = []
+        self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.go.set()
 
     async def commit(self, items):
         self.batches.append(list(items))
+        self.begun.set()
         await self.go.wait()
         if "bad" in items:
             raise StoreError("bad")
@@ -66,8 +68,7 @@ async def test_one_who_is_cancelled_in_the_middle_leaves_the_others_with_an_erro
     base.go.clear()
     together = Together(base.commit)
     writer, other = (asyncio.create_task(together.write(item)) for item in "bc")
-    while not base.batches:
-        await asyncio.sleep(0)
+    await base.begun.wait()
     assert base.batches == [["b", "c"]]
     writer.cancel()
     with pytest.raises(StoreError, match="given up"):
