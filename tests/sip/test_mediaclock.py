@@ -252,8 +252,8 @@ async def test_a_loop_that_comes_in_time_leaves_the_guard_asleep(on_loop):
     await reached(port)
     late = on_loop.stats.late_ticks
     on_loop.remove(port)
-    others = sum(thread != threading.get_ident() for thread in port.threads)
-    assert others <= late  # only a machine that held the loop up makes the guard tick
+    others = [thread for thread in port.threads if thread != threading.get_ident()]
+    assert late or not others  # a machine that holds the loop up is what the guard is for
 
 
 async def test_a_wake_that_fails_costs_only_its_own_port(on_loop):
