@@ -159,6 +159,21 @@ def test_lateness_is_counted_and_a_hopeless_clock_starts_anew():
     assert clock.stats.max_late_s == pytest.approx(MAX_LATE_S + 1)
 
 
+def test_a_clock_that_is_late_again_and_again_is_pressed_until_it_is_in_time_for_a_while():
+    clock = MediaClock(10, str)
+    clock._account(10.0 + MAX_LATE_S, 10.0)
+    clock._account(10.0, 10.0)
+    assert not clock.pressed  # once is nothing
+    for _ in range(100):
+        clock._account(10.008, 10.0)
+    assert clock.pressed
+    clock._account(10.0, 10.0)
+    assert clock.pressed
+    for _ in range(200):
+        clock._account(10.0002, 10.0)
+    assert not clock.pressed
+
+
 class WaitingPort:
     """Has something for the loop."""
 
