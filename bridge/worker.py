@@ -42,7 +42,7 @@ from bridge.sip.events import HangUpBy, HungUp, Invite
 from bridge.sip.leg import Leg
 from bridge.strictjson import decode
 from bridge.trunk import Credential, Trunk
-from bridge.worker_care import Busy, contained, first_of, watch_health
+from bridge.worker_care import EDGE_KNOWS_S, Busy, contained, over, watch_health
 from bridge.worker_plan import PlanIntake, calm
 from bridge.worker_wire import SupervisorWire, read_config
 
@@ -322,7 +322,7 @@ class Worker:
 
     async def _drain(self) -> None:
         log.info("worker.draining", calls=len(self._calls))
-        await first_of(self._busy.idle, self._hurried)
+        await over(self._busy.idle, self._hurried, EDGE_KNOWS_S if self._config.sip.edge else 0.0)
         try:
             async with asyncio.timeout(self._config.deadlines.drain_s):
                 await self._busy.idle.wait()

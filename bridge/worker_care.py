@@ -1,6 +1,7 @@
 """A bug in one call ends that call; a SIP thread that is dead ends the process. Runs on a worker's loop."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable
 from typing import Protocol
@@ -12,6 +13,7 @@ from bridge.errors import SipError
 log = structlog.get_logger(__name__)
 
 HEALTH_CHECK_S = 1.0
+EDGE_KNOWS_S = 3.0  # an edge on another node hears of a drain by the store, and looks once a second
 SICK_CHECKS = 2  # in a row: a process that was stopped for a while looks sick when it wakes, but only once
 
 
@@ -23,6 +25,17 @@ async def first_of(*events: asyncio.Event) -> None:
     finally:
         for one in waits:
             one.cancel()
+
+
+async def over(idle: asyncio.Event, hurried: asyncio.Event, at_least_s: float) -> None:
+    """Wait until a worker that drains may go: it is idle, and the edge has had `at_least_s` to hear of it.
+
+    Who is gone answers no INVITE with the 503 that sends it on to another worker. Hurried, it waits for nothing.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(at_least_s):
+            await hurried.wait()
+    await first_of(idle, hurried)
 
 
 async def contained(work: Awaitable[object], call_id: str) -> bool:

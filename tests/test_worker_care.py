@@ -3,7 +3,9 @@ import asyncio
 import pytest
 
 from bridge.errors import SipError
-from bridge.worker_care import Busy, contained, first_of, watch_health
+from bridge.worker_care import Busy, contained, first_of, over, watch_health
+
+GUARD_S = 5.0
 
 
 async def test_a_bug_in_one_call_is_logged_and_contained(capsys):
@@ -33,6 +35,23 @@ def test_nothing_is_under_way_when_the_last_thing_is_over():
     assert not busy.idle.is_set()
     busy.leave()
     assert busy.idle.is_set()
+
+
+async def test_an_idle_worker_stays_until_the_edge_knows():
+    idle, hurried = asyncio.Event(), asyncio.Event()
+    idle.set()
+    began = asyncio.get_running_loop().time()
+    await over(idle, hurried, 0.0)
+    assert asyncio.get_running_loop().time() - began < 0.1
+    await over(idle, hurried, 0.1)
+    assert asyncio.get_running_loop().time() - began >= 0.1
+
+
+async def test_a_worker_that_is_hurried_waits_neither_for_the_edge_nor_for_calls():
+    hurried = asyncio.Event()
+    hurried.set()
+    async with asyncio.timeout(GUARD_S):
+        await over(asyncio.Event(), hurried, 2 * GUARD_S)
 
 
 class Patient:
