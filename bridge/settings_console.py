@@ -32,7 +32,10 @@ class Console(Section):
         )
     )
     session_idle_s: float = Field(
-        default=3600, ge=60, le=604_800, description="Signed out after so long without use; an open page is use."
+        default=3600,
+        ge=60,
+        le=604_800,
+        description="Signed out after so long without use; an open page is use.",
     )
     session_s: float = Field(
         default=43_200, ge=60, le=604_800, description="Signed out so long after signing in, at the latest."

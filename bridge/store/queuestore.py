@@ -26,9 +26,9 @@ DECIDED = ("succeeded", "failed", "denied", "expired", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """`requests`: (request id, version, newest event of its call), the oldest first; `live_calls` on all nodes."""
+    """`places`: (request id, (version, newest event of its call)), the oldest first; `live_calls` on all nodes."""
 
-    requests: tuple[tuple[str, int, int], ...] = ()
+    places: tuple[tuple[str, tuple[int, int]], ...] = ()
     pending: int = 0
     live_calls: int = 0
 
@@ -68,9 +68,9 @@ class QueueStore:
 
         def work(connection: sa.Connection) -> Pulse:
             found = connection.execute(query.order_by(row.created_at, row.request_id).limit(MAX_OPEN)).all()
-            requests = tuple((one[0], int(one[1]), int(one[2])) for one in found)
+            places = tuple((one[0], (int(one[1]), int(one[2]))) for one in found)
             counts = [int(connection.execute(one).scalar_one()) for one in (pending, live)]
-            return Pulse(requests, *counts)
+            return Pulse(places, *counts)
 
         return await self._store.transaction("cannot read what waits", work)
 
