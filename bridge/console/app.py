@@ -8,7 +8,7 @@ Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's l
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.requests import Request
@@ -20,13 +20,13 @@ from bridge.console.feed import Describe, Feed
 from bridge.console.lockout import Lockout
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
-from bridge.console.stream import Stream
+from bridge.console.stream import Stream, Streams
 from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
 from bridge.store.queuestore import QueueStore
-from bridge.store.sessionstore import FIRST, LinkStore, SessionStore
+from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -44,6 +44,7 @@ class ConsoleDeps:
     settings: ConsoleSettings
     decision_key: bytes
     describe: Describe
+    streams: Streams = field(default_factory=Streams)
 
 
 class Console:
@@ -70,7 +71,7 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
-            *Stream(self._web, self._feed).routes(),
+            *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 
     async def run(self, port: int) -> None:
@@ -105,11 +106,6 @@ class Console:
             return Response(status_code=404, headers=HEADERS)
         headers = {**HEADERS, "cache-control": _FOR_EVER, "content-type": found[0]}
         return Response(found[1], headers=headers)
-
-
-def link_of(base: str, secret: str) -> str:
-    """A one-time link as it is sent to somebody."""
-    return f"{base}{ROOT}/link/{secret}"
 
 
 async def _to_start(_request: Request) -> Response:

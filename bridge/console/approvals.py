@@ -1,8 +1,8 @@
 """The approvals page, one request's page, and the buttons on them.
 
 A decision is a Verdict that names the form which was seen (`binding`), so that what somebody changed meanwhile is not
-approved by mistake; it goes the way of the command line's (bridge/verdicts.py), and what the gate answers is shown. Buttons are
-plain forms: they work without JavaScript, and answer with a card where there is some.
+approved by mistake; it goes the way of the command line's (bridge/verdicts.py), and what the gate answers is shown.
+Buttons are plain forms: they work without JavaScript, and answer with a card where there is some.
 """
 
 import re

@@ -135,6 +135,11 @@ class Card:
         return self.state in FINAL
 
     @property
+    def over(self) -> bool:
+        """Whether what became of it is known, or will not be."""
+        return self.settled or self.state == State.UNKNOWN
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """Who is asked now."""
         return (self.group, self.escalate_to) if self.escalated and self.escalate_to else (self.group,)

@@ -86,18 +86,20 @@ class Feed:
         self._news.set()
 
     async def look(self) -> Snapshot:
-        """What there is now; a look that is younger than LOOK_EVERY_S is now. Raises StoreError."""
+        """What there is now; who asks at the same moment shares a look. Raises StoreError."""
+        asked_at = self._clock()
         async with self._looking:
-            if self._clock() - self._looked_at < LOOK_EVERY_S / 2:
+            if self._looked_at > asked_at:  # it began while this one waited
                 return self.snapshot
+            self._looked_at, before_s = self._clock(), self._looked_at
             try:
                 await self._look()
             except StoreError as error:
+                self._looked_at = before_s
                 self._complaint.failed(str(error))
                 self._tell(Snapshot(*_parts(self.snapshot), problem=str(error)))
                 raise
             self._complaint.worked()
-            self._looked_at = self._clock()
             return self.snapshot
 
     async def one(self, request_id: str) -> Card | None:

@@ -4,11 +4,12 @@
     event: bye    the session is over; the page says so and does not ask again
 
 Each page is told what it does not show yet (snapshot.py); one that reads slowly misses steps in between, not the last.
-The session is looked at again every HEARTBEAT_S. An open page is use: the session idles only when no page is open.
+The session is looked at again every few seconds. An open page is use: the session idles only when no page is open.
 """
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
@@ -20,16 +21,22 @@ from bridge.console.texts import text
 from bridge.console.web import PageError, Visit, Web
 from bridge.errors import StoreError
 
-HEARTBEAT_S = 15.0
 RETRY_MS = 2000
-MAX_STREAMS = 100
-"""Half of the connections that the door takes: health, metrics and the API must get through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """`most` at a time: half of the connections that the door takes, so that health, metrics and API get through."""
+
+    most: int = 100
+    heartbeat_s: float = 15.0
 
 
 class Stream:
     """The live pages' events."""
 
-    def __init__(self, web: Web, feed: Feed) -> None:
+    def __init__(self, web: Web, feed: Feed, limits: Streams) -> None:
+        self._limits = limits
         self._web = web
         self._feed = feed
         self._open = 0
@@ -39,7 +46,7 @@ class Stream:
         return [self._web.get("/events", self._events)]
 
     async def _events(self, visit: Visit) -> Response:
-        if self._open >= MAX_STREAMS:
+        if self._open >= self._limits.most:
             raise PageError(503, text("sign_in.busy"))
         await self._feed.look()
         query = visit.request.query_params
@@ -65,10 +72,10 @@ class Stream:
         while not self._feed.closed:
             if changes := seen.compare(now):
                 yield self._event(visit, now, changes, cards=cards)
-            before, now = now, await self._feed.news(now, HEARTBEAT_S)
+            before, now = now, await self._feed.news(now, self._limits.heartbeat_s)
             if now is before:
                 yield ": still here\n\n"
-            if time.monotonic() - checked_at >= HEARTBEAT_S:
+            if time.monotonic() - checked_at >= self._limits.heartbeat_s:
                 checked_at = time.monotonic()
                 if not await self._signed_in(visit):
                     yield _framed("news", self._web.piece("signed_out.html", visit, {}))

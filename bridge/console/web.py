@@ -3,8 +3,8 @@
     request ─► our host? ─► (POST) our page, its form's secret? ─► session ─► role ─► handler ─► headers
 
 A form's secret (CSRF) is a hash of the cookie that came with the page, so that only a page of ours knows it: of the
-session's, or before sign-in of one that is nothing else. Every request has a deadline and a bound on its form. The cookie is
-SameSite=Strict, which a link in a mail or a chat does not carry: such a visit gets a page that asks again from here.
+session's, or before sign-in of one that is nothing else. Every request has a deadline and a bound on its form.
+The cookie is SameSite=Strict, which a link in a mail does not carry: such a visit gets a page that asks again.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ HEADERS: Mapping[str, str] = {
     "object-src 'none'",
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer browsers send forms with Origin: null (Fetch, section 3.2)
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",

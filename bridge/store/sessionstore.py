@@ -131,6 +131,11 @@ class LinkStore:
         return await self._store.transaction("cannot use a link", work)
 
 
+def link_of(base: str, secret: str) -> str:
+    """A link as it is sent to somebody. `base`: where people reach the console."""
+    return f"{base}/console/link/{secret}"
+
+
 def hashed(secret: str) -> str:
     """As a table has it. Of random bits: it needs no slow hash."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
