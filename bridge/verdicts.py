@@ -37,9 +37,7 @@ class Verdict:
     arguments: Mapping[str, Any] | None = None
 
 
-async def leave(
-    gates: GateStore, key: bytes, request_id: str, verdict: Verdict, within_s: float = ANSWER_S
-) -> str:
+async def leave(gates: GateStore, key: bytes, request_id: str, verdict: Verdict, within_s: float) -> str:
     """What became of it, in control's words. Raises StoreError: nobody has looked at it; it may still count."""
     words = {name: value for name, value in asdict(verdict).items() if value is not None}
     words["seal"] = seal(key, request_id, words)

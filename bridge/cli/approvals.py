@@ -27,7 +27,7 @@ from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.tables import OPEN_STATES
 from bridge.store.userstore import User
-from bridge.verdicts import TAKEN, Verdict, leave
+from bridge.verdicts import ANSWER_S, TAKEN, Verdict, leave
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -139,7 +139,7 @@ def _decide(
         if words["verdict"] == "approve":
             _seen(row, form)
         decision = Verdict(**words, by=me.name, via="cli", binding=row.gate["binding"])
-        return await leave(gates, decision_key(settings, os.environ), row.request_id, decision)
+        return await leave(gates, decision_key(settings, os.environ), row.request_id, decision, ANSWER_S)
 
     answer = with_store(config, may, work, name=name)
     typer.echo(answer)

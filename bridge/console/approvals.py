@@ -19,7 +19,7 @@ from bridge.console.web import PageError, Visit, Web
 from bridge.store.gatestore import GateStore
 from bridge.store.queuestore import MAX_OPEN
 from bridge.store.userstore import User
-from bridge.verdicts import TAKEN, Verdict, leave
+from bridge.verdicts import ANSWER_S, TAKEN, Verdict, leave
 
 MAX_REASON_CHARS = 300
 _ID = re.compile(r"[0-9a-f]{4,64}")
@@ -82,7 +82,7 @@ class Approvals:
             reason=visit.form.get("reason", "").strip()[:MAX_REASON_CHARS],
             arguments=arguments,
         )
-        answer = await leave(self._gates, self._key, request_id, decision)
+        answer = await leave(self._gates, self._key, request_id, decision, ANSWER_S)
         taken = answer.startswith(TAKEN)
         why = answer.split(": ", 2)[-1]
         said = text("done.taken") if taken else text("done.refused", why=why)

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.2
 SETTLED_S = 300.0
-"""So long a page may come to know what became of a request."""
+"""So long a page shows what became of a request, and what was said then."""
 MAX_SETTLED = 200
 Describe = Callable[[str], Described]
 
@@ -108,7 +108,7 @@ class Feed:
         return cards[0] if cards else None
 
     async def _look(self) -> None:
-        pulse, now = await self._queue.pulse(), self._clock()
+        pulse, now = await self._queue.pulse(tuple(self._settled)), self._clock()
         late = [known for known, at in self._settled.items() if now - at > SETTLED_S]
         if pulse == self._pulse and not late and not self.snapshot.problem:
             return

@@ -5,7 +5,7 @@ and the calls must not notice. Part of the Store.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,17 +57,18 @@ class QueueStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def pulse(self) -> Pulse:
-        """What there is, in a form that is cheap to compare."""
+    async def pulse(self, also: Collection[str] = ()) -> Pulse:
+        """What is open, and these requests, in a form that is cheap to compare."""
         row, event = tool_requests.c, call_events.c
         newest = sa.select(sa.func.max(event.id)).where(event.call_id == row.call_id).scalar_subquery()
-        opened = row.state.in_(OPEN_STATES)
-        query = sa.select(row.request_id, row.version, sa.func.coalesce(newest, 0)).where(opened)
+        wanted = row.state.in_(OPEN_STATES) | row.request_id.in_(also)
+        query = sa.select(row.request_id, row.version, sa.func.coalesce(newest, 0)).where(wanted)
+        query = query.order_by(row.created_at, row.request_id).limit(MAX_OPEN + len(also))
         pending = sa.select(sa.func.count()).select_from(tool_requests).where(row.state == "pending")
         live = sa.select(sa.func.count()).select_from(calls).where(calls.c.ended_at.is_(None))
 
         def work(connection: sa.Connection) -> Pulse:
-            found = connection.execute(query.order_by(row.created_at, row.request_id).limit(MAX_OPEN)).all()
+            found = connection.execute(query).all()
             places = tuple((one[0], (int(one[1]), int(one[2]))) for one in found)
             counts = [int(connection.execute(one).scalar_one()) for one in (pending, live)]
             return Pulse(places, *counts)

@@ -37,7 +37,7 @@ class Queue:
             1.0,
         )
 
-    async def pulse(self):
+    async def pulse(self, also=()):
         self.asked += 1
         self.looked.set()
         error = self.error
@@ -48,7 +48,7 @@ class Queue:
         places = tuple(
             (name, (one.version, self.tails.get(name, 0)))
             for name, one in self.rows.items()
-            if one.state not in final
+            if one.state not in final or name in also
         )
         return Pulse(places, len(places), 3)
 
@@ -109,7 +109,10 @@ async def test_what_was_settled_is_shown_for_a_while(feed, queue, clock):
     await feed.look()
     queue.put("a", 2, "denied")
     assert ids(await feed.look()) == [("a", "denied")]
+    read = len(queue.read)
+    queue.tails["a"] = 9  # the caller hears of it
     assert ids(await feed.look()) == [("a", "denied")]
+    assert queue.read[read:] == [["a"]]
     clock.now += SETTLED_S + 1
     assert ids(await feed.look()) == []
 

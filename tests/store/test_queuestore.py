@@ -35,6 +35,7 @@ async def test_the_pulse_tells_what_is_open_and_moves_when_anything_does(databas
         first = await queue.pulse()
         assert [name for name, _ in first.places] == ["b", "a"]
         assert (first.pending, first.live_calls) == (1, 0)
+        assert [name for name, _ in (await queue.pulse(["c"])).places] == ["b", "a", "c"]
         words = Script(call_id="call1").tell("call.started", direction="in").tell("dtmf", digit="1")
         await store.write(0, words.events)
         then = await queue.pulse()
