@@ -13,6 +13,7 @@ from bridge.cli.demo import embedded_bridge, environment
 from bridge.settings import load
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
+from bridge.store.userstore import User, UserStore
 from tests.fakes import browser as browsers
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ steps:
   - after_agent: true
   - dtmf: "1"
   - after_agent: true
-  - wait_ms: 7000
+  - wait_ms: 5000
   - say: Goodbye.
   - after_agent: true
 """
@@ -97,8 +98,8 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
         await choose_password(admin.page, link, "root.admin")
         assert "admin" in await admin.page.inner_text("header")
 
-        words = ("users", "add", "anna", "--role", "approver", "--group", "supervisors")
-        assert (await sipbridge(environ, *words))[0] == 0
+        async with Store(str(load(None, environ).store), migrate=False) as store:
+            await UserStore(store).put(User("anna", frozenset({"approver"}), frozenset({"supervisors"})))
         _, output = await sipbridge(environ, "users", "link", "anna")
         anna = await browsers.tab(running, viewport={"width": 1100, "height": 900})
         page = anna.page
