@@ -18,6 +18,7 @@ from bridge.store.tables import OPEN_STATES, call_events, calls, tool_requests
 MAX_OPEN = 200
 MAX_LINES = 8
 MAX_EARLIER = 5
+AT_ONCE = 10
 _SPOKEN = ("transcript", "agent.finished")
 _READ_EVENTS = 4 * MAX_LINES
 DECIDED = ("succeeded", "failed", "denied", "expired", "unknown")
@@ -83,8 +84,13 @@ class QueueStore:
         )
 
     async def around(self, requests: Sequence[StoredRequest]) -> dict[str, Around]:
-        """By request id."""
+        """By request id. A few at a time: SQLite does one transaction after the other, and calls have events too."""
+        found: dict[str, Around] = {}
+        for first in range(0, len(requests), AT_ONCE):
+            found |= await self._around(requests[first : first + AT_ONCE])
+        return found
 
+    async def _around(self, requests: Sequence[StoredRequest]) -> dict[str, Around]:
         def work(connection: sa.Connection) -> dict[str, Around]:
             call_ids = {request.call_id for request in requests}
             named = sa.select(calls.c.call_id, calls.c.from_display).where(calls.c.call_id.in_(call_ids))
