@@ -145,6 +145,7 @@ FORBIDDEN_EDGES = {
 LEVELS = [
     {"bridge.errors"},
     {
+        "bridge.beat",
         "bridge.strictjson",
         "bridge.fieldhelp",
         "bridge.secretsource",

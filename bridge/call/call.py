@@ -16,6 +16,7 @@ from datetime import datetime
 
 import structlog
 
+from bridge.beat import beat
 from bridge.call.callerside import CallerSide
 from bridge.call.commands import CommandDesk
 from bridge.call.context import CallContext, NotDoneError
@@ -212,7 +213,7 @@ class Call:
     async def _watch_limits(self) -> None:
         ring_until_s = self._came_s + self._config.limits.ring_max_s
         while True:
-            await asyncio.sleep(LIMIT_CHECK_S)
+            await beat(LIMIT_CHECK_S)
             now = time.monotonic()
             if self.caller.limits is not None:
                 media = self._leg.media

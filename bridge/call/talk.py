@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from bridge.beat import beat
 from bridge.call.agentlimits import AgentLimits, Say
 from bridge.call.agentsession import session_config
 from bridge.call.context import NotDoneError
@@ -342,7 +343,7 @@ class AgentTalk:
         now = time.monotonic()
         self._limits.begin(agent, self._host.answered_s or now)
         while True:
-            await asyncio.sleep(LIMIT_CHECK_S)
+            await beat(LIMIT_CHECK_S)
             silent = self._scope.leg.audio.silent and not conversation.busy
             match self._limits.check(time.monotonic(), silent=silent):
                 case Say(order, why):

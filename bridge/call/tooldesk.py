@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from bridge.beat import beat
 from bridge.call.journal import Journal
 from bridge.call.toolcalls import Ask, Confirmed, Inform, Output, SayLine, ToolAction, ToolCalls, failure
 from bridge.errors import LinkError, LocalSessionError
@@ -252,7 +253,7 @@ class ToolDesk:
     async def _keep_asking(self) -> None:
         """Words of control that were lost with a connection are asked for again."""
         while True:
-            await asyncio.sleep(ASK_AGAIN_S)
+            await beat(ASK_AGAIN_S)
             if not self._calls.open_names:
                 continue
             try:

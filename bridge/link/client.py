@@ -54,10 +54,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LinkDeadlines:
-    """Seconds. `retry_min_s` doubles up to `retry_max_s` between connection attempts."""
+    """Seconds. `retry_min_s` doubles up to `retry_max_s` between connection attempts.
+
+    Events come in bunches (an answer's end is four of them), and control stores them ten times a second: those of
+    `gather_s` go together.
+    """
 
     open_s: float = 5.0
     send_s: float = 5.0
+    gather_s: float = 0.02
     retry_min_s: float = 0.1
     retry_max_s: float = 2.0
     status_s: float = 5.0
@@ -262,6 +267,7 @@ class LinkClient:
     async def _send_events(self, connection: ClientConnection) -> None:
         while True:
             await self._work.wait()
+            await asyncio.sleep(self._deadlines.gather_s)
             self._work.clear()
             while span := self._outbox.unsent():
                 lines = self._spool.read(span.start, span.events)
@@ -305,7 +311,8 @@ class LinkClient:
                     self._losing.clear()
                     self._spool.clear()
                     self._delivered.set()
-                self._work.set()
+                elif self._outbox.unsent():  # the window was full
+                    self._work.set()
             case PlanPush(plan=plan):
                 self._handlers.plan(plan)
             case Reply(id=request_id):

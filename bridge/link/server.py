@@ -20,6 +20,7 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from bridge.beat import beat
 from bridge.errors import BridgeError, LinkError, StoreError
 from bridge.link.messages import (
     MAX_MESSAGE_BYTES,
@@ -314,7 +315,7 @@ class LinkServer:
         """Until the next moment at which all links commit."""
         gather_s = self._deadlines.gather_s
         if gather_s and not self._stopping:
-            await asyncio.sleep(gather_s - time.monotonic() % gather_s)
+            await beat(gather_s)
 
     async def _commit(self, peer: Peer, batch: Sequence[Event]) -> bool:
         """True when stored; False only when control stops before the store would take it."""

@@ -190,9 +190,9 @@ class SipAgent:
         return await self._submit(run)
 
     def _new_leg(self, invite: Invite, trunk: Trunk | None, *, incoming: bool, leg_id: str = "") -> Leg:
-        audio = new_audio(self._loop, self._media)
-        leg_id = leg_id or uuid.uuid4().hex
+        audio, leg_id = new_audio(self._loop, self._media), leg_id or uuid.uuid4().hex
         audio.on_failure = functools.partial(self.fail, leg_id, 500, "media failed")
+        audio.pressed = lambda: self.clock.pressed
         return Leg(leg_id, invite, audio, self, incoming=incoming, trunk=trunk)
 
     def problem(self, now: float) -> str:

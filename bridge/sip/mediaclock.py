@@ -28,6 +28,10 @@ STILL_S = 2.0  # a clock that has ports and did not tick for so long will not ti
 GRACE_S = 0.02  # a loop later than this is ticked for
 BUSY_PORTS = 3  # a worker with so many saves the CPU of every second tick
 LONGEST_TICK_S = 0.02  # a packet, as nearly every phone sends them
+PRESSED_S = 0.003  # ticks that are so late on average: the machine has more to do than it can do at once
+RELAXED_S = 0.001
+AVERAGE_OF = 64  # ticks: a second or so
+STALL_S = 0.05  # a tick counts for no more: one stall is no lack of time
 
 
 class ClockedPort(Protocol):
@@ -79,6 +83,7 @@ class MediaClock:
 
     `register_thread(name)` makes pjlib know the calling thread; `poll` brings in what the network has, before the
     ports look. A port that raises is ticked no more and told so by its `on_failure`; the others do not notice.
+    `pressed`: the machine is short of time, so what can be done less often should be.
     """
 
     def __init__(
@@ -100,6 +105,8 @@ class MediaClock:
         self._timer: TimerFd | None = None
         self._guard = TimerFd(blocking=True)
         self._changed = self._stopping = False
+        self._late_s = 0.0
+        self.pressed = False
         self._thread = threading.Thread(target=self._run, name="media-clock", daemon=True)
         self.stats = ClockStats()
 
@@ -255,6 +262,8 @@ class MediaClock:
         self.stats.max_late_s = max(self.stats.max_late_s, late)
         if late > self._tick_s:
             self.stats.late_ticks += 1
+        self._late_s += (min(late, STALL_S) - self._late_s) / AVERAGE_OF
+        self.pressed = self._late_s > (RELAXED_S if self.pressed else PRESSED_S)
         if late > MAX_LATE_S:
             self.stats.restarts += 1
             return now

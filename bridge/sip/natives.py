@@ -130,6 +130,7 @@ class NativeStream:
         self._address = ctypes.addressof(self._buffer)
         self._frame = _Frame(buf=self._address)
         self._frame_ref = ctypes.byref(self._frame)
+        self._pcm = memoryview(self._buffer).cast("B")[: self.frame_bytes]
         self._jitter_buffer = _JitterBufferState()
         self._jitter_buffer_ref = ctypes.byref(self._jitter_buffer)
         self._rtcp = (ctypes.c_char * 1024)()
@@ -153,11 +154,11 @@ class NativeStream:
         self._library.pjmedia_port_get_frame(self._port, self._frame_ref)
         if frame.type != FRAME_AUDIO or frame.size != self.frame_bytes:
             return bytes(self.frame_bytes)
-        return ctypes.string_at(self._address, self.frame_bytes)
+        return self._pcm.tobytes()
 
     def write(self, pcm: bytes) -> None:
         """Encode and send one frame of `ptime_ms` as an RTP packet, now. `pcm` must be `frame_bytes` long."""
-        ctypes.memmove(self._address, pcm, self.frame_bytes)
+        self._pcm[:] = pcm
         frame = self._frame
         frame.type = FRAME_AUDIO
         frame.size = self.frame_bytes

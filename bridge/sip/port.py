@@ -79,10 +79,10 @@ class AudioPort:
         self._read_s = time.monotonic()
         self._sink: Sink | None = None
         self._party = self._voice = ""
-        self._rx_packets = 0
-        self._looked_s = 0.0
+        self._rx_packets, self._looked_s = 0, 0.0
         self._unsettled = SETTLED_PACKETS
         self.on_failure: Callable[[str], None] | None = None
+        self.pressed: Callable[[], bool] = bool  # whether the machine is short of time
         self.last_rx_s = time.monotonic()
 
     # ---- the loop's side -------------------------------------------------------------------------------------

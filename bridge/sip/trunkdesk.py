@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from bridge.beat import beat
 from bridge.errors import BridgeError
 from bridge.sip.upkeep import Do, Upkeep
 from bridge.trunk import Credential, Trunk
@@ -81,7 +82,7 @@ class TrunkDesk:
                     do = line.due(time.monotonic())
                     if do is not None:
                         self._start(name, self._do(line, do))
-                await asyncio.sleep(LOOK_EVERY_S)
+                await beat(LOOK_EVERY_S)
         finally:
             for task in self._work:
                 task.cancel()

@@ -4,9 +4,10 @@
     write(B) ─┼─► one transaction ───┼─► B's answer
     write(C) ─┘                      └─► C's answer
 
-A commit costs more than the rows in it. Who comes while a transaction runs waits for the next one, together with
-everybody else who waits. When the store refuses a transaction, each is tried by itself: one that cannot be written
-costs no other. Nothing is kept here: who gives up waiting (cancelled) has not been answered and may write again.
+A commit costs more than the rows in it. Who comes at the same moment shares the transaction; who comes while it runs
+waits for the next one, together with everybody else who waits. When the store refuses a transaction, each is tried by
+itself: one that cannot be written costs no other. Nothing is kept here: who gives up waiting (cancelled) has not been
+answered and may write again.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class Together(Generic[Item, Answer]):
         self._waiting.append(wish)
         async with self._turn:
             if not wish.taken:
+                await asyncio.sleep(0)  # whoever woke at the same moment (all links do) is in this one
                 batch, self._waiting = self._waiting, []
                 await self._write(batch)
         if wish.error is not None:

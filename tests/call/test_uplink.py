@@ -20,6 +20,10 @@ class Audio:
     def __init__(self):
         self.frames = []
         self.sink = None
+        self.short_of_time = False
+
+    def pressed(self):
+        return self.short_of_time
 
     def feed(self, sink):
         self.sink = sink
@@ -83,6 +87,20 @@ async def test_a_frame_goes_out_where_it_comes_in(way):
     audio.came(1)
     audio.came(2)
     assert transport.numbers == [1, 2]
+
+
+async def test_on_a_machine_that_is_short_of_time_two_frames_share_an_append(way):
+    audio, transport, _ = way
+    audio.short_of_time = True
+    for number in (1, 2, 3):
+        audio.came(number)
+    assert [b64decode(json.loads(frame)["audio"]) for frame in transport.sent] == [
+        bytes([1]) * 160 + bytes([2]) * 160
+    ]
+    audio.short_of_time = False
+    audio.came(4)
+    audio.came(5)
+    assert transport.numbers == [1, 3, 5]
 
 
 async def test_what_a_slow_model_does_not_take_waits_and_keeps_its_order(way):

@@ -13,15 +13,14 @@ class Database:
 
     def __init__(self):
         self.batches = []
+        self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.go.set()
-        self.steps = False
 
     async def commit(self, items):
         self.batches.append(list(items))
+        self.begun.set()
         await self.go.wait()
-        if self.steps:
-            self.go.clear()
         if "bad" in items:
             raise StoreError("bad")
         return [item.upper() for item in items]
@@ -41,16 +40,20 @@ async def test_those_who_wait_for_one_transaction_share_the_next():
     assert [first.result(), *(task.result() for task in rest)] == ["A", "B", "C", "D"]
 
 
+async def test_those_who_come_at_the_same_moment_share_one_transaction():
+    base = Database()
+    together = Together(base.commit)
+    assert await asyncio.gather(*(together.write(item) for item in "abc")) == ["A", "B", "C"]
+    assert base.batches == [["a", "b", "c"]]
+
+
 async def test_what_is_refused_costs_no_other():
     base = Database()
-    base.go.clear()
     together = Together(base.commit)
     tasks = [asyncio.create_task(together.write(item)) for item in ("a", "b", "bad", "c")]
-    await asyncio.sleep(0)
-    base.go.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert [str(one) for one in found] == ["A", "B", "bad", "C"]
-    assert base.batches[1:] == [["b", "bad", "c"], ["b"], ["bad"], ["c"]]
+    assert base.batches == [["a", "b", "bad", "c"], ["a"], ["b"], ["bad"], ["c"]]
 
 
 async def test_a_refusal_is_told_to_whoever_is_alone():
@@ -62,17 +65,22 @@ async def test_a_refusal_is_told_to_whoever_is_alone():
 
 async def test_one_who_is_cancelled_in_the_middle_leaves_the_others_with_an_error_to_try_again():
     base = Database()
-    base.steps = True
     base.go.clear()
     together = Together(base.commit)
-    first, writer, other = (asyncio.create_task(together.write(item)) for item in "abc")
-    await asyncio.sleep(0)
-    base.go.set()
-    assert await first == "A"
-    await asyncio.sleep(0)
-    assert base.batches == [["a"], ["b", "c"]]
+    writer, other = (asyncio.create_task(together.write(item)) for item in "bc")
+    await base.begun.wait()
+    assert base.batches == [["b", "c"]]
     writer.cancel()
     with pytest.raises(StoreError, match="given up"):
         await other
     base.go.set()
     assert await together.write("c") == "C"
+
+
+async def test_one_who_gives_up_before_the_transaction_holds_up_nobody():
+    base = Database()
+    together = Together(base.commit)
+    writer, other = (asyncio.create_task(together.write(item)) for item in "bc")
+    await asyncio.sleep(0)
+    writer.cancel()
+    assert await other == "C"

@@ -174,7 +174,7 @@ async def test_what_a_tool_reports_as_an_error_was_not_done(tmp_path):
 
 
 async def test_an_answer_that_never_comes_leaves_the_outcome_unknown(tmp_path):
-    async with running(tmp_path, till=ours(tmp_path, timeout_s=1)) as servers:
+    async with running(tmp_path, till=ours(tmp_path, timeout_s=4)) as servers:
         result = await ToolRunner().run(servers.specs["till__slow"], {"amount": 1}, context(tmp_path))
         assert (result.ok, result.unknown) == (False, True)
 
