@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from bridge.approval.signing import Signer
 from bridge.config import WorkerConfig
+from bridge.console.app import Console, ConsoleDeps
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_calls import CallsApi, CallsDeps
@@ -198,7 +199,7 @@ class Control:
 
     async def run(self) -> None:
         """Until `stop`. Raises BridgeError when the store or the link cannot be opened."""
-        paths, console = self._config.paths, self._settings.console
+        paths, console, described = self._config.paths, self._settings.console, self._source.described
         timeout = httpx.Timeout(self._config.deadlines.link_request_s * 0.8)
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
@@ -226,6 +227,7 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
+                self._console = Console(ConsoleDeps(store, console, self._seal_key(), described))
                 app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(app, (console.bind, console.port), api) as self.health_port:
@@ -316,7 +318,7 @@ class Control:
         nodes = NodesApi(self.nodes.desk, self.nodes.store, chosen.node.lost_after_s)
         routes = [*api.routes(), *calls.routes(), *outbound.routes(), *nodes.routes()]
         door = Door(UserStore(store), owner(chosen.state_dir))
-        return application(handlers, routes, door, (chosen.console.bind, *chosen.console.hosts))
+        return application(handlers, [*routes, *self._console.routes()], door, chosen.console.names)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
@@ -353,7 +355,7 @@ class Control:
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
-            parts += self.nodes.parts()
+            parts += [*self.nodes.parts(), self._console.run(self.health_port)]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:

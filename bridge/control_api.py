@@ -11,7 +11,6 @@ Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and its kin 
 """
 
 import asyncio
-import ipaddress
 import json
 import pwd
 import time
@@ -19,7 +18,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -32,6 +30,7 @@ from bridge.approval.request import MAY
 from bridge.control_door import ACCOUNT
 from bridge.control_health import Page, Pages
 from bridge.errors import BridgeError
+from bridge.site import foreign, names
 from bridge.store.userstore import User, UserStore
 
 log = structlog.get_logger(__name__)
@@ -42,7 +41,6 @@ BODY_DEADLINE_S = 10.0
 JSON = "application/json"
 CSV = "text/csv"
 API = "/api/"
-_OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 class ApiError(Exception):
@@ -157,7 +155,7 @@ def application(
     )
     app.router.redirect_slashes = False
     app.state.door = door
-    app.state.hosts = frozenset({"", "localhost", *(host.lower() for host in hosts)})
+    app.state.hosts = names(hosts)
     return app
 
 
@@ -212,24 +210,9 @@ def account(request: Request) -> int | None:
 
 def _own_site(request: Request) -> None:
     """A browser that sends what another site's page made it send is refused, whatever it carries."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if account(request) is None and not (host in request.app.state.hosts or _is_address(host)):
-        raise ApiError(
-            403, f"control is not called {host[:100]!r}: use its address, or name it in console.hosts"
-        )
-    origin = request.headers.get("origin")
-    ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
-    if not ours or request.headers.get("sec-fetch-site", "") not in _OWN_SITE:
-        raise ApiError(403, "a request of another site is not taken")
-
-
-def _is_address(host: str) -> bool:
-    """A page that had its own name resolve to us (DNS rebinding) cannot send an address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    hosts = None if account(request) is not None else request.app.state.hosts
+    if why := foreign(request.headers, hosts):
+        raise ApiError(403, why)
 
 
 async def _body(request: Request, terms: Terms) -> bytes:

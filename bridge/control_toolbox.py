@@ -21,6 +21,7 @@ import structlog
 from bridge.approval.policy import Policy
 from bridge.approval.policy import load as load_policy
 from bridge.approval.policy_lint import misfits
+from bridge.console.card import Described
 from bridge.control_health import Metric
 from bridge.errors import PolicyError, Problem
 from bridge.settings import Settings
@@ -125,6 +126,11 @@ class ToolSource:
         """Arguments of a tool that no log and no message shows."""
         spec = self.tools.get(tool)
         return spec.options.redact if spec is not None else ()
+
+    def described(self, tool: str) -> Described:
+        """What a tool does, in its maker's words; nothing when there is none of this name any more."""
+        spec = self.tools.get(tool)
+        return Described(spec.options.description, spec.origin != "function") if spec else Described()
 
     def metrics(self) -> tuple[Metric, ...]:
         """Of the MCP servers: which are connected, and what waits for an admin. Servers are those of the settings."""

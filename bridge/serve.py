@@ -311,6 +311,7 @@ def _announcement(settings: Settings, sip_port: int, console_port: int) -> str:
         ]
     if sip_port != settings.sip.port:
         lines.append(f"port {settings.sip.port} was taken, so SIP moved to {sip_port}")
+    lines.append(f"console on {settings.console.base(console_port)}/console")
     lines.append(
         f"health on http://{_host(settings.console.bind)}:{console_port}/healthz, /metrics beside it"
     )

@@ -28,6 +28,7 @@ from bridge.settings_base import (
     ServerUrl,
     StoreUrl,
 )
+from bridge.settings_console import Console
 from bridge.settings_edge import Edge
 from bridge.settings_node import Node, Postgres
 from bridge.settings_observe import Hep, Tracing
@@ -75,19 +76,6 @@ class Sip(Section):
     )
     user_agent: str = Field(
         default="sipbridge", pattern=r"^[\x20-\x7e]{1,64}$", description="Text of the User-Agent header."
-    )
-
-
-class Console(Section):
-    """HTTP of the control process: /healthz, /metrics and the API."""
-
-    bind: HostAddress = Field(default="127.0.0.1", description="IP address it binds.")
-    port: Port = Field(default=8080, description="TCP port.")
-    hosts: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")]] = Field(
-        default_factory=list,
-        max_length=20,
-        description="Names by which clients reach the API, besides localhost and any IP address; a request for "
-        "another name is refused (DNS rebinding).",
     )
 
 

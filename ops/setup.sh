@@ -15,6 +15,7 @@ declare -A needs=(
     [rtpengine-daemon]=/usr/bin/rtpengine
     [prometheus]=/usr/bin/promtool
     [sipvicious]=/usr/bin/svmap
+    [chromium]=/usr/bin/chromium
     [postgresql-15]=/usr/lib/postgresql/15/bin/postgres
 )
 python=${PYTHON:-python3}

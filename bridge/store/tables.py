@@ -8,6 +8,7 @@ audit_entries  everything the gate did, append-only, each with the hash of the o
 audit_payloads what of that is personal, under the hash that the entry names; `payload` is NULL once erased
 users         who may look, decide or administer; `password` is an argon2 hash
 api_tokens    what programs and commands prove a user by; `hash` is SHA-256 of 256 random bits
+console_sessions, console_links  who is signed in; who may choose a password once: SHA-256 of 256 random bits
 outbound_calls  one row a call that was asked for (bridge/outbound/job.py); `wish` is sealed, `version` guards changes
 outbound_attempts  one row a try, written before it is dialled: what the caps count
 outbound_campaigns  running, paused or cancelled
@@ -232,6 +233,23 @@ api_tokens = Table(
     Column("expires_at", Float),
     Column("used_at", Float),
     Index("api_tokens_user", "user"),
+)
+
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("user", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+console_links = Table(
+    "console_links",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("user", String(64), nullable=False),
+    Column("expires_at", Float, nullable=False),
 )
 
 outbound_calls = Table(

@@ -2,8 +2,10 @@
 
 Passwords are kept as argon2id hashes (argon2-cffi's defaults, RFC 9106), API tokens as SHA-256 of 256 random bits:
 those need no slow hash. A token is `sbt_ID_SECRET`; it is shown once. Used by control and the CLI.
+A password is hashed on a thread: it takes tens of milliseconds and 64 MB, and control's loop has callers on the line.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -21,10 +23,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from bridge.approval.request import ROLES, Actor
 from bridge.errors import StoreError
 from bridge.store.store import Store
-from bridge.store.tables import api_tokens, users
+from bridge.store.tables import api_tokens, console_links, console_sessions, users
 
 PREFIX = "sbt"
-MIN_PASSWORD_CHARS = 12
+MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 12, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,12 @@ class UserStore:
 
     async def users(self) -> list[User]:
         """All of them, by name."""
-        return [_user(row) for row in await self._rows(sa.select(users).order_by(users.c.name))]
+        return [user_of(row) for row in await self._rows(sa.select(users).order_by(users.c.name))]
 
     async def user(self, name: str) -> User | None:
         """One, if they exist and are not disabled."""
         rows = await self._rows(sa.select(users).where(users.c.name == name, users.c.disabled == 0))
-        return _user(rows[0]) if rows else None
+        return user_of(rows[0]) if rows else None
 
     async def put(self, user: User) -> None:
         """Add a user, or change one; a password stays. StoreError: a role that does not exist."""
@@ -93,37 +95,42 @@ class UserStore:
         await self._store.transaction("cannot keep a user", work)
 
     async def remove(self, name: str) -> bool:
-        """Forget a user and their tokens; False: there is none of this name."""
+        """Forget a user, their tokens and sessions; False: there is none of this name."""
 
         def work(connection: sa.Connection) -> bool:
+            connection.execute(sa.delete(console_links).where(console_links.c.user == name))
+            connection.execute(sa.delete(console_sessions).where(console_sessions.c.user == name))
             connection.execute(sa.delete(api_tokens).where(api_tokens.c.user == name))
             return bool(connection.execute(sa.delete(users).where(users.c.name == name)).rowcount)
 
         return await self._store.transaction("cannot remove a user", work)
 
+    async def hashed(self, password: str) -> str:
+        """A new password as it is kept. StoreError: too short, or too long to be one."""
+        if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
+            raise StoreError(
+                f"a password needs at least {MIN_PASSWORD_CHARS} characters, {MAX_PASSWORD_CHARS} at most"
+            )
+        return await asyncio.to_thread(self._hasher.hash, password)
+
     async def set_password(self, name: str, password: str) -> None:
-        """StoreError: too short, or no such user."""
-        if len(password) < MIN_PASSWORD_CHARS:
-            raise StoreError(f"a password needs at least {MIN_PASSWORD_CHARS} characters")
-        kept = self._hasher.hash(password)
-
-        def work(connection: sa.Connection) -> None:
-            if not connection.execute(
-                sa.update(users).where(users.c.name == name).values(password=kept)
-            ).rowcount:
-                raise StoreError(f"there is no user {name}")
-
-        await self._store.transaction("cannot set a password", work)
+        """Who was signed in with the old one is not any more. StoreError: no good password, or no such user."""
+        kept = await self.hashed(password)
+        await self._store.transaction("cannot set a password", lambda it: keep_password(it, name, kept))
 
     async def by_password(self, name: str, password: str) -> User | None:
         """The user, when the password is theirs. Takes as long for a name that does not exist."""
         rows = await self._rows(sa.select(users).where(users.c.name == name, users.c.disabled == 0))
         kept = rows[0].password if rows else None
+        right = await asyncio.to_thread(self._right, kept, password[:MAX_PASSWORD_CHARS])
+        return user_of(rows[0]) if right else None
+
+    def _right(self, kept: str | None, password: str) -> bool:
         try:
             self._hasher.verify(kept or _nobody(), password)
         except (VerificationError, InvalidHashError):
-            return None
-        return _user(rows[0]) if kept else None
+            return False
+        return kept is not None
 
     async def give_token(self, name: str, label: str, expires_at: float | None) -> str:
         """A new token, the only time it is seen. StoreError: no such user."""
@@ -175,6 +182,15 @@ class UserStore:
         )
 
 
+def keep_password(connection: sa.Connection, name: str, hashed: str) -> None:
+    """Part of a transaction: also ends the user's sessions and links. StoreError: no such user."""
+    done = connection.execute(sa.update(users).where(users.c.name == name).values(password=hashed))
+    if not done.rowcount:
+        raise StoreError(f"there is no user {name}")
+    connection.execute(sa.delete(console_links).where(console_links.c.user == name))
+    connection.execute(sa.delete(console_sessions).where(console_sessions.c.user == name))
+
+
 @cache
 def _nobody() -> str:
     return PasswordHasher().hash("nobody has this password")
@@ -188,7 +204,8 @@ def _text(names: Iterable[str]) -> str:
     return json.dumps(sorted(names))
 
 
-def _user(row: sa.Row[Any]) -> User:
+def user_of(row: sa.Row[Any]) -> User:
+    """A row of the table `users`."""
     kept = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
     names = {key: frozenset(json.loads(kept[key])) for key in ("roles", "groups", "numbers")}
     disabled, has_password = bool(kept["disabled"]), kept["password"] is not None

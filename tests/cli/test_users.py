@@ -36,3 +36,12 @@ def test_a_password_is_asked_for_twice(run):
     run("add", "anna", "--role", "viewer")
     assert run("password", "anna", input="a long password\na long password\n").exit_code == 0
     assert "set" in run("list").output
+
+
+def test_a_link_lets_a_user_choose_their_password(run):
+    first = run("link").output.strip()
+    assert first.startswith("http://127.0.0.1:8080/console/link/")
+    run("add", "anna", "--role", "viewer")
+    assert "/console/link/" in run("link", "anna", "--hours", "1").output
+    assert isinstance(run("link", "nobody").exception, StoreError)
+    assert isinstance(run("link").exception, StoreError), "there is somebody now"

@@ -65,6 +65,7 @@ class Office:
     """An office over a store, with tools that remember."""
 
     def __init__(self, folder, store):
+        self.store = store
         self.done, self.updates, self.release = [], [], threading.Event()
         self.notices, self.commands = [], []
         self.release.set()

@@ -1,0 +1,112 @@
+"""The console: control's web pages for people. Routes for control's HTTP door (control_api.application), and one task.
+
+    /console/            overview            /console/approvals       what waits for a person, live
+    /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
+    /console/link/…      a password, once    /console/events          what is new, for pages that are open
+
+Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bridge.console.approvals import Approvals
+from bridge.console.feed import Describe, Feed
+from bridge.console.lockout import Lockout
+from bridge.console.render import Renderer
+from bridge.console.signin import SignIn, SignInDeps
+from bridge.console.stream import Stream, Streams
+from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
+from bridge.errors import StoreError
+from bridge.settings_console import Console as ConsoleSettings
+from bridge.store.gatestore import GateStore
+from bridge.store.queuestore import QueueStore
+from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.store import Store
+from bridge.store.userstore import UserStore
+
+log = structlog.get_logger(__name__)
+
+LINK_S = 3600.0
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleDeps:
+    """What the console works with. `describe`: what a function is; `decision_key` seals decisions."""
+
+    store: Store
+    settings: ConsoleSettings
+    decision_key: bytes
+    describe: Describe
+    streams: Streams = field(default_factory=Streams)
+
+
+class Console:
+    """Its routes, and what runs while control does."""
+
+    def __init__(self, deps: ConsoleDeps) -> None:
+        store, settings = deps.store, deps.settings
+        self._deps = deps
+        self._users, self._links = UserStore(store), LinkStore(store)
+        self._renderer = Renderer(ROOT)
+        sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
+        self._web = Web(sessions, self._renderer, Place(settings.names, settings.url or ""))
+        self._feed = Feed(QueueStore(store), deps.describe)
+
+    def routes(self) -> list[BaseRoute]:
+        """For control's HTTP door."""
+        gates = GateStore(self._deps.store)
+        sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
+        approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key)
+        return [
+            Route("/", _to_start, methods=["GET"]),
+            Route(ROOT, _to_start, methods=["GET"]),
+            Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
+            self._web.get("/", self._start),
+            *sign_in.routes(),
+            *approvals.routes(),
+            *Stream(self._web, self._feed, self._deps.streams).routes(),
+        ]
+
+    async def run(self, port: int) -> None:
+        """Keep open pages up to date, until cancelled; then they are let go of, and ask again by themselves.
+
+        `port`: of control's HTTP door.
+        """
+        try:
+            await self._first_link(port)
+            await self._feed.run()
+        finally:
+            self._feed.close()
+
+    async def _first_link(self, port: int) -> None:
+        """While there is no user, the log has a link by which the first admin is made."""
+        try:
+            if await self._users.users():
+                return
+            link = link_of(self._deps.settings.base(port), await self._links.give(FIRST, time.time(), LINK_S))
+        except StoreError as error:
+            log.warning("console.no_first_link", reason=str(error))
+            return
+        log.warning("console.nobody_can_sign_in", first_admin=link, valid_min=int(LINK_S // 60))
+
+    async def _start(self, visit: Visit) -> Response:
+        return self._web.page("start.html", visit, {"now": await self._feed.look(), "here": "start"})
+
+    async def _file(self, request: Request) -> Response:
+        """A file of the pages. Its version is its content's, so a browser never asks twice."""
+        found = self._renderer.files.get(request.path_params["name"])
+        if found is None:
+            return Response(status_code=404, headers=HEADERS)
+        headers = {**HEADERS, "cache-control": _FOR_EVER, "content-type": found[0]}
+        return Response(found[1], headers=headers)
+
+
+async def _to_start(_request: Request) -> Response:
+    return RedirectResponse(f"{ROOT}/", 303, headers=HEADERS)

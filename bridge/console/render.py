@@ -1,0 +1,76 @@
+"""Pages and pieces of pages from the templates, and the files they use. Everything from outside is escaped.
+
+Autoescape is always on. A character that is not printable is shown as one that is: marks that turn text around
+could make an amount read otherwise than it is. Files have their content's hash in their address and are
+cached for ever; pages never are.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bridge.console.texts import text
+
+PACKAGE = "bridge.console"
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+class Renderer:
+    """`root`: the path that the console lies under. `files`: (content type, content) by name."""
+
+    def __init__(self, root: str) -> None:
+        self.files = _files()
+        versions = {
+            name: hashlib.sha256(content).hexdigest()[:12] for name, (_, content) in self.files.items()
+        }
+        self._environment = Environment(
+            loader=PackageLoader(PACKAGE),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_shown,
+        )
+        self._environment.filters |= {"at": _at, "left": _left}
+        self._environment.globals |= {
+            "t": text,
+            "root": root,
+            "static": lambda name: f"{root}/static/{versions[name]}/{name}",
+        }
+
+    def page(self, template: str, values: Mapping[str, Any]) -> str:
+        """A template with values."""
+        return self._environment.get_template(template).render(values)
+
+
+def visible(words: str) -> str:
+    """Without characters that cannot be seen, but for the ends of lines."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in words
+    )
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _at(seconds: float) -> str:
+    """Unix seconds as a local time of day, with the date when it is another day's."""
+    then, today = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M", then)
+
+
+def _left(due_at: float) -> int:
+    """Whole seconds until then; the browser counts on from here, by its own clock."""
+    return max(round(due_at - time.time()), 0)
+
+
+def _files() -> dict[str, tuple[str, bytes]]:
+    found = (entry for entry in (files(PACKAGE) / "static").iterdir() if entry.is_file())
+    named = ((entry.name, entry.name.rpartition(".")[2], entry) for entry in found)
+    return {name: (_TYPES[kind], entry.read_bytes()) for name, kind, entry in named if kind in _TYPES}

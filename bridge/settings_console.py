@@ -1,0 +1,53 @@
+"""The settings of control's HTTP: where it listens, how people reach the console, how long they stay signed in.
+
+Not worker-safe (pydantic). Pure.
+"""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from bridge.settings_base import HostAddress, Port, Section
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nobody binds it: it is what is replaced
+
+
+class Console(Section):
+    """HTTP of the control process: /console, /healthz, /metrics and the API."""
+
+    bind: HostAddress = Field(default="127.0.0.1", description="IP address it binds.")
+    port: Port = Field(default=8080, description="TCP port.")
+    hosts: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Names by which clients reach it, besides localhost, any IP address and the name in url; a "
+        "request for another name is refused (DNS rebinding).",
+    )
+    url: Annotated[str, Field(pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$")] | None = (
+        Field(
+            default=None,
+            description="Where people reach the console, such as https://bridge.example: for links, and what comes "
+            "from there is taken. With https its cookies are never sent in the clear.",
+        )
+    )
+    session_idle_s: float = Field(
+        default=3600,
+        ge=60,
+        le=604_800,
+        description="Signed out after so long without use; an open page is use.",
+    )
+    session_s: float = Field(
+        default=43_200, ge=60, le=604_800, description="Signed out so long after signing in, at the latest."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the Host of a request may be, besides addresses."""
+        named = urlsplit(self.url).hostname if self.url else None
+        return (self.bind, *self.hosts, *([named] if named else []))
+
+    def base(self, port: int) -> str:
+        """Where people reach it: `url`, or the port that was bound."""
+        host = _EVERYWHERE.get(self.bind, self.bind)
+        return self.url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
