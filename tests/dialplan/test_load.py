@@ -541,16 +541,21 @@ def test_loading_leaves_the_garbage_collector_as_it_was(load):
     assert gc.isenabled()
 
 
-def test_a_plan_of_five_thousand_routes_loads_within_a_second(load):
-    """Measured in the time of this process; twice the bound, because a busy machine is slower."""
+def test_a_plan_with_ten_times_the_routes_takes_ten_times_as_long_not_a_hundred(load):
+    """In the time of this process, side by side: how fast the machine is does not matter."""
     steps = "[{say: Sorry}, {hang_up: {}}]"
-    routes = "".join(
-        f"- {{name: r{n}, when: {{to: '+4930{n:06d}'}}, do: [{{agent: a, or_else: {steps}}}]}}\n"
-        for n in range(5000)
-    )
-    before = time.process_time()
-    assert len(load(f"{HEAD}{routes}{LAST}").routes) == 5001
-    assert time.process_time() - before < 2
+
+    def took(count):
+        routes = "".join(
+            f"- {{name: r{n}, when: {{to: '+4930{n:06d}'}}, do: [{{agent: a, or_else: {steps}}}]}}\n"
+            for n in range(count)
+        )
+        before = time.process_time()
+        assert len(load(f"{HEAD}{routes}{LAST}").routes) == count + 1
+        return time.process_time() - before
+
+    few = min(took(500), took(500))
+    assert took(5000) < 30 * few
 
 
 def trunk_plan(transfers="", outbound=""):
