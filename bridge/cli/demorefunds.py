@@ -3,7 +3,7 @@
     3 phones ─► bridge ─► read-back ─► gate ◄── sipbridge approvals list · approve · deny (this process, as you)
                                          └─► refunds table, audit chain ─► claims
 
-The tools and the policy are the delivered ones, but for the time to decide: twelve seconds instead of ninety.
+The tools and the policy are the delivered ones, but for the time to decide: twenty seconds instead of ninety.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from bridge.errors import BridgeError
 from bridge.records.cdr import CallEvent
 
 SCRIPT = Path(__file__).with_name("demo_refund.yaml")
-DECIDE_S = 12
+DECIDE_S = 20
 VERDICTS = {"+4930111": "approve", "+4930222": "deny", "+4930333": ""}
 """What becomes of each caller's request, by their number; "": nobody decides."""
 WAIT_S = 30.0
