@@ -231,14 +231,19 @@ class MediaClock:
             self._due_s = due + self._tick_s
         self._ticked_s = now
         if self._changed:
-            self._pace()
+            with (
+                self._change
+            ):  # or a port that goes now would disarm the timer first, and this arm it for nobody
+                self._pace()
         if self._ports:
             self._guard.put_off(self._due_s + self._grace_s)
         return self._ports
 
     def _pace(self) -> None:
-        """How often to tick what there is to tick, from the next one on."""
+        """How often to tick what there is to tick, from the next one on. The caller holds `_change`."""
         self._changed = False
+        if not self._ports:
+            return
         long_s = max(min(2 * self._usual_tick_s, LONGEST_TICK_S), self._usual_tick_s)
         long_ms = round(long_s * 1000)
         rare = len(self._ports) >= BUSY_PORTS and all(port.ptime_ms % long_ms == 0 for port in self._ports)
