@@ -6,6 +6,7 @@ no strings) is refused rather than rounded. Pure.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,16 @@ def canonical(value: Any) -> bytes:
     if len(text) > MAX_BYTES:
         raise ToolArgumentsError(f"the value is {len(text)} bytes long, {MAX_BYTES} are allowed")
     return text
+
+
+def read(text: str) -> Any:
+    """A JSON value that a person wrote. Raises ToolArgumentsError: it is none, or has no exact form (NaN, 1e999)."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ToolArgumentsError(f"it is not JSON: {error}") from error
+    canonical(value)
+    return value
 
 
 def digest(value: Any) -> str:

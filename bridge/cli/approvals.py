@@ -18,8 +18,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bridge.approval.canonical import read
 from bridge.cli.identity import with_store
-from bridge.errors import StoreError
+from bridge.errors import StoreError, ToolArgumentsError
 from bridge.keys import decision_key
 from bridge.settings import Settings
 from bridge.store.gaterows import StoredRequest
@@ -159,9 +160,9 @@ def _seen(row: StoredRequest, form: str) -> None:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--arguments is not JSON: {error}") from error
+        value = read(text)
+    except ToolArgumentsError as error:
+        raise typer.BadParameter(f"--arguments: {error}") from error
     if not isinstance(value, dict):
         raise typer.BadParameter("--arguments must be a JSON object")
     return value

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bridge.approval.canonical import read
 from bridge.approval.gate import FINAL, State
 from bridge.approval.request import CallerFacts
+from bridge.errors import ToolArgumentsError
 from bridge.store.gaterows import StoredRequest
 from bridge.store.queuestore import Around, SpokenLine
 
@@ -210,8 +212,8 @@ def _value(argument: Argument, given: str) -> Any:
     if argument.field == "flag":
         return given == "true"
     try:
-        value = json.loads(given)
-    except (ValueError, RecursionError):
+        value = read(given)
+    except ToolArgumentsError:
         raise ValueError(f"{argument.name}|{argument.field}") from None
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if argument.field == "number" and not number:

@@ -1,10 +1,11 @@
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.approval.canonical import MAX_BYTES, MAX_DEPTH, binding, canonical, digest
+from bridge.approval.canonical import MAX_BYTES, MAX_DEPTH, binding, canonical, digest, read
 from bridge.errors import ToolArgumentsError
 
 JSON = st.recursive(
@@ -60,3 +61,16 @@ def test_a_binding_changes_with_everything_it_binds():
         bindings.add(binding(*parts[:place], other, *parts[place + 1 :]))
     assert len(bindings) == 6
     assert len(digest({})) == 64
+
+
+@given(JSON)
+def test_what_a_person_wrote_is_read_as_it_is(value):
+    assert read(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "NaN", "[Infinity]", '{"a": 1e999}', str(2**60), '"\\ud800"', "[" * 60_000]
+)
+def test_what_has_no_exact_form_is_not_read(text):
+    with pytest.raises(ToolArgumentsError):
+        read(text)

@@ -153,6 +153,13 @@ def test_an_edited_approval_carries_all_arguments(config, tmp_path):
     assert run(config, "approve", "abc1", "--arguments", "[1]").exit_code == 2
 
 
+@pytest.mark.parametrize("written", ["{amount: 40}", '{"amount": NaN}', '{"amount": 1e999}', "[40]"])
+def test_arguments_that_are_no_json_object_are_refused_before_anything_is_decided(config, written):
+    found = run(config, "approve", "abc1", "--arguments", written)
+    assert found.exit_code == 2
+    assert "--arguments" in found.output
+
+
 def test_watching_shows_what_waits_for_as_long_as_wanted(config, tmp_path):
     asyncio.run(keep(tmp_path, "abc1"))
     result = run(config, "watch", "--seconds", "0.1")

@@ -78,7 +78,10 @@ def test_a_changed_field_keeps_its_type():
         ({"amount": 40}, "forty", "x|number"),
         ({"amount": 40}, '"40"', "x|number"),
         ({"amount": 40}, "true", "x|number"),
+        ({"amount": 40}, "NaN", "x|number"),
+        ({"amount": 40}, "1e999", "x|number"),
         ({"amount": [1]}, "[", "x|json"),
+        ({"amount": [1]}, "[Infinity]", "x|json"),
         ({"amount": [1]}, "[" * 60_000, "x|json"),
     ],
 )
