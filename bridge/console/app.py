@@ -56,8 +56,9 @@ class Console:
         self._users, self._links = UserStore(store), LinkStore(store)
         self._renderer = Renderer(ROOT)
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
-        self._web = Web(sessions, self._renderer, Place(settings.names, settings.url or ""))
         self._feed = Feed(QueueStore(store), deps.describe)
+        place = Place(settings.names, settings.url or "")
+        self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""

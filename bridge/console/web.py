@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from bridge.approval.request import MAY
 from bridge.console.render import Renderer
+from bridge.console.snapshot import Snapshot
 from bridge.console.texts import text
 from bridge.errors import BridgeError
 from bridge.site import foreign, names, stranger
@@ -51,6 +52,18 @@ HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page in the list on top of every page. `name`: of its words (`nav.NAME`) and of `here`; `may`: who sees it."""
+
+    name: str
+    path: str
+    may: str = "look"
+
+
+PAGES = (Page("start", "/"), Page("approvals", "/approvals"))
 
 
 class PageError(Exception):
@@ -109,10 +122,17 @@ class Place:
 
 
 class Web:
-    """Makes routes of handlers."""
+    """Makes routes of handlers. `now`: what there is at this moment, for what is on top of every page."""
 
-    def __init__(self, sessions: SessionStore, renderer: Renderer, place: Place) -> None:
+    def __init__(
+        self,
+        sessions: SessionStore,
+        renderer: Renderer,
+        place: Place,
+        now: Callable[[], Snapshot] = Snapshot,
+    ) -> None:
         self.sessions = sessions
+        self._now = now
         self._renderer = renderer
         self._place = place
         self._hosts = names(place.hosts)
@@ -207,8 +227,15 @@ class Web:
         return HTMLResponse(self.piece(template, visit, values), status)
 
     def piece(self, template: str, visit: Visit | None, values: Mapping[str, Any]) -> str:
-        """The HTML of a template; it knows the visitor and the secret of their forms."""
-        around = {"user": visit.user if visit else None, "csrf": visit.csrf if visit else ""}
+        """The HTML of a template; it knows the visitor, what they may, the secret of their forms, and the counts."""
+        around = {
+            "user": visit.user if visit else None,
+            "csrf": visit.csrf if visit else "",
+            "may": visit.may if visit else _may_not,
+            "pages": PAGES,
+            "here": "",
+            "now": self._now(),
+        }
         return self._renderer.page(template, {**around, **values})
 
     def _error(self, status: int, message: str) -> Response:
@@ -237,6 +264,10 @@ class Web:
     def _take(self, answer: Response, cookie: str) -> None:
         secure = self._place.secure
         answer.delete_cookie(cookie, httponly=True, samesite="strict", secure=secure, path="/")
+
+
+def _may_not(_right: str) -> bool:
+    return False
 
 
 def csrf_of(secret: str) -> str:

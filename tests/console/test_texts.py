@@ -1,5 +1,6 @@
 """Every word is in one place, and every word there is used."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from bridge.console.texts import TEXTS, text
 
 FOLDER = Path(__file__).parents[2] / "bridge" / "console"
 SOURCES = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")]
-COMPUTED = ("state.", "risk.", "clock.", "act.number", "act.json")
+GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != "__init__")
+COMPUTED = ("nav.", "state.", "risk.", "clock.", "act.number", "act.json")
 """Names made of a request's own words."""
 
 
@@ -34,6 +36,11 @@ def test_templates_have_no_words_of_their_own():
         bare = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", path.read_text(), flags=re.DOTALL)
         bare = re.sub(r"<[^>]*>", " ", re.sub(r"""[\w-]+=("[^"]*"|'[^']*')""", "", bare))
         assert re.findall(r"[A-Za-z]{2,}", bare) == [], path.name
+
+
+def test_no_two_groups_have_a_name_in_common():
+    groups = [importlib.import_module(f"bridge.console.words.{name}").TEXTS for name in GROUPS]
+    assert sum(len(group) for group in groups) == len(TEXTS)
 
 
 def test_words_are_filled_in():
