@@ -201,6 +201,10 @@ class CallsApi:
 
         return act
 
+    async def order(self, call_id: str, kind: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A command that is no client's own, such as a seat's. Raises ApiError."""
+        return await self._run(await self._target(call_id), kind, data)
+
     async def _target(self, prefix: str) -> CallRecord:
         """The live call of this id. ApiError: which one, or it is over, or nobody can reach it."""
         live = [one for one in await self._deps.store.live(MAX_LIVE) if one.call_id.startswith(prefix)]

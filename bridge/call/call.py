@@ -3,9 +3,8 @@
     INVITE ─► route ─► steps: ring · agent (or_else …) · say · play · hang_up · reject ─► end ─► record
 
 `Call.run()` is one coroutine with one TaskGroup: the steps, and three watchers (the leg's events, the playout's, the
-limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the
-model goes
-on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
+limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the model
+goes on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ import structlog
 from bridge.beat import beat
 from bridge.call.callerside import CallerSide
 from bridge.call.commands import CommandDesk
+from bridge.call.consolecall import admit, is_marked
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.journal import Journal
 from bridge.call.limits import Ending
@@ -234,6 +234,7 @@ class Call:
     async def _route(self) -> tuple[Step, ...]:
         """The steps for this call. A call that fits no route is refused with 404 and leaves a record too."""
         try:
+            await admit(self._leg.invite, self._deps, self._journal)
             who = (self.id, self._config.index)
             route = await self._deps.occupancy.route(self._plan, self.context.facts, who, self._deps.request)
         except DialplanError as error:
@@ -365,7 +366,7 @@ class Call:
 def tool_facts(facts: CallFacts, leg: Leg, trusted: tuple[str, ...]) -> dict[str, str]:
     """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
     believed = leg.trunk is not None and leg.trunk.verstat
-    word = verstat(leg.invite, trusted, trunk_trusted=believed)
+    word = "" if is_marked(leg.invite) else verstat(leg.invite, trusted, trunk_trusted=believed)
     return {"caller": facts.from_number, "called": facts.to_number, "verstat": word}
 
 
