@@ -25,12 +25,13 @@ MODES = ("listen", "whisper", "join")
 RING_S = 30
 LOOK_S = 0.1
 MAX_SUPERVISORS = 3
+BACK_S = 30.0  # for the agent to be heard again
 CALLER = "party-0"  # secondleg.connected's name for its first party
 AGENT = "agent"
 
 
 class Supervisor:
-    """One of them. `stop` sends it away; `over`: it is gone."""
+    """One of them. `stop` sends it away; `over`: it is gone; `gives_back`: it had the caller, the agent shall again."""
 
     def __init__(self, target: str, party: str, mode: str) -> None:
         self.target = target
@@ -38,6 +39,7 @@ class Supervisor:
         self.mode = mode
         self.stop = asyncio.Event()
         self.over = asyncio.Event()
+        self.gives_back = asyncio.Event()
         self.connected = False
 
 
@@ -52,6 +54,7 @@ class Supervision:
         self._here: dict[str, Supervisor] = {}
         self._jobs: asyncio.Queue[tuple[Supervisor, asyncio.Future[None]]] = asyncio.Queue()
         self._mixer: Mixer | None = None
+        self._holder: Supervisor | None = None
 
     async def run(self) -> None:
         """Carry supervisors until cancelled."""
@@ -91,10 +94,37 @@ class Supervision:
         self._context.journal.note("supervisor.took_over", leg=target)
         return {}
 
+    async def hand_back(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The agent is to have the caller again, {note} from who took over. Back when it does; raises NotDoneError.
+
+        Who took over stays until the agent is heard, so that the caller is never alone.
+        """
+        holder = self._holder
+        if holder is None or holder.over.is_set() or holder.gives_back.is_set():
+            raise NotDoneError("nobody has taken the caller over")
+        self._talk.handed_back(holder.target, str(data.get("note", "")))
+        holder.gives_back.set()
+        try:
+            async with asyncio.timeout(BACK_S):
+                await self._talk.has_the_caller()
+        except TimeoutError:
+            raise NotDoneError(
+                "the agent was not heard in time; who took over is still on the line"
+            ) from None
+        self._context.journal.note("supervisor.gave_back", leg=holder.target)
+        holder.stop.set()
+        return {}
+
     async def _alone(self, supervisor: Supervisor) -> None:
-        """In place of the agent's step, to the end of the call."""
-        await supervisor.over.wait()
-        await self._context.end(Ending(200, "taken_over", f"{supervisor.target} hung up"))
+        """In place of the agent's step: to the end of the call, or until the agent is to have the caller again."""
+        self._holder = supervisor
+        supervisor.gives_back.clear()
+        try:
+            await either(supervisor.over.wait(), supervisor.gives_back.wait())
+        finally:
+            self._holder = None
+        if not supervisor.gives_back.is_set():
+            await self._context.end(Ending(200, "taken_over", f"{supervisor.target} hung up"))
 
     async def _bring(self, target: str, mode: str) -> None:
         """Returns when the supervisor has answered. Raises NotDoneError."""
