@@ -36,6 +36,7 @@ from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve_both
 from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
+from bridge.control_hands import Hands, HandsDeps
 from bridge.control_hearing import Hearing
 from bridge.control_metrics import Counts
 from bridge.control_node import NodeDeps, NodeOffice, options_of
@@ -227,7 +228,10 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                self._console = Console(ConsoleDeps(store, console, self._seal_key(), described))
+                commands, boots = desk.tools.commands, lambda: [peer.hello.boot for peer in link.peers()]
+                self._hands = Hands(HandsDeps(store, commands, boots, self.nodes))
+                deps = ConsoleDeps(store, console, self._seal_key(), described)
+                self._console = Console(deps)
                 app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(app, (console.bind, console.port), api) as self.health_port:
@@ -303,15 +307,7 @@ class Control:
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
         api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
-        calls = CallsApi(
-            CallsDeps(
-                store=store,
-                commands=tools.commands,
-                boots=lambda: [peer.hello.boot for peer in link.peers()],
-                queues=self.nodes.queues,
-                elsewhere=self.nodes,
-            )
-        )
+        calls = CallsApi(CallsDeps(store, self._hands, self.nodes.queues))
         outbound = OutboundApi(
             OutboundApiDeps(OutboundStore(store), self._seal_key(), lambda: self.plans.plan)
         )

@@ -1,8 +1,7 @@
-"""What a person's seat (console/seats.py) needs of control: a word to a live call, and a call to this bridge.
+"""A person's call from the console's page to this bridge (console/seats.py), to try a plan without a phone.
 
-    listen, take over   order ─► CallsApi: the call's worker, on whichever node it is
-    "call this plan"    dial  ─► Dial {our own SIP address, X-Console-Call: proof}
-                                    worker asks console.call {proof, call_id} ─► whose call it is, once
+    dial ─► Dial {our own SIP address, X-Console-Call: proof} ─► INVITE ─► worker
+                         answer: whose call it is, once  ◄── console.call {proof, call_id}
 
 A browser call comes in like any phone's: by the edge, which lets it in because it knows a word of this node's edge key
 and comes from this machine; without an edge the worker is reached as any phone reaches it. The proof is no way in but a
@@ -22,8 +21,6 @@ import structlog
 from bridge.approval.signing import seal, sealed
 from bridge.config import CONSOLE_HEADER
 from bridge.console.seats import Seats
-from bridge.control_api import ApiError
-from bridge.control_api_calls import CallsApi
 from bridge.edge.folder import edge_secret
 from bridge.edge.render import console_word, host_port
 from bridge.errors import SeatError
@@ -41,9 +38,8 @@ PARTS = ("seal", "seat", "until", "once", "by")
 
 
 class SeatDesk:
-    """`peers`: the workers that are connected here. `key`: of the seal. `calls` and `seats` are set by control."""
+    """`peers`: the workers that are connected here. `key`: of the seal. `seats` is set by control."""
 
-    calls: CallsApi
     seats: Seats | None = None
 
     def __init__(self, settings: Settings, peers: Callable[[], Sequence[Peer]], key: bytes) -> None:
@@ -51,13 +47,6 @@ class SeatDesk:
         self._peers = peers
         self._key = key
         self._spent: OrderedDict[str, None] = OrderedDict()
-
-    async def order(self, call_id: str, kind: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Have a live call do it, on whichever node. Raises SeatError with its own words."""
-        try:
-            return await self.calls.order(call_id, kind, data)
-        except ApiError as error:
-            raise SeatError(str(error), error.status) from None
 
     def dial(self, seat_id: str, user: User, number: str, caller: str) -> Dial:
         """A call to this bridge. Raises SeatError: nobody would take it."""

@@ -23,6 +23,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
       WebhookError              a webhook that was not delivered
+      OrderError(status)        an operator's order to a live call that was not carried out
       EdgeError                 Kamailio or rtpengine cannot be started or asked
 """
 
@@ -165,6 +166,18 @@ class ToolArgumentsError(ToolError):
 
 class ToolLostError(ToolError):
     """A tool was started and its answer never came: nobody knows whether it was done."""
+
+
+class OrderError(BridgeError):
+    """An operator's order to a live call was not carried out, or nobody knows. `calls`: the ids that were meant.
+
+    `status`: as HTTP has it (control_hands.py).
+    """
+
+    def __init__(self, status: int, message: str, calls: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.calls = calls
 
 
 class WebhookError(BridgeError):

@@ -6,7 +6,7 @@ Whoever else sends the header is refused: a mark that anybody can set is worth n
 from bridge.call.journal import Journal
 from bridge.call.modelside import CallDeps
 from bridge.config import CONSOLE_HEADER
-from bridge.errors import DialplanError, LinkError
+from bridge.errors import LinkError, SeatError
 from bridge.sip.events import Invite
 
 REFUSED = "it says that it comes from the console, and does not"
@@ -18,15 +18,15 @@ def is_marked(invite: Invite) -> bool:
 
 
 async def admit(invite: Invite, deps: CallDeps, journal: Journal) -> None:
-    """The record says who placed it. Raises DialplanError: nobody did, so there is no route for it."""
+    """The record says who placed it. Raises SeatError: nobody did."""
     if not is_marked(invite):
         return
     question = {"proof": invite.headers[CONSOLE_HEADER], "call_id": journal.call_id}
     try:
         answer = await deps.request("console.call", question, deps.config.deadlines.link_request_s)
     except LinkError as error:
-        raise DialplanError(f"control cannot say whose call it is: {error}") from None
+        raise SeatError(f"control cannot say whose call it is: {error}") from None
     by = str(answer.get("by", ""))
     if not by:
-        raise DialplanError(REFUSED)
+        raise SeatError(REFUSED)
     journal.note("console.call", by=by)

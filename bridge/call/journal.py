@@ -24,6 +24,7 @@ HIDDEN = "…"
 _HIDES: Mapping[str, str] = {
     "dtmf": "digit", "transcript": "text", "function_call": "arguments", "function_output": "output",
     "collect": "digits", "switch": "value", "menu": "key", "menu.heard": "text",
+    "supervisor.whispered": "text",
 }  # fmt: skip
 
 

@@ -30,11 +30,13 @@ MODES = ("listen", "whisper", "join")
 RING_S = 30
 LOOK_S = 0.1
 MAX_SUPERVISORS = 3
+BACK_S = 30.0  # for the agent to be heard again
 Answered = asyncio.Future[Mapping[str, Any]]
 CALLER = "party-0"  # secondleg.connected's name for its first party
 AGENT = "agent"
 
 
+LOST_NOTE = "The colleague's connection was lost before they could say anything about it."
 SEAT = "seat:"
 """Begins the target of a browser's seat; no name in a plan has a colon."""
 
@@ -70,7 +72,10 @@ class _Phone:
 
 
 class Supervisor:
-    """One of them. `stop` sends it away; `over`: it is gone. `key`: of a seat; `who` is at it, for the record."""
+    """One of them. `stop` sends it away; `over`: it is gone; `gives_back`: it had the caller, the agent shall again.
+
+    `key`: of a seat; `who` is at it, for the record.
+    """
 
     def __init__(self, target: str, party: str, mode: str, key: str = "", who: str = "") -> None:
         self.target = target
@@ -78,8 +83,10 @@ class Supervisor:
         self.mode = mode
         self.key = key
         self.leg = f"browser of {who[:64]}" if key else target
+        self.who = who[:64] if key else target
         self.stop = asyncio.Event()
         self.over = asyncio.Event()
+        self.gives_back = asyncio.Event()
         self.connected = False
 
 
@@ -94,6 +101,7 @@ class Supervision:
         self._here: dict[str, Supervisor] = {}
         self._jobs: asyncio.Queue[tuple[Supervisor, Answered]] = asyncio.Queue()
         self._mixer: Mixer | None = None
+        self._holder: Supervisor | None = None
 
     async def run(self) -> None:
         """Carry supervisors until cancelled."""
@@ -130,14 +138,51 @@ class Supervision:
         supervisor = self._here.get(target)
         if supervisor is None:
             raise NotDoneError(f"{target[:40]!r} has hung up")
+        if not supervisor.connected:
+            raise NotDoneError("the seat is not connected yet")
         await self._talk.leave(lambda: self._alone(supervisor))
         self._context.journal.note("supervisor.took_over", leg=supervisor.leg)
         return {}
 
+    async def hand_back(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The agent is to have the caller again, {note} from who took over. Back when it does; raises NotDoneError.
+
+        Who took over stays until the agent is heard, so that the caller is never alone.
+        """
+        holder = self._holder
+        if holder is None or holder.over.is_set() or holder.gives_back.is_set():
+            raise NotDoneError("nobody has taken the caller over")
+        self._talk.handed_back(holder.who, str(data.get("note", "")))
+        holder.gives_back.set()
+        try:
+            async with asyncio.timeout(BACK_S):
+                await self._talk.has_the_caller()
+        except TimeoutError:
+            raise NotDoneError(
+                "the agent was not heard in time; who took over is still on the line"
+            ) from None
+        self._context.journal.note("supervisor.gave_back", leg=holder.leg)
+        if holder.key and not holder.over.is_set():  # who sits at a page may want to hear how it goes on
+            await self.command({"target": holder.target, "mode": "listen"})
+        else:
+            holder.stop.set()
+        return {}
+
     async def _alone(self, supervisor: Supervisor) -> None:
-        """In place of the agent's step, to the end of the call."""
-        await supervisor.over.wait()
-        await self._context.end(Ending(200, "taken_over", f"{supervisor.leg} hung up"))
+        """In place of the agent's step: to the end of the call, or until the agent is to have the caller again."""
+        self._holder = supervisor
+        supervisor.gives_back.clear()
+        try:
+            await either(supervisor.over.wait(), supervisor.gives_back.wait())
+        finally:
+            self._holder = None
+        if supervisor.gives_back.is_set():
+            return
+        if not supervisor.key:
+            await self._context.end(Ending(200, "taken_over", f"{supervisor.leg} hung up"))
+        # A window that is closed, or a network that is gone, is no hang-up: the caller is not to pay for it.
+        self._context.journal.note("supervisor.gave_back", leg=supervisor.leg, lost=True)
+        self._talk.handed_back(supervisor.who, LOST_NOTE)
 
     async def _bring(self, supervisor: Supervisor) -> Mapping[str, Any]:
         """Returns when the supervisor has answered; of a seat, where it is expected. Raises NotDoneError."""

@@ -104,7 +104,7 @@ class Seats:
             raise SeatError("you listen or talk in other windows already: end that first", 429)
         if len(self._seats) >= self._limits.most:
             raise SeatError(f"all {self._limits.most} seats of this node are taken (console.seats)", 429)
-        seat = Seat(secrets.token_hex(16), user, secret, right)
+        seat = Seat(secrets.token_hex(8), user, secret, right)
         self._seats[seat.id] = seat
         return seat
 

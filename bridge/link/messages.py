@@ -128,9 +128,10 @@ class CallCommand:
     """Have call `call_id` do something; its worker answers with the request "call.done".
 
     `kind`: hang_up (`reason`), transfer (`target`: a name of the plan's transfers), collect (`digits`, `terminator`,
-    `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`),
-    warm_transfer (`target`, `summary`), hand_off (`agent`, `note`), recording (`action`). `by`: the operator who wants
-    it, absent when a tool does. The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
+    `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`), hand_back
+    (`note`), whisper (`text`, `now`), warm_transfer (`target`, `summary`), hand_off (`agent`, `note`), recording
+    (`action`). `by`: the operator who wants it, absent when a tool does. The answer: `call_id`, `command_id`, `ok`,
+    `error`, and `digits`.
     """
 
     call_id: str
