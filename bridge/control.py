@@ -49,6 +49,7 @@ from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
 from bridge.control_room import Room
+from bridge.control_seats import SeatDesk
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
@@ -98,6 +99,7 @@ class Desk:
         self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
+        self.seats: SeatDesk | None = None
         self.news: Callable[[], None] = lambda: None
         self.room = Room()
         self.waiting = WaitingRoom()
@@ -129,11 +131,9 @@ class Desk:
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), hello.worker, wanted, time.monotonic())
             return {"granted": granted, "live": {} if granted else self.room.live()}
-        family = kind.partition(".")[0]
-        if family in {"tool", "speech"}:
-            part = self.tools if family == "tool" else self.speech
-            if part is not None:
-                return await part.answer(kind, data)
+        parts: dict[str, Any] = {"tool": self.tools, "speech": self.speech, "console": self.seats}
+        if (part := parts.get(kind.partition(".")[0])) is not None:
+            return dict(await part.answer(kind, data))
         alone = {"credential": self._credentials.answer}
         if self.outbound is not None:
             alone["outbound.not_placed"] = partial(self.outbound.not_placed, hello.boot)
@@ -230,8 +230,12 @@ class Control:
                 await self.plans.start()
                 commands, boots = desk.tools.commands, lambda: [peer.hello.boot for peer in link.peers()]
                 self._hands = Hands(HandsDeps(store, commands, boots, self.nodes))
-                deps = ConsoleDeps(store, console, self._seal_key(), described)
-                self._console = Console(deps)
+                desk.seats = SeatDesk(
+                    self._settings, self._environ, link.peers, self._seal_key(), self._hands
+                )
+                audio = desk.seats.audio()
+                self._console = Console(ConsoleDeps(store, console, self._seal_key(), described, audio=audio))
+                desk.seats.seats = self._console.seats
                 app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(app, (console.bind, console.port), api) as self.health_port:

@@ -20,12 +20,16 @@ import structlog
 
 from bridge.approval.signing import seal, sealed
 from bridge.config import CONSOLE_HEADER
-from bridge.console.seats import Seats
+from bridge.console.audio import AudioDeps
+from bridge.console.seats import SeatLimits, Seats
+from bridge.control_hands import Hands, Order
 from bridge.edge.folder import edge_secret
 from bridge.edge.render import console_word, host_port
-from bridge.errors import SeatError
+from bridge.errors import LinkError, SeatError
 from bridge.link.server import Peer
-from bridge.seat.order import Dial
+from bridge.pool.user import find
+from bridge.seat.order import Dial, Ice, IceServer
+from bridge.secretsource import Secrets
 from bridge.settings import Settings
 from bridge.store.userstore import User
 
@@ -38,15 +42,40 @@ PARTS = ("seal", "seat", "until", "once", "by")
 
 
 class SeatDesk:
-    """`peers`: the workers that are connected here. `key`: of the seal. `seats` is set by control."""
+    """console.audio.Voice. `peers`: the workers that are connected here. `key`: of the seal.
+
+    `seats` is set by control, whose console has them.
+    """
 
     seats: Seats | None = None
 
-    def __init__(self, settings: Settings, peers: Callable[[], Sequence[Peer]], key: bytes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        peers: Callable[[], Sequence[Peer]],
+        key: bytes,
+        hands: Hands,
+    ) -> None:
         self._settings = settings
+        self._environ = environ
         self._peers = peers
         self._key = key
+        self._hands = hands
         self._spent: OrderedDict[str, None] = OrderedDict()
+
+    def audio(self) -> AudioDeps:
+        """What the console gets."""
+        chosen = self._settings.console.audio
+        password = Secrets(self._environ).get(chosen.ice_password_env) if chosen.ice_password_env else None
+        turn = (chosen.ice_user, password or "")
+        servers = [IceServer(url, *(turn if url.startswith("turn") else ())) for url in chosen.ice_servers]
+        ice = Ice(chosen.address or "", *chosen.port_range, tuple(servers))
+        return AudioDeps(self, ice, SeatLimits(chosen.seats, find(self._settings.pool.user)))
+
+    async def order(self, call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:
+        """Have a live call do something. Raises OrderError."""
+        return await self._hands.do(Order(call_id, kind, body, by, "console"))
 
     def dial(self, seat_id: str, user: User, number: str, caller: str) -> Dial:
         """A call to this bridge. Raises SeatError: nobody would take it."""
@@ -67,8 +96,10 @@ class SeatDesk:
         from_uri = f"<sip:{caller}@{host_port(host, 0).removesuffix(':0')}>"
         return Dial(uri, host, from_uri, headers, float(self._settings.limits.max_call_s))
 
-    async def answer(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """A worker asks `console.call` {proof, call_id}: {by} of whom it is, "" of nobody."""
+        if kind != "console.call":
+            raise LinkError(f"control knows no request {kind[:40]!r}")
         words = self._proved(str(data.get("proof", "")))
         if words is None:
             log.warning("console.call_refused", call_id=str(data.get("call_id"))[:40])

@@ -1,12 +1,14 @@
 """The console: control's web pages for people. Routes for control's HTTP door (control_api.application), and one task.
 
     /console/            overview            /console/approvals       what waits for a person, live
+    /console/phone       a call by the browser    /console/seats/…    listening and talking (audio.py)
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 
@@ -15,10 +17,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bridge.approval.request import MAY
 from bridge.console.approvals import Approvals
+from bridge.console.audio import Audio, AudioDeps
 from bridge.console.feed import Describe, Feed
 from bridge.console.lockout import Lockout
 from bridge.console.render import Renderer
+from bridge.console.seats import SeatLimits, Seats
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
 from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
@@ -45,6 +50,7 @@ class ConsoleDeps:
     decision_key: bytes
     describe: Describe
     streams: Streams = field(default_factory=Streams)
+    audio: AudioDeps | None = None
 
 
 class Console:
@@ -58,6 +64,8 @@ class Console:
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
         place = Place(settings.names, settings.url or "")
+        limits = deps.audio.limits if deps.audio else SeatLimits()
+        self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
 
     def routes(self) -> list[BaseRoute]:
@@ -65,6 +73,7 @@ class Console:
         gates = GateStore(self._deps.store)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key)
+        audio = Audio(self._web, self.seats, self._deps.audio).routes() if self._deps.audio else []
         return [
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
@@ -72,6 +81,7 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
+            *audio,
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 
@@ -82,7 +92,9 @@ class Console:
         """
         try:
             await self._first_link(port)
-            await self._feed.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed.run())
+                tasks.create_task(self.seats.run())
         finally:
             self._feed.close()
 

@@ -6,6 +6,7 @@ Worker-safe. Pure.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MAX_LINE_BYTES = 128 * 1024
@@ -51,7 +52,7 @@ class Dial:
     uri: str
     bind: str
     from_uri: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     max_s: float = 3600.0
 
 
