@@ -1,5 +1,6 @@
 """Listen in, take over, hand back, and call: what a page with a seat posts. Answers are JSON, for static/seat.js.
 
+    GET  /console/calls/{id}/listen  the seat in a window of its own; a call's page has it too (`panel`)
     POST /console/calls/{id}/seat    {offer, mode}    ─► seat, answer      right `calls`, and `personal`: it is heard
     POST /console/seats/{id}/mode    {mode: listen | whisper | join}
     POST /console/seats/{id}/take-over    /hand-back {note}    /leave
@@ -69,6 +70,7 @@ class Audio:
         return [
             web.get("/phone", self._phone, "dial", microphone=True),
             post("/phone/call", self._json(self._call), "dial"),
+            web.get("/calls/{id}/listen", self._page, "calls", microphone=True),
             post("/calls/{id}/seat", self._json(self._listen), "calls"),
             post("/seats/{seat}/mode", self._json(self._mode), "calls"),
             post("/seats/{seat}/take-over", self._json(self._take_over), "calls"),
@@ -101,6 +103,13 @@ class Audio:
         number = visit.request.query_params.get("number", "")
         values = {"here": "phone", "seat_ice": self._ice(), "seat_words": words(), "number": number}
         return self._web.page("phone.html", visit, values)
+
+    async def _page(self, visit: Visit) -> Response:
+        """The seat alone, in a window of its own."""
+        call_id = str(visit.request.path_params["id"])
+        if not _CALL.fullmatch(call_id):
+            raise PageError(404, text("error.not_found"))
+        return self._web.page("listen.html", visit, {"call_id": call_id, **self.panel(visit, call_id)})
 
     def _json(self, do: Do) -> Callable[[Visit], Awaitable[Response]]:
         async def handler(visit: Visit) -> Response:

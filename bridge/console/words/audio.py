@@ -5,6 +5,7 @@ from collections.abc import Mapping
 TEXTS: Mapping[str, str] = {
     "nav.phone": "Browser call",
     # the seat on a live call's page
+    "seat.window": "Call {call}",
     "seat.title": "Listen and talk",
     "seat.listen_in": "Listen in",
     "seat.listen": "Listen",
