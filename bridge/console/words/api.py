@@ -7,15 +7,13 @@ TEXTS: Mapping[str, str] = {
     "api.title": "API",
     "api.about": "For programs. Send the header Authorization: Bearer TOKEN; an admin gives one by "
     "sipbridge users token NAME. It may do what its user's roles may.",
-    "api.document": "OpenAPI description",
+    "api.document": "OpenAPI description: {path}",
     "api.contents": "Contents",
     "api.roles": "Roles",
     "api.query": "Query",
     "api.body": "Body",
     "api.answer": "Answer",
     "api.statuses": "Statuses",
-    "api.name": "Name",
-    "api.kind": "Kind",
     "api.needed": "needed",
     "api.text": "a text",
 }
