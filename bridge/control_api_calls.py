@@ -24,9 +24,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from starlette.routing import BaseRoute
-
-from bridge.control_api import ApiError, Call, Handler, Terms, get, post
+from bridge.control_api import ApiError, ApiRoute, Call, Handler, Terms, get, post
+from bridge.control_api_call_docs import DOCS, WHICH
+from bridge.control_api_docs import ANYTHING, TEXT, Doc, one_of, thing
 from bridge.control_hands import KINDS, MAX_LIVE, Hands, Order, single
 from bridge.errors import OrderError
 from bridge.records.cdr import CallRecord
@@ -41,6 +41,9 @@ _ID = re.compile(r"[0-9a-f]{4,32}")
 _PERSONAL = (
     "from_display", "sip_call_id", "remote", "end_reason", "end_detail", "session_error", "recording_path",
 )  # fmt: skip
+_ACTED = thing(
+    {"call_id": TEXT, "done": one_of(*KINDS)}, recording=ANYTHING, paused=ANYTHING, changed=ANYTHING
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +61,23 @@ class CallsApi:
     def __init__(self, deps: CallsDeps) -> None:
         self._deps = deps
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[ApiRoute]:
         """For `application`."""
         acting = [
             post(
                 f"{BASE}/{{id}}/{kind}",
                 "calls",
                 self._acting(kind),
+                Doc(one.summary, _ACTED, one.body, refuses=(*WHICH, 422), details=one.details),
                 Terms(max_body=MAX_COMMAND_BYTES, deadline_s=one.deadline_s + SLACK_S),
             )
             for kind, one in KINDS.items()
         ]
         return [
-            get(BASE, "look", self._live),
-            get(f"{BASE}/{{id}}", "look", self._one),
+            get(BASE, "look", self._live, DOCS["live"]),
+            get(f"{BASE}/{{id}}", "look", self._one, DOCS["one"]),
             *acting,
-            get("/api/v1/queues", "look", self._queues),
+            get("/api/v1/queues", "look", self._queues, DOCS["queues"]),
         ]
 
     async def _live(self, call: Call) -> Mapping[str, Any]:
