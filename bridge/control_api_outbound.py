@@ -26,7 +26,6 @@ from starlette.routing import BaseRoute
 
 from bridge.control_api import CSV, ApiError, Call, Handler, Terms, delete, get, post
 from bridge.control_api_calls import BASE as CALLS
-from bridge.control_api_calls import masked
 from bridge.control_outbound_requests import (
     CAMPAIGN_CHANGES,
     load_campaign,
@@ -39,6 +38,7 @@ from bridge.outbound.job import FINAL, Job
 from bridge.outbound.rules import rules_of
 from bridge.outbound.sheet import Sheet, read
 from bridge.outbound.wish import WishError
+from bridge.records.public import masked
 from bridge.store.outboundstore import OutboundStore
 
 log = structlog.get_logger(__name__)

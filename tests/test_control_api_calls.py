@@ -6,7 +6,8 @@ import json
 import pytest
 import structlog
 
-from bridge.control_api_calls import KINDS, MAX_AT_ONCE, MAX_COMMAND_BYTES, masked
+from bridge.control_api_calls import KINDS, MAX_AT_ONCE, MAX_COMMAND_BYTES
+from bridge.records.public import masked
 from tests.fakes.api import running_api
 from tests.fakes.events import Script, conversation
 

@@ -3,6 +3,7 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.approvals import Approvals
 from bridge.console.feed import Describe, Feed
+from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
@@ -25,6 +27,7 @@ from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
@@ -45,6 +48,7 @@ class ConsoleDeps:
     decision_key: bytes
     describe: Describe
     streams: Streams = field(default_factory=Streams)
+    history: HistoryLimits = HistoryLimits()  # frozen
 
 
 class Console:
@@ -72,6 +76,7 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
+            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 
