@@ -48,7 +48,7 @@ class ConsoleDeps:
     decision_key: bytes
     describe: Describe
     streams: Streams = field(default_factory=Streams)
-    history: HistoryLimits = HistoryLimits()  # frozen
+    history: HistoryLimits = field(default_factory=HistoryLimits)
 
 
 class Console:

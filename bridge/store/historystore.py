@@ -30,7 +30,7 @@ _PLAIN_RUN = re.compile(r"[A-Za-z0-9 ,.'?!-]+")
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How much is looked at: rows in one transaction, the same where the calls' events are read too, events of a call."""
+    """How much is looked at: rows in one transaction (`deep`: where events are read too), and events of a call."""
 
     window: int = 2000
     deep_window: int = 100
