@@ -52,7 +52,7 @@ from bridge.outbound.job import FINAL, Job
 from bridge.outbound.rules import rules_of
 from bridge.outbound.sheet import Sheet, read
 from bridge.outbound.wish import WishError
-from bridge.records.log import masked
+from bridge.records.public import masked
 from bridge.store.outboundstore import Campaign, OutboundStore
 
 log = structlog.get_logger(__name__)
