@@ -24,13 +24,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from starlette.routing import BaseRoute
-
-from bridge.control_api import ApiError, Call, Handler, Terms, get, post
+from bridge.control_api import ApiError, ApiRoute, Call, Handler, Terms, get, post
+from bridge.control_api_call_docs import DOCS, WHICH
+from bridge.control_api_docs import ANYTHING, TEXT, Doc, one_of, thing
 from bridge.control_hands import KINDS, MAX_LIVE, Hands, Order, single
 from bridge.errors import OrderError
 from bridge.records.cdr import CallRecord
-from bridge.records.log import masked
+from bridge.records.public import hidden, whole
 from bridge.records.timeline import Timeline, build
 from bridge.store.store import Store
 
@@ -38,9 +38,9 @@ BASE = "/api/v1/calls"
 MAX_COMMAND_BYTES = 8 * 1024
 SLACK_S = 5.0
 _ID = re.compile(r"[0-9a-f]{4,32}")
-_PERSONAL = (
-    "from_display", "sip_call_id", "remote", "end_reason", "end_detail", "session_error", "recording_path",
-)  # fmt: skip
+_ACTED = thing(
+    {"call_id": TEXT, "done": one_of(*KINDS)}, recording=ANYTHING, paused=ANYTHING, changed=ANYTHING
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +58,23 @@ class CallsApi:
     def __init__(self, deps: CallsDeps) -> None:
         self._deps = deps
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[ApiRoute]:
         """For `application`."""
         acting = [
             post(
                 f"{BASE}/{{id}}/{kind}",
                 "calls",
                 self._acting(kind),
+                Doc(one.summary, _ACTED, one.body, refuses=(*WHICH, 422), details=one.details),
                 Terms(max_body=MAX_COMMAND_BYTES, deadline_s=one.deadline_s + SLACK_S),
             )
             for kind, one in KINDS.items()
         ]
         return [
-            get(BASE, "look", self._live),
-            get(f"{BASE}/{{id}}", "look", self._one),
+            get(BASE, "look", self._live, DOCS["live"]),
+            get(f"{BASE}/{{id}}", "look", self._one, DOCS["one"]),
             *acting,
-            get("/api/v1/queues", "look", self._queues),
+            get("/api/v1/queues", "look", self._queues, DOCS["queues"]),
         ]
 
     async def _live(self, call: Call) -> Mapping[str, Any]:
@@ -124,17 +125,6 @@ def line(record: CallRecord, connected: bool, *, personal: bool) -> dict[str, An
         "connected": connected,
         **{name: plain[name] for name in names},
     }
-
-
-def whole(record: CallRecord) -> dict[str, Any]:
-    """The record for who may see personal data."""
-    return {"state": record.state, **asdict(record)}
-
-
-def hidden(record: CallRecord) -> dict[str, Any]:
-    """The record without what says who it was: numbers but their last two digits, names, words."""
-    seen = whole(record) | dict.fromkeys(_PERSONAL)
-    return seen | {name: masked(seen[name]) for name in ("from_uri", "to_uri")}
 
 
 def _bare(timeline: Timeline) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from bridge.control_api_docs import Schema, exactly, maybe, one_of, string
 from bridge.control_commands import Commands
 from bridge.errors import OrderError, ToolError, ToolLostError
 from bridge.records.cdr import CallRecord
@@ -39,19 +40,29 @@ Check = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a command's body. `wanted`: what it must be, in words."""
+    """One key of a command's body. `wanted`: what it must be, in words; `schema`: for programs."""
 
     fits: Check
     wanted: str
+    schema: Schema
     required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A command: its keys, and the seconds its worker may take."""
+    """A command: its keys, and the seconds its worker may take. `summary`: what it does, in words."""
 
     deadline_s: float
     keys: Mapping[str, Key]
+    summary: str
+    details: str = ""
+
+    @property
+    def body(self) -> Schema:
+        """What a body must be."""
+        needed = {name: key.schema for name, key in self.keys.items() if key.required}
+        more = {name: maybe(key.schema) for name, key in self.keys.items() if not key.required}
+        return exactly(needed, **more)
 
 
 def _text(most: int, *, required: bool = False) -> Key:
@@ -59,29 +70,55 @@ def _text(most: int, *, required: bool = False) -> Key:
         one_line = isinstance(value, str) and len(value) <= most and value.isprintable()
         return one_line and bool(value.strip() or not required)
 
-    return Key(fits, f"a text of one line and at most {most} characters", required)
+    schema = string(most, int(required), r"^[^\x00-\x1f\x7f]*$")
+    return Key(fits, f"a text of one line and at most {most} characters", schema, required)
 
 
 def _one_of(*values: str, required: bool = True) -> Key:
-    return Key(lambda value: isinstance(value, str) and value in values, " or ".join(values), required)
+    def fits(value: Any) -> bool:
+        return isinstance(value, str) and value in values
+
+    return Key(fits, " or ".join(values), one_of(*values), required)
 
 
 def _name(of: str) -> Key:
-    return Key(lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None, f"a name of {of}")
+    return Key(
+        lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None,
+        f"a name of {of}",
+        {"type": "string", "pattern": f"^{_NAME.pattern}$", "description": f"A name of {of}."},
+    )
 
 
 _TARGET = _name("the dialplan's transfers")
 _SEAT = Key(
-    lambda value: isinstance(value, str) and re.fullmatch(r"seat:[0-9a-f]{16}", value) is not None, "a seat"
+    lambda value: isinstance(value, str) and re.fullmatch(r"seat:[0-9a-f]{16}", value) is not None, "a seat", {}
 )
 _KEY = Key(
-    lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None, "a key", False
+    lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None,
+    "a key",
+    {},
+    required=False,
 )
-_FLAG = Key(lambda value: isinstance(value, bool), "true or false", required=False)
+_FLAG = Key(lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}, required=False)
 KINDS: Mapping[str, Kind] = {
-    "hang_up": Kind(10, {"reason": _text(80)}),
-    "transfer": Kind(60, {"target": _TARGET}),
-    "warm_transfer": Kind(90, {"target": _TARGET, "summary": _text(1000)}),
+    "hang_up": Kind(
+        10,
+        {"reason": _text(80)},
+        "End the call.",
+        "At once: BYE (480 before the answer, CANCEL of an outbound call) with a Reason header.",
+    ),
+    "transfer": Kind(
+        60,
+        {"target": _TARGET},
+        "Send the caller to a target (blind transfer, REFER).",
+        "The caller stays with the agent until the target has answered.",
+    ),
+    "warm_transfer": Kind(
+        90,
+        {"target": _TARGET, "summary": _text(1000)},
+        "Ask a target first, then connect.",
+        "INVITE to the target, the summary is spoken, accepted with 1.",
+    ),
     "supervise": Kind(
         40,
         {
@@ -89,12 +126,35 @@ KINDS: Mapping[str, Kind] = {
             "mode": _one_of("listen", "whisper", "join", required=False),
             "stop": _FLAG,
         },
+        "Let a target listen, whisper to the agent, or join; or stop that.",
     ),
-    "take_over": Kind(40, {"target": _TARGET}),
-    "hand_back": Kind(40, {"note": _text(500)}),
-    "whisper": Kind(10, {"text": _text(1000, required=True), "now": _FLAG}),
-    "recording": Kind(10, {"action": _one_of("pause", "resume")}),
-    "hand_off": Kind(30, {"agent": _name("the dialplan's agents"), "note": _text(500)}),
+    "take_over": Kind(
+        40, {"target": _TARGET}, "Let a target talk with the caller alone.", "The agent's session ends."
+    ),
+    "hand_back": Kind(
+        40,
+        {"note": _text(500)},
+        "After a take-over: the agent has the caller again.",
+        "It begins anew, knows what was said before, and is told the note; who took over leaves when it is heard.",
+    ),
+    "whisper": Kind(
+        10,
+        {"text": _text(1000, required=True), "now": _FLAG},
+        "Tell the agent something that the caller does not hear.",
+        "It follows that from its next words on; with now it speaks at once.",
+    ),
+    "recording": Kind(
+        10,
+        {"action": _one_of("pause", "resume")},
+        "Pause the recording, or go on with it.",
+        "What one operator pauses another resumes; a tool's pause stays.",
+    ),
+    "hand_off": Kind(
+        30,
+        {"agent": _name("the dialplan's agents"), "note": _text(500)},
+        "Give the caller to another agent.",
+        "One of the agent's hand_off_to.",
+    ),
 }
 
 _SEATS: Mapping[str, Kind] = {
@@ -106,8 +166,9 @@ _SEATS: Mapping[str, Kind] = {
             "mode": _one_of("listen", "whisper", "join", required=False),
             "stop": _FLAG,
         },
+        "Let a browser listen, whisper to the agent, or join.",
     ),
-    "seat_take_over": Kind(40, {"target": _SEAT}),
+    "seat_take_over": Kind(40, {"target": _SEAT}, "Let a browser talk with the caller alone."),
 }
 """For the console's own pages: whoever else may order has no seat."""
 _ALL = {**KINDS, **_SEATS}

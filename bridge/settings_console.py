@@ -81,6 +81,13 @@ class Console(Section):
     )
 
     audio: Audio = Field(default_factory=Audio, description="Listening and talking by the browser.")
+    api_per_s: float = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Requests a second that one API token may make in the long run; more get 429.",
+    )
+    api_burst: float = Field(default=100, ge=1, le=100_000, description="As many at once.")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -47,11 +47,13 @@ class Wish:
 
 
 def refuse(wish: Wish | None) -> None:
+    """The session that was to fulfil it is gone."""
     if wish is not None and not wish.done.done():
         wish.done.set_exception(NotDoneError("the connection was lost"))
 
 
 def task_of(seat: Seat) -> "asyncio.Task[Any]":
+    """What carries its session."""
     if seat.task is None:
         raise RuntimeError("the session was not begun")  # a bug of ours
     return seat.task

@@ -4,13 +4,17 @@
     /console/phone       a call by the browser    /console/seats/…    listening and talking (audio.py)
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -18,9 +22,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bridge.approval.request import MAY
+from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
 from bridge.console.audio import Audio, AudioDeps
 from bridge.console.feed import Describe, Feed
+from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
 from bridge.console.render import Renderer
 from bridge.console.seats import SeatLimits, Seats
@@ -30,6 +36,7 @@ from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
@@ -43,14 +50,19 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class ConsoleDeps:
-    """What the console works with. `describe`: what a function is; `decision_key` seals decisions."""
+    """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
+
+    `api`: the OpenAPI description; it may be filled after this was made.
+    """
 
     store: Store
     settings: ConsoleSettings
     decision_key: bytes
     describe: Describe
+    api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     audio: AudioDeps | None = None
+    history: HistoryLimits = field(default_factory=HistoryLimits)
 
 
 class Console:
@@ -82,6 +94,8 @@ class Console:
             *sign_in.routes(),
             *approvals.routes(),
             *audio,
+            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 

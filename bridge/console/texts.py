@@ -5,9 +5,16 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import approvals, audio, common, signin
+from bridge.console.words import api, approvals, audio, common, history, signin
 
-_GROUPS = (common, signin, approvals, audio)
+_GROUPS = (
+    common,
+    signin,
+    approvals,
+    history,
+    audio,
+    api,
+)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

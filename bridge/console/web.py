@@ -65,7 +65,13 @@ class Page:
     may: str = "look"
 
 
-PAGES = (Page("start", "/"), Page("approvals", "/approvals"), Page("phone", "/phone", "dial"))
+PAGES = (
+    Page("start", "/"),
+    Page("approvals", "/approvals"),
+    Page("history", "/history"),
+    Page("phone", "/phone", "dial"),
+    Page("api", "/api"),
+)
 
 
 class PageError(Exception):

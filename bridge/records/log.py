@@ -11,7 +11,6 @@ To a file when the settings name one (logfile.py). In systemd's journal every li
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ import structlog
 from bridge.outlet import Outlet
 from bridge.records.logfile import from_environ, is_journal
 
-_USER = re.compile(r"(?:sips?:|tel:)?([^@;>]*)")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
@@ -75,12 +73,6 @@ def mask(value: object) -> str:
     """The value with all but its last two characters hidden; a short one, or an object, is hidden completely."""
     text = str(value) if isinstance(value, str | int) else ""
     return "***" + text[-2:] if len(text) > 4 else "***"
-
-
-def masked(number: str | None) -> str | None:
-    """A number or a SIP URI as `***45`, for who may not see whose it is."""
-    found = _USER.match(number or "")
-    return mask(found[1]) if number and found else None
 
 
 def render_json(_logger: Any, _method: str, fields: Fields) -> str:

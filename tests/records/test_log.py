@@ -5,7 +5,7 @@ import logging
 import pytest
 import structlog
 
-from bridge.records.log import configure, mask, masked
+from bridge.records.log import configure, mask
 
 
 @pytest.fixture
@@ -112,18 +112,3 @@ def test_what_libraries_log_has_the_form_of_our_own_lines(stream, style):
 )
 def test_short_values_are_hidden_completely(value, masked):
     assert mask(value) == masked
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
-        ("sip:+4930123456@x", "***56"),
-        ("+4930123456", "***56"),
-        ("sip:bob@x", "***"),
-        ("tel:+4930123456;phone-context=x", "***56"),
-        (None, None),
-        ("", None),
-    ],
-)
-def test_a_masked_number_keeps_two_digits(number, shown):
-    assert masked(number) == shown
