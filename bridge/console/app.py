@@ -3,6 +3,7 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/dialplan    which is in force, what the files say, what would happen to a call
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -16,8 +17,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bridge.console.approvals import Approvals
+from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.lockout import Lockout
+from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
@@ -45,6 +48,7 @@ class ConsoleDeps:
     decision_key: bytes
     describe: Describe
     streams: Streams = field(default_factory=Streams)
+    plans: Plans | None = None
 
 
 class Console:
@@ -72,6 +76,7 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
+            *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 

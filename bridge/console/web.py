@@ -63,7 +63,11 @@ class Page:
     may: str = "look"
 
 
-PAGES = (Page("start", "/"), Page("approvals", "/approvals"))
+PAGES = (
+    Page("start", "/"),
+    Page("approvals", "/approvals"),
+    Page("dialplan", "/dialplan"),
+)
 
 
 class PageError(Exception):
