@@ -3,7 +3,9 @@
 Made by control once all of its parts are there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
 from bridge.control_dialplan import PlanDesk
@@ -20,7 +22,7 @@ from bridge.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions."""
+    """What control gives it. `key` seals decisions; `api` is filled when the API's routes are known."""
 
     settings: Settings
     store: Store
@@ -30,6 +32,7 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
+    api: Mapping[str, Any]
     edge: EdgeKeeper | NoEdge
 
 
@@ -42,6 +45,7 @@ def open_console(parts: ConsoleParts) -> Console:
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
+            api=parts.api,
             plans=PlanWindow(parts.plans, parts.versions, around(settings), settings.environment),
         )
     )

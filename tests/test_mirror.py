@@ -69,6 +69,7 @@ ELSEWHERE = {
     "bridge/control_planwindow.py": "over a real desk: tests/console/test_dialplan.py",
     "bridge/control_desk.py": "what workers ask for, through a running control: tests/test_control.py",
     "bridge/control_console.py": "puts together what the console's pages ask: the system tests of the console",
+    "bridge/control_api_call_docs.py": "shapes that tests/test_control_apis.py holds answers against",
     "bridge/control_errands.py": "between two controls: tests/test_control_node.py",
     "bridge/control_main.py": "run as a process by tests/test_control.py",
     "bridge/store/tables.py": "declarations; tests/store/test_store.py writes and reads every one",

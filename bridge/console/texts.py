@@ -5,9 +5,15 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import approvals, common, dialplan, signin
+from bridge.console.words import api, approvals, common, dialplan, signin
 
-_GROUPS = (common, signin, approvals, dialplan)
+_GROUPS = (
+    common,
+    signin,
+    approvals,
+    dialplan,
+    api,
+)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

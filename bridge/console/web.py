@@ -67,6 +67,7 @@ PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
     Page("dialplan", "/dialplan"),
+    Page("api", "/api"),
 )
 
 

@@ -99,12 +99,20 @@ class House:
 
 @asynccontextmanager
 async def running(
-    folder, describe=lambda _tool: Described("Pay the money back."), streams=None, parts=None, **settings
+    folder,
+    describe=lambda _tool: Described("Pay the money back."),
+    streams=None,
+    api=None,
+    parts=None,
+    **settings,
 ):
     """`parts`: more of ConsoleDeps, by name."""
     async with offices.running(folder) as office:
-        chosen = Settings(**settings)
-        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, streams or Streams(), **(parts or {}))
+        chosen, more = (
+            Settings(**settings),
+            {"streams": streams or Streams(), "api": api or {}, **(parts or {})},
+        )
+        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, **more)
         console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:
