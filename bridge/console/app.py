@@ -3,6 +3,7 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described
 
@@ -23,6 +24,7 @@ from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
+from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
@@ -32,6 +34,7 @@ from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
@@ -56,6 +59,7 @@ class ConsoleDeps:
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    history: HistoryLimits = field(default_factory=HistoryLimits)
     plans: Plans | None = None
 
 
@@ -84,6 +88,7 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
+            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),

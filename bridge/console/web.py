@@ -66,6 +66,7 @@ class Page:
 PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
+    Page("history", "/history"),
     Page("dialplan", "/dialplan"),
     Page("api", "/api"),
 )

@@ -21,7 +21,7 @@ async def pages(folder):
     desk = await plans.desk()
     window = PlanWindow(desk, plans.versions, Around(("local",)), None)
     (folder / "gate").mkdir()
-    async with consoles.running(folder / "gate", parts={"plans": window}) as house:
+    async with consoles.running(folder / "gate", more={"plans": window}) as house:
         plans.now = desk
         yield await house.as_("chief"), plans, house
 

@@ -103,16 +103,15 @@ async def running(
     describe=lambda _tool: Described("Pay the money back."),
     streams=None,
     api=None,
-    parts=None,
+    more=None,
     **settings,
 ):
-    """`parts`: more of ConsoleDeps, by name."""
+    """`more`: of ConsoleDeps, by name."""
     async with offices.running(folder) as office:
-        chosen, more = (
-            Settings(**settings),
-            {"streams": streams or Streams(), "api": api or {}, **(parts or {})},
+        chosen, more = Settings(**settings), more or {}
+        deps = ConsoleDeps(
+            office.store, chosen, offices.KEY, describe, api or {}, streams or Streams(), **more
         )
-        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, **more)
         console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:
