@@ -91,7 +91,9 @@ def _name(of: str) -> Key:
 
 _TARGET = _name("the dialplan's transfers")
 _SEAT = Key(
-    lambda value: isinstance(value, str) and re.fullmatch(r"seat:[0-9a-f]{16}", value) is not None, "a seat", {}
+    lambda value: isinstance(value, str) and re.fullmatch(r"seat:[0-9a-f]{16}", value) is not None,
+    "a seat",
+    {},
 )
 _KEY = Key(
     lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None,

@@ -5,6 +5,7 @@
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
@@ -25,9 +26,11 @@ from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
 from bridge.console.audio import Audio, AudioDeps
+from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
+from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.seats import SeatLimits, Seats
 from bridge.console.signin import SignIn, SignInDeps
@@ -63,6 +66,7 @@ class ConsoleDeps:
     streams: Streams = field(default_factory=Streams)
     audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    plans: Plans | None = None
 
 
 class Console:
@@ -95,6 +99,7 @@ class Console:
             *approvals.routes(),
             *audio,
             *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]

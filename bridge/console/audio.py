@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 MODES = ("listen", "whisper", "join")
 MAX_NOTE_CHARS = 500
+_PLAIN = ("seat.microphone_on", "seat.microphone_off", "seat.mute", "seat.unmute", "seat.over")
+SAID = (*_PLAIN, *(name for name in TEXTS if name.startswith(("seat.is.", "seat.wrong."))))
+"""The words of static/seat.js."""
 _CALL = re.compile(r"[0-9a-f]{4,32}")
 _NUMBER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
 Do = Callable[[Visit], Awaitable[Mapping[str, Any]]]
@@ -187,15 +190,15 @@ class Audio:
 
 
 def words() -> str:
-    """Every word of static/seat.js, as JSON."""
-    plain = ("microphone_on", "microphone_off", "mute", "unmute")
-    found: dict[str, Any] = {name: text(f"seat.{name}") for name in plain}
-    for group in ("is", "wrong"):
-        start = f"seat.{group}."
-        found[group] = {
-            name.removeprefix(start): said for name, said in TEXTS.items() if name.startswith(start)
-        }
-    return json.dumps({**found, "over": TEXTS["seat.over"]})
+    """Every word of static/seat.js, as JSON: `seat.is.idle` is found as is.idle."""
+    found: dict[str, Any] = {}
+    for name in SAID:
+        *groups, last = name.split(".")[1:]
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = TEXTS[name]
+    return json.dumps(found)
 
 
 def _offer(visit: Visit) -> str:

@@ -70,6 +70,7 @@ PAGES = (
     Page("approvals", "/approvals"),
     Page("history", "/history"),
     Page("phone", "/phone", "dial"),
+    Page("dialplan", "/dialplan"),
     Page("api", "/api"),
 )
 
