@@ -171,6 +171,7 @@ class Supervision:
     async def _alone(self, supervisor: Supervisor) -> None:
         """In place of the agent's step: to the end of the call, or until the agent is to have the caller again."""
         self._holder = supervisor
+        self._context.with_people()
         supervisor.gives_back.clear()
         try:
             await either(supervisor.over.wait(), supervisor.gives_back.wait())

@@ -48,7 +48,6 @@ TEXTS: Mapping[str, str] = {
     "seat.hand_back": "Hand back to the agent",
     "seat.note": "What the agent should know (optional)",
     "seat.leave": "Leave",
-    "seat.microphone": "Microphone",
     "seat.you": "You",
     "seat.they": "The call",
     "seat.no_script": "Listening and talking takes JavaScript and WebRTC.",
