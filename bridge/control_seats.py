@@ -56,7 +56,9 @@ class SeatDesk:
         peers: Callable[[], Sequence[Peer]],
         key: bytes,
         hands: Hands,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._settings = settings
         self._environ = environ
         self._peers = peers
@@ -113,7 +115,7 @@ class SeatDesk:
     def _proof(self, seat_id: str, user: User) -> str:
         words = {
             "seat": seat_id,
-            "until": f"{time.time() + PROOF_S:.0f}",
+            "until": f"{self._clock() + PROOF_S:.0f}",
             "once": secrets.token_hex(8),
             "by": user.name,
         }
@@ -124,7 +126,7 @@ class SeatDesk:
         words = dict(zip(PARTS, parts, strict=False))
         if len(parts) != len(PARTS) or not sealed(self._key, ABOUT, words):
             return None
-        if float(words["until"]) < time.time() or words["once"] in self._spent:
+        if float(words["until"]) < self._clock() or words["once"] in self._spent:
             return None
         self._spent[words["once"]] = None
         while len(self._spent) > MAX_SPENT:

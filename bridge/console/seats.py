@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import structlog
 
 import bridge
+from bridge.call.tasks import to_the_end
 from bridge.errors import SeatError, StoreError
 from bridge.seat.order import MAX_LINE_BYTES, Order
 from bridge.store.userstore import User
@@ -46,11 +47,15 @@ class Sessions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SeatLimits:
-    """`most` at a time on this node. `account`: uid, gid and groups that the processes run as; None: ours."""
+    """`most` at a time on this node. `account`: uid, gid and groups that the processes run as; None: ours.
+
+    `look_s`: how often it is looked whether people still may.
+    """
 
     most: int = 8
     account: tuple[int, ...] | None = None
     program: tuple[str, ...] = (sys.executable, "-m", "bridge", "seat")
+    look_s: float = LOOK_S
 
 
 @dataclass(slots=True)
@@ -83,15 +88,18 @@ class Seat:
 
 
 class Seats:
-    """`open` and `find` for the pages; `run` as long as control. `may(user, right)`: whether they still may."""
+    """`open` and `find` for the pages; `run` as long as control. `may(user, right)`: whether they still may.
+
+    `spare`: the process that is kept ready, if one is.
+    """
 
     def __init__(self, sessions: Sessions, limits: SeatLimits, may: Callable[[User, str], bool]) -> None:
         self._sessions = sessions
-        self._limits = limits
+        self.limits = limits
         self._may = may
         self._seats: dict[str, Seat] = {}
         self._jobs: asyncio.Queue[tuple[Seat, Order]] = asyncio.Queue()
-        self._spare: asyncio.subprocess.Process | None = None
+        self.spare: asyncio.subprocess.Process | None = None
         self._spare_wanted = asyncio.Event()
         self._spare_until_s = 0.0
         self._running = False
@@ -102,17 +110,17 @@ class Seats:
             raise SeatError("control is just starting, or ending")
         if sum(seat.user.name == user.name for seat in self._seats.values()) >= MOST_OF_ONE:
             raise SeatError("you listen or talk in other windows already: end that first", 429)
-        if len(self._seats) >= self._limits.most:
-            raise SeatError(f"all {self._limits.most} seats of this node are taken (console.seats)", 429)
+        if len(self._seats) >= self.limits.most:
+            raise SeatError(f"all {self.limits.most} seats of this node are taken (console.seats)", 429)
         seat = Seat(secrets.token_hex(8), user, secret, right)
         self._seats[seat.id] = seat
         return seat
 
-    async def open(self, seat: Seat, order: Order) -> str:
+    async def open(self, seat: Seat, order: Order, within_s: float = ANSWER_S) -> str:
         """The SDP answer. Raises SeatError: it cannot be."""
         self._jobs.put_nowait((seat, order))
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(within_s):
                 return await asyncio.shield(seat.answer)
         except TimeoutError:
             raise SeatError("the audio process did not start in time: the machine may be too busy") from None
@@ -158,8 +166,8 @@ class Seats:
                     tasks.create_task(self._carry(*await self._jobs.get()))
         finally:
             self._running = False
-            if self._spare is not None:
-                await _ended(self._spare)
+            if self.spare is not None:
+                await _ended(self.spare)
 
     # ---- one seat --------------------------------------------------------------------------------------------
 
@@ -187,23 +195,31 @@ class Seats:
                 seat.answer.set_exception(SeatError(why))
                 seat.answer.exception()  # whoever waits gets it; nobody may
             if seat.process is not None:
-                await asyncio.shield(asyncio.create_task(_ended(seat.process)))
+                await to_the_end(_ended(seat.process))
             seconds = round(time.monotonic() - seat.opened_s, 1)
             log.info("seat.left", seat=seat.id[:8], user=seat.user.name, why=why[:200], seconds=seconds)
 
     async def _process(self) -> asyncio.subprocess.Process:
-        spare, self._spare = self._spare, None
+        spare, self.spare = self.spare, None
         if spare is not None and spare.returncode is None:
             return spare
         return await self._start()
 
     async def _start(self) -> asyncio.subprocess.Process:
         who: dict[str, Any] = {}
-        if self._limits.account is not None:
-            uid, gid, *groups = self._limits.account
+        if self.limits.account is not None:
+            uid, gid, *groups = self.limits.account
             who = {"user": uid, "group": gid, "extra_groups": groups}
+        made = asyncio.create_task(self._made(who))
+        try:
+            return await asyncio.shield(made)
+        except asyncio.CancelledError:  # half begun, it would be nobody's
+            await _ended(await made)
+            raise
+
+    async def _made(self, who: Mapping[str, Any]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *self._limits.program,
+            *self.limits.program,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={name: os.environ[name] for name in _KEPT if name in os.environ},
@@ -218,7 +234,7 @@ class Seats:
     async def _watch(self) -> None:
         """Who has signed out, or may not any more, neither hears nor speaks."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self.limits.look_s)
             for seat in list(self._seats.values()):
                 try:
                     user = await self._sessions.user(seat.secret, time.time())
@@ -234,15 +250,15 @@ class Seats:
             self._spare_wanted.clear()
             try:
                 while (left_s := self._spare_until_s - time.monotonic()) > 0:
-                    if self._spare is None and len(self._seats) < self._limits.most:
-                        self._spare = await self._start()
+                    if self.spare is None and len(self._seats) < self.limits.most:
+                        self.spare = await self._start()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(min(left_s, LOOK_S)):
                             await self._spare_wanted.wait()
                     self._spare_wanted.clear()
             except OSError as error:
                 log.warning("seat.failed", reason=str(error))
-            spare, self._spare = self._spare, None
+            spare, self.spare = self.spare, None
             if spare is not None:
                 await _ended(spare)
 

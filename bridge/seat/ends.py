@@ -9,7 +9,7 @@ Shells.
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -59,10 +59,18 @@ class End(Protocol):
         """To the end; says why. `tell`: what the page is to know."""
 
 
-class WorkerEnd(asyncio.DatagramProtocol):
-    """A party of a call."""
+class Caller(Protocol):
+    """The part of SipAgent that is used."""
 
-    def __init__(self, listen: Listen) -> None:
+    async def call(self, uri: str, headers: Mapping[str, str] | None = None, from_uri: str = "") -> Leg:
+        """Place a call."""
+
+
+class WorkerEnd(asyncio.DatagramProtocol):
+    """A party of a call; one of which nothing is heard for `silent_s` is over."""
+
+    def __init__(self, listen: Listen, silent_s: float = SILENT_S) -> None:
+        self._silent_s = silent_s
         self.rate_hz = listen.rate_hz
         size = FRAME_MS * bytes_per_ms(listen.rate_hz)
         self._wire = SeatWire(bytes.fromhex(listen.key), Side.SEAT, size)
@@ -91,7 +99,7 @@ class WorkerEnd(asyncio.DatagramProtocol):
         try:
             while not self._over.is_set():
                 await asyncio.sleep(LOOK_S)
-                if time.monotonic() - self._heard_s > SILENT_S:
+                if time.monotonic() - self._heard_s > self._silent_s:
                     return "nothing is heard of the call any more"
             return "the call is over"
         finally:
@@ -149,17 +157,21 @@ class PhoneEnd:
         )  # fmt: skip
         tell({"state": "calling"})
         async with SipAgent(sip, MediaConfig(rate_hz=self.rate_hz)) as agent:
-            try:
-                leg = await agent.call(self._dial.uri, self._dial.headers, self._dial.from_uri)
-            except SipError as error:
-                return str(error)
-            obeying = asyncio.create_task(self._obey(leg))
-            try:
-                return await self._follow(leg, tell)
-            finally:
-                obeying.cancel()
-                await asyncio.wait({obeying})
-                await asyncio.shield(asyncio.create_task(_hung_up(leg)))
+            return await self.place(agent, tell)
+
+    async def place(self, agent: Caller, tell: Tell) -> str:
+        """The call, on this SIP side; as `run`."""
+        try:
+            leg = await agent.call(self._dial.uri, self._dial.headers, self._dial.from_uri)
+        except SipError as error:
+            return str(error)
+        obeying = asyncio.create_task(self._obey(leg))
+        try:
+            return await self._follow(leg, tell)
+        finally:
+            obeying.cancel()
+            await asyncio.wait({obeying})
+            await asyncio.shield(asyncio.create_task(_hung_up(leg)))
 
     async def _follow(self, leg: Leg, tell: Tell) -> str:
         due_s: float | None = time.monotonic() + RING_S
