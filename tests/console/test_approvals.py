@@ -264,7 +264,7 @@ async def test_an_unknown_outcome_is_settled_on_the_page_by_who_may(house):
     assert await house.office.state(request_id) == "unknown"
     settled = await chief.decide(request_id, "reconcile", outcome="not_done", note="not in the bank's list")
     assert settled.status_code == 200
-    assert "failed · approved by anna : not in the bank's list" in words(settled.text)
+    assert "failed · approved by anna: not in the bank's list" in words(settled.text)
     (entry,) = [one for one in await house.office.gates.audit() if one["type"] == "reconciled"]
     assert (entry["actor"], entry["facts"]["ok"]) == ("chief", False)
 
