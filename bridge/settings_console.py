@@ -41,6 +41,14 @@ class Console(Section):
         default=43_200, ge=60, le=604_800, description="Signed out so long after signing in, at the latest."
     )
 
+    api_per_s: float = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Requests a second that one API token may make in the long run; more get 429.",
+    )
+    api_burst: float = Field(default=100, ge=1, le=100_000, description="As many at once.")
+
     @property
     def names(self) -> tuple[str, ...]:
         """What the Host of a request may be, besides addresses."""

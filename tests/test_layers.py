@@ -24,6 +24,7 @@ MACHINES = {
     "bridge.call.agentlimits", "bridge.console.lockout",
     "bridge.call.inquiry",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
+    "bridge.control_api_rate",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
     "bridge.media.activity", "bridge.media.amd", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
     "bridge.media.message", "bridge.media.mixer", "bridge.media.playout", "bridge.media.resample", "bridge.media.tape",
@@ -61,7 +62,8 @@ PURE = {
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.capacity", "bridge.console.texts", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
+    "bridge.capacity", "bridge.console.texts",
+    "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -96,6 +98,7 @@ ONLY_IN = {
     "pydantic": {
         "bridge.approval.policy_schema",
         "bridge.cli",
+        "bridge.control_openapi",
         "bridge.dialplan",
         "bridge.fieldhelp",
         "bridge.settings",

@@ -66,6 +66,7 @@ ELSEWHERE = {
     "bridge/sim/actions.py": "values without behaviour",
     "bridge/store/callrows.py": "what they do is seen through tests/store/test_store.py",
     "bridge/store/gaterows.py": "what they give is seen through tests/store/test_gatestore.py",
+    "bridge/control_api_call_docs.py": "shapes that tests/test_control_apis.py holds answers against",
     "bridge/control_errands.py": "between two controls: tests/test_control_node.py",
     "bridge/control_main.py": "run as a process by tests/test_control.py",
     "bridge/store/tables.py": "declarations; tests/store/test_store.py writes and reads every one",

@@ -3,18 +3,22 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
 from bridge.console.feed import Describe, Feed
 from bridge.console.lockout import Lockout
@@ -38,12 +42,16 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class ConsoleDeps:
-    """What the console works with. `describe`: what a function is; `decision_key` seals decisions."""
+    """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
+
+    `api`: the OpenAPI description; it may be filled after this was made.
+    """
 
     store: Store
     settings: ConsoleSettings
     decision_key: bytes
     describe: Describe
+    api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
 
 
@@ -72,6 +80,7 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
+            *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 
