@@ -39,7 +39,7 @@ MACHINES = {
     "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
 PURE = {
-    "bridge.approval.actions", "bridge.approval.questions", "bridge.call.spoken",
+    "bridge.approval.actions", "bridge.approval.questions", "bridge.approval.statistics", "bridge.call.spoken",
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.handoff", "bridge.call.opening", "bridge.call.waittimes", "bridge.dialplan.sandbox",

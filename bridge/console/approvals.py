@@ -7,6 +7,7 @@ Buttons are plain forms: they work without JavaScript, and answer with a card wh
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -16,8 +17,10 @@ from bridge.approval.actions import State
 from bridge.console.card import Card, changed
 from bridge.console.feed import Feed
 from bridge.console.texts import text
+from bridge.console.trail import told
 from bridge.console.web import PageError, Visit, Web
 from bridge.store.gatestore import GateStore
+from bridge.store.paststore import PastStore
 from bridge.store.queuestore import MAX_OPEN
 from bridge.store.userstore import User
 from bridge.verdicts import ANSWER_S, TAKEN, Verdict, leave
@@ -27,14 +30,22 @@ OUTCOMES = {"done": "succeeded", "not_done": "failed"}
 _ID = re.compile(r"[0-9a-f]{4,64}")
 
 
-class Approvals:
-    """The pages. `key` seals decisions."""
+@dataclass(frozen=True, slots=True)
+class ApprovalsDeps:
+    """`key` seals decisions."""
 
-    def __init__(self, web: Web, feed: Feed, gates: GateStore, key: bytes) -> None:
+    gates: GateStore
+    past: PastStore
+    key: bytes
+
+
+class Approvals:
+    """The pages."""
+
+    def __init__(self, web: Web, feed: Feed, deps: ApprovalsDeps) -> None:
         self._web = web
         self._feed = feed
-        self._gates = gates
-        self._key = key
+        self._deps = deps
 
     def routes(self) -> list[BaseRoute]:
         """For the application."""
@@ -57,7 +68,15 @@ class Approvals:
         return await self._page(visit, await self._card(visit), "", 200)
 
     async def _page(self, visit: Visit, card: Card, said: str, status: int) -> Response:
-        values = {"card": view(visit, card, said), "now": self._feed.snapshot, "here": "approval"}
+        personal = visit.may("personal")
+        trail = await self._deps.past.trail(card.request_id, card.call_id)
+        shown = [told(one, personal=personal) for one in trail]
+        values = {
+            "card": view(visit, card, said),
+            "trail": shown,
+            "now": self._feed.snapshot,
+            "here": "approvals",
+        }
         return self._web.page("approval.html", visit, values, status)
 
     async def _approve(self, visit: Visit) -> Response:
@@ -102,7 +121,7 @@ class Approvals:
             reason=words,
             arguments=arguments,
         )
-        answer = await leave(self._gates, self._key, request_id, decision, ANSWER_S)
+        answer = await leave(self._deps.gates, self._deps.key, request_id, decision, ANSWER_S)
         taken = answer.startswith(TAKEN)
         why = answer.split(": ", 2)[-1]
         said = text(f"{done}.taken") if taken else text(f"{done}.refused", why=why)

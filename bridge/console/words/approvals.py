@@ -12,7 +12,6 @@ TEXTS: Mapping[str, str] = {
     "approvals.notify": "Notifications",
     "approvals.denied": "The browser does not allow notifications for this page.",
     "approvals.arrived": "Approval needed: {tool}",
-    "approvals.all": "All that waits",
     "card.wants": "The agent wants to run",
     "card.described": "What it does",
     "card.described_by": "What its server says it does (not checked by us)",
