@@ -4,6 +4,7 @@
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
                                              /console/approvals/decided, …/statistics   what was decided, and how
+    /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
@@ -23,6 +24,7 @@ from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
 from bridge.console.decided import Decided
 from bridge.console.feed import Describe, Feed
+from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
@@ -31,6 +33,7 @@ from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
@@ -56,6 +59,7 @@ class ConsoleDeps:
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    history: HistoryLimits = field(default_factory=HistoryLimits)
 
 
 class Console:
@@ -86,6 +90,7 @@ class Console:
             *sign_in.routes(),
             *decided.routes(),
             *approvals.routes(),
+            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]

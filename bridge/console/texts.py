@@ -5,9 +5,16 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, decided, signin
+from bridge.console.words import api, approvals, common, decided, history, signin
 
-_GROUPS = (common, signin, approvals, api, decided)
+_GROUPS = (
+    common,
+    signin,
+    approvals,
+    history,
+    api,
+    decided,
+)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

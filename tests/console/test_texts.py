@@ -13,7 +13,7 @@ SOURCES = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")]
 GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != "__init__")
 COMPUTED = (
     "nav.", "state.", "risk.", "clock.", "act.number", "act.json", "ask.", "asked.", "done.", "areas.", "trail.",
-    "statistics.",
+    "statistics.", "history.is.", "history.field.",
 )  # fmt: skip
 """Names made of a request's own words."""
 

@@ -99,11 +99,19 @@ class House:
 
 @asynccontextmanager
 async def running(
-    folder, describe=lambda _tool: Described("Pay the money back."), streams=None, api=None, **settings
+    folder,
+    describe=lambda _tool: Described("Pay the money back."),
+    streams=None,
+    api=None,
+    more=None,
+    **settings,
 ):
+    """`more`: of ConsoleDeps, by name."""
     async with offices.running(folder) as office:
-        chosen = Settings(**settings)
-        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, api or {}, streams or Streams())
+        chosen, more = Settings(**settings), more or {}
+        deps = ConsoleDeps(
+            office.store, chosen, offices.KEY, describe, api or {}, streams or Streams(), **more
+        )
         console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:
