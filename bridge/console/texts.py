@@ -5,13 +5,14 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, decided, history, signin
+from bridge.console.words import api, approvals, common, decided, dialplan, history, signin
 
 _GROUPS = (
     common,
     signin,
     approvals,
     history,
+    dialplan,
     api,
     decided,
 )

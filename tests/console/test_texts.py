@@ -12,9 +12,10 @@ FOLDER = Path(__file__).parents[2] / "bridge" / "console"
 SOURCES = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")]
 GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != "__init__")
 COMPUTED = (
-    "nav.", "state.", "risk.", "clock.", "act.number", "act.json", "ask.", "asked.", "done.", "areas.", "trail.",
-    "statistics.", "history.is.", "history.field.",
-)  # fmt: skip
+    *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
+    *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
+    *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
+)
 """Names made of a request's own words."""
 
 
