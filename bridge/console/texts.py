@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, audio, common, dialplan, history, signin
+from bridge.console.words import api, approvals, audio, common, decided, dialplan, health, history, signin
 
 _GROUPS = (
     common,
@@ -14,7 +14,9 @@ _GROUPS = (
     history,
     audio,
     dialplan,
+    health,
     api,
+    decided,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 

@@ -15,6 +15,8 @@ COMPUTED = (
     *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
     *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
     *("seat.is.", "seat.wrong."),
+    *("health.", "doctor.", "pending."),
+    *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
 )
 """Names made of a request's own words."""
 
