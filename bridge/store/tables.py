@@ -20,6 +20,8 @@ nodes         one row a node (bridge/store/nodestore.py); `epoch` grows with eve
 node_commands what one node asks another to do with a call, and the answer
 node_keys     public keys of the audit chain, of every node; `seal` is by the nodes' common decision key
 leases        who does what only one node does, until when by the database's clock; `token` grows with every holder
+webhook_endpoints  how far each webhook is (numbers of call_events and audit_entries), and how it fares
+webhook_deliveries  which event has to go to which webhook: pending, delivered, parked; the event itself is not in it
 schema_state  one row: `works_from` is the oldest revision whose programs may still work with this database
 """
 
@@ -396,4 +398,39 @@ node_keys = Table(
     Column("public", String(64), nullable=False),
     Column("seal", String(64), nullable=False),
     Column("at", Float, nullable=False),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("key", String(16), nullable=False),
+    Column("calls_at", BIG, nullable=False),
+    Column("audit_at", BIG, nullable=False),
+    Column("failing_since", Float),
+    Column("failures", Integer, nullable=False),
+    Column("disabled_at", Float),
+    Column("delivered_at", Float),
+    Column("error", Text, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", BIG, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("source", String(1), nullable=False),
+    Column("number", BIG, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("call_id", String(100), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("status", Integer),
+    Column("error", Text, nullable=False),
+    UniqueConstraint("endpoint", "source", "number", name="webhook_deliveries_once"),
+    Index("webhook_deliveries_open", "endpoint", "state", "delivery_id"),
+    Index("webhook_deliveries_call", "endpoint", "call_id", "state", "delivery_id"),
 )
