@@ -26,10 +26,11 @@ PAGE = 1000
 
 
 class EventWatch:
-    """`position`: so far everything can be read; None before the first look."""
+    """`position`: so far everything can be read; None before the first look. `head`: the newest there is."""
 
     def __init__(self, store: EventStore, clock: Callable[[], float] = time.monotonic) -> None:
         self.position: Position | None = None
+        self.head = Position()
         self.store = store
         self._clock = clock
         self._gaps: Gaps | None = None
@@ -68,7 +69,7 @@ class EventWatch:
             if not self._watchers:
                 self._watched.clear()
 
-    async def begin(self, at: Position) -> None:
+    def begin(self, at: Position) -> None:
         """Somebody is only here: what comes after this must be looked through for what is still to come."""
         if self._gaps is None or at.calls < self._gaps.at:
             self._gaps = Gaps(at.calls, GAP_S if self.store.shared else 0.0)
@@ -83,21 +84,18 @@ class EventWatch:
 
     async def look(self) -> bool:
         """Whether there is more to look at. Raises StoreError."""
-        head = await self.store.head()
+        head = self.head = await self.store.head()
         if self._gaps is None or head.calls < self._gaps.at:  # events were forgotten: numbers may come again
             self._gaps = Gaps(head.calls, GAP_S if self.store.shared else 0.0)
-        full = False
-        if head.calls > self._gaps.at:
-            numbers = await self.store.numbers(self._gaps.at, PAGE)
-            before = self._gaps.at
-            full = len(numbers) == PAGE and self._gaps.look(numbers, self._clock()) > before
-            if len(numbers) < PAGE:
-                self._gaps.look(numbers, self._clock())
+        before, numbers = self._gaps.at, []
+        if head.calls > before:
+            numbers = await self.store.numbers(before, PAGE)
+            self._gaps.look(numbers, self._clock())
         found = Position(self._gaps.at, head.audit)
         if found != self.position:
             self.position = found
             self._tell()
-        return full
+        return len(numbers) == PAGE and self._gaps.at > before
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

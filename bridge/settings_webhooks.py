@@ -1,4 +1,7 @@
-"""The settings of webhooks: which programs are told of calls and approvals, and what. Not worker-safe (pydantic). Pure."""
+"""The settings of webhooks: which programs are told of calls and approvals, and what.
+
+Not worker-safe (pydantic). Pure.
+"""
 
 from typing import Literal
 

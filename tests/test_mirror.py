@@ -66,6 +66,7 @@ ELSEWHERE = {
     "bridge/store/callrows.py": "what they do is seen through tests/store/test_store.py",
     "bridge/store/gaterows.py": "what they give is seen through tests/store/test_gatestore.py",
     "bridge/control_api_call_docs.py": "shapes that tests/test_control_apis.py holds answers against",
+    "bridge/store/migrations/versions/rev_0011_webhooks.py": "run by tests/store/test_store.py",
     "bridge/control_errands.py": "between two controls: tests/test_control_node.py",
     "bridge/control_main.py": "run as a process by tests/test_control.py",
     "bridge/store/tables.py": "declarations; tests/store/test_store.py writes and reads every one",

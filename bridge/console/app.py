@@ -3,7 +3,7 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
-    /console/api         the API described
+    /console/api         the API described   /console/webhooks        how webhooks fare
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -26,6 +26,7 @@ from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
 from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
+from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
@@ -44,7 +45,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `api`: the OpenAPI description; it may be filled after this was made.
+    `api`: the OpenAPI description.
     """
 
     store: Store
@@ -52,6 +53,7 @@ class ConsoleDeps:
     decision_key: bytes
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
+    webhooks: Webhooks | None = None
     streams: Streams = field(default_factory=Streams)
 
 
@@ -81,6 +83,7 @@ class Console:
             *sign_in.routes(),
             *approvals.routes(),
             *ApiPage(self._web, self._deps.api).routes(),
+            *WebhookPages(self._web, self._deps.webhooks).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 

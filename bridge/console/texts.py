@@ -5,9 +5,9 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, signin
+from bridge.console.words import api, approvals, common, signin, webhooks
 
-_GROUPS = (common, signin, approvals, api)
+_GROUPS = (common, signin, approvals, api, webhooks)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

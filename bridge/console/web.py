@@ -63,7 +63,12 @@ class Page:
     may: str = "look"
 
 
-PAGES = (Page("start", "/"), Page("approvals", "/approvals"), Page("api", "/api"))
+PAGES = (
+    Page("start", "/"),
+    Page("approvals", "/approvals"),
+    Page("webhooks", "/webhooks", "audit"),
+    Page("api", "/api"),
+)
 
 
 class PageError(Exception):

@@ -1,4 +1,4 @@
-"""What the outside is told of calls and approvals: events of the API's stream and of webhooks, from what the store keeps.
+"""What the outside is told of calls and approvals: events of the API's stream and of webhooks, from rows of the store.
 
     call_events row      call.started, call.answered, call.ended, transcript, recording.ready
     audit_entries row    approval.requested, approval.escalated, approval.decided, approval.ended
@@ -66,10 +66,12 @@ class Told:
 
 def name_of(told: Told) -> str:
     """What it is called outside; "": nobody is told of it."""
-    if told.source == TEST:
-        return TESTED
-    if told.source == CALL:
-        return _CALLS.get(told.type, "")
+    if told.source == AUDIT:
+        return _approval_of(told)
+    return TESTED if told.source == TEST else _CALLS.get(told.type, "")
+
+
+def _approval_of(told: Told) -> str:
     if not _object(told.request.get("ruling")).get("ask"):  # nobody was asked
         return ""
     state = told.facts.get("state")

@@ -1,8 +1,8 @@
 """What happened on all nodes, in order, for who is told of it: call events and entries of the audit. Part of the Store.
 
-Both tables only grow, and a row's number says how far somebody is. The audit is written one entry at a time; call events
-get their number before they can be seen, so that on PostgreSQL a lower one may come a moment later: control_events.py
-waits for those. Reads only, over indices, in pages.
+Both tables only grow, and a row's number says how far somebody is. The audit is written one entry at a time; call
+events get their number before they can be seen, so that on PostgreSQL a lower one may come a moment later:
+control_events.py waits for those. Reads only, over indices, in pages.
 """
 
 from collections.abc import Mapping
@@ -78,9 +78,7 @@ class EventStore:
         return found[0] if found else None
 
 
-def _page(
-    connection: sa.Connection, number: sa.ColumnElement[int], span: tuple[int, int], limit: int
-) -> int:
+def _page(connection: sa.Connection, number: sa.ColumnElement[int], span: tuple[int, int], limit: int) -> int:
     """The last number of a page of so many rows beyond span[0]; span[1] when there are fewer."""
     query = sa.select(number).where(number > span[0], number <= span[1]).order_by(number)
     last = connection.execute(query.offset(limit - 1).limit(1)).scalar_one_or_none()

@@ -3,17 +3,18 @@
     take_up: events ─► rows `pending`, and the endpoint's place moved, in one transaction   (each event once)
     due ─► POST ─► delivered | pending, later | parked: for a person to look at, and to try again
 
-A row names its event and does not hold it: what was forgotten meanwhile (retention, erasure) is not told any more. Of one
-call and endpoint only the oldest pending row is due, so that a call's events come in their order.
+A row names its event and does not hold it: what was forgotten meanwhile (retention, erasure) is not told any more. Of
+one call and endpoint only the oldest pending row is due, so that a call's events come in their order.
 """
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.records.announce import TEST
 from bridge.store.database import now
 from bridge.store.eventstore import Position
 from bridge.store.nodestore import guard
@@ -61,6 +62,24 @@ class Delivery:
     updated_at: float
     status: int | None = None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """An endpoint as people and programs see it. `to`: its host; a whole URL may hold a secret."""
+
+    name: str
+    to: str
+    events: tuple[str, ...]
+    personal: bool
+    health: str
+    failing_since: float | None
+    disabled_at: float | None
+    delivered_at: float | None
+    error: str
+    pending: int
+    delivered: int
+    parked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +194,8 @@ class WebhookStore:
             mine = (one.c.endpoint == name) & (one.c.state == PENDING)
             mine &= one.c.next_at <= now(connection)
             mine &= (one.c.call_id == "") | ~waits
-            query = sa.select(one).where(mine).order_by(one.c.delivery_id).limit(limit)
+            tests_first = sa.case((one.c.source == TEST, 0), else_=1)
+            query = sa.select(one).where(mine).order_by(tests_first, one.c.delivery_id).limit(limit)
             return [_delivery(row) for row in connection.execute(query).all()]
 
         return await self._store.transaction("cannot read what webhooks are told", work)
@@ -212,7 +232,9 @@ class WebhookStore:
             at, row = now(connection), webhook_deliveries.c
             mine = (row.delivery_id == delivery_id) & (row.state != PENDING)
             fresh = {"state": PENDING, "tries": 0, "next_at": at, "created_at": at, "updated_at": at}
-            return bool(connection.execute(sa.update(webhook_deliveries).where(mine).values(**fresh)).rowcount)
+            return bool(
+                connection.execute(sa.update(webhook_deliveries).where(mine).values(**fresh)).rowcount
+            )
 
         return await self._store.transaction("cannot take a delivery up again", work)
 
@@ -303,7 +325,7 @@ def _beyond(connection: sa.Connection, name: str, state: str) -> int:
 
 
 def _endpoint(row: sa.Row[Any]) -> Endpoint:
-    kept: Mapping[str, Any] = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
+    kept = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
     rest = {name: kept[name] for name in Endpoint.__slots__ if name != "place"}
     return Endpoint(**rest, place=Position(kept["calls_at"], kept["audit_at"]))
 

@@ -99,11 +99,18 @@ class House:
 
 @asynccontextmanager
 async def running(
-    folder, describe=lambda _tool: Described("Pay the money back."), streams=None, api=None, **settings
+    folder,
+    describe=lambda _tool: Described("Pay the money back."),
+    streams=None,
+    api=None,
+    webhooks=None,
+    **settings,
 ):
     async with offices.running(folder) as office:
         chosen = Settings(**settings)
-        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, api or {}, streams or Streams())
+        deps = ConsoleDeps(
+            office.store, chosen, offices.KEY, describe, api or {}, webhooks, streams or Streams()
+        )
         console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:
