@@ -3,6 +3,8 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described   /console/webhooks        how webhooks fare
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
@@ -20,8 +22,11 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
+from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
+from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
+from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
@@ -30,6 +35,7 @@ from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
@@ -53,8 +59,10 @@ class ConsoleDeps:
     decision_key: bytes
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
-    webhooks: Webhooks | None = None
     streams: Streams = field(default_factory=Streams)
+    history: HistoryLimits = field(default_factory=HistoryLimits)
+    plans: Plans | None = None
+    webhooks: Webhooks | None = None
 
 
 class Console:
@@ -82,6 +90,8 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
+            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *WebhookPages(self._web, self._deps.webhooks).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),

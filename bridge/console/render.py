@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bridge.console.historyrow import clock
 from bridge.console.texts import text
 
 PACKAGE = "bridge.console"
@@ -36,7 +37,7 @@ class Renderer:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self._environment.filters |= {"at": _at, "left": _left}
+        self._environment.filters |= {"at": _at, "left": _left, "clock": clock, "words_of": _words_of}
         self._environment.globals |= {
             "t": text,
             "root": root,
@@ -63,6 +64,11 @@ def _at(seconds: float) -> str:
     """Unix seconds as a local time of day, with the date when it is another day's."""
     then, today = time.localtime(seconds), time.localtime()
     return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M", then)
+
+
+def _words_of(name: str, group: str) -> str:
+    """The words of a name within a group of them."""
+    return text(group + name)
 
 
 def _left(due_at: float) -> int:

@@ -5,9 +5,17 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, signin, webhooks
+from bridge.console.words import api, approvals, common, dialplan, history, signin, webhooks
 
-_GROUPS = (common, signin, approvals, api, webhooks)
+_GROUPS = (
+    common,
+    signin,
+    approvals,
+    history,
+    dialplan,
+    webhooks,
+    api,
+)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

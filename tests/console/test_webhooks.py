@@ -37,7 +37,7 @@ class Desk:
 
 @pytest.fixture
 async def house(tmp_path):
-    async with consoles.running(tmp_path, webhooks=Desk()) as found:
+    async with consoles.running(tmp_path, more={"webhooks": Desk()}) as found:
         found.desk = found.console._deps.webhooks
         yield found
 
@@ -97,5 +97,5 @@ async def test_without_webhooks_the_page_says_how_to_have_some(tmp_path):
         async def shown(self):
             return []
 
-    async with consoles.running(tmp_path, webhooks=Bare()) as house:
+    async with consoles.running(tmp_path, more={"webhooks": Bare()}) as house:
         assert "webhooks.NAME" in consoles.words((await (await house.as_("chief")).get(PAGE)).text)

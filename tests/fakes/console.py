@@ -103,13 +103,14 @@ async def running(
     describe=lambda _tool: Described("Pay the money back."),
     streams=None,
     api=None,
-    webhooks=None,
+    more=None,
     **settings,
 ):
+    """`more`: of ConsoleDeps, by name."""
     async with offices.running(folder) as office:
-        chosen = Settings(**settings)
+        chosen, more = Settings(**settings), more or {}
         deps = ConsoleDeps(
-            office.store, chosen, offices.KEY, describe, api or {}, webhooks, streams or Streams()
+            office.store, chosen, offices.KEY, describe, api or {}, streams or Streams(), **more
         )
         console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)

@@ -1,0 +1,51 @@
+"""The console put together with what control has: the pages ask through the protocols of bridge/console.
+
+Made by control once all of its parts are there.
+"""
+
+from dataclasses import dataclass
+
+from bridge.console.app import Console, ConsoleDeps
+from bridge.control_apis import Outside
+from bridge.control_dialplan import PlanDesk
+from bridge.control_edge import EdgeKeeper, NoEdge
+from bridge.control_node import NodeOffice
+from bridge.control_plan import around
+from bridge.control_planwindow import PlanWindow
+from bridge.control_toolbox import ToolSource
+from bridge.control_versions import PlanVersions
+from bridge.link.server import LinkServer
+from bridge.settings import Settings
+from bridge.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What control gives it. `key` seals decisions."""
+
+    settings: Settings
+    store: Store
+    link: LinkServer
+    key: bytes
+    source: ToolSource
+    plans: PlanDesk
+    versions: PlanVersions
+    nodes: NodeOffice
+    outside: Outside
+    edge: EdgeKeeper | NoEdge
+
+
+def open_console(parts: ConsoleParts) -> Console:
+    """Its routes go to control's HTTP door, its `run` into control's tasks."""
+    settings = parts.settings
+    return Console(
+        ConsoleDeps(
+            store=parts.store,
+            settings=settings.console,
+            decision_key=parts.key,
+            describe=parts.source.described,
+            api=parts.outside.document,
+            plans=PlanWindow(parts.plans, parts.versions, around(settings), settings.environment),
+            webhooks=parts.outside.webhooks,
+        )
+    )
