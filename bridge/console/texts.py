@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, dialplan, history, signin, webhooks
+from bridge.console.words import api, approvals, common, decided, dialplan, history, signin, webhooks
 
 _GROUPS = (
     common,
@@ -15,6 +15,7 @@ _GROUPS = (
     dialplan,
     webhooks,
     api,
+    decided,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
