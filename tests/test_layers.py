@@ -130,7 +130,7 @@ ONLY_IN = {
     "jsonschema": {"bridge.toolbox.mcptools"},
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
-    "cryptography": {"bridge.approval.signing", "bridge.doctor.certificates"},
+    "cryptography": {"bridge.approval.signing", "bridge.control_certificate", "bridge.doctor.certificates"},
     "prometheus_client": {"bridge.control"},
     "opentelemetry": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},
