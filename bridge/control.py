@@ -214,8 +214,7 @@ class Control:
                     self._facts.counts.tally.prime(await store.events(call_id))
             desk.voicemail = self._voicemail(store)
             desk.trunks = TrunkSecrets(lambda: self.plans.plan, self._environ)
-            group = group_of(self._settings.pool.user)
-            server = LinkServer(Path(paths.link_socket), desk, group=group)
+            server = LinkServer(Path(paths.link_socket), desk, group=group_of(self._settings.pool.user))
             async with self._speech() as desk.speech, server as link:
                 desk.tools = await self._open_tools(store, link)
                 desk.outbound = self._outbound = self._open_outbound(store, link)
@@ -227,8 +226,9 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                deps = ConsoleDeps(store, console, self._seal_key(), self._source.described, self._described)
-                self._console = Console(deps)
+                recordings = Path(self._config.recording.folder)
+                parts = (self._seal_key(), self._source.described, self._described)
+                self._console = Console(ConsoleDeps(store, console, *parts, recordings=recordings))
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(self.app, (console.bind, console.port), api) as self.health_port:

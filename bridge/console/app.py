@@ -12,6 +12,7 @@ Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's l
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,12 +22,14 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
+from bridge.console.callpage import CallPage
 from bridge.console.feed import Describe, Feed
 from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
+from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
@@ -34,6 +37,7 @@ from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -47,6 +51,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
+    `recordings`: the folder of this node's.
     `api`: the OpenAPI description; it may be filled after this was made.
     """
 
@@ -57,6 +62,7 @@ class ConsoleDeps:
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    recordings: Path | None = None
 
 
 class Console:
@@ -74,7 +80,8 @@ class Console:
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
-        gates = GateStore(self._deps.store)
+        gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
+        waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key)
         return [
@@ -84,7 +91,8 @@ class Console:
             self._web.get("/", self._start),
             *sign_in.routes(),
             *approvals.routes(),
-            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *History(self._web, history, self._deps.history).routes(),
+            *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]

@@ -71,6 +71,7 @@ async def test_a_capture_server_that_is_not_there_disturbs_nothing(tmp_path):
 
 def test_without_a_capture_server_there_is_no_tap():
     assert Tap.of(EXTENSION, SipConfig()) is None
+    assert Tap.of(EXTENSION, SipConfig(record="off"), lambda *_: None) is None
 
 
 @pytest.mark.parametrize("where", ["homer:9060", "127.0.0.1", "192.0.2.1:0x"])
@@ -86,7 +87,7 @@ def test_a_message_that_does_not_lie_where_it_should_ends_the_copies_and_nothing
         raise LookupError("elsewhere")
 
     try:
-        assert tap._copy(broken, 0) == 0
+        assert tap._copy(broken, 0, sent=True) == 0
         assert tap.received(0) == tap.sent(0) == 0  # address 0 is not read any more
     finally:
         tap.close()
