@@ -4,6 +4,7 @@
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
@@ -23,9 +24,11 @@ from starlette.routing import BaseRoute, Route
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
 from bridge.console.callpage import CallPage
+from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
+from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
@@ -63,6 +66,7 @@ class ConsoleDeps:
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
+    plans: Plans | None = None
 
 
 class Console:
@@ -93,6 +97,7 @@ class Console:
             *approvals.routes(),
             *History(self._web, history, self._deps.history).routes(),
             *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
+            *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]

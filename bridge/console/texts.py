@@ -5,13 +5,14 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, history, signin
+from bridge.console.words import api, approvals, common, dialplan, history, signin
 
 _GROUPS = (
     common,
     signin,
     approvals,
     history,
+    dialplan,
     api,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}

@@ -69,6 +69,7 @@ PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
     Page("history", "/history"),
+    Page("dialplan", "/dialplan"),
     Page("api", "/api"),
 )
 

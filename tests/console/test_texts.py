@@ -11,7 +11,10 @@ from bridge.console.texts import TEXTS, text
 FOLDER = Path(__file__).parents[2] / "bridge" / "console"
 SOURCES = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")]
 GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != "__init__")
-COMPUTED = ("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field.")
+COMPUTED = (
+    *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
+    *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
+)
 """Names made of a request's own words."""
 
 
