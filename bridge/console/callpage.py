@@ -5,7 +5,8 @@
     /console/history/{id}/share, /unshare  a link for somebody without an account, and its end
     /console/shared/{secret}[/recording]   what that somebody sees: this one call, nothing to press
 
-Redaction and retention hold at the time of looking: what is erased is said to be. Pictures are computed on a thread.
+Redaction and retention hold at the time of looking: what is erased is said to be. Pages are made
+on a thread: that of an hour's talk is a large one.
 """
 
 import asyncio
@@ -79,7 +80,7 @@ class CallPage:
         place = f"{ROOT}/history/{call_id}"
         values = await self._values(one, personal=personal, place=place)
         more = {"here": "history", "shares": shares, "link": link, "hours": HOURS, "shared": None}
-        return self._web.page("history_call.html", visit, {**values, **more}, status)
+        return await asyncio.to_thread(self._web.page, "history_call.html", visit, {**values, **more}, status)
 
     async def _values(
         self, one: OneCall, *, personal: bool, place: str, shared: bool = False
@@ -105,7 +106,7 @@ class CallPage:
             return "erased"
         if path is None:
             return "elsewhere" if record.node not in {"", self._store.node} else "gone"
-        return "there" if path.stat().st_size > _WAV_HEADER else "gone"
+        return "there"
 
     async def _recording(self, visit: Visit) -> Response:
         return await self._file((await self._call(visit)).record, visit)
@@ -157,7 +158,9 @@ class CallPage:
         share, one = await self._behind(visit)
         place = f"{ROOT}/shared/{visit.request.path_params['secret']}"
         values = await self._values(one, personal=True, place=place, shared=True)
-        answer = self._web.page("history_shared.html", None, {**values, "shared": share})
+        answer = await asyncio.to_thread(
+            self._web.page, "history_shared.html", None, {**values, "shared": share}
+        )
         answer.headers.update(_NO_INDEX)
         return answer
 
@@ -179,9 +182,6 @@ class CallPage:
             self._lockout.failed(hashed(secret), address, now)
             raise PageError(404, text("history.shared.gone"))
         return share, one
-
-
-_WAV_HEADER = 44
 
 
 def _document_of(one: OneCall, *, personal: bool) -> str:

@@ -100,7 +100,7 @@ def view(one: OneCall, peaks: Peaks | None, *, personal: bool, shared: bool = Fa
         display=(record.from_display or "") if personal else "",
         ending=text(f"history.is.cause.{told.get('cause', name)}"),
         kind=kind,
-        why=str(told.get("why", "")) if personal else "",
+        why=_why(told, name) if personal else "",
         hint=str(told.get("hint", "")) if personal and not shared else "",
         facts=_facts(record, personal=personal, shared=shared),
         quality=_quality(record, events),
@@ -114,6 +114,12 @@ def view(one: OneCall, peaks: Peaks | None, *, personal: bool, shared: bool = Fa
         words=_words(record, found, personal=personal),
         complete=one.complete,
     )
+
+
+def _why(told: Mapping[str, Any], name: str) -> str:
+    """The sentence, where it says more than the cause's own words."""
+    why = str(told.get("why", ""))
+    return "" if why.removeprefix("the ") == text(f"history.is.cause.{told.get('cause', name)}") else why
 
 
 def _words(record: CallRecord, found: Lanes, *, personal: bool) -> str:

@@ -14,14 +14,14 @@ from bridge.media.peaks import FULL, Peaks
 from bridge.records.lanes import Lanes, Moment, Stretch
 from bridge.records.sipmessages import SipLine
 
-WIDTH, MAX_WIDTH = 1060.0, 8000.0
+WIDTH, MAX_WIDTH = 1100.0, 8000.0
 PX_A_SECOND = 8.0
 """At least so much room for a second, until the picture would be wider than MAX_WIDTH."""
 WAVE_H, LANE_H, RULER_H = 112.0, 26.0, 20.0
 BAR_H = 16.0
 MIN_BAR = 2.0
 BAR_PX = 2.0
-SHOWN = ("caller", "agent", "tools", "person", "line", "silence")
+SHOWN = ("caller", "agent", "wait", "tools", "person", "line", "silence")
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 TICK_PX = 70.0
 ROW_H, COLUMN_W, LADDER_TOP = 30.0, 260.0, 44.0

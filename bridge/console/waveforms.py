@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 BUCKETS = 4000
 MAX_KEPT = 64
+HEADER_BYTES = 44
+"""A recording of nothing is none."""
 DEADLINE_S = 20.0
 """An hour takes a second or two; a disk that is slower than that costs the picture, not the page."""
 
@@ -59,4 +61,5 @@ class Waveforms:
 
 def _inside(path: Path, folder: Path) -> Path | None:
     real = path.resolve()
-    return real if real.is_relative_to(folder.resolve()) and real.is_file() else None
+    there = real.is_relative_to(folder.resolve()) and real.is_file() and real.stat().st_size > HEADER_BYTES
+    return real if there else None

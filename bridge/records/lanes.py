@@ -24,7 +24,7 @@ AIR_S = 3.0
 WAIT_S = 10.0
 """A longer wait between two words is no latency: the caller's words were no question, or it is silence."""
 LANES = ("caller", "agent", "tools", "person", "line", "silence", "wait")
-MAX_STRETCHES = 5000
+MAX_STRETCHES = 3000
 CHARS_A_SECOND = 15.0
 """Of English speech: what was not heard of a text is estimated by it where nobody counted."""
 

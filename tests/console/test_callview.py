@@ -75,7 +75,7 @@ def everything(seen):
 
 def test_a_call_is_told_in_words_figures_and_pictures():
     seen = view(one(rich(), REQUEST), None, personal=True)
-    assert (seen.ending, seen.why) == ("other side hung up", "the other side hung up")
+    assert (seen.ending, seen.why) == ("other side hung up", "")
     assert dict(seen.facts)["Rang for"] == "2.0 s"
     assert dict(seen.quality) == {
         "MOS (estimate)": "4.31", "Packets lost": "0.99 %", "Jitter": "2.0 ms", "Round trip": "12 ms",
@@ -120,6 +120,15 @@ def test_who_has_a_link_sees_no_costs_no_sip_and_no_names_of_ours():
 )
 def test_words_that_are_gone_are_said_to_be(events, personal, words):
     assert view(one(events), None, personal=personal).words == words
+
+
+def test_why_a_call_ended_is_told_where_it_says_more_than_the_cause():
+    script = Script().tell("call.started").tell("call.answered", 1)
+    script.tell("call.ended", 5, by="bridge", reason="rtp_timeout", detail="no audio for 20 s")
+    seen = view(one(script.events), None, personal=True)
+    assert (seen.ending, seen.kind, seen.why) == ("no audio came any more", "bad", "no audio for 20 s")
+    assert seen.hint.startswith("NAT, firewall")
+    assert view(one(script.events), None, personal=False).why == ""
 
 
 def test_moments_are_told_by_their_middle_and_their_worst():

@@ -28,7 +28,7 @@ def test_a_long_call_is_wider_to_a_bound():
 
 
 def test_only_lanes_in_which_something_happened_are_shown_but_both_sides_always():
-    found = picture(lanes(10.0, Stretch("tools", "tool", 1, 2), Stretch("wait", "wait", 1, 2)), None)
+    found = picture(lanes(10.0, Stretch("tools", "tool", 1, 2), Stretch("other", "other", 1, 2)), None)
     assert [name for name, _ in found.lanes] == ["caller", "agent", "tools"]
     assert len(found.bars) == 1
     assert (found.wave_h, found.caller) == (0.0, "")
