@@ -18,8 +18,8 @@ def test_seconds_become_places_from_the_invite_on():
     found = picture(lanes(98.0, Stretch("agent", "speech", 8.0, 18.0)), None)
     assert (found.width, found.scale) == (WIDTH, WIDTH / 100)
     (bar,) = found.bars
-    assert (bar.x, bar.width) == (106.0, 106.0)
-    assert found.pins[0].x == pytest.approx(127.2)
+    assert (bar.x, bar.width) == (110.0, 110.0)
+    assert found.pins[0].x == pytest.approx(132.0)
 
 
 def test_a_long_call_is_wider_to_a_bound():
@@ -43,7 +43,7 @@ def test_the_recording_lies_where_it_was_made_caller_up_and_agent_down():
     assert found.wave_h == WAVE_H
     middle = RULER_H + WAVE_H / 2
     points = [tuple(map(float, one)) for one in re.findall(r"[ML]([\d.]+) ([\d.]+)", found.caller)]
-    assert points == [(106.0, middle), (238.5, middle), (503.5, 23.0), (636.0, middle)]
+    assert points == [(110.0, middle), (247.5, middle), (522.5, 23.0), (660.0, middle)]
     assert max(float(y) for _, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", found.agent)) > middle
     assert re.fullmatch(r"[MLZ0-9. -]+", found.caller + found.agent)
 
@@ -51,7 +51,7 @@ def test_the_recording_lies_where_it_was_made_caller_up_and_agent_down():
 def test_more_values_than_room_are_merged_to_the_loudest():
     values = tuple(100 if place == 1234 else 0 for place in range(4000))
     found = picture(lanes(98.0, recording_s=0.0), Peaks(10.0, values, values))
-    assert found.caller.count("L") == 53 + 1
+    assert found.caller.count("L") == 55 + 1
     assert " 23.0" in found.caller
 
 
