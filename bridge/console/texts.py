@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, dialplan, history, signin
+from bridge.console.words import api, approvals, common, decided, dialplan, health, history, signin
 
 _GROUPS = (
     common,
@@ -13,7 +13,9 @@ _GROUPS = (
     approvals,
     history,
     dialplan,
+    health,
     api,
+    decided,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
