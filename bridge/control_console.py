@@ -63,6 +63,7 @@ def open_console(parts: ConsoleParts) -> Console:
             decision_key=parts.key,
             describe=parts.source.described,
             api=parts.outside.document,
+            recordings=Path(str(settings.recording.folder)),
             plans=window,
             health=HealthLook(health),
             pace=lambda: pace(parts.facts),
