@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, dialplan, history, signin, webhooks
+from bridge.console.words import api, approvals, common, decided, dialplan, health, history, signin, webhooks
 
 _GROUPS = (
     common,
@@ -13,8 +13,10 @@ _GROUPS = (
     approvals,
     history,
     dialplan,
+    health,
     webhooks,
     api,
+    decided,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 

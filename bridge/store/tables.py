@@ -25,28 +25,18 @@ webhook_deliveries  which event has to go to which webhook: pending, delivered, 
 schema_state  one row: `works_from` is the oldest revision whose programs may still work with this database
 """
 
-from typing import Any
+from sqlalchemy import Column, Float, Index, Integer, Table, UniqueConstraint
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    TypeDecorator,
-    UniqueConstraint,
-)
-from sqlalchemy import String as PlainString
-from sqlalchemy import Text as PlainText
+from bridge.store.columns import BIG, String, Text, metadata
+from bridge.store.tables_webhooks import webhook_deliveries, webhook_endpoints
 
-from bridge.store.database import plain
-
-metadata = MetaData()
-BIG = BigInteger().with_variant(Integer, "sqlite")
-"""64 bits on both: SQLite's INTEGER has them, and makes keys by itself only under that name."""
-
+__all__ = [
+    "BIG", "HERE_STATES", "HOLDS", "OPEN_STATES", "String", "Text", "api_tokens", "audit_entries", "audit_payloads",
+    "call_events", "call_holds", "calls", "console_links", "console_sessions", "leases", "link_offsets", "metadata",
+    "node_commands", "node_keys", "nodes", "outbound_attempts", "outbound_calls", "outbound_campaigns",
+    "schema_state", "tool_decisions", "tool_requests", "users", "voicemail_deliveries", "voicemails",
+    "webhook_deliveries", "webhook_endpoints",
+]  # fmt: skip
 
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
 """Of tool_requests: what may still happen, or wants somebody to look."""
@@ -54,25 +44,6 @@ OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "u
 
 HERE_STATES = ("live", "draining")
 """Of nodes: those that are not lost and have not left."""
-
-
-class String(TypeDecorator[str]):
-    """Text of at most so many characters; what no database takes is left out of it."""
-
-    impl = PlainString
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        """On its way to the database."""
-        del dialect
-        return None if value is None else plain(value)
-
-
-class Text(String):
-    """Text of any length."""
-
-    impl = PlainText
-    cache_ok = True
 
 
 calls = Table(
@@ -399,39 +370,4 @@ node_keys = Table(
     Column("public", String(64), nullable=False),
     Column("seal", String(64), nullable=False),
     Column("at", Float, nullable=False),
-)
-
-webhook_endpoints = Table(
-    "webhook_endpoints",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("key", String(16), nullable=False),
-    Column("calls_at", BIG, nullable=False),
-    Column("audit_at", BIG, nullable=False),
-    Column("failing_since", Float),
-    Column("failures", Integer, nullable=False),
-    Column("disabled_at", Float),
-    Column("delivered_at", Float),
-    Column("error", Text, nullable=False),
-)
-
-webhook_deliveries = Table(
-    "webhook_deliveries",
-    metadata,
-    Column("delivery_id", BIG, primary_key=True),
-    Column("endpoint", String(64), nullable=False),
-    Column("source", String(1), nullable=False),
-    Column("number", BIG, nullable=False),
-    Column("type", String(32), nullable=False),
-    Column("call_id", String(100), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("next_at", Float, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
-    Column("status", Integer),
-    Column("error", Text, nullable=False),
-    UniqueConstraint("endpoint", "source", "number", name="webhook_deliveries_once"),
-    Index("webhook_deliveries_open", "endpoint", "state", "delivery_id"),
-    Index("webhook_deliveries_call", "endpoint", "call_id", "state", "delivery_id"),
 )

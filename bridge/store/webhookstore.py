@@ -19,7 +19,7 @@ from bridge.store.database import now
 from bridge.store.eventstore import Position
 from bridge.store.nodestore import guard
 from bridge.store.store import Store
-from bridge.store.tables import webhook_deliveries, webhook_endpoints
+from bridge.store.tables_webhooks import webhook_deliveries, webhook_endpoints
 
 PENDING, DELIVERED, PARKED = "pending", "delivered", "parked"
 STATES = (PENDING, DELIVERED, PARKED)
