@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.control_api import ApiRoute
+from bridge.control_api_approvals import ApprovalsApi
 from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_api_events import EventsApi
 from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
+from bridge.control_api_users import UsersApi
 from bridge.control_api_webhooks import WebhooksApi
 from bridge.control_commands import Commands
 from bridge.control_dialplan import PlanDesk
@@ -24,8 +27,11 @@ from bridge.control_webhooks import WebhookDeps, WebhookDesk
 from bridge.link.server import LinkServer
 from bridge.settings import Settings
 from bridge.store.eventstore import EventStore
+from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
+from bridge.store.queuestore import QueueStore
 from bridge.store.store import Store
+from bridge.store.userstore import UserStore
 from bridge.store.webhookstore import LEASE as WEBHOOKS
 from bridge.store.webhookstore import WebhookStore
 
@@ -89,6 +95,9 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         OutboundApi(outbound),
         NodesApi(nodes.desk, nodes.store, settings.node.lost_after_s),
         WebhooksApi(outside.webhooks),
+        ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
+        EventsApi(outside.watch, UserStore(store)),
+        UsersApi(UserStore(store)),
     )
     routes = [route for api in apis for route in api.routes()]
     return [*routes, openapi_route(routes)]
