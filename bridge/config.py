@@ -20,6 +20,8 @@ AudioFormat = Literal["pcm24", "pcmu", "pcma"]
 CONSOLE_HEADER = "X-Console-Call"
 """Header of a call that a person places from the console's page: control's proof of who does (call/consolecall.py)."""
 ProviderKind = Literal["openai", "azure", "compatible", "local"]
+SipRecord = Literal["off", "lines", "whole"]
+"""What a call's record keeps of its SIP messages."""
 PoolKind = Literal["narrow", "wide"]
 """Which calls a worker carries: 8 kHz (PCMU, PCMA), or G.722 at 16 kHz as well."""
 
@@ -45,6 +47,7 @@ class SipConfig:
     edge: tuple[str, ...] = ()
     hep: str = ""
     hep_id: int = 1
+    record: SipRecord = "lines"
 
 
 @dataclass(frozen=True, slots=True)

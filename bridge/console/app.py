@@ -8,7 +8,7 @@
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/health      how the installation is
     /console/dialplan    which is in force, what the files say, what would happen to a call
-    /console/api         the API described
+    /console/api         the API described   /console/webhooks        how webhooks fare
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -17,6 +17,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -28,6 +29,7 @@ from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
 from bridge.console.audio import Audio, AudioDeps
+from bridge.console.callpage import CallPage
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
@@ -40,7 +42,9 @@ from bridge.console.render import Renderer
 from bridge.console.seats import SeatLimits, Seats
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
+from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Web
+from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
@@ -48,6 +52,7 @@ from bridge.store.historystore import HistoryStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -61,7 +66,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `api`: the OpenAPI description; it may be filled after this was made.
+    `recordings`: the folder of this node's.
+    `api`: the OpenAPI description.
     """
 
     store: Store
@@ -72,7 +78,9 @@ class ConsoleDeps:
     streams: Streams = field(default_factory=Streams)
     audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    recordings: Path | None = None
     plans: Plans | None = None
+    webhooks: Webhooks | None = None
     health: Health | None = None
     pace: Callable[[], Pace] | None = None
 
@@ -96,7 +104,8 @@ class Console:
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
-        gates = GateStore(self._deps.store)
+        gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
+        waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         audio = Audio(self._web, self.seats, self._deps.audio).routes() if self._deps.audio else []
         past = PastStore(self._deps.store)
@@ -111,10 +120,12 @@ class Console:
             *decided.routes(),
             *approvals.routes(),
             *audio,
-            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *History(self._web, history, self._deps.history).routes(),
+            *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
+            *WebhookPages(self._web, self._deps.webhooks).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 

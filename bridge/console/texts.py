@@ -5,7 +5,18 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, audio, common, decided, dialplan, health, history, signin
+from bridge.console.words import (
+    api,
+    approvals,
+    audio,
+    common,
+    decided,
+    dialplan,
+    health,
+    history,
+    signin,
+    webhooks,
+)
 
 _GROUPS = (
     common,
@@ -15,6 +26,7 @@ _GROUPS = (
     audio,
     dialplan,
     health,
+    webhooks,
     api,
     decided,
 )

@@ -41,6 +41,8 @@ MAX_FIELDS = 200
 FORM_S = 3600
 """How long the cookie of a form lives that is filled in before sign-in."""
 CSRF = "csrf"
+PUBLIC = "public"
+"""In the place of a right: none is needed."""
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'",
@@ -72,6 +74,7 @@ PAGES = (
     Page("phone", "/phone", "dial"),
     Page("dialplan", "/dialplan"),
     Page("health", "/health"),
+    Page("webhooks", "/webhooks", "audit"),
     Page("api", "/api"),
 )
 
@@ -165,6 +168,14 @@ class Web:
         """A page with a form for anybody, and what becomes of it."""
         return Route(f"{ROOT}{path}", self._endpoint(handler, None), methods=["GET", "POST"])
 
+    def public(self, path: str, handler: Handler) -> Route:
+        """A page for anybody, who is nobody: it has no form and gives no cookie."""
+        return Route(f"{ROOT}{path}", self._endpoint(handler, PUBLIC), methods=["GET"])
+
+    def base(self, visit: Visit) -> str:
+        """Where this visitor reaches the console, for a link that is sent on."""
+        return self._place.url or f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
+
     def _endpoint(
         self, handler: Handler, may: str | None, *, microphone: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -200,6 +211,8 @@ class Web:
         if why:
             raise PageError(403, why)
         form = await _form(request) if posted else {}
+        if may == PUBLIC:
+            return await handler(Visit(request, ""))
         if may is None:
             return await self._before(request, handler, form)
         secret = request.cookies.get(self._session_cookie, "")

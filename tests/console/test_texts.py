@@ -17,6 +17,7 @@ COMPUTED = (
     *("seat.is.", "seat.wrong."),
     *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
+    "hooks.health.",
 )
 """Names made of a request's own words."""
 
