@@ -5,15 +5,18 @@
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
                                              /console/approvals/decided, …/statistics   what was decided, and how
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/health      how the installation is
     /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -23,16 +26,20 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
+from bridge.console.callpage import CallPage
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
+from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import Lockout
+from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
-from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
+from bridge.console.waveforms import Waveforms
+from bridge.console.web import HEADERS, ROOT, Place, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
@@ -40,6 +47,7 @@ from bridge.store.historystore import HistoryStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -53,6 +61,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
+    `recordings`: the folder of this node's.
     `api`: the OpenAPI description; it may be filled after this was made.
     """
 
@@ -63,7 +72,10 @@ class ConsoleDeps:
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    recordings: Path | None = None
     plans: Plans | None = None
+    health: Health | None = None
+    pace: Callable[[], Pace] | None = None
 
 
 class Console:
@@ -78,10 +90,13 @@ class Console:
         self._feed = Feed(QueueStore(store), deps.describe)
         place = Place(settings.names, settings.url or "")
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
+        self._watch = Watch(deps.health) if deps.health else None
+        self._web.notices = self._watch.shown if self._watch else None
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
-        gates = GateStore(self._deps.store)
+        gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
+        waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
@@ -90,12 +105,14 @@ class Console:
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
             Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
-            self._web.get("/", self._start),
+            *Overview(self._web, self._feed, self._deps.store, self._deps.pace).routes(),
             *sign_in.routes(),
             *decided.routes(),
             *approvals.routes(),
-            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *History(self._web, history, self._deps.history).routes(),
+            *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
+            *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
@@ -107,7 +124,10 @@ class Console:
         """
         try:
             await self._first_link(port)
-            await self._feed.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed.run())
+                if self._watch:
+                    tasks.create_task(self._watch.run())
         finally:
             self._feed.close()
 
@@ -121,9 +141,6 @@ class Console:
             log.warning("console.no_first_link", reason=str(error))
             return
         log.warning("console.nobody_can_sign_in", first_admin=link, valid_min=int(LINK_S // 60))
-
-    async def _start(self, visit: Visit) -> Response:
-        return self._web.page("start.html", visit, {"now": await self._feed.look(), "here": "start"})
 
     async def _file(self, request: Request) -> Response:
         """A file of the pages. Its version is its content's, so a browser never asks twice."""
