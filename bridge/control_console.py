@@ -64,6 +64,7 @@ def open_console(parts: ConsoleParts) -> Console:
             decision_key=parts.key,
             describe=parts.source.described,
             api=parts.api,
+            recordings=Path(str(settings.recording.folder)),
             plans=window,
             health=HealthLook(health),
             pace=lambda: pace(parts.facts),

@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
+from bridge.console.callpage import CallPage
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
@@ -36,6 +38,7 @@ from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
+from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
@@ -44,6 +47,7 @@ from bridge.store.historystore import HistoryStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -57,6 +61,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
+    `recordings`: the folder of this node's.
     `api`: the OpenAPI description; it may be filled after this was made.
     """
 
@@ -67,6 +72,7 @@ class ConsoleDeps:
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    recordings: Path | None = None
     plans: Plans | None = None
     health: Health | None = None
     pace: Callable[[], Pace] | None = None
@@ -89,7 +95,8 @@ class Console:
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
-        gates = GateStore(self._deps.store)
+        gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
+        waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
@@ -102,7 +109,8 @@ class Console:
             *sign_in.routes(),
             *decided.routes(),
             *approvals.routes(),
-            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *History(self._web, history, self._deps.history).routes(),
+            *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
