@@ -3,13 +3,12 @@
 Made by control once all of its parts are there.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
 from bridge.console.overview import Pace
+from bridge.control_apis import Outside
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
 from bridge.control_healthlook import HealthLook, HealthParts
@@ -26,7 +25,7 @@ from bridge.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions; `api` is filled when the API's routes are known."""
+    """What control gives it. `key` seals decisions."""
 
     settings: Settings
     store: Store
@@ -36,7 +35,7 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
-    api: Mapping[str, Any]
+    outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
     config: Path | None = None
@@ -63,11 +62,12 @@ def open_console(parts: ConsoleParts) -> Console:
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
-            api=parts.api,
+            api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
             health=HealthLook(health),
             pace=lambda: pace(parts.facts),
+            webhooks=parts.outside.webhooks,
         )
     )
 

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, decided, dialplan, health, history, signin
+from bridge.console.words import api, approvals, common, decided, dialplan, health, history, signin, webhooks
 
 _GROUPS = (
     common,
@@ -14,6 +14,7 @@ _GROUPS = (
     history,
     dialplan,
     health,
+    webhooks,
     api,
     decided,
 )

@@ -71,6 +71,7 @@ PAGES = (
     Page("history", "/history"),
     Page("dialplan", "/dialplan"),
     Page("health", "/health"),
+    Page("webhooks", "/webhooks", "audit"),
     Page("api", "/api"),
 )
 

@@ -16,6 +16,7 @@ COMPUTED = (
     *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
     *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
+    "hooks.health.",
 )
 """Names made of a request's own words."""
 
