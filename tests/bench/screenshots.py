@@ -48,6 +48,8 @@ PAGES: tuple[Shot, ...] = (
     Shot("start", "/"),
     Shot("approvals", "/approvals"),
     Shot("approval", "/approvals/{request_id}"),
+    Shot("decided", "/approvals/decided"),
+    Shot("statistics", "/approvals/statistics"),
     Shot("history", "/history"),
     Shot("call", "/history/{call_id}"),
     Shot("dialplan", "/dialplan"),
