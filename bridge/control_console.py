@@ -56,6 +56,7 @@ def open_console(parts: ConsoleParts) -> Console:
         edge=parts.edge,
         config=parts.config,
     )
+    parts.outside.health = look = HealthLook(health)
     return Console(
         ConsoleDeps(
             store=parts.store,
@@ -65,7 +66,7 @@ def open_console(parts: ConsoleParts) -> Console:
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
-            health=HealthLook(health),
+            health=look,
             pace=lambda: pace(parts.facts),
             webhooks=parts.outside.webhooks,
         )
