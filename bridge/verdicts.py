@@ -26,7 +26,7 @@ TAKEN = "taken"
 class Verdict:
     """`verdict`: approve, deny, or succeeded and failed for one that is unknown. `binding`: of the form that was seen.
 
-    `arguments`: approved in this form instead. `via`: cli, console.
+    `arguments`: approved in this form instead. `via`: cli, console, api. `factor`: the second one that was just proved.
     """
 
     verdict: str
@@ -35,6 +35,7 @@ class Verdict:
     binding: str
     reason: str = ""
     arguments: Mapping[str, Any] | None = None
+    factor: str = ""
 
 
 async def leave(gates: GateStore, key: bytes, request_id: str, verdict: Verdict, within_s: float) -> str:

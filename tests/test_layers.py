@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
-    "bridge.call.agentlimits", "bridge.console.lockout",
+    "bridge.call.agentlimits",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
     "bridge.media.activity", "bridge.media.amd", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
@@ -59,7 +59,7 @@ PURE = {
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.capacity", "bridge.console.texts", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
+    "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.stepup", "bridge.console.texts", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -124,7 +124,11 @@ ONLY_IN = {
     "jsonschema": {"bridge.toolbox.mcptools"},
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
-    "cryptography": {"bridge.approval.signing", "bridge.doctor.certificates"},
+    "cryptography": {"bridge.approval.signing", "bridge.approval.vault", "bridge.doctor.certificates"},
+    "authlib": {"bridge.console.oidc"},
+    "joserfc": {"bridge.console.oidc"},
+    "pyotp": {"bridge.console.totp"},
+    "webauthn": {"bridge.console.passkey"},
     "prometheus_client": {"bridge.control"},
     "opentelemetry": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},

@@ -75,6 +75,7 @@ ELSEWHERE = {
     "bridge/store/migrations/versions/rev_0006_outbound.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0009_nodes.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0010_console.py": "run by tests/store/test_store.py",
+    "bridge/store/migrations/versions/rev_0011_identity.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0008_bigger.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0007_holds.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0005_voicemail.py": "run by tests/store/test_store.py",

@@ -12,20 +12,12 @@ from typing import Any, Literal
 from bridge.approval.canonical import read
 from bridge.approval.gate import FINAL, State
 from bridge.approval.request import CallerFacts
+from bridge.console.argnames import Kind, is_target, named
 from bridge.errors import ToolArgumentsError
 from bridge.store.gaterows import StoredRequest
 from bridge.store.queuestore import Around, SpokenLine
 
-Kind = Literal["amount", "target", ""]
-_AMOUNT = re.compile(
-    r"(amount|price|sum|total|cost|fee|value|quantity|count|limit|balance|credit)s?", re.IGNORECASE
-)
-_TARGET = re.compile(
-    r"(to|target|recipient|number|phone|e?mail|address|account|iban|payee|customer|order|user|name|code|url|id)s?",
-    re.IGNORECASE,
-)
 _REASON = re.compile(r"(reason|why|justification|explanation|rationale|motive|note|comment)s?", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z]+")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 SHOWN_ID = 8
 
@@ -222,11 +214,9 @@ def _value(argument: Argument, given: str) -> Any:
 
 
 def _kind(name: str, value: Any) -> Kind:
-    words = _WORD.findall(name.replace("_", " "))
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and any(_AMOUNT.fullmatch(word) for word in words):
-        return "amount"
-    return "target" if any(_TARGET.fullmatch(word) for word in words) else ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return named(name)
+    return "target" if is_target(name) else ""
 
 
 def _is_reason(argument: Argument) -> bool:

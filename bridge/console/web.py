@@ -23,12 +23,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.approval.request import MAY
-from bridge.console.render import Renderer
+from bridge.console.render import Renderer, visible
 from bridge.console.snapshot import Snapshot
 from bridge.console.texts import text
 from bridge.errors import BridgeError
 from bridge.site import foreign, names, stranger
-from bridge.store.sessionstore import SessionStore
+from bridge.store.sessionstore import Began, SessionStore
 from bridge.store.userstore import User
 
 log = structlog.get_logger(__name__)
@@ -99,6 +99,11 @@ class Visit:
     def by_script(self) -> bool:
         """Whether a piece of a page is wanted (htmx), not a page."""
         return "hx-request" in self.request.headers
+
+    @property
+    def address(self) -> str:
+        """Where it comes from; behind a proxy that is the proxy."""
+        return self.request.client.host if self.request.client else ""
 
     def may(self, right: str) -> bool:
         """Whether this user has a right (MAY)."""
@@ -241,12 +246,19 @@ class Web:
     def _error(self, status: int, message: str) -> Response:
         return self.page("error.html", None, {"status": status, "message": message}, status)
 
-    async def signed_in(self, visit: Visit, user: User, to: str) -> Response:
-        """A new session, whatever the browser brought; the one it brought is over."""
+    async def signed_in(
+        self, visit: Visit, user: User, to: str, by: str, answer: Response | None = None
+    ) -> Response:
+        """A new session, whatever the browser brought; the one it brought is over. `by`: how it began.
+
+        `answer`: instead of the way to `to`.
+        """
         if brought := visit.request.cookies.get(self._session_cookie):
             await self.sessions.end(brought)
-        answer = RedirectResponse(to, 303)
-        self._give(answer, self._session_cookie, await self.sessions.begin(user.name, time.time()), None)
+        answer = answer or RedirectResponse(to, 303)
+        began = Began(by, visit.address, visible(visit.request.headers.get("user-agent", ""))[:200])
+        secret = await self.sessions.begin(user.name, time.time(), began)
+        self._give(answer, self._session_cookie, secret, None)
         self._take(answer, self._form_cookie)
         return answer
 
