@@ -45,7 +45,10 @@ hostile: setup  ## what dies, what callers have of it: two nodes in network name
 soak: setup  ## half an hour of calls: nothing grows, nothing is lost (root); MINUTES=N
 	@$(PY) -m tests.bench.soak --minutes $(or $(MINUTES),30)
 
+screenshots: setup  ## a picture of every page of the console into ops/screenshots: PAGES="start health"
+	@$(PY) -m tests.bench.screenshots $(PAGES)
+
 lock: setup  ## pin the newest versions pyproject.toml admits
 	@bash ops/lock.sh
 
-.PHONY: hostile soak help setup demo test check format bench load lock
+.PHONY: screenshots hostile soak help setup demo test check format bench load lock

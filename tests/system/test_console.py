@@ -14,6 +14,7 @@ from bridge.settings import load
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
+from tests.fakes import axe
 from tests.fakes import browser as browsers
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
         admin = await browsers.tab(running)
         await choose_password(admin.page, link, "root.admin")
         assert "admin" in await admin.page.inner_text("header")
+        await axe.accessible(admin.page)
 
         async with Store(str(load(None, environ).store), migrate=False) as store:
             await UserStore(store).put(User("anna", frozenset({"approver"}), frozenset({"supervisors"})))
@@ -122,6 +124,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
             ):
                 assert shown.lower() in text.lower(), (shown, text)
             assert re.fullmatch(r"\([12]\) Approvals · sipbridge", await page.title())
+            await axe.accessible(page)
             await page.screenshot(path=tmp_path / "approvals.png", full_page=True)
             await card.get_by_role("button", name="Approve", exact=True).click()
             await page.locator("article.succeeded", has_text="+49301111").wait_for()
@@ -137,6 +140,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
         await admin.page.goto(f"{base}/console/approvals")
         await admin.page.click("text=Sign out")
         await admin.page.wait_for_selector("[name=password]")
+        await axe.accessible(admin.page)
     found = await records(environ)
     assert found["+49301111"][0] == "succeeded"
     assert "Done. I have refunded" in found["+49301111"][2]
