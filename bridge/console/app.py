@@ -3,6 +3,8 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/account     what is one's own   /console/users           who may do what
+    /console/oidc        signed in elsewhere
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -15,9 +17,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bridge.console.account import Account, AccountDeps
+from bridge.console.again import Again
 from bridge.console.approvals import Approvals
+from bridge.console.deeds import Deeds
+from bridge.console.factors import Factors
 from bridge.console.feed import Describe, Feed
-from bridge.console.lockout import Lockout
+from bridge.console.lockout import FORGET_S
+from bridge.console.people import People, PeopleDeps
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
@@ -25,9 +32,11 @@ from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.peoplestore import PeopleStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
+from bridge.store.trystore import TryStore
 from bridge.store.userstore import UserStore
 
 log = structlog.get_logger(__name__)
@@ -38,13 +47,17 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class ConsoleDeps:
-    """What the console works with. `describe`: what a function is; `decision_key` seals decisions."""
+    """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
+
+    `gates`: the store that signs the audit; None: what people do to users is only in the log.
+    """
 
     store: Store
     settings: ConsoleSettings
     decision_key: bytes
     describe: Describe
     streams: Streams = field(default_factory=Streams)
+    gates: GateStore | None = None
 
 
 class Console:
@@ -54,6 +67,7 @@ class Console:
         store, settings = deps.store, deps.settings
         self._deps = deps
         self._users, self._links = UserStore(store), LinkStore(store)
+        self._tries, self._factors = TryStore(store, FORGET_S), Factors(store, deps.decision_key)
         self._renderer = Renderer(ROOT)
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
@@ -63,17 +77,34 @@ class Console:
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
         gates = GateStore(self._deps.store)
-        sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
-        approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key)
+        settings, again = self._deps.settings, self._again()
+        provider = settings.oidc.label if settings.oidc else ""
+        door = SignInDeps(self._users, self._links, self._tries, provider, settings.local_sign_in)
+        approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key, again)
         return [
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
             Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
             self._web.get("/", self._start),
-            *sign_in.routes(),
+            *SignIn(self._web, door).routes(),
+            *self._people(again),
             *approvals.routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
+
+    def _again(self) -> Again:
+        settings, people = self._deps.settings, (self._users, self._tries)
+        return Again(self._web, self._factors, people, settings.step_up, settings.url or "")
+
+    def _people(self, again: Again) -> list[BaseRoute]:
+        store, settings = self._deps.store, self._deps.settings
+        deeds = Deeds(self._deps.gates)
+        account = Account(self._web, AccountDeps(self._users, self._factors, again, deeds))
+        deps = PeopleDeps(
+            self._users, PeopleStore(store), self._links, self._factors, again, deeds,
+            settings.url or "", settings.local_sign_in,
+        )  # fmt: skip
+        return [*account.routes(), *People(self._web, deps).routes()]
 
     async def run(self, port: int) -> None:
         """Keep open pages up to date, until cancelled; then they are let go of, and ask again by themselves.
@@ -89,7 +120,7 @@ class Console:
     async def _first_link(self, port: int) -> None:
         """While there is no user, the log has a link by which the first admin is made."""
         try:
-            if await self._users.users():
+            if not self._deps.settings.local_sign_in or await self._users.users():
                 return
             link = link_of(self._deps.settings.base(port), await self._links.give(FIRST, time.time(), LINK_S))
         except StoreError as error:

@@ -12,6 +12,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from bridge.console import stepup
+from bridge.console.again import Again, Asked, Proof
 from bridge.console.card import Card, changed
 from bridge.console.feed import Feed
 from bridge.console.texts import text
@@ -26,13 +28,14 @@ _ID = re.compile(r"[0-9a-f]{4,64}")
 
 
 class Approvals:
-    """The pages. `key` seals decisions."""
+    """The pages. `key` seals decisions; `again` asks for a second factor where one is needed (stepup.py)."""
 
-    def __init__(self, web: Web, feed: Feed, gates: GateStore, key: bytes) -> None:
+    def __init__(self, web: Web, feed: Feed, gates: GateStore, key: bytes, again: Again) -> None:
         self._web = web
         self._feed = feed
         self._gates = gates
         self._key = key
+        self._again = again
 
     def routes(self) -> list[BaseRoute]:
         """For the application."""
@@ -50,11 +53,8 @@ class Approvals:
         return self._web.page("approvals.html", visit, {**values, "here": "approvals"})
 
     async def _one(self, visit: Visit) -> Response:
-        return await self._page(visit, await self._card(visit), "", 200)
-
-    async def _page(self, visit: Visit, card: Card, said: str, status: int) -> Response:
-        values = {"card": view(visit, card, said), "now": self._feed.snapshot, "here": "approval"}
-        return self._web.page("approval.html", visit, values, status)
+        values = {"card": view(visit, await self._card(visit)), "now": self._feed.snapshot, "here": "approval"}
+        return self._web.page("approval.html", visit, values)
 
     async def _approve(self, visit: Visit) -> Response:
         return await self._decide(visit, "approve", None)
@@ -73,7 +73,12 @@ class Approvals:
         return await self._decide(visit, "approve", arguments)
 
     async def _decide(self, visit: Visit, verdict: str, arguments: Mapping[str, Any] | None) -> Response:
-        request_id = (await self._card(visit)).request_id
+        card = await self._card(visit)
+        proof = Proof()
+        if self._needs_factor(card, verdict, arguments):
+            proof = await self._again.factor(visit)
+            if proof.asked:
+                return await self._told(visit, card, "", 409, proof.asked)
         decision = Verdict(
             verdict=verdict,
             by=visit.who.name,
@@ -81,17 +86,26 @@ class Approvals:
             binding=visit.form.get("binding", ""),
             reason=visit.form.get("reason", "").strip()[:MAX_REASON_CHARS],
             arguments=arguments,
+            factor=proof.by,
         )
-        answer = await leave(self._gates, self._key, request_id, decision, ANSWER_S)
+        answer = await leave(self._gates, self._key, card.request_id, decision, ANSWER_S)
         taken = answer.startswith(TAKEN)
         why = answer.split(": ", 2)[-1]
         said = text("done.taken") if taken else text("done.refused", why=why)
         return await self._told(visit, await self._card(visit), said, 200 if taken else 409)
 
-    async def _told(self, visit: Visit, card: Card, said: str, status: int) -> Response:
+    def _needs_factor(self, card: Card, verdict: str, arguments: Mapping[str, Any] | None) -> bool:
+        shown = {one.name: one.value for one in card.arguments}
+        return stepup.wanted(self._again.rules, card.risk, verdict, shown, arguments)
+
+    async def _told(
+        self, visit: Visit, card: Card, said: str, status: int, ask: Asked | None = None
+    ) -> Response:
+        shown = {**view(visit, card, said), "ask": ask}
         if visit.by_script:
-            return self._web.page("piece.html", visit, {"card": view(visit, card, said)}, status)
-        return await self._page(visit, card, said, status)
+            return self._web.page("piece.html", visit, {"card": shown}, status)
+        values = {"card": shown, "now": self._feed.snapshot, "here": "approval"}
+        return self._web.page("approval.html", visit, values, status)
 
     async def _card(self, visit: Visit) -> Card:
         wanted = str(visit.request.path_params["id"])
@@ -106,6 +120,7 @@ def view(visit: Visit, card: Card, said: str = "") -> dict[str, Any]:
     return {
         "it": card,
         "said": said,
+        "ask": None,
         "personal": visit.may("personal"),
         "keeps": keeps_from(visit.who, card) if card.pending else "",
     }

@@ -63,7 +63,7 @@ class Page:
     may: str = "look"
 
 
-PAGES = (Page("start", "/"), Page("approvals", "/approvals"))
+PAGES = (Page("start", "/"), Page("approvals", "/approvals"), Page("users", "/users", "administer"))
 
 
 class PageError(Exception):
