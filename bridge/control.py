@@ -26,10 +26,8 @@ from bridge.config import WorkerConfig
 from bridge.console.app import Console, ConsoleDeps
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
-from bridge.control_api_calls import CallsApi, CallsDeps
-from bridge.control_api_dialplan import DialplanApi
-from bridge.control_api_nodes import NodesApi
-from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
+from bridge.control_api_rate import Buckets
+from bridge.control_apis import ApiParts, api_routes
 from bridge.control_callback import call_back
 from bridge.control_credentials import Credentials
 from bridge.control_dialplan import Parts, PlanDesk
@@ -41,6 +39,7 @@ from bridge.control_metrics import Counts
 from bridge.control_node import NodeDeps, NodeOffice, options_of
 from bridge.control_nodes import RETENTION
 from bridge.control_notify import Notifier
+from bridge.control_openapi import described
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
@@ -186,6 +185,7 @@ class Control:
         limit_s, lines = settings.limits.max_call_s, (settings.workers, settings.calls_per_worker)
         self._facts = Facts(time.time(), Counts(), limit_s, *lines)
         self.health_port = 0
+        self._described: dict[str, Any] = {}
         self.ready = asyncio.Event()
 
     def reload(self, by: str = "SIGHUP") -> None:
@@ -199,7 +199,7 @@ class Control:
 
     async def run(self) -> None:
         """Until `stop`. Raises BridgeError when the store or the link cannot be opened."""
-        paths, console, described = self._config.paths, self._settings.console, self._source.described
+        paths, console = self._config.paths, self._settings.console
         timeout = httpx.Timeout(self._config.deadlines.link_request_s * 0.8)
         async with (
             httpx.AsyncClient(timeout=timeout) as client,
@@ -227,10 +227,11 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                self._console = Console(ConsoleDeps(store, console, self._seal_key(), described))
-                app = self._application(desk, desk.tools, link, store)
+                deps = ConsoleDeps(store, console, self._seal_key(), self._source.described, self._described)
+                self._console = Console(deps, self._gates, self._environ)
+                self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
-                async with serve_both(app, (console.bind, console.port), api) as self.health_port:
+                async with serve_both(self.app, (console.bind, console.port), api) as self.health_port:
                     await self._work(desk, store)
         log.info("control.stopped")
 
@@ -302,32 +303,30 @@ class Control:
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen = self._settings
-        api = DialplanApi(self.plans, self._versions, around(chosen), chosen.environment)
-        calls = CallsApi(
-            CallsDeps(
-                store=store,
-                commands=tools.commands,
-                boots=lambda: [peer.hello.boot for peer in link.peers()],
-                queues=self.nodes.queues,
-                elsewhere=self.nodes,
-            )
+        parts = ApiParts(
+            settings=chosen,
+            store=store,
+            plans=self.plans,
+            versions=self._versions,
+            commands=tools.commands,
+            boots=lambda: [peer.hello.boot for peer in link.peers()],
+            nodes=self.nodes,
+            key=self._seal_key(),
         )
-        outbound = OutboundApi(
-            OutboundApiDeps(OutboundStore(store), self._seal_key(), lambda: self.plans.plan)
-        )
-        nodes = NodesApi(self.nodes.desk, self.nodes.store, chosen.node.lost_after_s)
-        routes = [*api.routes(), *calls.routes(), *outbound.routes(), *nodes.routes()]
+        routes = api_routes(parts)
+        self._described |= described(routes)
         door = Door(UserStore(store), owner(chosen.state_dir))
-        return application(handlers, [*routes, *self._console.routes()], door, chosen.console.names)
+        rate = Buckets(chosen.console.api_per_s, chosen.console.api_burst)
+        return application(handlers, [*routes, *self._console.routes()], door, chosen.console.names, rate)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
         await asyncio.to_thread(source.load)
         signer = Signer(keys)
         self._public = signer.key_id, signer.public
-        gates, heads = GateStore(store, signer), self._settings.audit
-        hook_secret = self._environ.get(heads.secret_env or "", "")
-        self._anchor = Anchor(gates, signer, heads, self._settings.state_dir, hook_secret)
+        gates = self._gates = GateStore(store, signer)
+        hook_secret = self._environ.get(self._settings.audit.secret_env or "", "")
+        self._anchor = Anchor(gates, signer, self._settings.audit, self._settings.state_dir, hook_secret)
         return ToolOffice(
             OfficeDeps(
                 store=gates,

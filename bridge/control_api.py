@@ -4,9 +4,10 @@
     state_dir/api.sock the account at the other end, or a token                 as in the command line (cli/identity.py)
 
 Routes are starlette's, made by `get`, `post`, `delete` (control_api_dialplan.py shows how) and joined by `application`.
-A handler gets a Call and returns a dict, or raises ApiError. Every request has a deadline and a bound on its body; a
-page of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked at; a body must be
-application/json, or text/csv where a route says so).
+Each brings the words that describe it (control_api_docs.py, control_openapi.py). A handler gets a Call and returns a
+dict, or a Response of its own, or raises ApiError. Every request has a deadline and a bound on its body, every token
+only so many requests a second; a page of another site gets nothing (no CORS; Host, Sec-Fetch-Site and Origin are looked
+at; a body must be application/json, or text/csv where a route says so).
 Errors: {"error": sentence, …} with a 4xx or 5xx status. /healthz and its kin need nobody. Runs on control's loop.
 """
 
@@ -27,6 +28,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bridge.approval.request import MAY
+from bridge.control_api_docs import Doc
+from bridge.control_api_rate import Buckets
 from bridge.control_door import ACCOUNT
 from bridge.control_health import Page, Pages
 from bridge.errors import BridgeError
@@ -41,6 +44,7 @@ BODY_DEADLINE_S = 10.0
 JSON = "application/json"
 CSV = "text/csv"
 API = "/api/"
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "1"}}
 
 
 class ApiError(Exception):
@@ -78,7 +82,17 @@ class Terms:
     deadline_s: float = DEADLINE_S
 
 
-Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
+Handler = Callable[[Call], Awaitable[Mapping[str, Any] | Response]]
+
+
+class ApiRoute(Route):
+    """A route that says what it takes (`may`), how it answers (`terms`), and what it is (`doc`)."""
+
+    def __init__(  # what a route is made of
+        self, method: str, path: str, may: str, handler: Handler, doc: Doc, terms: Terms
+    ) -> None:
+        super().__init__(path, _endpoint(may, handler, terms), methods=[method])
+        self.method, self.may, self.doc, self.terms = method, may, doc, terms
 
 
 class Door:
@@ -119,25 +133,38 @@ class Door:
         return user
 
 
-def get(path: str, may: str, handler: Handler) -> Route:
+def get(path: str, may: str, handler: Handler, doc: Doc) -> ApiRoute:
     """A route that reads. `may`: a key of MAY (bridge/approval/request.py)."""
-    return Route(path, _endpoint(may, handler, Terms()), methods=["GET"])
+    return ApiRoute("GET", path, may, handler, doc, Terms())
 
 
-def post(path: str, may: str, handler: Handler, terms: Terms = Terms()) -> Route:  # frozen
+def post(  # a route, and its words
+    path: str,
+    may: str,
+    handler: Handler,
+    doc: Doc,
+    terms: Terms = Terms(),  # frozen
+) -> ApiRoute:
     """A route that does something; its body is a JSON object (CSV if `terms` say so), or nothing."""
-    return Route(path, _endpoint(may, handler, terms), methods=["POST"])
+    return ApiRoute("POST", path, may, handler, doc, terms)
 
 
-def delete(path: str, may: str, handler: Handler) -> Route:
+def delete(path: str, may: str, handler: Handler, doc: Doc) -> ApiRoute:
     """A route that ends something; it has no body."""
-    return Route(path, _endpoint(may, handler, Terms()), methods=["DELETE"])
+    return ApiRoute("DELETE", path, may, handler, doc, Terms())
 
 
 def application(
-    pages: Pages, routes: Sequence[BaseRoute], door: Door, hosts: Sequence[str] = ()
+    pages: Pages,
+    routes: Sequence[BaseRoute],
+    door: Door,
+    hosts: Sequence[str] = (),
+    rate: Buckets | None = None,
 ) -> Starlette:
-    """The ASGI application of both doors. `hosts`: names by which the TCP door is called, besides its addresses."""
+    """The ASGI application of both doors. `hosts`: names by which the TCP door is called, besides its addresses.
+
+    `rate`: how often a token may ask.
+    """
     there = "there is " + " and ".join(pages) + "\n"
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -146,7 +173,7 @@ def application(
             sentence = {404: "there is no such thing here", 405: "not with this method"}.get(
                 status, str(error)
             )
-            return JSONResponse({"error": sentence}, status)
+            return JSONResponse({"error": sentence}, status, _headers_of(error))
         return PlainTextResponse({404: there, 405: "only GET\n"}.get(status, "no\n"), status)
 
     app = Starlette(
@@ -156,7 +183,12 @@ def application(
     app.router.redirect_slashes = False
     app.state.door = door
     app.state.hosts = names(hosts)
+    app.state.rate = rate or Buckets()
     return app
+
+
+def _headers_of(error: Exception) -> Mapping[str, str] | None:
+    return error.headers if isinstance(error, HTTPException) else None  # Allow, with 405
 
 
 def _page(path: str, page: Callable[[str], Page]) -> Route:
@@ -173,9 +205,10 @@ def _endpoint(may: str, handler: Handler, terms: Terms) -> Callable[[Request], A
     async def endpoint(request: Request) -> Response:
         try:
             async with asyncio.timeout(terms.deadline_s):
-                return JSONResponse(dict(await _answer(request, may, handler, terms)), terms.status)
+                answer = await _answer(request, may, handler, terms)
+            return answer if isinstance(answer, Response) else JSONResponse(dict(answer), terms.status)
         except ApiError as error:
-            return JSONResponse({"error": str(error), **error.more}, error.status)
+            return JSONResponse({"error": str(error), **error.more}, error.status, _HEADERS.get(error.status))
         except BridgeError as error:
             return JSONResponse({"error": str(error)}, 503)
         except TimeoutError:
@@ -189,10 +222,11 @@ def _endpoint(may: str, handler: Handler, terms: Terms) -> Callable[[Request], A
     return endpoint
 
 
-async def _answer(request: Request, may: str, handler: Handler, terms: Terms) -> Mapping[str, Any]:
+async def _answer(request: Request, may: str, handler: Handler, terms: Terms) -> Mapping[str, Any] | Response:
     _own_site(request)
     door: Door = request.app.state.door
     user = await door.who(request)
+    _not_too_often(request)
     if not MAY[may] & user.roles:
         roles, wanted = ", ".join(sorted(user.roles)) or "no role", " or ".join(sorted(MAY[may]))
         raise ApiError(403, f"{user.name} ({roles}) may not: this takes {wanted} (sipbridge users)")
@@ -213,6 +247,18 @@ def _own_site(request: Request) -> None:
     hosts = None if account(request) is not None else request.app.state.hosts
     if why := foreign(request.headers, hosts):
         raise ApiError(403, why)
+
+
+def _not_too_often(request: Request) -> None:
+    """Looked at once we know who it is, so that strangers fill no table; this machine's own account may do more."""
+    if account(request) is not None:
+        return
+    rate: Buckets = request.app.state.rate
+    token = request.headers.get("authorization", "").partition(" ")[2].strip()
+    wait_s = rate.take("_".join(token.split("_", 2)[:2]), time.monotonic())  # its name, not its secret
+    if wait_s > 0:
+        sentence = f"more than {rate.per_s:g} requests a second: try again in {wait_s:.1f} s"
+        raise ApiError(429, sentence, retry_after_s=round(wait_s, 3))
 
 
 async def _body(request: Request, terms: Terms) -> bytes:

@@ -26,9 +26,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import structlog
-from starlette.routing import BaseRoute
 
-from bridge.control_api import ApiError, Call, Handler, Terms, get, post
+from bridge.control_api import ApiError, ApiRoute, Call, Handler, Terms, get, post
+from bridge.control_api_call_docs import DOCS, WHICH
+from bridge.control_api_docs import ANYTHING, TEXT, Doc, Schema, exactly, maybe, one_of, string, thing
 from bridge.control_commands import Commands
 from bridge.errors import ToolError, ToolLostError
 from bridge.records.cdr import CallRecord
@@ -58,54 +59,105 @@ Check = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a command's body. `wanted`: what it must be, in words."""
+    """One key of a command's body. `wanted`: what it must be, in words; `schema`: for programs."""
 
     fits: Check
     wanted: str
+    schema: Schema
     required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A command: its keys, and the seconds its worker may take."""
+    """A command: its keys, and the seconds its worker may take. `summary`: what it does, in words."""
 
     deadline_s: float
     keys: Mapping[str, Key]
+    summary: str
+    details: str = ""
+
+    @property
+    def body(self) -> Schema:
+        """What a body must be."""
+        needed = {name: key.schema for name, key in self.keys.items() if key.required}
+        more = {name: maybe(key.schema) for name, key in self.keys.items() if not key.required}
+        return exactly(needed, **more)
 
 
 def _text(most: int) -> Key:
     return Key(
         lambda value: isinstance(value, str) and len(value) <= most and value.isprintable(),
         f"a text of one line and at most {most} characters",
+        string(most, pattern=r"^[^\x00-\x1f\x7f]*$"),
         required=False,
     )
 
 
 def _one_of(*values: str, required: bool = True) -> Key:
-    return Key(lambda value: isinstance(value, str) and value in values, " or ".join(values), required)
+    def fits(value: Any) -> bool:
+        return isinstance(value, str) and value in values
+
+    return Key(fits, " or ".join(values), one_of(*values), required)
 
 
 def _name(of: str) -> Key:
-    return Key(lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None, f"a name of {of}")
+    return Key(
+        lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None,
+        f"a name of {of}",
+        {"type": "string", "pattern": f"^{_NAME.pattern}$", "description": f"A name of {of}."},
+    )
 
 
 _TARGET = _name("the dialplan's transfers")
 KINDS: Mapping[str, Kind] = {
-    "hang_up": Kind(10, {"reason": _text(80)}),
-    "transfer": Kind(60, {"target": _TARGET}),
-    "warm_transfer": Kind(90, {"target": _TARGET, "summary": _text(1000)}),
+    "hang_up": Kind(
+        10,
+        {"reason": _text(80)},
+        "End the call.",
+        "At once: BYE (480 before the answer, CANCEL of an outbound call) with a Reason header.",
+    ),
+    "transfer": Kind(
+        60,
+        {"target": _TARGET},
+        "Send the caller to a target (blind transfer, REFER).",
+        "The caller stays with the agent until the target has answered.",
+    ),
+    "warm_transfer": Kind(
+        90,
+        {"target": _TARGET, "summary": _text(1000)},
+        "Ask a target first, then connect.",
+        "INVITE to the target, the summary is spoken, accepted with 1.",
+    ),
     "supervise": Kind(
         40,
         {
             "target": _TARGET,
             "mode": _one_of("listen", "whisper", "join", required=False),
-            "stop": Key(lambda value: isinstance(value, bool), "true or false", required=False),
+            "stop": Key(
+                lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}, required=False
+            ),
         },
+        "Let a target listen, whisper to the agent, or join; or stop that.",
     ),
-    "take_over": Kind(40, {"target": _TARGET}),
-    "recording": Kind(10, {"action": _one_of("pause", "resume")}),
-    "hand_off": Kind(30, {"agent": _name("the dialplan's agents"), "note": _text(500)}),
+    "take_over": Kind(
+        40, {"target": _TARGET}, "Let a target talk with the caller alone.", "The agent's session ends."
+    ),
+    "recording": Kind(
+        10,
+        {"action": _one_of("pause", "resume")},
+        "Pause the recording, or go on with it.",
+        "What one operator pauses another resumes; a tool's pause stays.",
+    ),
+    "hand_off": Kind(
+        30,
+        {"agent": _name("the dialplan's agents"), "note": _text(500)},
+        "Give the caller to another agent.",
+        "One of the agent's hand_off_to.",
+    ),
 }
+_ACTED = thing(
+    {"call_id": TEXT, "done": one_of(*KINDS)}, recording=ANYTHING, paused=ANYTHING, changed=ANYTHING
+)
 
 
 class Elsewhere(Protocol):
@@ -138,22 +190,23 @@ class CallsApi:
         self._deps = deps
         self._running: Counter[str] = Counter()
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[ApiRoute]:
         """For `application`."""
         acting = [
             post(
                 f"{BASE}/{{id}}/{kind}",
                 "calls",
                 self._acting(kind),
+                Doc(one.summary, _ACTED, one.body, refuses=(*WHICH, 422), details=one.details),
                 Terms(max_body=MAX_COMMAND_BYTES, deadline_s=one.deadline_s + SLACK_S),
             )
             for kind, one in KINDS.items()
         ]
         return [
-            get(BASE, "look", self._live),
-            get(f"{BASE}/{{id}}", "look", self._one),
+            get(BASE, "look", self._live, DOCS["live"]),
+            get(f"{BASE}/{{id}}", "look", self._one, DOCS["one"]),
             *acting,
-            get("/api/v1/queues", "look", self._queues),
+            get("/api/v1/queues", "look", self._queues, DOCS["queues"]),
         ]
 
     async def _live(self, call: Call) -> Mapping[str, Any]:

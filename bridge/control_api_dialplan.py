@@ -21,9 +21,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from starlette.routing import BaseRoute
-
-from bridge.control_api import ApiError, Call, Terms, get, post
+from bridge.control_api import ApiError, ApiRoute, Call, Terms, get, post
+from bridge.control_api_docs import (
+    AT,
+    FLAG,
+    INTEGER,
+    TEXT,
+    Doc,
+    along,
+    by_name,
+    exactly,
+    list_of,
+    maybe,
+    string,
+    thing,
+)
 from bridge.control_dialplan import Outcome, PlanDesk
 from bridge.control_sources import inside
 from bridge.control_versions import Cause, Kept, PlanVersions
@@ -39,6 +51,56 @@ SETTLE_S = 10.0
 _LOOK_S = 0.05
 _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_. -]{0,99}/){0,5}[A-Za-z0-9_-][A-Za-z0-9_. -]{0,99}")
 _YAML = frozenset({".yaml", ".yml"})
+PROBLEMS = list_of(along(Problem, text=TEXT))
+STATUS = thing(
+    {
+        "version": maybe(TEXT),
+        "since": maybe(AT),
+        "how": maybe(TEXT),
+        "by": maybe(TEXT),
+        "rolled_back": FLAG,
+        "routes": INTEGER,
+        "agents": INTEGER,
+        "dialplans": TEXT,
+        "watched": FLAG,
+        "lagging": by_name(TEXT),
+        "refused": maybe(thing({"at": AT, "how": TEXT, "by": TEXT, "action": TEXT, "problems": PROBLEMS})),
+    }
+)
+HEAD = thing({"version": TEXT, "in_force": FLAG, "at": AT, "how": TEXT, "by": TEXT, "action": TEXT})
+TAKEN = thing(
+    {"version": TEXT, "changed": FLAG, "note": TEXT, "warnings": PROBLEMS, "lagging": by_name(TEXT)}
+)
+DOCS = {
+    "status": Doc("The dialplan in force: since when, why, and what was refused last.", STATUS),
+    "list": Doc("Every kept version, the newest first.", thing({"versions": list_of(HEAD)})),
+    "one": Doc(
+        "One version with its files and the plan.",
+        thing({"version": TEXT, "files": by_name(TEXT), "plan": thing({})}),
+        refuses=(404,),
+        details="A beginning of the version will do.",
+    ),
+    "reload": Doc(
+        "Read the files again, all or nothing.", TAKEN, refuses=(422,), details="422 says every mistake."
+    ),
+    "rollback": Doc(
+        "Have a kept version in force again.",
+        TAKEN,
+        exactly({"version": string(100, 1)}),
+        refuses=(422,),
+        details="A beginning of the version will do.",
+    ),
+    "check": Doc(
+        "Check files, a path below the dialplan's folder, or that folder; nothing comes into force.",
+        thing(
+            {"ok": FLAG, "problems": PROBLEMS, "warnings": PROBLEMS},
+            version=TEXT,
+            routes=INTEGER,
+            agents=INTEGER,
+        ),
+        exactly({}, files={**by_name(TEXT), "minProperties": 1, "maxProperties": MAX_CHECK_FILES}, path=TEXT),
+    ),
+}
 
 
 class DialplanApi:
@@ -57,16 +119,16 @@ class DialplanApi:
         self._providers = providers
         self._checking = asyncio.Semaphore(1)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[ApiRoute]:
         """For `application`."""
         base = "/api/v1/dialplan"
         return [
-            get(base, "look", self._status),
-            get(f"{base}/versions", "look", self._list),
-            get(f"{base}/versions/{{version}}", "look", self._one),
-            post(f"{base}/reload", "dialplan", self._reload),
-            post(f"{base}/rollback", "dialplan", self._rollback),
-            post(f"{base}/check", "dialplan", self._check, Terms(max_body=MAX_CHECK_BYTES)),
+            get(base, "look", self._status, DOCS["status"]),
+            get(f"{base}/versions", "look", self._list, DOCS["list"]),
+            get(f"{base}/versions/{{version}}", "look", self._one, DOCS["one"]),
+            post(f"{base}/reload", "dialplan", self._reload, DOCS["reload"]),
+            post(f"{base}/rollback", "dialplan", self._rollback, DOCS["rollback"]),
+            post(f"{base}/check", "dialplan", self._check, DOCS["check"], Terms(max_body=MAX_CHECK_BYTES)),
         ]
 
     async def _status(self, _call: Call) -> Mapping[str, Any]:

@@ -12,15 +12,47 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from starlette.routing import BaseRoute
 
-from bridge.control_api import ApiError, Call, Handler, delete, get, post
+from bridge.control_api import ApiError, ApiRoute, Call, Handler, delete, get, post
+from bridge.control_api_docs import AT, INTEGER, NUMBER, TEXT, Doc, list_of, one_of, thing
 from bridge.control_nodes import NodeDesk, shown
 from bridge.store.nodestore import DRAINING, LIVE, RELOAD, NodeStore
 
 log = structlog.get_logger(__name__)
 
 BASE = "/api/v1/nodes"
+NODE = thing(
+    {
+        "name": TEXT,
+        "state": one_of("live", "draining", "lost", "left"),
+        "address": TEXT,
+        "version": TEXT,
+        "plan": TEXT,
+        "epoch": INTEGER,
+        "started_at": AT,
+        "seen_s": NUMBER,
+        "workers": INTEGER,
+        "calls": INTEGER,
+        "problems": list_of(TEXT),
+        "targets": list_of(thing({})),
+    }
+)
+CHANGED = thing({"node": TEXT, "state": one_of("live", "draining", "forgotten")})
+DOCS = {
+    "list": Doc(
+        "Every node, as it was seen at the last heartbeat.", thing({"me": TEXT, "nodes": list_of(NODE)})
+    ),
+    "reload": Doc(
+        "Have every other node read its dialplan, tools and policy again.",
+        thing({"asked": list_of(TEXT)}),
+        details="Each reads its own files.",
+    ),
+    "drain": Doc(
+        "Take a node out of service: no new calls, no leases; its calls go on.", CHANGED, refuses=(404, 409)
+    ),
+    "undrain": Doc("Give a node calls again.", CHANGED, refuses=(404, 409)),
+    "forget": Doc("Remove a node that is not there any more.", CHANGED, refuses=(404, 409)),
+}
 
 
 class NodesApi:
@@ -31,14 +63,14 @@ class NodesApi:
         self._store = store
         self._lost_after_s = lost_after_s
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[ApiRoute]:
         """For `application`."""
         return [
-            get(BASE, "look", self._list),
-            post(f"{BASE}/reload", "dialplan", self._reload),
-            post(f"{BASE}/{{name}}/drain", "administer", self._set(LIVE, DRAINING)),
-            post(f"{BASE}/{{name}}/undrain", "administer", self._set(DRAINING, LIVE)),
-            delete(f"{BASE}/{{name}}", "administer", self._forget),
+            get(BASE, "look", self._list, DOCS["list"]),
+            post(f"{BASE}/reload", "dialplan", self._reload, DOCS["reload"]),
+            post(f"{BASE}/{{name}}/drain", "administer", self._set(LIVE, DRAINING), DOCS["drain"]),
+            post(f"{BASE}/{{name}}/undrain", "administer", self._set(DRAINING, LIVE), DOCS["undrain"]),
+            delete(f"{BASE}/{{name}}", "administer", self._forget, DOCS["forget"]),
         ]
 
     async def _list(self, _call: Call) -> Mapping[str, Any]:

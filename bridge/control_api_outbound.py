@@ -22,11 +22,25 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from starlette.routing import BaseRoute
 
-from bridge.control_api import CSV, ApiError, Call, Handler, Terms, delete, get, post
+from bridge.control_api import CSV, ApiError, ApiRoute, Call, Handler, Terms, delete, get, post
 from bridge.control_api_calls import BASE as CALLS
 from bridge.control_api_calls import masked
+from bridge.control_api_docs import (
+    AT,
+    FLAG,
+    INTEGER,
+    TEXT,
+    Doc,
+    along,
+    by_name,
+    exactly,
+    list_of,
+    maybe,
+    one_of,
+    string,
+    thing,
+)
 from bridge.control_outbound_requests import (
     CAMPAIGN_CHANGES,
     load_campaign,
@@ -39,7 +53,7 @@ from bridge.outbound.job import FINAL, Job
 from bridge.outbound.rules import rules_of
 from bridge.outbound.sheet import Sheet, read
 from bridge.outbound.wish import WishError
-from bridge.store.outboundstore import OutboundStore
+from bridge.store.outboundstore import Campaign, OutboundStore
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +66,70 @@ CSV_DEADLINE_S = 120.0
 MAX_TOLD = 50
 _ID = re.compile(r"[0-9a-f]{1,12}")
 _STATES = frozenset({"asked", "queued", "dialling", "ringing", "answered", "human", "machine", *FINAL})
+JOB = thing(
+    {
+        "job_id": TEXT,
+        "state": one_of(*sorted(_STATES)),
+        "reason": TEXT,
+        "number": maybe(TEXT),
+        "heard": TEXT,
+        "attempts": INTEGER,
+        "call_id": TEXT,
+        "due_at": AT,
+        "run": TEXT,
+        "campaign": TEXT,
+        "asked_by": TEXT,
+        "via": TEXT,
+        "asked_at": AT,
+        "variables": by_name(TEXT),
+    }
+)
+BAD = list_of(thing({"line": INTEGER, "why": TEXT}))
+DOCS = {
+    "ask": Doc(
+        "Have the bridge call somebody.",
+        JOB,
+        exactly({"number": string(100, 1)}, agent=string(64), route=string(100), variables=by_name(TEXT)),
+        refuses=(422,),
+        details="Judged by the dialplan's `outbound` rules before the answer; 422 has their reason. Give an agent or a "
+        "route. A request that got no answer may have been taken: look at the jobs before asking again.",
+    ),
+    "jobs": Doc(
+        "Calls that were asked for, the newest first.",
+        thing({"jobs": list_of(JOB)}),
+        query={
+            "state": one_of(*sorted(_STATES)),
+            "campaign": TEXT,
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_JOBS, "default": USUAL_JOBS},
+        },
+        refuses=(400,),
+    ),
+    "job": Doc("One of them; a beginning of the id will do.", JOB, refuses=(400, 404, 409)),
+    "cancel": Doc(
+        "Do not call, or end the call.",
+        thing({"job_id": TEXT, "state": TEXT, "cancel": FLAG}),
+        refuses=(400, 404, 409),
+    ),
+    "load": Doc(
+        "Call everybody in a CSV file; its header has `number`.",
+        thing({"campaign": TEXT, "calls": INTEGER, "left_out": INTEGER, "bad": BAD}),
+        query={
+            "name": {**string(64, 1), "x-required": True},
+            "agent": TEXT,
+            "route": TEXT,
+            "skip_bad": one_of("0", "1", "true", "false"),
+        },
+        refuses=(409, 422),
+        details="At most 100,000 lines. Bad lines refuse the whole file unless skip_bad.",
+    ),
+    "campaigns": Doc("All campaigns, the newest first.", thing({"campaigns": list_of(Campaign)})),
+    "campaign": Doc(
+        "One campaign with its calls.", along(Campaign, jobs=list_of(JOB), complete=FLAG), refuses=(404,)
+    ),
+    "pause": Doc("Place no new calls of a campaign.", thing({"name": TEXT, "state": TEXT}), refuses=(409,)),
+    "resume": Doc("Go on with a campaign.", thing({"name": TEXT, "state": TEXT}), refuses=(409,)),
+    "cancel_campaign": Doc("End a campaign.", thing({"name": TEXT, "state": TEXT}), refuses=(409,)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +150,26 @@ class OutboundApi:
         self._asking = 0
         self._loading = asyncio.Lock()
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[ApiRoute]:
         """For `application`."""
         csv = Terms(max_body=MAX_CSV_BYTES, content=CSV, status=202, deadline_s=CSV_DEADLINE_S)
         changes = [
-            post(f"{CAMPAIGNS}/{{name}}/{word}", "dial", self._changing(word)) for word in CAMPAIGN_CHANGES
+            post(
+                f"{CAMPAIGNS}/{{name}}/{word}",
+                "dial",
+                self._changing(word),
+                DOCS["cancel_campaign" if word == "cancel" else word],
+            )
+            for word in CAMPAIGN_CHANGES
         ]
         return [
-            post(CALLS, "dial", self._ask, Terms(status=202)),
-            get(OUTBOUND, "look", self._jobs),
-            get(f"{OUTBOUND}/{{id}}", "look", self._job),
-            delete(f"{OUTBOUND}/{{id}}", "dial", self._cancel),
-            post(CAMPAIGNS, "dial", self._load, csv),
-            get(CAMPAIGNS, "look", self._campaigns),
-            get(f"{CAMPAIGNS}/{{name}}", "look", self._campaign),
+            post(CALLS, "dial", self._ask, DOCS["ask"], Terms(status=202)),
+            get(OUTBOUND, "look", self._jobs, DOCS["jobs"]),
+            get(f"{OUTBOUND}/{{id}}", "look", self._job, DOCS["job"]),
+            delete(f"{OUTBOUND}/{{id}}", "dial", self._cancel, DOCS["cancel"]),
+            post(CAMPAIGNS, "dial", self._load, DOCS["load"], csv),
+            get(CAMPAIGNS, "look", self._campaigns, DOCS["campaigns"]),
+            get(f"{CAMPAIGNS}/{{name}}", "look", self._campaign, DOCS["campaign"]),
             *changes,
         ]
 

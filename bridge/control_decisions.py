@@ -1,6 +1,7 @@
 """What people decided, made into the gate's words: who it was, whether it is really theirs, what they changed.
 
-    tool_decisions row ─► seal right? ─► user? ─► second factor? ─► edited arguments fit schema and rule? ─► Gate.decide / reconciled
+    tool_decisions row ─► seal right? ─► user? ─► second factor? ─► edited arguments fit schema and rule?
+                      ─► Gate.decide / reconciled
 
 A decision reaches control through the database; its seal (approval/signing.py) says that it came from a command or a
 console that had checked who decides. The role and group are looked up here again, at the moment it counts.
@@ -68,8 +69,6 @@ class Decisions:
             return gate.reconciled(user.actor(), reason, ok=RECONCILED[verdict])
         if verdict not in {"approve", "deny"}:
             return Refused("no_verdict", f"there is no verdict {verdict[:20]}")
-        if self._needs_factor(gate, words):
-            return Refused("step_up", "it needs a second factor that was proved just now, in the console")
         decision = await self._decision(gate, user, words, now)
         return decision if isinstance(decision, Refused) else gate.decide(decision, now)
 
@@ -106,6 +105,8 @@ class Decisions:
     async def _decision(
         self, gate: Gate, user: User, words: Mapping[str, Any], now: float
     ) -> Decision | Refused:
+        if self._needs_factor(gate, words):
+            return Refused("step_up", "it needs a second factor that was proved just now, in the console")
         arguments: Mapping[str, Any] | None = None
         new_binding = ""
         if words.get("arguments") is not None and words["verdict"] == "approve":

@@ -31,7 +31,9 @@ class StepUp(Section):
         description="To approve anything whose amounts come to so much, or more, needs it; so does a function that "
         "moves money and has no amount that is recognised. The currency is not looked at.",
     )
-    fresh_s: float = Field(default=300, ge=30, le=3600, description="Proved so long ago at most, in this session.")
+    fresh_s: float = Field(
+        default=300, ge=30, le=3600, description="Proved so long ago at most, in this session."
+    )
 
     @property
     def on(self) -> bool:
@@ -47,19 +49,26 @@ class Oidc(Section):
     client_secret_env: EnvName | None = Field(
         default=None, description="Environment variable with the client's secret; without: a public client."
     )
-    label: str = Field(default="single sign-on", max_length=60, description="What the button says: Sign in by …")
+    label: str = Field(
+        default="single sign-on", max_length=60, description="What the button says: Sign in by …"
+    )
     scopes: list[Annotated[str, Field(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,100}$")]] = Field(
-        default_factory=lambda: ["openid", "profile", "email"], min_length=1, max_length=20, description="Asked for."
+        default_factory=lambda: ["openid", "profile", "email"],
+        min_length=1,
+        max_length=20,
+        description="Asked for.",
     )
     name_claim: Claim = Field(
         default="preferred_username", description="Claim of the ID token that becomes the sign-in name."
     )
     roles_claim: Claim = Field(
         default="groups",
-        description="Claim of the ID token with what `roles` and `groups` look up; dots lead inside: realm_access.roles.",
+        description="Claim of the ID token that `roles` and `groups` look up; dots lead inside: realm_access.roles.",
     )
     roles: dict[Claim, list[Role]] = Field(
-        min_length=1, max_length=200, description="Roles by a value of that claim. Who has none does not get in."
+        min_length=1,
+        max_length=200,
+        description="Roles by a value of that claim. Who has none does not get in.",
     )
     groups: dict[Claim, list[GroupName]] = Field(
         default_factory=dict, max_length=200, description="Groups of approvers by a value of that claim."
@@ -102,17 +111,30 @@ class Console(Section):
     )
 
     step_up: StepUp = Field(default_factory=StepUp, description="Decisions that need a second factor.")
-    oidc: Oidc | None = Field(default=None, description="A provider that signs people in, besides or instead.")
-    local_sign_in: bool = Field(
-        default=True, description="Whether people sign in by a password kept here. Only with console.oidc it may be off."
+    oidc: Oidc | None = Field(
+        default=None, description="A provider that signs people in, besides or instead."
     )
+    local_sign_in: bool = Field(
+        default=True,
+        description="Whether people sign in by a password kept here. Only with console.oidc it may be off.",
+    )
+
+    api_per_s: float = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Requests a second that one API token may make in the long run; more get 429.",
+    )
+    api_burst: float = Field(default=100, ge=1, le=100_000, description="As many at once.")
 
     @model_validator(mode="after")
     def _somebody_gets_in(self) -> Self:
         if self.local_sign_in:
             return self
         if self.oidc is None:
-            raise ValueError("local_sign_in is off and there is no oidc: nobody could sign in | set console.oidc")
+            raise ValueError(
+                "local_sign_in is off and there is no oidc: nobody could sign in | set console.oidc"
+            )
         if not any("admin" in roles for roles in self.oidc.roles.values()):
             raise ValueError(
                 "local_sign_in is off and oidc.roles makes nobody an admin | give a value of its claim the role admin"

@@ -12,6 +12,8 @@ import pytest
 from starlette.requests import Request
 
 from bridge.control_api import MAX_BODY_BYTES, ApiError, Door, application, get, owner, post
+from bridge.control_api_docs import Doc
+from bridge.control_api_rate import Buckets
 from bridge.control_door import ACCOUNT, serve, serve_unix
 from bridge.control_health import Page
 from bridge.errors import StoreError
@@ -33,7 +35,8 @@ async def echo(call):
     return {"user": call.user.name, "how": call.how, "path": dict(call.path), "body": dict(call.body)}
 
 
-ROUTES = [get("/api/v1/look/{what}", "look", echo), post("/api/v1/do", "dialplan", echo)]
+SAID = Doc("Says what it was asked.")
+ROUTES = [get("/api/v1/look/{what}", "look", echo, SAID), post("/api/v1/do", "dialplan", echo, SAID)]
 
 
 class Server:
@@ -59,10 +62,10 @@ class Server:
 
 
 @asynccontextmanager
-async def running(folder):
+async def running(folder, rate=None):
     async with Store(f"sqlite:///{folder}/x.db") as store:
         users = UserStore(store)
-        app = application(PAGES, ROUTES, Door(users, owner(folder)), ["Bridge.example"])
+        app = application(PAGES, ROUTES, Door(users, owner(folder)), ["Bridge.example"], rate)
         async with serve(app, "127.0.0.1", 0) as port, serve_unix(app, folder / "api.sock"):
             yield Server(folder, users, port)
 
@@ -230,3 +233,21 @@ async def test_what_is_not_there_is_json_below_api(server):
     assert (answer.status_code, answer.json()) == (404, {"error": "there is no such thing here"})
     answer = await server.tcp("GET", "/api/v1/do")
     assert (answer.status_code, answer.json()) == (405, {"error": "not with this method"})
+
+
+async def test_a_refusal_carries_what_its_status_needs(server):
+    """RFC 9110: 401 says how to prove who one is, 405 what is allowed."""
+    assert (await server.tcp("GET", "/api/v1/look/x")).headers["www-authenticate"] == "Bearer"
+    assert "POST" in (await server.tcp("GET", "/api/v1/do")).headers["allow"]
+
+
+async def test_a_token_that_asks_too_often_is_told_to_wait_and_no_other_one(tmp_path):
+    async with running(tmp_path, Buckets(per_s=0.001, burst=2)) as server:
+        ann, bob = await server.token("viewer"), await server.token("viewer", name="bob")
+        answers = [await server.tcp("GET", "/api/v1/look/x", ann) for _ in range(3)]
+        assert [one.status_code for one in answers] == [200, 200, 429]
+        assert answers[-1].headers["retry-after"] == "1"
+        assert (await server.tcp("GET", "/api/v1/look/x", bob)).status_code == 200
+        assert (await server.unix("GET", "/api/v1/look/x")).status_code == 200
+        assert (await server.unix("GET", "/api/v1/look/x")).status_code == 200
+        assert (await server.unix("GET", "/api/v1/look/x")).status_code == 200  # this machine's own commands

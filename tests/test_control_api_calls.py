@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -171,7 +172,7 @@ async def test_a_call_that_ends_meanwhile_is_over(api):
 
 async def test_a_worker_that_says_nothing_is_not_waited_for_longer_than_its_deadline(api, monkeypatch):
     api.worker.answers["hang_up"] = None
-    monkeypatch.setitem(KINDS, "hang_up", type(KINDS["hang_up"])(0.1, KINDS["hang_up"].keys))
+    monkeypatch.setitem(KINDS, "hang_up", replace(KINDS["hang_up"], deadline_s=0.1))
     status, data = await api.ask("POST", f"{BASE}/{LIVE}/hang_up", {})
     assert (status, "may still do it" in data["error"]) == (504, True)
     end = Script(call_id=LIVE, boot="b9", at=2001.0).tell("call.ended", by="caller").events

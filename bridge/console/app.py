@@ -5,12 +5,15 @@
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
     /console/account     what is one's own   /console/users           who may do what
     /console/oidc        signed in elsewhere
+    /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -19,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.account import Account, AccountDeps
 from bridge.console.again import Again
+from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
 from bridge.console.deeds import Deeds
 from bridge.console.factors import Factors
@@ -35,6 +39,7 @@ from bridge.store.gatestore import GateStore
 from bridge.store.peoplestore import PeopleStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.stepstore import StepStore
 from bridge.store.store import Store
 from bridge.store.trystore import TryStore
 from bridge.store.userstore import UserStore
@@ -49,22 +54,28 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `gates`: the store that signs the audit; None: what people do to users is only in the log.
+    `api`: the OpenAPI description; it may be filled after this was made.
     """
 
     store: Store
     settings: ConsoleSettings
     decision_key: bytes
     describe: Describe
+    api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
-    gates: GateStore | None = None
 
 
 class Console:
-    """Its routes, and what runs while control does."""
+    """Its routes, and what runs while control does.
 
-    def __init__(self, deps: ConsoleDeps) -> None:
+    `gates`: the store that signs the audit; None: what people do to users is only in the log. `environ`: secrets.
+    """
+
+    def __init__(
+        self, deps: ConsoleDeps, gates: GateStore | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
         store, settings = deps.store, deps.settings
+        self._gates, self._environ = gates, environ or {}
         self._deps = deps
         self._users, self._links = UserStore(store), LinkStore(store)
         self._tries, self._factors = TryStore(store, FORGET_S), Factors(store, deps.decision_key)
@@ -88,7 +99,9 @@ class Console:
             self._web.get("/", self._start),
             *SignIn(self._web, door).routes(),
             *self._people(again),
+            *self._elsewhere(),
             *approvals.routes(),
+            *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 
@@ -98,13 +111,27 @@ class Console:
 
     def _people(self, again: Again) -> list[BaseRoute]:
         store, settings = self._deps.store, self._deps.settings
-        deeds = Deeds(self._deps.gates)
+        deeds = Deeds(self._gates)
         account = Account(self._web, AccountDeps(self._users, self._factors, again, deeds))
         deps = PeopleDeps(
             self._users, PeopleStore(store), self._links, self._factors, again, deeds,
             settings.url or "", settings.local_sign_in,
         )  # fmt: skip
         return [*account.routes(), *People(self._web, deps).routes()]
+
+    def _elsewhere(self) -> list[BaseRoute]:
+        """Signing in by a provider; only who has one loads what that takes."""
+        settings, store = self._deps.settings, self._deps.store
+        if settings.oidc is None:
+            return []
+        from bridge.console.oidc import Provider  # noqa: PLC0415
+        from bridge.console.oidcpages import OidcDeps, OidcPages  # noqa: PLC0415
+
+        name = settings.oidc.client_secret_env or ""
+        provider = Provider(settings.oidc, lambda: self._environ.get(name, ""))
+        people, url = PeopleStore(store), settings.url or ""
+        deps = OidcDeps(provider, people, StepStore(store), url, settings.local_sign_in)
+        return OidcPages(self._web, deps).routes()
 
     async def run(self, port: int) -> None:
         """Keep open pages up to date, until cancelled; then they are let go of, and ask again by themselves.

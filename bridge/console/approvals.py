@@ -53,7 +53,11 @@ class Approvals:
         return self._web.page("approvals.html", visit, {**values, "here": "approvals"})
 
     async def _one(self, visit: Visit) -> Response:
-        values = {"card": view(visit, await self._card(visit)), "now": self._feed.snapshot, "here": "approval"}
+        values = {
+            "card": view(visit, await self._card(visit)),
+            "now": self._feed.snapshot,
+            "here": "approval",
+        }
         return self._web.page("approval.html", visit, values)
 
     async def _approve(self, visit: Visit) -> Response:

@@ -19,7 +19,7 @@ class Deeds:
 
     async def note(self, what: str, by: str, **facts: Any) -> None:
         """Who did what. Raises StoreError: it was done, and is in the log, and not in the audit."""
-        log.info(f"console.{what}", by=by, **facts)
+        log.info("console.deed", what=what, by=by, **facts)
         if self._gates is not None:
             kept: Mapping[str, Any] = {name: value for name, value in facts.items() if value is not None}
             await self._gates.note(NewAudit(what, by, kept), "", time.time())

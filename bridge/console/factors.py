@@ -1,4 +1,4 @@
-"""Second factors of people who are signed in: set up, proved, taken away. Codes and challenges count once, on all nodes.
+"""Second factors of people who are signed in: set up, proved, taken away. Codes and challenges count once.
 
     code (6 digits)  ─► TOTP: about now, after the last one that was taken
     code (else)      ─► recovery code: used up
@@ -79,7 +79,7 @@ class Factors:
     # ---- proving ---------------------------------------------------------------------------------------------------
 
     async def by_code(self, user: str, words: str) -> str:
-        """"totp" or "recovery" when the code is right, "" when it is not. WaitError: it is not looked at."""
+        """Which it was when the code is right, totp or recovery; "": it is not. WaitError: it is not looked at."""
         code = re.sub(r"[\s-]", "", words).upper()
         await self._begin(user)
         kind = await (self._by_recovery(user, code) if _CODE.fullmatch(code) else self._by_totp(user, code))
@@ -93,7 +93,7 @@ class Factors:
         return options
 
     async def by_passkey(self, user: str, session: str, party: passkey.Party, answer: str) -> str:
-        """"passkey" when the browser's answer is right, "" when it is not. WaitError: it is not looked at."""
+        """As `by_code`, with what the browser answered to the question."""
         await self._begin(user)
         step = await self._steps.take(f"prove {session}", time.time())
         named = passkey.named_in(answer)
@@ -151,7 +151,11 @@ class Factors:
     async def setup(self, user: str) -> Setup | None:
         """The TOTP that this user is setting up."""
         found = await self._unproved(user)
-        return Setup(found.factor_id, self._vault.opened(found.sealed, _owner(found)).decode()) if found else None
+        return (
+            Setup(found.factor_id, self._vault.opened(found.sealed, _owner(found)).decode())
+            if found
+            else None
+        )
 
     async def confirm_totp(self, user: str, code: str) -> bool:
         """Whether a code of the new secret came: from then on it counts. WaitError: it is not looked at."""

@@ -1,8 +1,9 @@
-"""Passkeys (Web Authentication, level 3) by the library webauthn: what the browser is asked, and whether its answer is right.
+"""Passkeys (Web Authentication, level 3), by webauthn: what the browser is asked, and whether its answer is right.
 
-The relying party is the host name under which people reach the console, the origin is checked against it, and attestation
-is not asked for: any authenticator will do. User presence is required, verification preferred: it is the second factor,
-the password was the first. Needs https, or http to localhost; an IP address can be no relying party. Pure but for randomness.
+The relying party is the host name under which people reach the console, the origin is checked against it, and
+attestation is not asked for: any authenticator will do. User presence is required, verification preferred: it is the
+second factor, the password was the first. Needs https, or http to localhost; an IP address can be no relying party.
+Pure but for random bytes.
 """
 
 import base64

@@ -59,11 +59,15 @@ class People:
             "/users/{name}/tokens": self._revoke,
             "/users/{name}/remove": self._remove,
         }
-        forms = [self._web.post(path, self._guarded(handler), "administer") for path, handler in posts.items()]
+        forms = [
+            self._web.post(path, self._guarded(handler), "administer") for path, handler in posts.items()
+        ]
         pages = [self._web.get("/users", self._all, "administer")]
         return [*pages, self._web.get("/users/{name}", self._one, "administer"), *forms]
 
-    def _guarded(self, handler: Callable[[Visit], Awaitable[Response]]) -> Callable[[Visit], Awaitable[Response]]:
+    def _guarded(
+        self, handler: Callable[[Visit], Awaitable[Response]]
+    ) -> Callable[[Visit], Awaitable[Response]]:
         """What makes or changes users wants a second factor where decisions do: else it would be a way round it."""
 
         async def guarded(visit: Visit) -> Response:
@@ -182,10 +186,8 @@ class People:
 
 
 def wanted(user: User, form: Mapping[str, str]) -> User:
-    """The user as a form has them. ValueError: a sentence. The roles and groups of who is signed in by a provider stay."""
-    found = replace(
-        user, numbers=_many(form, "numbers", _NUMBER), disabled=form.get("disabled") == "1"
-    )
+    """The user as a form has them. ValueError: a sentence. What a provider says of roles and groups stays."""
+    found = replace(user, numbers=_many(form, "numbers", _NUMBER), disabled=form.get("disabled") == "1")
     if user.subject:
         return found
     roles = frozenset(role for role in ROLES if form.get(f"role.{role}"))

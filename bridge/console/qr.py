@@ -42,7 +42,11 @@ def svg_path(rows: list[list[bool]]) -> str:
 def _codewords(data: bytes, version: int) -> list[int]:
     """Data and error correction, interleaved (section 7.4 to 7.6)."""
     each, sizes = _BLOCKS[version - 1]
-    bits = "0100" + format(len(data), "08b" if version < 10 else "016b") + "".join(f"{byte:08b}" for byte in data)
+    bits = (
+        "0100"
+        + format(len(data), "08b" if version < 10 else "016b")
+        + "".join(f"{byte:08b}" for byte in data)
+    )
     room = 8 * sum(sizes)
     bits += "0" * min(4, room - len(bits))
     bits += "0" * (-len(bits) % 8)
@@ -72,7 +76,7 @@ def _times(a: int, b: int) -> int:
 
 
 def _check(block: list[int], degree: int) -> list[int]:
-    """Reed-Solomon: what is left of the block, divided by the generator (x - 1)(x - 2)(x - 4)…"""
+    """Reed-Solomon: what is left of the block, divided by (x - 1)(x - 2)(x - 4)… of that degree."""
     generator, root = [1], 1
     for _ in range(degree):
         shifted = [*generator, 0]

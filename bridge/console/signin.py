@@ -1,7 +1,7 @@
 """Sign-in, sign-out, and the one-time link by which somebody chooses a password.
 
-Wrong passwords are counted in the store, by the rule of lockout.py. Hashing one takes tens of milliseconds of a core and 64 MB, so only a few
-are looked at at a time, and who comes beyond that is told to try again rather than made to wait.
+Wrong passwords are counted in the store, by the rule of lockout.py. Hashing one takes tens of milliseconds of a core
+and 64 MB, so only a few are looked at at a time, and who comes beyond that is told to try again, not made to wait.
 """
 
 import re
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class SignInDeps:
-    """What signing in works with. `provider`: what the button of console.oidc says; `local`: whether passwords count."""
+    """What signing in works with. `provider`: as the button of console.oidc says; `local`: whether passwords count."""
 
     users: UserStore
     links: LinkStore

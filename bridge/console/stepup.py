@@ -5,10 +5,10 @@
     approve, it moves money and no amount is found in its arguments    wanted: what is not understood is not small
     deny                                                               never
 
-An amount is a number under a name that argnames.py knows as one, at any depth. Of a function that moves money every number
-counts that does not stand under the name of a target (an order, an account, a telephone), also when it is written as
-text: `{"quantity": 1, "refund_usd": "5000"}` is no small thing. The sizes are added up, so the sum is never below the
-largest. Whole numbers of another unit (cents) only make the sum larger. The currency is not looked at.
+An amount is a number under a name that argnames.py knows as one, at any depth. Of a function that moves money every
+number counts that does not stand under the name of a target (an order, an account, a telephone), also when it is
+written as text: `{"quantity": 1, "refund_usd": "5000"}` is no small thing. The sizes are added up, so the sum is never
+below the largest. Whole numbers of another unit (cents) only make it larger. The currency is not looked at.
 """
 
 import re

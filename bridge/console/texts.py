@@ -5,9 +5,9 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import account, approvals, common, signin
+from bridge.console.words import account, api, approvals, common, signin
 
-_GROUPS = (common, signin, account, approvals)
+_GROUPS = (common, signin, account, approvals, api)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

@@ -1,4 +1,7 @@
-"""Codes that change every 30 seconds (RFC 6238), by pyotp: SHA-1, six digits, what every authenticator app knows. Pure."""
+"""Codes that change every 30 seconds (RFC 6238), by pyotp: SHA-1, six digits, what every authenticator app knows.
+
+Pure but for random bytes.
+"""
 
 import base64
 import hmac
@@ -32,7 +35,9 @@ def step_of(secret: str, code: str, now: float, last: int) -> int | None:
     """The time step that this code is of, if it is one about now and after `last`; None: it is wrong, or was used."""
     here, made = int(now) // STEP_S, pyotp.TOTP(secret)
     found = None
-    for step in range(max(here - AROUND, 0), here + AROUND + 1):  # all of them: how long it takes says nothing
+    for step in range(
+        max(here - AROUND, 0), here + AROUND + 1
+    ):  # all of them: how long it takes says nothing
         right = hmac.compare_digest(made.generate_otp(step).encode(), code.encode("utf-8", "replace"))
         if right and step > last and found is None:
             found = step

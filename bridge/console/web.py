@@ -63,7 +63,12 @@ class Page:
     may: str = "look"
 
 
-PAGES = (Page("start", "/"), Page("approvals", "/approvals"), Page("users", "/users", "administer"))
+PAGES = (
+    Page("start", "/"),
+    Page("approvals", "/approvals"),
+    Page("users", "/users", "administer"),
+    Page("api", "/api"),
+)
 
 
 class PageError(Exception):
@@ -143,6 +148,7 @@ class Web:
         self._hosts = names(place.hosts)
         prefix = "__Host-" if place.secure else ""
         self._session_cookie, self._form_cookie = f"{prefix}sipbridge", f"{prefix}sipbridge-form"
+        self._flow_cookie = f"{prefix}sipbridge-away"
 
     # ---- routes ----------------------------------------------------------------------------------------------
 
@@ -268,6 +274,21 @@ class Web:
         answer = RedirectResponse(f"{ROOT}/sign-in", 303)
         self._take(answer, self._session_cookie)
         return answer
+
+    def flow_of(self, visit: Visit) -> str:
+        """What this browser has while somebody else signs it in; it is no session."""
+        return visit.request.cookies.get(self._flow_cookie, "")
+
+    def give_flow(self, answer: Response, value: str, seconds: int) -> None:
+        """The browser sends it along when it comes back from another site, which it never does with the session."""
+        secure = self._place.secure
+        answer.set_cookie(
+            self._flow_cookie, value, seconds, httponly=True, samesite="lax", secure=secure, path="/"
+        )
+
+    def take_flow(self, answer: Response) -> None:
+        """It is not needed any more."""
+        self._take(answer, self._flow_cookie)
 
     def _give(self, answer: Response, cookie: str, value: str, seconds: int | None) -> None:
         secure = self._place.secure

@@ -1,6 +1,6 @@
 """Second factors: what a user has besides the password. Part of the Store.
 
-    totp      the shared secret, closed (approval/vault.py); `counter`: the last time step whose code was taken (RFC 6238)
+    totp      the shared secret, closed (approval/vault.py); `counter`: the last time step whose code was taken
     passkey   credential id and public key, closed; `counter`: its signature counter (WebAuthn, section 6.1.1)
     recovery  a hash of one code, under a key; used up by deleting the row
 
@@ -49,7 +49,9 @@ class FactorStore:
     async def of(self, user: str) -> list[Factor]:
         """TOTP and passkeys, the oldest first, with those that are not confirmed yet."""
         row = console_factors.c
-        query = sa.select(console_factors).where(row.user == user, row.kind != RECOVERY).order_by(row.created_at)
+        query = (
+            sa.select(console_factors).where(row.user == user, row.kind != RECOVERY).order_by(row.created_at)
+        )
         rows = await self._store.transaction("cannot read factors", lambda it: it.execute(query).all())
         return [_factor(one) for one in rows]
 
@@ -60,7 +62,9 @@ class FactorStore:
         def work(connection: sa.Connection) -> None:
             lock(connection, f"factors {factor.user}")
             mine = (row.user == factor.user) & (row.kind != RECOVERY)
-            connection.execute(sa.delete(console_factors).where(mine, row.confirmed == 0, row.kind == factor.kind))
+            connection.execute(
+                sa.delete(console_factors).where(mine, row.confirmed == 0, row.kind == factor.kind)
+            )
             count = sa.select(sa.func.count()).select_from(console_factors).where(mine)
             if connection.execute(count).scalar_one() >= MAX_FACTORS:
                 raise StoreError(f"{MAX_FACTORS} second factors are the most: remove one first")
@@ -77,7 +81,9 @@ class FactorStore:
             newer = row.counter == 0
         mine = (row.factor_id == factor.factor_id) & (row.user == factor.user) & newer
         done = sa.update(console_factors).where(mine).values(counter=counter, used_at=now, confirmed=1)
-        return bool(await self._store.transaction("cannot use a factor", lambda it: it.execute(done).rowcount))
+        return bool(
+            await self._store.transaction("cannot use a factor", lambda it: it.execute(done).rowcount)
+        )
 
     async def remove(self, user: str, factor_id: str) -> Factor | None:
         """Take one away; with the last one its recovery codes go. None: there is none."""
@@ -103,7 +109,14 @@ class FactorStore:
     async def put_codes(self, user: str, hashes: Sequence[str], now: float) -> None:
         """New recovery codes; the old ones are none any more."""
         row = console_factors.c
-        common = {"user": user, "kind": RECOVERY, "label": "", "confirmed": 1, "counter": 0, "created_at": now}
+        common = {
+            "user": user,
+            "kind": RECOVERY,
+            "label": "",
+            "confirmed": 1,
+            "counter": 0,
+            "created_at": now,
+        }
 
         def work(connection: sa.Connection) -> None:
             lock(connection, f"factors {user}")
@@ -123,7 +136,9 @@ class FactorStore:
         """How many recovery codes are not used up."""
         row = console_factors.c
         query = sa.select(sa.func.count()).where(row.user == user, row.kind == RECOVERY)
-        return int(await self._store.transaction("cannot read factors", lambda it: it.execute(query).scalar_one()))
+        return int(
+            await self._store.transaction("cannot read factors", lambda it: it.execute(query).scalar_one())
+        )
 
 
 def new_id() -> str:

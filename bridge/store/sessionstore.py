@@ -109,7 +109,9 @@ class SessionStore:
     async def proved(self, secret: str, now: float) -> None:
         """A second factor was proved in this session."""
         mine = sa.update(console_sessions).where(console_sessions.c.hash == hashed(secret))
-        await self._store.transaction("cannot keep a proof", lambda it: it.execute(mine.values(factor_at=now)))
+        await self._store.transaction(
+            "cannot keep a proof", lambda it: it.execute(mine.values(factor_at=now))
+        )
 
     async def end_of(self, user: str, session_id: str = "", keep: str = "") -> int:
         """End one session of a user, or all but the one whose secret is `keep`; how many that were."""
@@ -218,7 +220,7 @@ def _nobody_yet(connection: sa.Connection) -> None:
 
 
 def _whose(connection: sa.Connection, secret: str, now: float) -> str | None:
-    """A disabled user's link is none, nor one of who is signed in by a provider, nor the first admin's once there is one."""
+    """A disabled user's link is none, nor one of who a provider signs in, nor the first admin's later on."""
     row = console_links.c
     query = sa.select(row.user).where(row.hash == hashed(secret), row.expires_at > now)
     user: str | None = connection.execute(query).scalar_one_or_none()

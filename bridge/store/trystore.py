@@ -37,17 +37,17 @@ class TryStore:
             lock(connection, _LOCK)
             row = console_tries.c
             rows = connection.execute(sa.select(console_tries).where(row.hash.in_(list(keys))))
-            found = {one.hash: one for one in rows if now - one.last_at <= self._forget_s}
-            failures = {
-                name: (found[key].count, found[key].last_at) if key in found else (0, 0.0)
-                for key, name in keys.items()
+            found = {
+                one._mapping["hash"]: (int(one._mapping["count"]), float(one.last_at))  # noqa: SLF001  # public
+                for one in rows
+                if now - one.last_at <= self._forget_s
             }
+            failures = {name: found.get(key, (0, 0.0)) for key, name in keys.items()}
             if wait_s := rule(failures, now):
                 return wait_s
             self._tidy(connection, list(keys), now)
             new = [
-                {"hash": key, "count": failures[name][0] + 1, "last_at": now}
-                for key, name in keys.items()
+                {"hash": key, "count": failures[name][0] + 1, "last_at": now} for key, name in keys.items()
             ]
             connection.execute(sa.insert(console_tries).values(new))
             return 0.0
@@ -58,7 +58,9 @@ class TryStore:
         """The try that was begun last was right: all of `forget` is forgotten, and one of each in `take_back`."""
         row = console_tries.c
         gone = sa.delete(console_tries).where(row.hash.in_([hashed(name) for name in forget]))
-        less = sa.update(console_tries).where(row.hash.in_([hashed(name) for name in take_back]), row.count > 0)
+        less = sa.update(console_tries).where(
+            row.hash.in_([hashed(name) for name in take_back]), row.count > 0
+        )
 
         def work(connection: sa.Connection) -> None:
             connection.execute(gone)

@@ -141,7 +141,7 @@ class UserStore:
     async def give_token(
         self, name: str, label: str, expires_at: float | None, roles: Iterable[str] | None = None
     ) -> str:
-        """A new token, the only time it is seen. `roles`: of the user's, those that it has. StoreError: no such user."""
+        """A new token, the only time it is seen. `roles`: those of the user's that it has. StoreError: no such user."""
         if await self.user(name) is None:
             raise StoreError(f"there is no user {name}")
         token_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""Who has to wait after wrong passwords and codes. Our choice; OWASP's Authentication Cheat Sheet asks for such a thing."""
+"""Who has to wait after wrong passwords and codes. Our choice; OWASP's Authentication Cheat Sheet asks for it."""
 
 import pytest
 
@@ -23,7 +23,11 @@ def waits(kept, count, now=NOW):
 
 @pytest.mark.parametrize(
     ("kept", "tries"),
-    [(of_name("anna"), NAME_TRIES), (of_address("192.0.2.1"), ADDRESS_TRIES), (of_factor("anna"), FACTOR_TRIES)],
+    [
+        (of_name("anna"), NAME_TRIES),
+        (of_address("192.0.2.1"), ADDRESS_TRIES),
+        (of_factor("anna"), FACTOR_TRIES),
+    ],
 )
 def test_a_few_wrong_tries_are_no_reason_to_wait_one_more_is(kept, tries):
     assert waits(kept, tries - 1) == 0

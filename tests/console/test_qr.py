@@ -1,4 +1,4 @@
-"""QR codes are those of another encoder: PyPI's qrcode 8.2, level M, byte mode, mask 0, by the SHA-256 of its picture."""
+"""QR codes are those of another encoder: PyPI's qrcode 8.2, level M, byte mode, mask 0, by the picture's SHA-256."""
 
 import hashlib
 
@@ -38,4 +38,7 @@ def test_what_is_too_long_is_refused():
 
 
 def test_as_a_path_each_dark_module_is_a_square_inside_a_quiet_zone():
-    assert svg_path([[True, False], [False, True]]) == f"M{QUIET},{QUIET}h1v1h-1zM{QUIET + 1},{QUIET + 1}h1v1h-1z"
+    assert (
+        svg_path([[True, False], [False, True]])
+        == f"M{QUIET},{QUIET}h1v1h-1zM{QUIET + 1},{QUIET + 1}h1v1h-1z"
+    )

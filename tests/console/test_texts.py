@@ -11,7 +11,10 @@ from bridge.console.texts import TEXTS, text
 FOLDER = Path(__file__).parents[2] / "bridge" / "console"
 SOURCES = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")]
 GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != "__init__")
-COMPUTED = ("nav.", "state.", "risk.", "clock.", "act.number", "act.json")
+COMPUTED = (
+    *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "factor.totp", "factor.passkey"),
+    *("session.how.", "users.role.", "users.column.", "users.bad_", "oidc."),
+)
 """Names made of a request's own words."""
 
 

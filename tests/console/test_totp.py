@@ -11,7 +11,13 @@ RFC = base64.b32encode(b"12345678901234567890").decode()
 
 @pytest.mark.parametrize(
     ("now", "code"),
-    [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (2000000000, "279037"), (20000000000, "353130")],
+    [
+        (59, "287082"),
+        (1111111109, "081804"),
+        (1234567890, "005924"),
+        (2000000000, "279037"),
+        (20000000000, "353130"),
+    ],
 )
 def test_the_codes_are_those_of_the_rfc(now, code):
     assert step_of(RFC, code, now, 0) == now // 30
@@ -28,7 +34,9 @@ def test_a_code_that_was_used_or_is_older_than_one_that_was_is_wrong():
     assert step_of(RFC, "287082", 59, 2) is None
 
 
-@pytest.mark.parametrize("code", ["", "28708", "2870820", "287083", "\u0662\u0668\u0667\u0660\u0668\u0662", "\ud800"])
+@pytest.mark.parametrize(
+    "code", ["", "28708", "2870820", "287083", "\u0662\u0668\u0667\u0660\u0668\u0662", "\ud800"]
+)
 def test_anything_else_is_wrong(code):
     assert step_of(RFC, code, 59, 0) is None
 

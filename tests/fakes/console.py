@@ -98,10 +98,12 @@ class House:
 
 
 @asynccontextmanager
-async def running(folder, describe=lambda _tool: Described("Pay the money back."), streams=None, **settings):
+async def running(
+    folder, describe=lambda _tool: Described("Pay the money back."), streams=None, api=None, **settings
+):
     async with offices.running(folder) as office:
         chosen = Settings(**settings)
-        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, streams or Streams())
+        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, api or {}, streams or Streams())
         console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:

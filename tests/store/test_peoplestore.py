@@ -84,7 +84,9 @@ async def test_who_comes_from_the_provider_is_made_with_a_role_and_changes_with_
         made = await people.from_provider(CARL)
         assert (made.name, made.roles, made.subject) == ("carl", {"approver"}, CARL.subject)
         renamed = await people.from_provider(replace(CARL, name="karl", roles=frozenset({"viewer"})))
-        assert (renamed.name, renamed.roles) == ("carl", {"viewer"}), "who they are is the subject, not the name"
+        assert (renamed.name, renamed.roles) == ("carl", {"viewer"}), (
+            "who they are is the subject, not the name"
+        )
 
 
 async def test_who_has_no_role_at_the_provider_any_more_is_out(database):

@@ -32,7 +32,9 @@ async def test_a_right_one_forgets_the_name_and_takes_back_its_own_of_the_addres
         assert await tries.begin(["name bert", "address here"], rule, 1000.0) == 0
         assert await tries.begin(["name bert", "address here"], rule, 1000.0) == 0
         await tries.right(["name bert"], ["address here"])
-        assert await tries.begin(["address here"], rule, 1000.0) == 0, "two were wrong, the third is looked at"
+        assert await tries.begin(["address here"], rule, 1000.0) == 0, (
+            "two were wrong, the third is looked at"
+        )
         assert await tries.begin(["address here"], rule, 1000.0) == 0
         assert await tries.begin(["address here"], rule, 1000.0) == 30
 

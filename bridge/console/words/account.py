@@ -62,8 +62,8 @@ TEXTS: Mapping[str, str] = {
     "passkey.no_script": "Passkeys need JavaScript.",
     "passkey.failed": "The browser did not make a passkey.",
     "codes.title": "Recovery codes",
-    "codes.words": "Each works once instead of a code, when the phone is lost. Print them, or keep them where your passwords "
-    "are. They are not shown again.",
+    "codes.words": "Each works once instead of a code, when the phone is lost. Print them, or keep them where your "
+    "passwords are. They are not shown again.",
     "codes.left": "{count} recovery codes left",
     "codes.new": "New recovery codes",
     "codes.first": "Recovery codes come with the first factor.",
@@ -79,10 +79,13 @@ TEXTS: Mapping[str, str] = {
     "session.how.": "unknown",
     "session.unknown": "a browser",
     "token.title": "Your new API token",
-    "token.words": "It is shown this once. Programs send it as Authorization: Bearer …, commands read it from SIPBRIDGE_TOKEN.",
+    "token.words": "It is shown this once. Programs send it as Authorization: Bearer …, commands read it from "
+    "SIPBRIDGE_TOKEN.",
     "token.list": "API tokens",
-    "token.help": "For programs and commands. A token never has more than you have, and never decides what needs a second factor.",
+    "token.help": "For programs and commands. A token never has more than you have, and never decides what needs a "
+    "second factor.",
     "token.none": "None.",
+    "token.shown": "sbt_{id}_…",
     "token.label": "What it is for",
     "token.days": "Valid for",
     "token.day": "{days} days",
@@ -123,7 +126,8 @@ TEXTS: Mapping[str, str] = {
     "users.role.admin": "admin: users and all settings of the console",
     "users.ways": "Ways in",
     "users.link": "One-time link",
-    "users.link_words": "For {name}: opens a page to choose a password, once, within {hours} hours. Who has it is {name}.",
+    "users.link_words": "For {name}: opens a page to choose a password, once, within {hours} hours. Who has it is "
+    "{name}.",
     "users.make_link": "Make a one-time link for a password",
     "users.no_link": "There is no link for somebody who is disabled or signs in elsewhere.",
     "users.factors": "{count} second factors",

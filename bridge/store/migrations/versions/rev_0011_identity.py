@@ -1,4 +1,4 @@
-"""Second factors, one-time steps of signing in, wrong tries that all nodes count, and what a session and a token may."""
+"""Second factors, steps of signing in, wrong tries that all nodes count, and what a session and a token may."""
 
 import sqlalchemy as sa
 from alembic import op
