@@ -12,8 +12,7 @@ it once everything received is committed. Started by the supervisor (`python -m 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,14 @@ from starlette.applications import Starlette
 
 from bridge.approval.signing import Signer
 from bridge.config import WorkerConfig
-from bridge.console.app import Console, ConsoleDeps
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_rate import Buckets
 from bridge.control_apis import ApiParts, api_routes
 from bridge.control_callback import call_back
+from bridge.control_console import ConsoleParts, open_console
 from bridge.control_credentials import Credentials
+from bridge.control_desk import Desk
 from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve_both
 from bridge.control_edge import open_edge
@@ -46,7 +46,6 @@ from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
-from bridge.control_room import Room
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
@@ -58,12 +57,10 @@ from bridge.control_versions import Cause, PlanVersions
 from bridge.control_voicemail import VoicemailDesk
 from bridge.control_waiting import WaitingRoom
 from bridge.control_watch import watch
-from bridge.errors import LinkError, StoreAwayError
+from bridge.errors import StoreAwayError
 from bridge.keys import decision_key
-from bridge.link.messages import Event, Hello
 from bridge.link.server import LinkServer, Peer
 from bridge.pool.user import group_of
-from bridge.records.cdr import number
 from bridge.settings import Settings, worker_config
 from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
@@ -78,89 +75,6 @@ RING_S = 180.0
 """The longest ringing that a plan can ask for (outbound.ring_s)."""
 EXIT_NOTE_GRACE_S = 2.0
 """The supervisor writes its note some milliseconds after a worker's death; so long it may be late."""
-
-
-class Desk:
-    """What workers ask for and tell (bridge.link.server.ServerHandlers)."""
-
-    def __init__(
-        self, store: Store, credentials: Credentials, facts: Facts, owners: Owners | None = None
-    ) -> None:
-        self.facts = facts
-        self.owners = owners or Owners()
-        self.worker_left = asyncio.Event()
-        self._store = store
-        self._credentials = credentials
-        self.tools: ToolOffice | None = None
-        self.outbound: OutboundOffice | None = None
-        self.trunks: TrunkSecrets | None = None
-        self.speech: Speech | None = None
-        self.voicemail: VoicemailDesk | None = None
-        self.news: Callable[[], None] = lambda: None
-        self.room = Room()
-        self.waiting = WaitingRoom()
-
-    async def store(self, worker: int, events: Sequence[Event]) -> None:
-        """Commit; what was new is counted by the store's `on_stored`."""
-        for event in events:
-            self.owners.learn(event.boot, [event.call_id])
-        began_s = time.monotonic()
-        await self._store.write(worker, events)
-        self.facts.counts.wrote(time.monotonic() - began_s)
-        # Those that are not new too: the store may have kept them before and not have said so.
-        await self.calls_ended([event.call_id for event in events if event.type == "call.ended"])
-        if self.voicemail is not None and any(event.type == "voicemail" for event in events):
-            self.voicemail.news()
-
-    async def calls_ended(self, call_ids: Sequence[str]) -> None:
-        """Whoever keeps something for these calls lets it go."""
-        self.room.ended(call_ids)
-        if call_ids and self.tools is not None:
-            await self.tools.calls_ended(call_ids)
-
-    async def answer(self, kind: str, data: Mapping[str, Any], hello: Hello) -> dict[str, Any]:
-        """`credential`, `trunk_secret`, `room.take`, what waits and what is placed; `tool.*`, `speech.*` if any."""
-        self.owners.check(kind, data, hello)
-        if self.waiting.knows(kind):
-            return await self.waiting.answer(kind, data)
-        if kind == "room.take":
-            wanted = (str(data["route"]), int(data["max_calls"]))
-            granted = self.room.take(str(data["call_id"]), hello.worker, wanted, time.monotonic())
-            return {"granted": granted, "live": {} if granted else self.room.live()}
-        family = kind.partition(".")[0]
-        if family in {"tool", "speech"}:
-            part = self.tools if family == "tool" else self.speech
-            if part is not None:
-                return await part.answer(kind, data)
-        alone = {"credential": self._credentials.answer}
-        if self.outbound is not None:
-            alone["outbound.not_placed"] = partial(self.outbound.not_placed, hello.boot)
-        if self.trunks is not None:
-            alone["trunk_secret"] = self.trunks.answer
-        if kind not in alone:
-            raise LinkError(f"control knows no request {kind[:40]!r}")
-        return await alone[kind](data)
-
-    def gone(self, hello: Hello) -> None:
-        """Look at the spools now rather than in a second: the worker may be dead."""
-        del hello
-        self.worker_left.set()
-        self.news()
-
-    def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""
-        self.news()
-        held = now.get("held")
-        if isinstance(held, dict):
-            self.room.told(hello.worker, held, time.monotonic())
-        restarts = number(now.get("clock_restarts")) or 0.0
-        if restarts > (number(before.get("clock_restarts")) or 0.0):
-            log.warning(
-                "worker.clock_stalled",
-                worker=hello.worker,
-                restarts=int(restarts),
-                max_late_ms=number(now.get("clock_max_late_ms")),
-            )
 
 
 class Control:
@@ -227,8 +141,7 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                deps = ConsoleDeps(store, console, self._seal_key(), self._source.described, self._described)
-                self._console = Console(deps, self._gates, self._environ)
+                self._console = open_console(self._console_parts(store, link))
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(self.app, (console.bind, console.port), api) as self.health_port:
@@ -286,6 +199,22 @@ class Control:
         )
         return PlanDesk(parts, watched=self._settings.watch_dialplans)
 
+    def _console_parts(self, store: Store, link: LinkServer) -> ConsoleParts:
+        return ConsoleParts(
+            settings=self._settings,
+            store=store,
+            link=link,
+            key=self._seal_key(),
+            source=self._source,
+            plans=self.plans,
+            versions=self._versions,
+            nodes=self.nodes,
+            edge=self._edge,
+            api=self._described,
+            gates=self._gates,
+            environ=self._environ,
+        )
+
     def _push(self, text: str, version: str) -> None:
         self._handout.give(text, version)
         if self._outbound is not None and self.plans.plan is not None:
@@ -325,8 +254,9 @@ class Control:
         signer = Signer(keys)
         self._public = signer.key_id, signer.public
         gates = self._gates = GateStore(store, signer)
-        hook_secret = self._environ.get(self._settings.audit.secret_env or "", "")
-        self._anchor = Anchor(gates, signer, self._settings.audit, self._settings.state_dir, hook_secret)
+        heads = self._settings.audit
+        hook_secret = self._environ.get(heads.secret_env or "", "")
+        self._anchor = Anchor(gates, signer, heads, self._settings.state_dir, hook_secret)
         return ToolOffice(
             OfficeDeps(
                 store=gates,

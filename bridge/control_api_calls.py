@@ -33,7 +33,7 @@ from bridge.control_api_docs import ANYTHING, TEXT, Doc, Schema, exactly, maybe,
 from bridge.control_commands import Commands
 from bridge.errors import ToolError, ToolLostError
 from bridge.records.cdr import CallRecord
-from bridge.records.log import mask
+from bridge.records.public import hidden, whole
 from bridge.records.timeline import Timeline, build
 from bridge.store.store import Store
 
@@ -49,10 +49,6 @@ ELSEWHERE = 0.9
 """Of a command's time, for another node to do it: the rest is for taking it back when it has not begun."""
 _ID = re.compile(r"[0-9a-f]{4,32}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_PERSONAL = (
-    "from_display", "sip_call_id", "remote", "end_reason", "end_detail", "session_error", "recording_path",
-)  # fmt: skip
-_USER = re.compile(r"(?:sips?:|tel:)?([^@;>]*)")
 
 Check = Callable[[Any], bool]
 
@@ -310,23 +306,6 @@ def line(record: CallRecord, connected: bool, *, personal: bool) -> dict[str, An
         "connected": connected,
         **{name: plain[name] for name in names},
     }
-
-
-def whole(record: CallRecord) -> dict[str, Any]:
-    """The record for who may see personal data."""
-    return {"state": record.state, **asdict(record)}
-
-
-def hidden(record: CallRecord) -> dict[str, Any]:
-    """The record without what says who it was: numbers but their last two digits, names, words."""
-    seen = whole(record) | dict.fromkeys(_PERSONAL)
-    return seen | {name: masked(seen[name]) for name in ("from_uri", "to_uri")}
-
-
-def masked(number: str | None) -> str | None:
-    """A number or a SIP URI as `***45`."""
-    found = _USER.match(number or "")
-    return mask(found[1]) if number and found else None
 
 
 def _bare(timeline: Timeline) -> dict[str, Any]:

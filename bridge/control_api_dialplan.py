@@ -136,7 +136,7 @@ class DialplanApi:
 
     async def _list(self, _call: Call) -> Mapping[str, Any]:
         kept = await asyncio.to_thread(self._versions.kept)
-        return {"versions": [_head(head, self._desk.version) for head in kept]}
+        return {"versions": [shown(head, self._desk.version) for head in kept]}
 
     async def _one(self, call: Call) -> Mapping[str, Any]:
         try:
@@ -161,15 +161,9 @@ class DialplanApi:
                 f"refused, {count} {'mistake' if count == 1 else 'mistakes'}; everything stays as it was"
             )
             raise ApiError(422, sentence, version=outcome.version, problems=_plain(outcome.problems))
-        await self._settled()
+        await settled(self._desk)
         answer = {"version": outcome.version, "changed": outcome.changed, "note": outcome.note}
         return answer | {"warnings": _plain(outcome.warnings), "lagging": _workers(self._desk.lagging())}
-
-    async def _settled(self) -> None:
-        """Give the workers a moment to take it."""
-        until = time.monotonic() + SETTLE_S
-        while self._desk.lagging() and time.monotonic() < until:  # noqa: ASYNC110  # workers tell the link, not us
-            await asyncio.sleep(_LOOK_S)
 
     async def _check(self, call: Call) -> Mapping[str, Any]:
         files, path = call.body.get("files"), call.body.get("path")
@@ -230,6 +224,13 @@ def _lay_out(place: Path, files: Mapping[str, str], folder: Path) -> None:
             shutil.copyfile(beside, copy)
 
 
+async def settled(desk: PlanDesk) -> None:
+    """Give the workers a moment to take the plan in force."""
+    until = time.monotonic() + SETTLE_S
+    while desk.lagging() and time.monotonic() < until:  # noqa: ASYNC110  # workers tell the link, not us
+        await asyncio.sleep(_LOOK_S)
+
+
 def status(desk: PlanDesk) -> dict[str, Any]:
     """What /api/v1/dialplan says."""
     now, refusal, plan = desk.now, desk.refusal, desk.plan
@@ -255,7 +256,8 @@ def status(desk: PlanDesk) -> dict[str, Any]:
     }
 
 
-def _head(head: Kept, in_force: str) -> dict[str, Any]:
+def shown(head: Kept, in_force: str) -> dict[str, Any]:
+    """A kept version for the API and the console."""
     last = head.times[-1]
     return {
         "version": head.version,

@@ -25,7 +25,6 @@ import structlog
 
 from bridge.control_api import CSV, ApiError, ApiRoute, Call, Handler, Terms, delete, get, post
 from bridge.control_api_calls import BASE as CALLS
-from bridge.control_api_calls import masked
 from bridge.control_api_docs import (
     AT,
     FLAG,
@@ -53,6 +52,7 @@ from bridge.outbound.job import FINAL, Job
 from bridge.outbound.rules import rules_of
 from bridge.outbound.sheet import Sheet, read
 from bridge.outbound.wish import WishError
+from bridge.records.public import masked
 from bridge.store.outboundstore import Campaign, OutboundStore
 
 log = structlog.get_logger(__name__)

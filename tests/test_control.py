@@ -14,7 +14,8 @@ import httpx
 import pytest
 import structlog
 
-from bridge.control import Control, Desk
+from bridge.control import Control
+from bridge.control_desk import Desk
 from bridge.control_pages import Facts
 from bridge.dialplan.plan import Plan
 from bridge.errors import LinkError, StoreError

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from bridge.control_api_calls import KINDS, MAX_AT_ONCE, MAX_COMMAND_BYTES, masked
+from bridge.control_api_calls import KINDS, MAX_AT_ONCE, MAX_COMMAND_BYTES
+from bridge.records.public import masked
 from tests.fakes.api import running_api
 from tests.fakes.events import Script, conversation
 

@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
-    "bridge.call.agentlimits",
+    "bridge.call.agentlimits", "bridge.call.inquiry",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_api_rate",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
@@ -38,6 +38,7 @@ MACHINES = {
     "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
 PURE = {
+    "bridge.approval.actions", "bridge.approval.questions", "bridge.approval.statistics", "bridge.call.spoken",
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.handoff", "bridge.call.opening", "bridge.call.waittimes", "bridge.dialplan.sandbox",

@@ -1,7 +1,7 @@
 """Small secrets that have to be read again, kept in the database so that the database alone does not give them away.
 
 AES-256-GCM under a key that HKDF-SHA-256 (RFC 5869) makes of the node's decision key, which lies in a file or comes
-from outside (bridge/keys.py). What a secret belongs to is authenticated with it: a row that is copied to somebody else's
+from outside (bridge/keys.py). What a secret belongs to is authenticated with it: a row that is copied to another's
 name does not open. Uses `cryptography`. Pure but for random bytes.
 """
 

@@ -4,8 +4,6 @@ Prints to standard output and exits 1 when the plan cannot be used. Reads the di
 the providers, the settings; changes nothing. Not worker-safe.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -22,10 +20,8 @@ from bridge.cli import (
     simulate,
 )
 from bridge.cli.call import OrderedCommand
-from bridge.cli.planread import Config, Environment, Headers, PlanPath, header_lines, plan_at, settings_of
-from bridge.dialplan.cases import instant
-from bridge.dialplan.explain import explain as verdicts
-from bridge.dialplan.plan import CallFacts, Plan
+from bridge.cli.planread import Config, Environment, Headers, PlanPath, plan_at, settings_of
+from bridge.dialplan.question import NO_ROUTE, Question, answer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,54 +63,14 @@ def explain(  # noqa: PLR0913, PLR0917  # one parameter an option
     """Say which route takes a call, and why not the ones before it. Exit code 1: none does."""
     loaded = settings_of(config)
     plan = plan_at(path or loaded.dialplans, loaded, environment).plan
-    headers = {name.lower(): value for name, value in header_lines(header).items()}
-    live = {name: _calls(value) for name, value in _pairs(load, "=", "ROUTE=3")}
-    facts = plan.complete(CallFacts(to, from_, headers=headers, trunk=trunk, live=live), _instant(plan, at))
-    for line in _seen(plan, facts):
-        typer.echo(line)
-    found = list(verdicts(plan, facts))
-    for verdict in found:
-        typer.echo(f"{'->' if verdict.misfit is None else ' x'} {verdict}")
-    if not found or found[-1].misfit is not None:
-        typer.echo("no route fits: the call gets 404")
-        raise typer.Exit(1)
-
-
-def _seen(plan: Plan, facts: CallFacts) -> Iterator[str]:
-    """What the plan makes of the call, before any route."""
-    for name, number, raw in (
-        ("to", facts.to_number, facts.to_raw),
-        ("from", facts.from_number, facts.from_raw),
-    ):
-        if number != raw:
-            yield f"{name}: {raw} is {number}"
-    if facts.number:
-        yield f"called number: {facts.number}"
-    for name, lists in (("to", facts.to_lists), ("from", facts.from_lists)):
-        if lists:
-            yield f"{name} is on: {', '.join(sorted(lists))}"
-    if plan.hours:
-        yield f"open then: {', '.join(sorted(facts.open_hours)) or 'nothing'}"
-    if facts.day_part:
-        yield f"part of the day: {facts.day_part}"
-
-
-def _pairs(given: list[str] | None, mark: str, form: str) -> Iterator[tuple[str, str]]:
-    for text in given or []:
-        name, found, value = text.rpartition(mark)
-        if not found:
-            raise typer.BadParameter(f'"{text}" is not "{form}"')
-        yield name.strip(), value.strip()
-
-
-def _calls(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise typer.BadParameter(f"{text} is no number of calls")
-    return int(text)
-
-
-def _instant(plan: Plan, text: str) -> datetime:
     try:
-        return instant(plan, text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no time: write it as 2026-12-24T20:00") from None
+        found = answer(plan, Question(to, from_, header or (), at, trunk, load or ()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    for line in found.seen:
+        typer.echo(line)
+    for verdict in found.verdicts:
+        typer.echo(f"{'->' if verdict.misfit is None else ' x'} {verdict}")
+    if found.taken is None:
+        typer.echo(NO_ROUTE)
+        raise typer.Exit(1)

@@ -10,6 +10,7 @@ import typer
 from bridge import settings
 from bridge.control_plan import around
 from bridge.dialplan.load import Inspected, inspect
+from bridge.dialplan.question import header_pairs
 from bridge.errors import FileProblems
 from bridge.settings import Settings
 
@@ -53,13 +54,10 @@ def count(found: Sequence[object], word: str) -> str:
 
 def header_lines(lines: Sequence[str] | None) -> dict[str, str]:
     """`["X-A: b"]` by name, as written."""
-    headers = {}
-    for line in lines or ():
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise typer.BadParameter(f'"{line}" is not "Name: value"')
-        headers[name.strip()] = value.strip()
-    return headers
+    try:
+        return dict(header_pairs(lines or ()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def clean(text: str) -> str:

@@ -5,6 +5,9 @@
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
     /console/account     what is one's own   /console/users           who may do what
     /console/oidc        signed in elsewhere
+                                             /console/approvals/decided, …/statistics   what was decided, and how
+    /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
@@ -23,12 +26,16 @@ from starlette.routing import BaseRoute, Route
 from bridge.console.account import Account, AccountDeps
 from bridge.console.again import Again
 from bridge.console.apipage import ApiPage
-from bridge.console.approvals import Approvals
+from bridge.console.approvals import Approvals, ApprovalsDeps, needs_factor
+from bridge.console.decided import Decided
 from bridge.console.deeds import Deeds
+from bridge.console.dialplan import DialplanPages
 from bridge.console.factors import Factors
 from bridge.console.feed import Describe, Feed
+from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import FORGET_S
 from bridge.console.people import People, PeopleDeps
+from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
@@ -36,6 +43,8 @@ from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
+from bridge.store.paststore import PastStore
 from bridge.store.peoplestore import PeopleStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
@@ -63,6 +72,8 @@ class ConsoleDeps:
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    history: HistoryLimits = field(default_factory=HistoryLimits)
+    plans: Plans | None = None
 
 
 class Console:
@@ -79,7 +90,7 @@ class Console:
         self._deps = deps
         self._users, self._links = UserStore(store), LinkStore(store)
         self._tries, self._factors = TryStore(store, FORGET_S), Factors(store, deps.decision_key)
-        self._renderer = Renderer(ROOT)
+        self._renderer = Renderer(ROOT, {"needs_factor": lambda it: needs_factor(settings.step_up, it)})
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
         place = Place(settings.names, settings.url or "")
@@ -91,7 +102,11 @@ class Console:
         settings, again = self._deps.settings, self._again()
         provider = settings.oidc.label if settings.oidc else ""
         door = SignInDeps(self._users, self._links, self._tries, provider, settings.local_sign_in)
-        approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key, again)
+        past = PastStore(self._deps.store)
+        decided = Decided(self._web, past)
+        approvals = Approvals(
+            self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key, again)
+        )
         return [
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
@@ -100,7 +115,10 @@ class Console:
             *SignIn(self._web, door).routes(),
             *self._people(again),
             *self._elsewhere(),
+            *decided.routes(),
             *approvals.routes(),
+            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]

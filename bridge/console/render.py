@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bridge.console.historyrow import clock
 from bridge.console.texts import text
 
 PACKAGE = "bridge.console"
@@ -21,9 +22,12 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 
 class Renderer:
-    """`root`: the path that the console lies under. `files`: (content type, content) by name."""
+    """`root`: the path that the console lies under. `files`: (content type, content) by name.
 
-    def __init__(self, root: str) -> None:
+    `helpers`: what templates may ask besides, by name.
+    """
+
+    def __init__(self, root: str, helpers: Mapping[str, Any] | None = None) -> None:
         self.files = _files()
         versions = {
             name: hashlib.sha256(content).hexdigest()[:12] for name, (_, content) in self.files.items()
@@ -36,8 +40,9 @@ class Renderer:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self._environment.filters |= {"at": _at, "left": _left}
+        self._environment.filters |= {"at": _at, "left": _left, "clock": clock, "words_of": _words_of}
         self._environment.globals |= {
+            **(helpers or {}),
             "t": text,
             "root": root,
             "static": lambda name: f"{root}/static/{versions[name]}/{name}",
@@ -63,6 +68,11 @@ def _at(seconds: float) -> str:
     """Unix seconds as a local time of day, with the date when it is another day's."""
     then, today = time.localtime(seconds), time.localtime()
     return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M", then)
+
+
+def _words_of(name: str, group: str) -> str:
+    """The words of a name within a group of them."""
+    return text(group + name)
 
 
 def _left(due_at: float) -> int:

@@ -5,9 +5,18 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import account, api, approvals, common, signin
+from bridge.console.words import account, api, approvals, common, decided, dialplan, history, signin
 
-_GROUPS = (common, signin, account, approvals, api)
+_GROUPS = (
+    common,
+    signin,
+    account,
+    approvals,
+    history,
+    dialplan,
+    api,
+    decided,
+)
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 
 

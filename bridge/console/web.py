@@ -66,6 +66,8 @@ class Page:
 PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
+    Page("history", "/history"),
+    Page("dialplan", "/dialplan"),
     Page("users", "/users", "administer"),
     Page("api", "/api"),
 )

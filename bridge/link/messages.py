@@ -129,7 +129,8 @@ class CallCommand:
 
     `kind`: hang_up (`reason`), transfer (`target`: a name of the plan's transfers), collect (`digits`, `terminator`,
     `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`),
-    warm_transfer (`target`, `summary`), hand_off (`agent`, `note`), recording (`action`). `by`: the operator who wants
+    warm_transfer (`target`, `summary`), hand_off (`agent`, `note`), recording (`action`), ask_caller (`text` for who
+    decides about `function_call_id`; answers `interrupted`). `by`: the operator who wants
     it, absent when a tool does. The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
     """
 

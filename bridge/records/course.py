@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.records.cdr import CallEvent, number
+from bridge.records.cdr import CallEvent, CallRecord, number
 
 MAX_CHARS = 300
 DIRECTIONS = ("inbound", "outbound")
@@ -121,6 +121,26 @@ class Course:
         self.by, self.reason = text(data.get("by")) or "nobody", text(data.get("reason"))
         self.detail, self.status = text(data.get("detail")), int(number(data.get("status")) or 0)
         self.ended_s = mono
+
+
+def course_of(record: CallRecord) -> Course:
+    """The course of a call as far as its record tells it: without steps, legs and errors. Times are unix seconds."""
+    return Course(
+        call_id=record.call_id,
+        boot=record.boot,
+        direction="outbound" if record.direction == "outbound" else "inbound",
+        worker=text(record.worker),
+        route=text(record.route),
+        provider=text(record.provider),
+        started_s=record.started_at,
+        answered_s=record.answered_at,
+        ended_s=record.ended_at,
+        by=text(record.ended_by) or ("nobody" if record.ended_at is not None else ""),
+        status=record.end_status or 0,
+        reason=text(record.end_reason),
+        detail=text(record.end_detail),
+        session_error=text(record.session_error) if record.session_ms is None else "",
+    )
 
 
 def text(value: Any) -> str:

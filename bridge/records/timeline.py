@@ -299,6 +299,7 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "supervisor.joined": ("listener", _sign("S"), _words("{leg}, {mode}")),
     "supervisor.left": ("listener", _sign("S"), _words("{leg} left")),
     "supervisor.took_over": ("listener", _sign("S"), _words("took over")),
+    "tool.question": ("question", _sign("O"), _words("{by}: “{text}”")),
     "tool.confirmation": ("confirm", _sign("F"), _words("yes: {yes} ({how})")),
     "amd": ("who", _sign("?"), _words("{verdict}: {why}, after {ms} ms")),
     "amd.message": ("who", _sign("?"), _words("message after: {why}")),

@@ -105,6 +105,7 @@ calls = Table(
     Column("recording_s", Float),
     Column("node", String(64), nullable=False, server_default=""),
     Index("calls_started_at", "started_at"),
+    Index("calls_history", "started_at", "call_id"),
     Index("calls_open", "ended_at", "boot"),
 )
 

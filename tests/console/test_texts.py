@@ -12,8 +12,10 @@ FOLDER = Path(__file__).parents[2] / "bridge" / "console"
 SOURCES = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")]
 GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != "__init__")
 COMPUTED = (
-    *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "factor.totp", "factor.passkey"),
-    *("session.how.", "users.role.", "users.column.", "users.bad_", "oidc."),
+    *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
+    *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
+    *("factor.totp", "factor.passkey", "session.how.", "users.role.", "users.column.", "users.bad_", "oidc."),
+    *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
 )
 """Names made of a request's own words."""
 

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from bridge.console.app import Console, ConsoleDeps
 from bridge.console.card import Described
 from bridge.console.stream import Streams
+from bridge.console.web import csrf_of
 from bridge.control_api import Door, application, owner
 from bridge.control_door import serve
 from bridge.settings_console import Console as Settings
@@ -99,12 +100,22 @@ class House:
 
 @asynccontextmanager
 async def running(
-    folder, describe=lambda _tool: Described("Pay the money back."), streams=None, api=None, **settings
+    folder,
+    describe=lambda _tool: Described("Pay the money back."),
+    streams=None,
+    api=None,
+    more=None,
+    environ=None,
+    **settings,
 ):
+    """`more`: of ConsoleDeps, by name. `environ`: secrets that the settings name."""
     async with offices.running(folder) as office:
-        chosen = Settings(**settings)
-        deps = ConsoleDeps(office.store, chosen, offices.KEY, describe, api or {}, streams or Streams())
-        console = Console(deps)
+        chosen, more = Settings(**settings), more or {}
+        office.source.step_up = chosen.step_up
+        deps = ConsoleDeps(
+            office.store, chosen, offices.KEY, describe, api or {}, streams or Streams(), **more
+        )
+        console = Console(deps, office.gates, environ)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:
             task = asyncio.create_task(console.run(port))
@@ -121,3 +132,8 @@ async def running(
 def words(text):
     """What a person reads on a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def csrf_of_cookie(browser, _page):
+    """The secret of a form, when the page has none to read it from."""
+    return csrf_of(browser.client.cookies["sipbridge-form"])

@@ -9,6 +9,7 @@ from bridge.errors import StoreError
 from bridge.store.factorstore import MAX_FACTORS, Factor, FactorStore, new_id
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
+from tests.fakes.stores import another
 
 
 def totp(user="anna", **more):
@@ -16,7 +17,7 @@ def totp(user="anna", **more):
 
 
 async def test_a_time_step_counts_once_and_an_earlier_one_never_again(database):
-    async with Store(database) as store, Store(database) as other:
+    async with Store(database) as store, another(store, database) as other:
         factor = totp()
         await FactorStore(store).add(factor)
         taken = [FactorStore(one).used(factor, 50, 1001.0) for one in (store, other) * 4]
@@ -56,7 +57,7 @@ async def test_there_are_only_so_many_of_one_user(database):
 
 
 async def test_a_recovery_code_is_used_up_by_its_use_and_goes_with_the_last_factor(database):
-    async with Store(database) as store, Store(database) as other:
+    async with Store(database) as store, another(store, database) as other:
         factors, factor = FactorStore(store), totp(confirmed=True)
         await factors.add(factor)
         await factors.put_codes("anna", ["h1", "h2"], 1000.0)

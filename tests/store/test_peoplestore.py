@@ -13,6 +13,7 @@ from bridge.store.peoplestore import PeopleStore
 from bridge.store.sessionstore import SessionStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore, keep_password
+from tests.fakes.stores import another
 
 ROOT = User("root.admin", frozenset({"admin"}), frozenset())
 ANNA = User("anna", frozenset({"approver"}), frozenset({"boss"}), frozenset({"+491"}))
@@ -67,7 +68,7 @@ async def test_the_last_admin_stays(database, how):
 
 
 async def test_two_admins_who_take_each_other_s_role_at_the_same_moment_do_not_both_succeed(database):
-    async with opened(database) as (store, people), Store(database) as elsewhere:
+    async with opened(database) as (store, people), another(store, database) as elsewhere:
         other = replace(ROOT, name="other")
         await people.add(other)
         await store.transaction("test", partial(keep_password, name="other", hashed="$argon2id$"))

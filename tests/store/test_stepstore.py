@@ -8,10 +8,11 @@ from bridge.store import stepstore
 from bridge.store.stepstore import StepStore
 from bridge.store.store import Store
 from bridge.store.tables import console_steps
+from tests.fakes.stores import another
 
 
 async def test_what_was_kept_is_taken_once_whoever_asks_at_the_same_moment(database):
-    async with Store(database) as store, Store(database) as other:
+    async with Store(database) as store, another(store, database) as other:
         await StepStore(store).keep("state", {"nonce": "n"}, 1000.0, 60.0)
         taken = await asyncio.gather(*(StepStore(one).take("state", 1001.0) for one in (store, other) * 5))
         assert [one for one in taken if one is not None] == [{"nonce": "n"}]

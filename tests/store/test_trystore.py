@@ -8,6 +8,7 @@ from bridge.store import trystore
 from bridge.store.store import Store
 from bridge.store.tables import console_tries
 from bridge.store.trystore import TryStore
+from tests.fakes.stores import another
 
 FORGET_S = 1800.0
 
@@ -17,7 +18,7 @@ def rule(failures, _now):
 
 
 async def test_a_try_counts_when_it_begins_so_that_many_at_once_are_not_all_the_last(database):
-    async with Store(database) as store, Store(database) as other:
+    async with Store(database) as store, another(store, database) as other:
         stores = [TryStore(store, FORGET_S), TryStore(other, FORGET_S)]
         tries = [stores[number % 2].begin(["name anna"], rule, 1000.0) for number in range(10)]
         assert sorted(await asyncio.gather(*tries)) == [0.0] * 3 + [30.0] * 7

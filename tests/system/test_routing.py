@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.control import Desk
+from bridge.control_desk import Desk
 from bridge.control_pages import Facts
 from bridge.dialplan import load
 from bridge.link.server import LinkServer

@@ -1,0 +1,59 @@
+"""The console put together with what control has: the pages ask through the protocols of bridge/console.
+
+Made by control once all of its parts are there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.console.app import Console, ConsoleDeps
+from bridge.control_dialplan import PlanDesk
+from bridge.control_edge import EdgeKeeper, NoEdge
+from bridge.control_node import NodeOffice
+from bridge.control_plan import around
+from bridge.control_planwindow import PlanWindow
+from bridge.control_toolbox import ToolSource
+from bridge.control_versions import PlanVersions
+from bridge.link.server import LinkServer
+from bridge.settings import Settings
+from bridge.store.gatestore import GateStore
+from bridge.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What control gives it. `key` seals decisions; `api` is filled when the API's routes are known.
+
+    `gates` signs the audit; `environ` has the secrets.
+    """
+
+    settings: Settings
+    store: Store
+    link: LinkServer
+    key: bytes
+    source: ToolSource
+    plans: PlanDesk
+    versions: PlanVersions
+    nodes: NodeOffice
+    api: Mapping[str, Any]
+    gates: GateStore
+    environ: Mapping[str, str]
+    edge: EdgeKeeper | NoEdge
+
+
+def open_console(parts: ConsoleParts) -> Console:
+    """Its routes go to control's HTTP door, its `run` into control's tasks."""
+    settings = parts.settings
+    return Console(
+        ConsoleDeps(
+            store=parts.store,
+            settings=settings.console,
+            decision_key=parts.key,
+            describe=parts.source.described,
+            api=parts.api,
+            plans=PlanWindow(parts.plans, parts.versions, around(settings), settings.environment),
+        ),
+        parts.gates,
+        parts.environ,
+    )
