@@ -97,7 +97,7 @@ def created(party: Party, answer: str, challenge: str) -> tuple[Key, int] | None
             expected_rp_id=party.host,
             expected_origin=party.origin,
         )
-    except (WebAuthnException, ValueError, TypeError, KeyError):
+    except (WebAuthnException, ValueError, TypeError, KeyError, RecursionError):
         return None
     return Key(_text(found.credential_id), _text(found.credential_public_key)), found.sign_count
 
@@ -131,7 +131,7 @@ def proved(party: Party, answer: str, challenge: str, key: Key, counter: int) ->
             credential_public_key=base64url_to_bytes(key.public_key),
             credential_current_sign_count=counter,
         )
-    except (WebAuthnException, ValueError, TypeError, KeyError):
+    except (WebAuthnException, ValueError, TypeError, KeyError, RecursionError):
         return None
     return found.new_sign_count
 

@@ -6,6 +6,7 @@ It signs whoever asks in at once, as `claims` say. What it does wrong is chosen 
 import base64
 import contextlib
 import hashlib
+import hmac
 import html
 import json
 import secrets
@@ -13,7 +14,7 @@ import time
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -109,7 +110,9 @@ class Provider:
         if self.lie == "other key":
             key = ECKey.generate_key("P-256", {"kid": self.key.kid}, private=True)
         if self.lie == "shared secret":  # the public key as if it were a secret
-            key, alg = OctKey.import_key(self.key.as_pem(private=False)), "HS256"
+            head, body = (_b64(json.dumps(part)) for part in ({"alg": "HS256", "kid": self.key.kid}, claims))
+            made = hmac.new(self.key.as_pem(private=False), f"{head}.{body}".encode(), "sha256").digest()
+            return f"{head}.{body}.{base64.urlsafe_b64encode(made).decode().rstrip('=')}"
         if self.lie == "unsigned":
             head, body = (_b64(part) for part in ('{"alg":"none"}', json.dumps(claims)))
             return f"{head}.{body}."
