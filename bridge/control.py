@@ -78,9 +78,17 @@ EXIT_NOTE_GRACE_S = 2.0
 
 
 class Control:
-    """The parts of a running control process. `speak` makes prompts; `environ` holds the keys."""
+    """The parts of a running control process. `speak` makes prompts; `environ`: the keys; `config`: a file."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], *, speak: Speak = espeak) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        speak: Speak = espeak,
+        config: Path | None = None,
+    ) -> None:
+        self._config_path = config
         self._settings = settings
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
@@ -213,6 +221,8 @@ class Control:
             api=self._described,
             gates=self._gates,
             environ=self._environ,
+            facts=self._facts,
+            config=self._config_path,
         )
 
     def _push(self, text: str, version: str) -> None:

@@ -5,12 +5,16 @@ Made by control once all of its parts are there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
+from bridge.console.overview import Pace
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
+from bridge.control_healthlook import HealthLook, HealthParts
 from bridge.control_node import NodeOffice
+from bridge.control_pages import Facts as ControlFacts
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
 from bridge.control_toolbox import ToolSource
@@ -39,12 +43,26 @@ class ConsoleParts:
     api: Mapping[str, Any]
     gates: GateStore
     environ: Mapping[str, str]
+    facts: ControlFacts
     edge: EdgeKeeper | NoEdge
+    config: Path | None = None
 
 
 def open_console(parts: ConsoleParts) -> Console:
     """Its routes go to control's HTTP door, its `run` into control's tasks."""
     settings = parts.settings
+    window = PlanWindow(parts.plans, parts.versions, around(settings), settings.environment)
+    health = HealthParts(
+        settings=settings,
+        store=parts.store,
+        link=parts.link,
+        source=parts.source,
+        plans=parts.plans,
+        window=window,
+        nodes=parts.nodes,
+        edge=parts.edge,
+        config=parts.config,
+    )
     return Console(
         ConsoleDeps(
             store=parts.store,
@@ -52,8 +70,22 @@ def open_console(parts: ConsoleParts) -> Console:
             decision_key=parts.key,
             describe=parts.source.described,
             api=parts.api,
-            plans=PlanWindow(parts.plans, parts.versions, around(settings), settings.environment),
-        ),
-        parts.gates,
-        parts.environ,
+            gates=parts.gates,
+            environ=parts.environ,
+            plans=window,
+            health=HealthLook(health),
+            pace=lambda: pace(parts.facts),
+        )
+    )
+
+
+def pace(facts: ControlFacts) -> Pace:
+    """How quick calls have been since control's start."""
+    seen = facts.counts.quantile
+    return Pace(
+        facts.started_at,
+        seen("greeting_seconds", 0.5),
+        seen("greeting_seconds", 0.95),
+        seen("response_seconds", 0.5),
+        seen("response_seconds", 0.95),
     )

@@ -7,14 +7,16 @@
     /console/oidc        signed in elsewhere
                                              /console/approvals/decided, …/statistics   what was decided, and how
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/health      how the installation is
     /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,14 +34,16 @@ from bridge.console.deeds import Deeds
 from bridge.console.dialplan import DialplanPages
 from bridge.console.factors import Factors
 from bridge.console.feed import Describe, Feed
+from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
 from bridge.console.lockout import FORGET_S
+from bridge.console.overview import Overview, Pace
 from bridge.console.people import People, PeopleDeps
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
-from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
+from bridge.console.web import HEADERS, ROOT, Place, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
@@ -63,7 +67,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `api`: the OpenAPI description; it may be filled after this was made.
+    `api`: the OpenAPI description; it may be filled after this was made. `gates`: the store that signs the audit; None:
+    what people do to users is only in the log. `environ`: secrets.
     """
 
     store: Store
@@ -74,19 +79,17 @@ class ConsoleDeps:
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
     plans: Plans | None = None
+    health: Health | None = None
+    pace: Callable[[], Pace] | None = None
+    gates: GateStore | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class Console:
-    """Its routes, and what runs while control does.
+    """Its routes, and what runs while control does."""
 
-    `gates`: the store that signs the audit; None: what people do to users is only in the log. `environ`: secrets.
-    """
-
-    def __init__(
-        self, deps: ConsoleDeps, gates: GateStore | None = None, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, deps: ConsoleDeps) -> None:
         store, settings = deps.store, deps.settings
-        self._gates, self._environ = gates, environ or {}
         self._deps = deps
         self._users, self._links = UserStore(store), LinkStore(store)
         self._tries, self._factors = TryStore(store, FORGET_S), Factors(store, deps.decision_key)
@@ -95,6 +98,8 @@ class Console:
         self._feed = Feed(QueueStore(store), deps.describe)
         place = Place(settings.names, settings.url or "")
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
+        self._watch = Watch(deps.health) if deps.health else None
+        self._web.notices = self._watch.shown if self._watch else None
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
@@ -111,7 +116,7 @@ class Console:
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
             Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
-            self._web.get("/", self._start),
+            *Overview(self._web, self._feed, self._deps.store, self._deps.pace).routes(),
             *SignIn(self._web, door).routes(),
             *self._people(again),
             *self._elsewhere(),
@@ -119,6 +124,7 @@ class Console:
             *approvals.routes(),
             *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
+            *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
@@ -129,7 +135,7 @@ class Console:
 
     def _people(self, again: Again) -> list[BaseRoute]:
         store, settings = self._deps.store, self._deps.settings
-        deeds = Deeds(self._gates)
+        deeds = Deeds(self._deps.gates)
         account = Account(self._web, AccountDeps(self._users, self._factors, again, deeds))
         deps = PeopleDeps(
             self._users, PeopleStore(store), self._links, self._factors, again, deeds,
@@ -146,7 +152,7 @@ class Console:
         from bridge.console.oidcpages import OidcDeps, OidcPages  # noqa: PLC0415
 
         name = settings.oidc.client_secret_env or ""
-        provider = Provider(settings.oidc, lambda: self._environ.get(name, ""))
+        provider = Provider(settings.oidc, lambda: self._deps.environ.get(name, ""))
         people, url = PeopleStore(store), settings.url or ""
         deps = OidcDeps(provider, people, StepStore(store), url, settings.local_sign_in)
         return OidcPages(self._web, deps).routes()
@@ -158,7 +164,10 @@ class Console:
         """
         try:
             await self._first_link(port)
-            await self._feed.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed.run())
+                if self._watch:
+                    tasks.create_task(self._watch.run())
         finally:
             self._feed.close()
 
@@ -172,9 +181,6 @@ class Console:
             log.warning("console.no_first_link", reason=str(error))
             return
         log.warning("console.nobody_can_sign_in", first_admin=link, valid_min=int(LINK_S // 60))
-
-    async def _start(self, visit: Visit) -> Response:
-        return self._web.page("start.html", visit, {"now": await self._feed.look(), "here": "start"})
 
     async def _file(self, request: Request) -> Response:
         """A file of the pages. Its version is its content's, so a browser never asks twice."""

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import account, api, approvals, common, decided, dialplan, history, signin
+from bridge.console.words import account, api, approvals, common, decided, dialplan, health, history, signin
 
 _GROUPS = (
     common,
@@ -14,6 +14,7 @@ _GROUPS = (
     approvals,
     history,
     dialplan,
+    health,
     api,
     decided,
 )

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -68,6 +68,7 @@ PAGES = (
     Page("approvals", "/approvals"),
     Page("history", "/history"),
     Page("dialplan", "/dialplan"),
+    Page("health", "/health"),
     Page("users", "/users", "administer"),
     Page("api", "/api"),
 )
@@ -147,6 +148,8 @@ class Web:
         self._now = now
         self._renderer = renderer
         self._place = place
+        self.notices: Callable[[], Sequence[Any]] | None = None
+        """What needs a person (banners.py), for the top of every page; None: nobody looks for it."""
         self._hosts = names(place.hosts)
         prefix = "__Host-" if place.secure else ""
         self._session_cookie, self._form_cookie = f"{prefix}sipbridge", f"{prefix}sipbridge-form"
@@ -248,6 +251,8 @@ class Web:
             "pages": PAGES,
             "here": "",
             "now": self._now(),
+            "banners": self.notices() if visit and self.notices else (),
+            "watched": self.notices is not None,
         }
         return self._renderer.page(template, {**around, **values})
 

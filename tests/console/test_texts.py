@@ -15,6 +15,7 @@ COMPUTED = (
     *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
     *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
     *("factor.totp", "factor.passkey", "session.how.", "users.role.", "users.column.", "users.bad_", "oidc."),
+    *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
 )
 """Names made of a request's own words."""

@@ -110,12 +110,13 @@ async def running(
 ):
     """`more`: of ConsoleDeps, by name. `environ`: secrets that the settings name."""
     async with offices.running(folder) as office:
-        chosen, more = Settings(**settings), more or {}
+        chosen = Settings(**settings)
+        more = {"gates": office.gates, "environ": environ or {}} | (more or {})
         office.source.step_up = chosen.step_up
         deps = ConsoleDeps(
             office.store, chosen, offices.KEY, describe, api or {}, streams or Streams(), **more
         )
-        console = Console(deps, office.gates, environ)
+        console = Console(deps)
         app = application({}, console.routes(), Door(office.users, owner(folder)), chosen.names)
         async with serve(app, "127.0.0.1", 0) as port:
             task = asyncio.create_task(console.run(port))
