@@ -33,8 +33,8 @@ from bridge.control_api_docs import ANYTHING, TEXT, Doc, Schema, exactly, maybe,
 from bridge.control_commands import Commands
 from bridge.errors import ToolError, ToolLostError
 from bridge.records.cdr import CallRecord
-from bridge.records.public import hidden, whole
-from bridge.records.timeline import Timeline, build
+from bridge.records.public import bare, hidden, whole
+from bridge.records.timeline import build
 from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -222,7 +222,7 @@ class CallsApi:
         events = await self._deps.store.events(record.call_id)
         timeline = await asyncio.to_thread(build, events)
         if not call.may("personal"):
-            return {"record": hidden(record), "timeline": _bare(timeline)}
+            return {"record": hidden(record), "timeline": bare(timeline)}
         return {"record": whole(record), "timeline": asdict(timeline), "events": [asdict(e) for e in events]}
 
     async def _queues(self, _call: Call) -> Mapping[str, Any]:
@@ -305,16 +305,6 @@ def line(record: CallRecord, connected: bool, *, personal: bool) -> dict[str, An
         "since": record.started_at,
         "connected": connected,
         **{name: plain[name] for name in names},
-    }
-
-
-def _bare(timeline: Timeline) -> dict[str, Any]:
-    """When who spoke and what happened, without a word of it: a digit may be one of a card's."""
-    return {
-        "start_s": timeline.start_s,
-        "end_s": timeline.end_s,
-        "spans": [{"who": s.who, "start_s": s.start_s, "end_s": s.end_s} for s in timeline.spans],
-        "marks": [{"at_s": mark.at_s, "name": mark.name} for mark in timeline.marks],
     }
 
 

@@ -72,6 +72,7 @@ def open_console(parts: ConsoleParts) -> Console:
             api=parts.api,
             gates=parts.gates,
             environ=parts.environ,
+            recordings=Path(str(settings.recording.folder)),
             plans=window,
             health=HealthLook(health),
             pace=lambda: pace(parts.facts),

@@ -77,6 +77,11 @@ class Sip(Section):
     user_agent: str = Field(
         default="sipbridge", pattern=r"^[\x20-\x7e]{1,64}$", description="Text of the User-Agent header."
     )
+    record_messages: config.SipRecord = Field(
+        default="lines",
+        description="What a call's record keeps of its SIP messages, for the ladder in the console: off, lines (method "
+        "or status, time, CSeq, reason), or whole (the text too, without credentials, keys and digits).",
+    )
 
 
 class Provider(Section):

@@ -94,6 +94,7 @@ ELSEWHERE = {
     "bridge/store/voicemailrows.py": "seen through the store: tests/store/test_voicemailstore.py",
     "bridge/settings_base.py": "its types are checked through the settings: tests/test_settings_model.py",
     "bridge/console/argnames.py": "seen on cards and by stepup: tests/console/test_card.py, test_stepup.py",
+    "bridge/console/identity.py": "puts parts together: tests/console/test_signin.py, test_account.py, …",
     "bridge/console/again.py": "asks on pages: tests/console/test_account.py, test_approvals.py",
     "bridge/console/deeds.py": "what it notes: tests/console/test_people.py",
     "bridge/console/passkey.py": "a real authenticator: tests/system/test_console_identity.py",

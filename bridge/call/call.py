@@ -78,7 +78,7 @@ class Call:
         self._plan = plan
         self._deps = deps
         self._config = deps.config
-        self._journal = Journal(leg.id, deps.emit)
+        self._journal = Journal(leg.id, deps.emit, leg.messages)
         self._outgoing = Outgoing(leg, order, self._journal) if order else None
         facts = order.facts() if order else call_facts(leg, plan)
         self.caller = CallerSide(leg, self._journal, self._config.limits, self.end)

@@ -41,6 +41,8 @@ MAX_FIELDS = 200
 FORM_S = 3600
 """How long the cookie of a form lives that is filled in before sign-in."""
 CSRF = "csrf"
+PUBLIC = "public"
+"""In the place of a right: none is needed."""
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'",
@@ -169,6 +171,14 @@ class Web:
         """A page with a form for anybody, and what becomes of it."""
         return Route(f"{ROOT}{path}", self._endpoint(handler, None), methods=["GET", "POST"])
 
+    def public(self, path: str, handler: Handler) -> Route:
+        """A page for anybody, who is nobody: it has no form and gives no cookie."""
+        return Route(f"{ROOT}{path}", self._endpoint(handler, PUBLIC), methods=["GET"])
+
+    def base(self, visit: Visit) -> str:
+        """Where this visitor reaches the console, for a link that is sent on."""
+        return self._place.url or f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
+
     def _endpoint(self, handler: Handler, may: str | None) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
@@ -200,6 +210,8 @@ class Web:
         if why:
             raise PageError(403, why)
         form = await _form(request) if posted else {}
+        if may == PUBLIC:
+            return await handler(Visit(request, ""))
         if may is None:
             return await self._before(request, handler, form)
         secret = request.cookies.get(self._session_cookie, "")

@@ -57,11 +57,12 @@ class OneCall:
 
 
 class HistoryStore:
-    """The questions."""
+    """The questions. `node`: the name of this one."""
 
     def __init__(self, store: Store, looks: Looks = Looks()) -> None:  # frozen
         self._store = store
         self._looks = looks
+        self.node = store.node
 
     async def page(
         self, wanted: Filter, after: Place | None, limit: int, within_s: float = WITHIN_S
