@@ -6,8 +6,11 @@ from bridge.console.lockout import (
     ADDRESS_TRIES,
     FACTOR_TRIES,
     FIRST_S,
+    FORGET_S,
+    MAX_KEPT,
     MOST_S,
     NAME_TRIES,
+    Lockout,
     of_address,
     of_factor,
     of_name,
@@ -51,3 +54,17 @@ def test_an_ipv6_address_counts_by_its_network():
     assert of_address("2001:db8::1") == of_address("2001:db8::ffff") != of_address("2001:db8:0:1::1")
     assert of_address("192.0.2.1") != of_address("192.0.2.2")
     assert of_address("no address") == "address no address"
+
+
+def test_in_memory_an_address_waits_is_forgotten_and_takes_bounded_room():
+    lockout = Lockout()
+    for _ in range(ADDRESS_TRIES):
+        assert lockout.wait_s("192.0.2.1", NOW) == 0
+        lockout.failed("192.0.2.1", NOW)
+    assert lockout.wait_s("192.0.2.1", NOW) == FIRST_S
+    assert lockout.wait_s("192.0.2.2", NOW) == 0
+    assert lockout.wait_s("192.0.2.1", NOW + FORGET_S + 1) == 0
+    for number in range(MAX_KEPT):
+        lockout.failed(f"host{number}", NOW)
+    assert len(lockout._kept) == MAX_KEPT
+    assert lockout.wait_s("192.0.2.1", NOW) == 0
