@@ -25,8 +25,9 @@ from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_rate import Buckets
-from bridge.control_apis import ApiParts, api_routes
+from bridge.control_apis import ApiParts, Outside, Plans
 from bridge.control_callback import call_back
+from bridge.control_commands import Commands
 from bridge.control_console import ConsoleParts, open_console
 from bridge.control_credentials import Credentials
 from bridge.control_desk import Desk
@@ -39,7 +40,6 @@ from bridge.control_metrics import Counts
 from bridge.control_node import NodeDeps, NodeOffice, options_of
 from bridge.control_nodes import RETENTION
 from bridge.control_notify import Notifier
-from bridge.control_openapi import described
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
@@ -107,7 +107,6 @@ class Control:
         limit_s, lines = settings.limits.max_call_s, (settings.workers, settings.calls_per_worker)
         self._facts = Facts(time.time(), Counts(), limit_s, *lines)
         self.health_port = 0
-        self._described: dict[str, Any] = {}
         self.ready = asyncio.Event()
 
     def reload(self, by: str = "SIGHUP") -> None:
@@ -149,6 +148,7 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
+                self._outside = self._open_outside(desk.tools.commands, link, store)
                 self._console = open_console(self._console_parts(store, link))
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
@@ -218,9 +218,9 @@ class Control:
             versions=self._versions,
             nodes=self.nodes,
             edge=self._edge,
-            api=self._described,
             gates=self._gates,
             environ=self._environ,
+            outside=self._outside,
             facts=self._facts,
             config=self._config_path,
         )
@@ -236,27 +236,26 @@ class Control:
 
         def more() -> More:
             plans, requests = self.plans.more(), request_gauge(tools.waiting())
-            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
+            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer, self._outside.webhooks)
             found, metrics = tuple(self.nodes.problems()), (*plans.metrics, requests, *theirs)
-            return More((*plans.notes, *self.nodes.notes()), (*metrics, *self._edge.metrics()), found)
+            return More(
+                (*plans.notes, *self.nodes.notes(), *self._outside.webhooks.notes()),
+                (*metrics, *self._edge.metrics()),
+                found,
+            )
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
-        chosen = self._settings
+        chosen, routes = self._settings.console, [*self._outside.routes, *self._console.routes()]
+        door = Door(UserStore(store), owner(self._settings.state_dir))
+        rate = Buckets(chosen.api_per_s, chosen.api_burst)
+        return application(handlers, routes, door, chosen.names, rate)
+
+    def _open_outside(self, commands: Commands, link: LinkServer, store: Store) -> Outside:
+        plans = Plans(self.plans, self._versions)
         parts = ApiParts(
-            settings=chosen,
-            store=store,
-            plans=self.plans,
-            versions=self._versions,
-            commands=tools.commands,
-            boots=lambda: [peer.hello.boot for peer in link.peers()],
-            nodes=self.nodes,
-            key=self._seal_key(),
+            self._settings, store, plans, commands, link, self.nodes, self._seal_key(), self._environ
         )
-        routes = api_routes(parts)
-        self._described |= described(routes)
-        door = Door(UserStore(store), owner(chosen.state_dir))
-        rate = Buckets(chosen.console.api_per_s, chosen.console.api_burst)
-        return application(handlers, [*routes, *self._console.routes()], door, chosen.console.names, rate)
+        return Outside(parts)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
@@ -294,7 +293,7 @@ class Control:
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
-            parts += [*self.nodes.parts(), self._console.run(self.health_port)]
+            parts += [*self.nodes.parts(), *self._outside.parts(), self._console.run(self.health_port)]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:

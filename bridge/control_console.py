@@ -3,13 +3,12 @@
 Made by control once all of its parts are there.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
 from bridge.console.overview import Pace
+from bridge.control_apis import Outside
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
 from bridge.control_healthlook import HealthLook, HealthParts
@@ -27,10 +26,7 @@ from bridge.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions; `api` is filled when the API's routes are known.
-
-    `gates` signs the audit; `environ` has the secrets.
-    """
+    """What control gives it. `key` seals decisions; `gates` signs the audit; `environ` has the secrets."""
 
     settings: Settings
     store: Store
@@ -40,9 +36,9 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
-    api: Mapping[str, Any]
     gates: GateStore
     environ: Mapping[str, str]
+    outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
     config: Path | None = None
@@ -69,13 +65,14 @@ def open_console(parts: ConsoleParts) -> Console:
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
-            api=parts.api,
             gates=parts.gates,
             environ=parts.environ,
+            api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
             health=HealthLook(health),
             pace=lambda: pace(parts.facts),
+            webhooks=parts.outside.webhooks,
         )
     )
 

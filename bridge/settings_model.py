@@ -35,6 +35,7 @@ from bridge.settings_observe import Hep, Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
+from bridge.settings_webhooks import Webhook
 from bridge.yamlfile import YamlFile, key_text
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
@@ -277,6 +278,11 @@ class Settings(Section):
     )
     notify: Notify = Field(
         default_factory=Notify, description="Who is told that something waits for a person."
+    )
+    webhooks: dict[Name, Webhook] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Programs that are told of calls and approvals, by name (ops/webhooks.md).",
     )
     audit: AuditHeads = Field(default_factory=AuditHeads, description="Proof that the audit is whole.")
     state_dir: FilePath = Field(

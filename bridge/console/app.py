@@ -8,7 +8,7 @@
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/health      how the installation is
     /console/dialplan    which is in force, what the files say, what would happen to a call
-    /console/api         the API described
+    /console/api         the API described   /console/webhooks        how webhooks fare
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -39,6 +39,7 @@ from bridge.console.render import Renderer
 from bridge.console.stream import Stream, Streams
 from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Web
+from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
@@ -58,7 +59,7 @@ class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
     `recordings`: the folder of this node's.
-    `api`: the OpenAPI description; it may be filled after this was made.
+    `api`: the OpenAPI description.
     `gates`: the store that signs the audit. `environ`: secrets.
     """
 
@@ -71,6 +72,7 @@ class ConsoleDeps:
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
     plans: Plans | None = None
+    webhooks: Webhooks | None = None
     health: Health | None = None
     pace: Callable[[], Pace] | None = None
     gates: GateStore | None = None
@@ -115,6 +117,7 @@ class Console:
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
+            *WebhookPages(self._web, self._deps.webhooks).routes(),
             *Stream(self._web, self._feed, self._deps.streams).routes(),
         ]
 

@@ -11,7 +11,7 @@ _TARGET = re.compile(
     r"(to|target|recipient|number|phone|e?mail|address|account|iban|payee|customer|order|user|name|code|url|id)s?",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[A-Za-z]+")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def named(name: str) -> Kind:

@@ -7,6 +7,7 @@ Each page is told what it does not show yet (snapshot.py); one that reads slowly
 The session is looked at again every few seconds. An open page is use: the session idles only when no page is open.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -32,6 +33,15 @@ class Streams:
     heartbeat_s: float = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a page asks for. `shown`: the digest of what it shows; `only`: the request whose page it is."""
+
+    shown: str
+    cards: bool
+    only: str
+
+
 class Stream:
     """The live pages' events."""
 
@@ -52,26 +62,26 @@ class Stream:
         query = visit.request.query_params
         cards = query.get("cards") == "1"
         shown = visit.request.headers.get("last-event-id") or query.get("shows", "")
+        wish = Wish(shown, cards, query.get("only", ""))
         headers = {"x-accel-buffering": "no"}  # nginx would keep events back
-        return StreamingResponse(
-            self._tell(visit, shown, cards=cards), media_type="text/event-stream", headers=headers
-        )
+        return StreamingResponse(self._tell(visit, wish), media_type="text/event-stream", headers=headers)
 
-    async def _tell(self, visit: Visit, shown: str, *, cards: bool) -> AsyncIterator[str]:
+    async def _tell(self, visit: Visit, wish: Wish) -> AsyncIterator[str]:
         self._open += 1
         try:
             async with self._feed.watched():
                 yield f"retry: {RETRY_MS}\n\n"
-                async for event in self._news(visit, Seen(shown), cards=cards):
+                async for event in self._news(visit, wish):
                     yield event
         finally:
             self._open -= 1
 
-    async def _news(self, visit: Visit, seen: Seen, *, cards: bool) -> AsyncIterator[str]:
-        now, checked_at = self._feed.snapshot, time.monotonic()
+    async def _news(self, visit: Visit, wish: Wish) -> AsyncIterator[str]:
+        now, checked_at, seen = self._feed.snapshot, time.monotonic(), Seen(wish.shown)
         while not self._feed.closed:
-            if changes := seen.compare(now):
-                yield self._event(visit, now, changes, cards=cards)
+            shown = now.only(wish.only) if wish.only else now
+            if changes := seen.compare(shown):
+                yield await asyncio.to_thread(self._event, visit, shown, changes, wish)
             before, now = now, await self._feed.news(now, self._limits.heartbeat_s)
             if now is before:
                 yield ": still here\n\n"
@@ -90,7 +100,10 @@ class Stream:
             return True
         return user == visit.user
 
-    def _event(self, visit: Visit, now: Snapshot, changes: Changes, *, cards: bool) -> str:
+    def _event(self, visit: Visit, now: Snapshot, changes: Changes, wish: Wish) -> str:
+        cards = wish.cards
+        if wish.only and changes.whole:  # there is one card, and its place
+            changes = Changes(changed=changes.added, counts=changes.counts)
         parts = {
             name: [view(visit, card) for card in getattr(changes, name)] if cards else []
             for name in ("added", "changed", "spoken")

@@ -5,7 +5,18 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import account, api, approvals, common, decided, dialplan, health, history, signin
+from bridge.console.words import (
+    account,
+    api,
+    approvals,
+    common,
+    decided,
+    dialplan,
+    health,
+    history,
+    signin,
+    webhooks,
+)
 
 _GROUPS = (
     common,
@@ -15,6 +26,7 @@ _GROUPS = (
     history,
     dialplan,
     health,
+    webhooks,
     api,
     decided,
 )

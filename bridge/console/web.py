@@ -72,6 +72,7 @@ PAGES = (
     Page("dialplan", "/dialplan"),
     Page("health", "/health"),
     Page("users", "/users", "administer"),
+    Page("webhooks", "/webhooks", "audit"),
     Page("api", "/api"),
 )
 

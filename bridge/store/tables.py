@@ -23,6 +23,8 @@ nodes         one row a node (bridge/store/nodestore.py); `epoch` grows with eve
 node_commands what one node asks another to do with a call, and the answer
 node_keys     public keys of the audit chain, of every node; `seal` is by the nodes' common decision key
 leases        who does what only one node does, until when by the database's clock; `token` grows with every holder
+webhook_endpoints  how far each webhook is (numbers of call_events and audit_entries), and how it fares
+webhook_deliveries  which event has to go to which webhook: pending, delivered, parked; the event itself is not in it
 schema_state  one row: `works_from` is the oldest revision whose programs may still work with this database
 """
 
@@ -38,13 +40,14 @@ from bridge.store.tables_users import (
     console_tries,
     users,
 )
+from bridge.store.tables_webhooks import webhook_deliveries, webhook_endpoints
 
 __all__ = [
     "BIG", "HERE_STATES", "HOLDS", "OPEN_STATES", "String", "Text", "api_tokens", "audit_entries", "audit_payloads",
     "call_events", "call_holds", "calls", "console_factors", "console_links", "console_sessions", "console_steps",
     "console_tries", "leases", "link_offsets", "metadata", "node_commands", "node_keys", "nodes", "outbound_attempts",
     "outbound_calls", "outbound_campaigns", "schema_state", "tool_decisions", "tool_requests", "users",
-    "voicemail_deliveries", "voicemails",
+    "voicemail_deliveries", "voicemails", "webhook_deliveries", "webhook_endpoints",
 ]  # fmt: skip
 
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")

@@ -17,6 +17,7 @@ COMPUTED = (
     *("factor.totp", "factor.passkey", "session.how.", "users.role.", "users.column.", "users.bad_", "oidc."),
     *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
+    "hooks.health.",
 )
 """Names made of a request's own words."""
 
