@@ -3,6 +3,7 @@
 Made by control once all of its parts are there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 

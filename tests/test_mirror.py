@@ -79,7 +79,6 @@ ELSEWHERE = {
     "bridge/control_errands.py": "between two controls: tests/test_control_node.py",
     "bridge/control_main.py": "run as a process by tests/test_control.py",
     "bridge/store/tables_users.py": "declarations, as tables.py",
-    "bridge/store/columns.py": "what tables.py is made of: tests/store/test_store.py",
     "bridge/store/tables.py": "declarations; tests/store/test_store.py writes and reads every one",
     "bridge/store/tables_history.py": "declarations; tests/store/test_store.py writes and reads every one",
     "bridge/store/migrations/env.py": "alembic's own entry; tests/store/test_store.py runs it",
