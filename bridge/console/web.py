@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -38,6 +38,7 @@ DEADLINE_S = 30.0
 FORM_DEADLINE_S = 10.0
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 200
+MAX_NEXT_CHARS = 2000
 FORM_S = 3600
 """How long the cookie of a form lives that is filled in before sign-in."""
 CSRF = "csrf"
@@ -241,10 +242,10 @@ class Web:
 
     def _sign_in_first(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
-            return self.page("moment.html", None, {"again": request.url.path})
+            return self.page("moment.html", None, {"again": own_path(_asked_for(request))})
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"hx-redirect": f"{ROOT}/sign-in"})
-        here = request.url.path if request.method == "GET" else ""
+        here = quote(_asked_for(request)) if request.method == "GET" else ""
         return RedirectResponse(f"{ROOT}/sign-in?next={here}" if here else f"{ROOT}/sign-in", 303)
 
     # ---- answers ---------------------------------------------------------------------------------------------
@@ -317,6 +318,12 @@ class Web:
     def _take(self, answer: Response, cookie: str) -> None:
         secure = self._place.secure
         answer.delete_cookie(cookie, httponly=True, samesite="strict", secure=secure, path="/")
+
+
+def _asked_for(request: Request) -> str:
+    """The path and the query of a request, as they came: what somebody searched for is there after sign-in."""
+    path, query = request.url.path, request.url.query
+    return f"{path}?{query}" if query and len(path) + len(query) < MAX_NEXT_CHARS else path
 
 
 def _may_not(_right: str) -> bool:
