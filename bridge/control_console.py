@@ -3,6 +3,7 @@
 Made by control once all of its parts are there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +17,18 @@ from bridge.control_node import NodeOffice
 from bridge.control_pages import Facts as ControlFacts
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
+from bridge.control_seats import SeatDesk
 from bridge.control_toolbox import ToolSource
 from bridge.control_versions import PlanVersions
 from bridge.link.server import LinkServer
 from bridge.settings import Settings
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions."""
+    """What control gives it. `key` seals decisions; `gates` signs the audit; `environ` has the secrets."""
 
     settings: Settings
     store: Store
@@ -35,9 +38,12 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
+    gates: GateStore
+    environ: Mapping[str, str]
     outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
+    seats: SeatDesk
     config: Path | None = None
 
 
@@ -58,12 +64,15 @@ def open_console(parts: ConsoleParts) -> Console:
         config=parts.config,
     )
     parts.outside.health = look = HealthLook(health)
-    return Console(
+    console = Console(
         ConsoleDeps(
             store=parts.store,
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
+            gates=parts.gates,
+            environ=parts.environ,
+            audio=parts.seats.audio(),
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
@@ -72,6 +81,8 @@ def open_console(parts: ConsoleParts) -> Console:
             webhooks=parts.outside.webhooks,
         )
     )
+    parts.seats.seats = console.seats
+    return console
 
 
 def pace(facts: ControlFacts) -> Pace:
