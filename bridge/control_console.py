@@ -16,6 +16,7 @@ from bridge.control_node import NodeOffice
 from bridge.control_pages import Facts as ControlFacts
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
+from bridge.control_seats import SeatDesk
 from bridge.control_toolbox import ToolSource
 from bridge.control_versions import PlanVersions
 from bridge.link.server import LinkServer
@@ -38,30 +39,33 @@ class ConsoleParts:
     outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
+    seats: SeatDesk
     config: Path | None = None
 
 
 def open_console(parts: ConsoleParts) -> Console:
     """Its routes go to control's HTTP door, its `run` into control's tasks."""
     settings = parts.settings
-    window = PlanWindow(parts.plans, parts.versions, around(settings), settings.environment)
+    plans, nodes = parts.plans, parts.nodes
+    window = PlanWindow(plans, parts.versions, around(settings), settings.environment, nodes)
     health = HealthParts(
         settings=settings,
         store=parts.store,
         link=parts.link,
         source=parts.source,
-        plans=parts.plans,
+        plans=plans,
         window=window,
-        nodes=parts.nodes,
+        nodes=nodes,
         edge=parts.edge,
         config=parts.config,
     )
-    return Console(
+    console = Console(
         ConsoleDeps(
             store=parts.store,
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
+            audio=parts.seats.audio(),
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
@@ -70,6 +74,8 @@ def open_console(parts: ConsoleParts) -> Console:
             webhooks=parts.outside.webhooks,
         )
     )
+    parts.seats.seats = console.seats
+    return console
 
 
 def pace(facts: ControlFacts) -> Pace:

@@ -1,6 +1,7 @@
 """The console: control's web pages for people. Routes for control's HTTP door (control_api.application), and one task.
 
     /console/            overview            /console/approvals       what waits for a person, live
+    /console/phone       a call by the browser    /console/seats/…    listening and talking (audio.py)
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
                                              /console/approvals/decided, …/statistics   what was decided, and how
@@ -24,8 +25,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
+from bridge.console.audio import Audio, AudioDeps
 from bridge.console.callpage import CallPage
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
@@ -36,6 +39,7 @@ from bridge.console.lockout import Lockout
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
+from bridge.console.seats import SeatLimits, Seats
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Stream, Streams
 from bridge.console.waveforms import Waveforms
@@ -72,6 +76,7 @@ class ConsoleDeps:
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
     plans: Plans | None = None
@@ -91,6 +96,8 @@ class Console:
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
         place = Place(settings.names, settings.url or "")
+        limits = deps.audio.limits if deps.audio else SeatLimits()
+        self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
         self._watch = Watch(deps.health) if deps.health else None
         self._web.notices = self._watch.shown if self._watch else None
@@ -100,6 +107,7 @@ class Console:
         gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
         waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
+        audio = Audio(self._web, self.seats, self._deps.audio).routes() if self._deps.audio else []
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
         approvals = Approvals(self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key))
@@ -111,6 +119,7 @@ class Console:
             *sign_in.routes(),
             *decided.routes(),
             *approvals.routes(),
+            *audio,
             *History(self._web, history, self._deps.history).routes(),
             *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
@@ -129,6 +138,7 @@ class Console:
             await self._first_link(port)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed.run())
+                tasks.create_task(self.seats.run())
                 if self._watch:
                     tasks.create_task(self._watch.run())
         finally:

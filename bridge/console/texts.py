@@ -5,13 +5,25 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, decided, dialplan, health, history, signin, webhooks
+from bridge.console.words import (
+    api,
+    approvals,
+    audio,
+    common,
+    decided,
+    dialplan,
+    health,
+    history,
+    signin,
+    webhooks,
+)
 
 _GROUPS = (
     common,
     signin,
     approvals,
     history,
+    audio,
     dialplan,
     health,
     webhooks,
