@@ -80,7 +80,7 @@ class Provider:
         to = f"{query['redirect_uri']}?{urlencode(back)}"
         if self.form:
             return HTMLResponse(
-                f'<title>Provider</title><a id="go" href="{html.escape(to)}">Sign in as carl</a>'
+                f'<title>Provider</title><link rel="icon" href="data:,"><a id="go" href="{html.escape(to)}">Sign in as carl</a>'
             )
         return RedirectResponse(to, 302)
 
