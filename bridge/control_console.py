@@ -63,6 +63,7 @@ def open_console(parts: ConsoleParts) -> Console:
         edge=parts.edge,
         config=parts.config,
     )
+    parts.outside.health = look = HealthLook(health)
     console = Console(
         ConsoleDeps(
             store=parts.store,
@@ -75,7 +76,7 @@ def open_console(parts: ConsoleParts) -> Console:
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
-            health=HealthLook(health),
+            health=look,
             pace=lambda: pace(parts.facts),
             webhooks=parts.outside.webhooks,
         )
