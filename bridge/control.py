@@ -144,6 +144,7 @@ class Control:
                 await self.plans.start()
                 self._hands = Hands(HandsDeps(store, desk.tools.commands, link.boots, self.nodes))
                 self._console = open_console(self._console_parts(store, link))
+                desk.stored, desk.glimpsed = self._console.stored, self.nodes.glimpses.take
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(self.app, (console.bind, console.port), api) as self.health_port:
@@ -213,6 +214,8 @@ class Control:
             nodes=self.nodes,
             edge=self._edge,
             api=self._described,
+            hands=self._hands,
+            glimpses=self.nodes.glimpses,
         )
 
     def _push(self, text: str, version: str) -> None:

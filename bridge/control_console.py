@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
+from bridge.console.calls import LiveParts
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
+from bridge.control_glimpses import Glimpses
+from bridge.control_hands import Hands, Order
 from bridge.control_node import NodeOffice
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
@@ -34,12 +37,19 @@ class ConsoleParts:
     nodes: NodeOffice
     api: Mapping[str, Any]
     edge: EdgeKeeper | NoEdge
+    hands: Hands
+    glimpses: Glimpses
 
 
 def open_console(parts: ConsoleParts) -> Console:
     """Its routes go to control's HTTP door, its `run` into control's tasks."""
     settings = parts.settings
-    return Console(
+
+    async def act(call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:
+        return await parts.hands.do(Order(call_id, kind, body, by, "console"))
+
+    live = LiveParts(act, lambda: parts.plans.plan, parts.hands.connected, parts.glimpses.ask)
+    console = Console(
         ConsoleDeps(
             store=parts.store,
             settings=settings.console,
@@ -47,5 +57,8 @@ def open_console(parts: ConsoleParts) -> Console:
             describe=parts.source.described,
             api=parts.api,
             plans=PlanWindow(parts.plans, parts.versions, around(settings), settings.environment),
+            live=live,
         )
     )
+    parts.glimpses.page = console.glimpsed
+    return console

@@ -5,13 +5,15 @@
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/dialplan    which is in force, what the files say, what would happen to a call
+    /console/calls       live calls          /console/calls/{id}      one of them, and what can be done with it
     /console/api         the API described
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,19 +24,23 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals
+from bridge.console.calls import Calls, CallsDeps, LiveParts
+from bridge.console.callwatch import CallWatch
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.history import History, HistoryLimits
+from bridge.console.livecalls import LiveCalls
 from bridge.console.lockout import Lockout
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
-from bridge.console.stream import Stream, Streams
+from bridge.console.stream import Hub, Stream, Streams
 from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
+from bridge.store.livestore import LiveStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
@@ -50,7 +56,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `api`: the OpenAPI description; it may be filled after this was made.
+    `api`: the OpenAPI description; it may be filled after this was made. `live`: for the pages of live calls.
     """
 
     store: Store
@@ -61,6 +67,7 @@ class ConsoleDeps:
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
     plans: Plans | None = None
+    live: LiveParts = field(default_factory=LiveParts)
 
 
 class Console:
@@ -73,6 +80,8 @@ class Console:
         self._renderer = Renderer(ROOT)
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
+        self._calls = LiveCalls(LiveStore(store), self._feed, deps.live.boots)
+        self._watch = CallWatch(LiveStore(store), deps.live.ask)
         place = Place(settings.names, settings.url or "")
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
 
@@ -81,6 +90,8 @@ class Console:
         gates = GateStore(self._deps.store)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key)
+        hub = Hub(self._web, self._deps.streams)
+        parts = CallsDeps(self._web, self._feed, hub, self._calls, self._watch, self._deps.live)
         return [
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
@@ -91,7 +102,8 @@ class Console:
             *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *ApiPage(self._web, self._deps.api).routes(),
-            *Stream(self._web, self._feed, self._deps.streams).routes(),
+            *Calls(parts).routes(),
+            *Stream(self._web, self._feed, hub).routes(),
         ]
 
     async def run(self, port: int) -> None:
@@ -101,9 +113,22 @@ class Console:
         """
         try:
             await self._first_link(port)
-            await self._feed.run()
+            async with asyncio.TaskGroup() as tasks:
+                for part in (self._feed.run(), self._calls.run(), self._watch.run()):
+                    tasks.create_task(part)
         finally:
             self._feed.close()
+            self._calls.bell.ring()
+            self._watch.close()
+
+    def stored(self, call_ids: Iterable[str]) -> None:
+        """Here were stored events of these calls."""
+        self._calls.poke()
+        self._watch.poke(frozenset(call_ids))
+
+    def glimpsed(self, call_id: str, data: Mapping[str, Any]) -> None:
+        """A worker tells what is on its way in a call that somebody looks at (callwatch.py)."""
+        self._watch.glimpsed(call_id, data)
 
     async def _first_link(self, port: int) -> None:
         """While there is no user, the log has a link by which the first admin is made."""

@@ -8,8 +8,10 @@ The session is looked at again every few seconds. An open page is use: the sessi
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
@@ -32,54 +34,66 @@ class Streams:
     heartbeat_s: float = 15.0
 
 
-class Stream:
-    """The live pages' events."""
+class Channel(Protocol):
+    """What one open page is told. `over`: nothing more comes."""
 
-    def __init__(self, web: Web, feed: Feed, limits: Streams) -> None:
+    @property
+    def over(self) -> bool:
+        """After the frames that are there now the stream ends."""
+
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """Inside of it what the page shows is kept up to date."""
+
+    def frames(self) -> Iterable[str]:
+        """Events for what the page does not show yet; from then on it is seen."""
+
+    async def news(self, within_s: float) -> bool:
+        """Wait until there may be frames. False: there were none in time."""
+
+
+class Hub:
+    """Every open stream of the console; each page has one at most."""
+
+    def __init__(self, web: Web, limits: Streams) -> None:
         self._limits = limits
         self._web = web
-        self._feed = feed
         self._open = 0
 
-    def routes(self) -> list[BaseRoute]:
-        """For the application."""
-        return [self._web.get("/events", self._events)]
-
-    async def _events(self, visit: Visit) -> Response:
+    def check(self) -> None:
+        """Raises PageError: too many are open."""
         if self._open >= self._limits.most:
             raise PageError(503, text("sign_in.busy"))
-        await self._feed.look()
-        query = visit.request.query_params
-        cards = query.get("cards") == "1"
-        shown = visit.request.headers.get("last-event-id") or query.get("shows", "")
-        headers = {"x-accel-buffering": "no"}  # nginx would keep events back
-        return StreamingResponse(
-            self._tell(visit, shown, cards=cards), media_type="text/event-stream", headers=headers
-        )
 
-    async def _tell(self, visit: Visit, shown: str, *, cards: bool) -> AsyncIterator[str]:
+    def serve(self, visit: Visit, channel: Channel) -> Response:
+        """The stream of a page that is open."""
+        self.check()
+        headers = {"x-accel-buffering": "no"}  # nginx would keep events back
+        return StreamingResponse(self._tell(visit, channel), media_type="text/event-stream", headers=headers)
+
+    async def _tell(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
         self._open += 1
         try:
-            async with self._feed.watched():
+            async with channel.watched():
                 yield f"retry: {RETRY_MS}\n\n"
-                async for event in self._news(visit, Seen(shown), cards=cards):
+                async for event in self._news(visit, channel):
                     yield event
         finally:
             self._open -= 1
 
-    async def _news(self, visit: Visit, seen: Seen, *, cards: bool) -> AsyncIterator[str]:
-        now, checked_at = self._feed.snapshot, time.monotonic()
-        while not self._feed.closed:
-            if changes := seen.compare(now):
-                yield self._event(visit, now, changes, cards=cards)
-            before, now = now, await self._feed.news(now, self._limits.heartbeat_s)
-            if now is before:
+    async def _news(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
+        checked_at = time.monotonic()
+        while True:
+            for frame in channel.frames():
+                yield frame
+            if channel.over:
+                return
+            if not await channel.news(self._limits.heartbeat_s):
                 yield ": still here\n\n"
             if time.monotonic() - checked_at >= self._limits.heartbeat_s:
                 checked_at = time.monotonic()
                 if not await self._signed_in(visit):
-                    yield _framed("news", self._web.piece("signed_out.html", visit, {}))
-                    yield _framed("bye", "bye")
+                    yield framed("news", self._web.piece("signed_out.html", visit, {}))
+                    yield BYE
                     return
 
     async def _signed_in(self, visit: Visit) -> bool:
@@ -90,16 +104,71 @@ class Stream:
             return True
         return user == visit.user
 
+
+class Stream:
+    """The events of the overview and of the approvals page."""
+
+    def __init__(self, web: Web, feed: Feed, hub: Hub) -> None:
+        self._web = web
+        self._feed = feed
+        self._hub = hub
+
+    def routes(self) -> list[BaseRoute]:
+        """For the application."""
+        return [self._web.get("/events", self._events)]
+
+    async def _events(self, visit: Visit) -> Response:
+        self._hub.check()
+        await self._feed.look()
+        query = visit.request.query_params
+        shown = visit.request.headers.get("last-event-id") or query.get("shows", "")
+        channel = Cards(self._web, self._feed, visit, shown, cards=query.get("cards") == "1")
+        return self._hub.serve(visit, channel)
+
+
+class Cards:
+    """The requests that wait (`cards`), or only how many: a Channel."""
+
+    def __init__(self, web: Web, feed: Feed, visit: Visit, shown: str, *, cards: bool) -> None:
+        self._web = web
+        self._feed = feed
+        self._visit = visit
+        self._seen = Seen(shown)
+        self._cards = cards
+        self._now = feed.snapshot
+
+    @property
+    def over(self) -> bool:
+        """Control ends."""
+        return self._feed.closed
+
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """As long as the page is open."""
+        return self._feed.watched()
+
+    def frames(self) -> Iterable[str]:
+        """At most one."""
+        self._now = self._feed.snapshot
+        if changes := self._seen.compare(self._now):
+            yield self._event(self._visit, self._now, changes, cards=self._cards)
+
+    async def news(self, within_s: float) -> bool:
+        """Another snapshot."""
+        return await self._feed.news(self._now, within_s) is not self._now
+
     def _event(self, visit: Visit, now: Snapshot, changes: Changes, *, cards: bool) -> str:
         parts = {
             name: [view(visit, card) for card in getattr(changes, name)] if cards else []
             for name in ("added", "changed", "spoken")
         }
         values = {**parts, "now": now, "whole": changes.whole and cards, "tiles": not cards}
-        return _framed("news", self._web.piece("news.html", visit, values), now.digest)
+        return framed("news", self._web.piece("news.html", visit, values), now.digest)
 
 
-def _framed(name: str, data: str, digest: str = "") -> str:
+def framed(name: str, data: str, digest: str = "") -> str:
     """One event as the HTML standard has it (section 9.2)."""
     lines = [f"event: {name}", *(f"data: {line}" for line in data.splitlines())]
     return "\n".join([*lines, *([f"id: {digest}"] if digest else [])]) + "\n\n"
+
+
+BYE = framed("bye", "bye")

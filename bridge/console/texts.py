@@ -5,12 +5,13 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, dialplan, history, signin
+from bridge.console.words import api, approvals, calls, common, dialplan, history, signin
 
 _GROUPS = (
     common,
     signin,
     approvals,
+    calls,
     history,
     dialplan,
     api,

@@ -66,6 +66,7 @@ class Page:
 PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
+    Page("calls", "/calls"),
     Page("history", "/history"),
     Page("dialplan", "/dialplan"),
     Page("api", "/api"),
@@ -151,18 +152,20 @@ class Web:
         """A page for who has signed in and may."""
         return Route(f"{ROOT}{path}", self._endpoint(handler, may), methods=["GET"])
 
-    def post(self, path: str, handler: Handler, may: str) -> Route:
+    def post(self, path: str, handler: Handler, may: str, deadline_s: float = DEADLINE_S) -> Route:
         """A form of a page of ours, by who has signed in and may."""
-        return Route(f"{ROOT}{path}", self._endpoint(handler, may), methods=["POST"])
+        return Route(f"{ROOT}{path}", self._endpoint(handler, may, deadline_s), methods=["POST"])
 
     def open(self, path: str, handler: Handler) -> Route:
         """A page with a form for anybody, and what becomes of it."""
         return Route(f"{ROOT}{path}", self._endpoint(handler, None), methods=["GET", "POST"])
 
-    def _endpoint(self, handler: Handler, may: str | None) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(
+        self, handler: Handler, may: str | None, deadline_s: float = DEADLINE_S
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                async with asyncio.timeout(DEADLINE_S):
+                async with asyncio.timeout(deadline_s):
                     answer = await self._answer(request, handler, may)
             except PageError as error:
                 answer = self._error(error.status, str(error))
