@@ -11,8 +11,9 @@ from typing import Any
 
 import structlog
 
+from bridge.approval.actions import Action
 from bridge.approval.canonical import binding
-from bridge.approval.gate import Action, Gate
+from bridge.approval.gate import Gate
 from bridge.approval.policy_lint import too_few
 from bridge.approval.request import Decision, Refused, Ruling
 from bridge.approval.signing import sealed
@@ -63,8 +64,8 @@ class Decisions:
         verdict, reason = str(words.get("verdict")), _text(words.get("reason"))
         if verdict in RECONCILED:
             return gate.reconciled(user.actor(), reason, ok=RECONCILED[verdict])
-        if verdict not in {"approve", "deny"}:
-            return Refused("no_verdict", f"there is no verdict {verdict[:20]}")
+        if verdict == "ask":
+            return gate.inquire(_question(gate, user, words), now)
         decision = await self._decision(gate, user, words, now)
         return decision if isinstance(decision, Refused) else gate.decide(decision, now)
 
@@ -94,6 +95,8 @@ class Decisions:
     ) -> Decision | Refused:
         arguments: Mapping[str, Any] | None = None
         new_binding = ""
+        if words.get("verdict") not in {"approve", "deny"}:
+            return Refused("no_verdict", f"there is no verdict {str(words.get('verdict'))[:20]}")
         if words.get("arguments") is not None and words["verdict"] == "approve":
             fitted = await self._edited(gate, words["arguments"], now)
             if isinstance(fitted, Refused):
@@ -138,6 +141,13 @@ def _asks(ruling: Ruling) -> tuple[object, ...]:
     """What a ruling asks for, whatever the arguments read back."""
     confirm = (ruling.confirm.by, ruling.confirm.key) if ruling.confirm else None
     return ruling.rule, ruling.effect, ruling.ask, confirm
+
+
+def _question(gate: Gate, user: User, words: Mapping[str, Any]) -> Decision:
+    """What somebody wants the caller asked; it is about no form of the request in particular."""
+    text = str(words.get("reason") or "").encode("utf-8", "ignore").decode()
+    via = _text(words.get("via"))
+    return Decision(gate.request.request_id, gate.binding, user.actor(), "approve", text, via=via)
 
 
 def _text(words: Any) -> str:

@@ -10,7 +10,9 @@ from bridge.approval.canonical import binding
 from bridge.approval.policy import Facts, Policy
 from bridge.approval.request import CallerFacts, ToolRequest
 from bridge.approval.tally import Past, counts
+from bridge.errors import ToolArgumentsError
 from bridge.store.gatestore import GateStore
+from bridge.toolbox.run import validate
 from bridge.toolbox.spec import ToolSpec
 
 
@@ -73,3 +75,12 @@ def request_of(
 def shown(spec: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as a log may have them."""
     return {name: "…" if name in spec.options.redact else value for name, value in arguments.items()}
+
+
+def same_call(known: ToolRequest, spec: ToolSpec | None, data: Mapping[str, Any]) -> bool:
+    """Whether a worker's `tool.call` is this request once more: its answer was lost on the way."""
+    try:
+        given = validate(spec, str(data.get("arguments", ""))) if spec else known.arguments
+    except ToolArgumentsError:
+        given = {}
+    return known.tool == data["tool"] and dict(known.arguments) == dict(given)

@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 
-from bridge.approval.gate import Action, Audit, Gate
+from bridge.approval.actions import Action, Audit
+from bridge.approval.gate import Gate
 from bridge.approval.signing import seal, sealed
 from bridge.errors import StoreError
 from bridge.store.gaterows import StoredRequest

@@ -16,7 +16,8 @@ from typing import Any
 import structlog
 
 from bridge import webhook
-from bridge.approval.gate import Gate, State
+from bridge.approval.actions import State
+from bridge.approval.gate import Gate
 from bridge.errors import WebhookError
 from bridge.settings_tools import Channel, Notify
 

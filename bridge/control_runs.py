@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bridge.approval.gate import Action, Gate, State
+from bridge.approval.actions import Action, State
+from bridge.approval.gate import Gate
 from bridge.approval.request import Refused
 from bridge.control_commands import Commands, ToolCall
 from bridge.control_gates import Gates

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import structlog
 
-from bridge.approval.gate import Action, Gate, State
+from bridge.approval.actions import Action, State
+from bridge.approval.gate import Gate
 from bridge.approval.request import Refused
 from bridge.control_gates import Gates
 from bridge.errors import StoreError, StoreRaceError

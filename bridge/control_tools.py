@@ -20,13 +20,15 @@ from typing import Any
 import structlog
 
 from bridge.approval import outcome
-from bridge.approval.gate import FINAL, Action, Execute, Gate, Notify, State, Store, Tell
+from bridge.approval.actions import FINAL, Action, Execute, Inquire, Notify, State, Store, Tell
+from bridge.approval.gate import Gate
 from bridge.approval.policy import Policy
 from bridge.approval.request import Refused
 from bridge.control_commands import Commands
 from bridge.control_decisions import Decisions
-from bridge.control_facts import facts_of, request_of, shown
+from bridge.control_facts import facts_of, request_of, same_call, shown
 from bridge.control_gates import Gates, Moved
+from bridge.control_questions import Questions
 from bridge.control_runs import Runs, fulfil
 from bridge.control_takeover import Takeover, TakeoverDeps, raced
 from bridge.control_toolbox import ToolSource
@@ -89,6 +91,7 @@ class ToolOffice:
         )
         found_out = self.takeover.find_out
         self._runs = Runs(self._gates, self.commands, deps.folder, self._take, found_out, self._over)
+        self._questions = Questions(self._gates, self._store, self.commands, self._do, self._over)
         self._decisions_at, self._complaint = 0.0, Complaint(log, "tools.store", "tools.store_back")
         self._answers: dict[int, str] = {}
         self._ended: set[str] = set()
@@ -170,12 +173,7 @@ class ToolOffice:
 
     def _again(self, known: Gate, data: Mapping[str, Any]) -> dict[str, Any]:
         """The same function call once more: its answer was lost on the way. Another one under its id is refused."""
-        spec = self._source.tools.get(known.request.tool)
-        try:
-            given = validate(spec, str(data.get("arguments", ""))) if spec else known.request.arguments
-        except ToolArgumentsError:
-            given = {}
-        same = known.request.tool == data["tool"] and dict(known.request.arguments) == dict(given)
+        same = same_call(known.request, self._source.tools.get(known.request.tool), data)
         return self._news(known) if same else outcome.refusal(outcome.OTHER_CALL)
 
     async def _open(
@@ -351,6 +349,8 @@ class ToolOffice:
                 case Execute(key, arguments) if spec is not None:
                     self._runs.begun(gate)
                     self._tasks.create_task(self._runs.execute(gate, spec, key, arguments))
+                case Inquire(number):
+                    self._tasks.create_task(self._questions.put(gate, number))
                 case Tell() if tell:
                     self._push(gate)
                 case Notify(kind, group):

@@ -24,7 +24,9 @@ TAKEN = "taken"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`verdict`: approve, deny, or succeeded and failed for one that is unknown. `binding`: of the form that was seen.
+    """`verdict`: approve, deny, ask (the caller: `reason`), or succeeded and failed for an unknown one.
+
+    `binding`: of the form that was seen.
 
     `arguments`: approved in this form instead. `via`: cli, console.
     """
@@ -46,7 +48,7 @@ async def leave(gates: GateStore, key: bytes, request_id: str, verdict: Verdict,
     while (answer := await gates.answered(number)) is None:
         if time.monotonic() > until:
             raise StoreError(
-                "the bridge did not take the decision up: it is not running, or its store is busy"
+                "the bridge has not taken it up (it does not run, or its store is busy); it may still count"
             )
         await asyncio.sleep(LOOK_S)
     return answer

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.again", "bridge.call.agentlimits", "bridge.console.lockout",
+    "bridge.call.inquiry", "bridge.console.callstory", "bridge.console.pieces", "bridge.media.meter",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_api_rate",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
@@ -38,6 +39,7 @@ MACHINES = {
     "bridge.waiting.queues", "bridge.waiting.slots",
 }  # fmt: skip
 PURE = {
+    "bridge.approval.actions", "bridge.approval.questions", "bridge.approval.statistics", "bridge.call.spoken",
     "bridge.approval.canonical", "bridge.approval.outcome", "bridge.approval.request", "bridge.approval.chain",
     "bridge.approval.conditions", "bridge.approval.readback", "bridge.approval.tally",
     "bridge.call.handoff", "bridge.call.opening", "bridge.call.waittimes", "bridge.dialplan.sandbox",
@@ -60,7 +62,7 @@ PURE = {
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
     "bridge.sip.sdp",
-    "bridge.capacity", "bridge.console.texts",
+    "bridge.capacity", "bridge.console.doing", "bridge.console.hands", "bridge.console.texts", "bridge.records.heard",
     "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {

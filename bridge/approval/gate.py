@@ -13,76 +13,25 @@ not stored has not happened. Used by control's tool desk, on its loop.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
+from dataclasses import asdict, replace
 from typing import Any
 
+from bridge.approval import questions
+from bridge.approval.actions import (
+    FINAL,
+    WAITING,
+    Action,
+    Audit,
+    Execute,
+    Inquire,
+    Notify,
+    State,
+    Store,
+    Tell,
+)
 from bridge.approval.request import Actor, Ask, CallerFacts, Confirm, Decision, Refused, Ruling, ToolRequest
 
-
-class State(StrEnum):
-    """Where a request is. See FINAL for those it never leaves."""
-
-    REQUESTED = "requested"
-    CONFIRMING = "confirming"
-    PENDING = "pending"
-    APPROVED = "approved"
-    EXECUTING = "executing"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
-FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED})
-WAITING = frozenset({State.REQUESTED, State.CONFIRMING, State.PENDING})
 ALLOW_EXECUTE_S = 60.0  # an allowed call that was not started by then is not wanted any more
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Keep the gate as it is now (`Gate.to_json`), before anything else is done."""
-
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Execute:
-    """Run the tool. The key is the same for every try of the same request."""
-
-    idempotency_key: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """The call has to know the new state."""
-
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """People have to know: `asked`, `escalated` or `reconcile`."""
-
-    kind: str
-    group: str
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """Something to prove later. `facts` name nobody; `personal` can be erased some day."""
-
-    type: str
-    actor: str
-    facts: Mapping[str, Any]
-    personal: Mapping[str, Any] = field(default_factory=dict)
-
-
-Action = Store | Execute | Tell | Notify | Audit
 
 
 class Gate:
@@ -98,6 +47,7 @@ class Gate:
         self.binding = request.binding
         self.edited_by = ""
         self.approved_by: tuple[str, ...] = ()
+        self.questions: tuple[Mapping[str, Any], ...] = ()
         self.attempts = 0
         self.ran_on = ""
         self.escalated = False
@@ -213,6 +163,23 @@ class Gate:
         self._escalate_at = None
         self._due_at = now + (self.ruling.ask.execute_s if self.ruling.ask else ALLOW_EXECUTE_S)
         return [*self._move(State.APPROVED, f"approved by {', '.join(self.approved_by)}"), approved]
+
+    def inquire(self, decision: Decision, now: float) -> list[Action] | Refused:
+        """Who may decide has the caller asked `decision.reason` first. It decides nothing, and no clock stops."""
+        text = questions.clean(decision.reason)
+        refused = self._unfit(decision, now) or questions.unfit(self.questions, text, now)
+        if refused is not None:
+            return refused
+        by, number = decision.by.name, len(self.questions) + 1
+        self.questions = (*self.questions, questions.asking(number, text, by, now))
+        facts = {"number": number, "via": decision.via}
+        return [Store(self.state), Audit("question", by, facts, {"text": text}), Inquire(number)]
+
+    def inquired(self, number: int, state: str, why: str) -> list[Action]:
+        """What came of a question (questions.ASKED, …)."""
+        self.questions = questions.put(self.questions, number, state, why)
+        facts = {"number": number, "outcome": state}
+        return [Store(self.state), Audit("question_put", "system", facts, {"why": why} if why else {})]
 
     def _unfit(self, decision: Decision, now: float) -> Refused | None:
         """Why this decision does not count, from the most telling reason down."""
@@ -351,6 +318,7 @@ class Gate:
             "ruling": asdict(self.ruling),
             **{name: getattr(self, name) for name in _KEPT},
             "ran_on": self.ran_on,
+            "questions": [dict(one) for one in self.questions],
             "due_at": self._due_at,
             "escalate_at": self._escalate_at,
         }
@@ -363,7 +331,8 @@ class Gate:
         gate = cls(request, _ruling(data["ruling"]))
         for name in _KEPT:
             setattr(gate, name, data[name])
-        gate.ran_on = str(data.get("ran_on", ""))  # a node of an older version does not keep it
+        gate.ran_on = str(data.get("ran_on", ""))  # a node of an older version does not keep these two
+        gate.questions = tuple(data.get("questions", ()))
         gate.state = State(data["state"])
         gate.approved_by = tuple(data["approved_by"])
         gate._due_at, gate._escalate_at = data["due_at"], data["escalate_at"]

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.approval.gate import Gate, State
+from bridge.approval.actions import State
+from bridge.approval.gate import Gate
 
 _NOT_DONE = "It was NOT done. Tell the caller so; do not say or suggest that it was."
 _WORDS = {

@@ -105,6 +105,7 @@ class Call:
         self.context.with_people = self._recorded.people
         self._take_over = TakeOver(self.context, self.talk)
         self.supervision = Supervision(self.context, self.talk)
+        self.commands.add("ask_caller", self.tools.ask_caller)
         self.commands.add("hand_off", self.talk.hand_off)
         self.commands.add("recording", self._recorded.command)
         self.commands.add("warm_transfer", self._take_over.warm_transfer)

@@ -17,8 +17,8 @@ import structlog
 
 from bridge.call.context import NotDoneError
 from bridge.call.journal import Journal
+from bridge.call.offering import Request
 from bridge.call.party import Party
-from bridge.call.tooldesk import Request
 from bridge.errors import LinkError, SipError
 from bridge.sip.events import HangUpBy, TransferProgress
 

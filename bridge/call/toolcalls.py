@@ -8,13 +8,13 @@ words). Sans-IO; used by tooldesk.py on the worker's loop. `now` is monotonic se
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import Any
 
 from bridge.approval.consent import Consent, GaveUp, No, Yes
+from bridge.call.inquiry import DECIDED, GONE, NO_CALL, ONE_AT_A_TIME, Inquired, Inquiry
+from bridge.call.spoken import same_words
 
 HOLD_AFTER_S = 1.5  # a function that answers sooner needs no hold line
 HOLD_EVERY_S = 25.0
@@ -22,7 +22,6 @@ QUESTION_START_S = 12.0  # a question that is not being said by then is said aga
 QUESTION_PLAYS_S = 45.0  # 500 characters, spoken slowly
 AFTER_STRAY_S = 1.0
 MAX_QUESTION_TRIES = 3
-SAME_WORDS = 0.85
 MAX_OPEN = 16  # calls under way at once; what a model asks for beyond is refused
 
 WAITING = (
@@ -95,7 +94,15 @@ class Confirmed:
     how: str
 
 
-ToolAction = Ask | Output | Inform | SayLine | Confirmed
+@dataclass(frozen=True, slots=True)
+class PutQuestion:
+    """Have the agent ask the caller this, for who decides about the action `name`."""
+
+    name: str
+    text: str
+
+
+ToolAction = Ask | Output | Inform | SayLine | Confirmed | PutQuestion | Inquired
 
 
 @dataclass(slots=True)
@@ -135,6 +142,7 @@ class ToolCalls:
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
         self._question: _Question | None = None
+        self._inquiry: Inquiry | None = None
         self._heard: dict[str, bool] = {}
 
     @property
@@ -158,6 +166,8 @@ class ToolCalls:
         dues = [call.hold_due_s for call in self._open.values()]
         if self._question is not None:
             dues.append(self._question.due_s)
+        if self._inquiry is not None:
+            dues.append(self._inquiry.due_s)
         return min((due for due in dues if due is not None), default=None)
 
     def called(self, ask: Ask, now: float) -> list[ToolAction]:
@@ -181,6 +191,9 @@ class ToolCalls:
         told: list[ToolAction] = [
             Inform(WAITING.format(name=call.name)) for call in self._open.values() if call.phase == "pending"
         ]
+        if self._inquiry is not None:
+            self._inquiry.say_again(now)
+            told.append(PutQuestion(self._inquiry.name, self._inquiry.text))
         return told if self._question is None else [*told, *self._say_again(self._question, now)]
 
     def update(self, function_call_id: str, news: Mapping[str, Any], now: float) -> list[ToolAction]:
@@ -219,6 +232,8 @@ class ToolCalls:
             actions += self._judge(question.consent.tick(now), now)
         elif question is not None and now >= question.due_s:
             actions += self._never_asked(question, now)
+        if self._inquiry is not None and now >= self._inquiry.due_s:
+            actions += self._inquired(self._inquiry.late(now))
         return actions
 
     def caller_changed(self) -> list[ToolAction]:
@@ -226,20 +241,58 @@ class ToolCalls:
         for call in self._open.values():
             call.stale = True
         question, self._question = self._question, None
-        actions: list[ToolAction] = [Inform(ANOTHER_CALLER)]
+        actions: list[ToolAction] = [Inform(ANOTHER_CALLER), *self._called_off(CALLER_GONE)]
         if question is not None:
             request_id = self._open[question.function_call_id].request_id
             actions.append(Confirmed(request_id, yes=False, how=CALLER_GONE))
         return actions
 
+    # ---- what who decides wants to know -----------------------------------------------------------------------
+
+    def inquire(self, function_call_id: str, text: str, now: float) -> list[ToolAction]:
+        """Have the caller asked `text`, for who decides about this call. An Inquired comes, now or later."""
+        call = self._open.get(function_call_id)
+        if call is None or call.stale:
+            return [Inquired(function_call_id, NO_CALL if call is None else CALLER_GONE)]
+        if self._inquiry is not None or self._question is not None:
+            return [Inquired(function_call_id, ONE_AT_A_TIME)]
+        self._inquiry = Inquiry(function_call_id, call.name, text, now)
+        self._hold_off(now)
+        return [PutQuestion(call.name, text)]
+
+    def agent_gone(self) -> list[ToolAction]:
+        """No model has the caller any more: what was to be asked is not."""
+        return self._called_off(GONE)
+
+    def _inquired(self, news: Inquired | None) -> list[ToolAction]:
+        """Of the inquiry: it is over, or (None) has to be put once more."""
+        inquiry = self._inquiry
+        if inquiry is None:
+            return []
+        if news is None:
+            return [PutQuestion(inquiry.name, inquiry.text)]
+        self._inquiry = None
+        return [news]
+
+    def _called_off(self, why: str) -> list[ToolAction]:
+        return [] if self._inquiry is None else self._inquired(Inquired(self._inquiry.function_call_id, why))
+
+    def _hold_off(self, now: float) -> None:
+        """No hold line while the caller is asked, nor into their answer."""
+        for call in self._open.values():
+            call.hold_due_s = now + HOLD_EVERY_S
+
     # ---- the confirmation ------------------------------------------------------------------------------------
 
     def agent_said(self, item_id: str, text: str, now: float) -> list[ToolAction]:
         """The transcript of something the agent says: it may be the question."""
+        if self._inquiry is not None and (news := self._inquiry.agent_said(item_id, text, now)):
+            self._hold_off(now)
+            return self._inquired(news)
         question = self._question
         if question is None:
             return []
-        if not _says(text, question.text):
+        if not same_words(text, question.text):
             question.strays.add(item_id)
             return []
         question.item_id = item_id
@@ -250,6 +303,9 @@ class ToolCalls:
 
     def played(self, item_id: str, now: float, *, whole: bool) -> list[ToolAction]:
         """The caller heard an item: `whole`, or cut short."""
+        if self._inquiry is not None and (news := self._inquiry.played(item_id, whole=whole)):
+            self._hold_off(now)
+            return self._inquired(news)
         question = self._question
         if question is None:
             return []
@@ -322,7 +378,10 @@ class ToolCalls:
     def _finish(self, function_call_id: str, call: _Open, output: str, *, done: bool) -> list[ToolAction]:
         del self._open[function_call_id]
         self._forget_question(function_call_id)
-        return [Output(function_call_id, call.name, output, call.approval, done)]
+        inquiry, off = self._inquiry, list[ToolAction]()
+        if inquiry is not None and inquiry.function_call_id == function_call_id and not inquiry.being_said:
+            off = self._called_off(DECIDED)
+        return [*off, Output(function_call_id, call.name, output, call.approval, done)]
 
 
 def failure(words: str) -> str:
@@ -334,26 +393,3 @@ def unknown() -> str:
     """A function output that says: nobody knows."""
     words = "Nobody knows whether the action was done. Say neither that it was nor that it was not: a person will look."
     return json.dumps({"status": "unknown", "message": words})
-
-
-def _says(text: str, question: str) -> bool:
-    """Whether a transcript is the question: the same numbers in the same order, and nearly the same words."""
-    said, wanted = _plain(text), _plain(question)
-    if wanted in said:
-        return True
-    telling = [_TELLING.findall(one) for one in (said, wanted)]
-    return telling[0] == telling[1] and SequenceMatcher(None, said, wanted).ratio() >= SAME_WORDS
-
-
-def _plain(text: str) -> str:
-    """Words only, currency signs as words, so that a transcript's way of writing makes no difference."""
-    text = re.sub(
-        r"([$€£])\s?(\d[\d,.]*\d|\d)", lambda found: f"{found[2]} {_CURRENCIES[found[1]]}", text.lower()
-    )
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-    text = re.sub(r"(?<=\d)\.0+(?!\d)", "", text)
-    return " ".join(re.findall(r"[\w']+", text))
-
-
-_TELLING = re.compile(r"\d+|\bno\b|\bnot\b|\bnever\b|n't\b")
-_CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds"}

@@ -6,33 +6,50 @@ mended reaches the next one, as a fact instead of a function's output. Everythin
 
 import asyncio
 import contextlib
-import json
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
 
 from bridge.beat import beat
+from bridge.call.context import NotDoneError
+from bridge.call.inquiry import GONE, ONE_AT_A_TIME, PUT_S, Inquired
 from bridge.call.journal import Journal
-from bridge.call.toolcalls import Ask, Confirmed, Inform, Output, SayLine, ToolAction, ToolCalls, failure
+from bridge.call.offering import HIDDEN, Offer, Request, offered, without
+from bridge.call.toolcalls import (
+    Ask,
+    Confirmed,
+    Inform,
+    Output,
+    PutQuestion,
+    SayLine,
+    ToolAction,
+    ToolCalls,
+    failure,
+)
 from bridge.errors import LinkError, LocalSessionError
 from bridge.realtime.events import FunctionCall, McpApprovalRequested, McpToolsListed
 from bridge.realtime.session import Session
 
 log = structlog.get_logger(__name__)
 
-Request = Callable[[str, Mapping[str, Any], float], Awaitable[Mapping[str, Any]]]
-
 ASK_AGAIN_S = 2.0  # control is asked what became of open calls this often: it may have been away
 ASK_FOR_S = 20.0  # a call that control did not answer is put to it again so long; it knows it by its id
 CONFIRM_TRIES = 5
-HIDDEN = "…"
 HAND_OFF = "hand_off"  # whose outcome the agent who took over can see
 MAX_UTTERANCES = 32
 MAX_MISSED = 5
 SAY = 'Say exactly the following words, nothing else: "{text}"'
+ASKS = (
+    "A person who decides about the action {name} wants the caller asked something first; you are told now what. "
+    "Nothing has been decided, and the action has NOT been done. The person reads what the caller answers: do not "
+    "judge it, and do not say or suggest that the action was done, approved or refused, or that it will be."
+)
+ASK = (
+    "Ask the caller now, for the person who decides about the action {name}. Nothing has been decided. "
+    'Say exactly the following words, nothing else: "{text}"'
+)
 NOT_OFFERED = "This function is not available on this line."
 LOST = "It was approved, but the connection in which it was asked for is gone, so it was not carried out."
 LATE = "The result of the action {name} that was asked for before the interruption: {text}"
@@ -48,16 +65,6 @@ class Missed:
         """Those that were missed MAX_MISSED times in a row."""
         self._counts = {one: self._counts.get(one, 0) + 1 for one in told if one not in known}
         return [one for one, count in self._counts.items() if count >= MAX_MISSED]
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """What an agent may call."""
-
-    agent: str
-    functions: frozenset[str] = frozenset()
-    servers: frozenset[str] = frozenset()
-    hidden: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ToolDesk:
@@ -80,11 +87,12 @@ class ToolDesk:
         self._offered: frozenset[str] = frozenset()
         self._servers: frozenset[str] = frozenset()
         self._hidden: Mapping[str, Any] = {}
-        self._next = _Offer("")
+        self._next = Offer("")
         self._missed = Missed()
         self._listed: dict[str, Mapping[str, Any]] = {}
         self._began_s: dict[str, float] = {}
         self._watched: dict[str, asyncio.Queue[Mapping[str, Any]]] = {}
+        self._inquired: dict[str, asyncio.Future[Inquired]] = {}
         self.agent = ""
 
     @property
@@ -99,26 +107,10 @@ class ToolDesk:
 
         None while control is away: it must not call any then.
         """
-        self._next, tools = await self._ask_offer(agent, names)
+        self._next, tools = await offered(self._request, self._journal, self._deadline_s, agent, names)
         if not later:
             self._take_offer()
         return tools
-
-    async def _ask_offer(
-        self, agent: str, names: tuple[str, ...]
-    ) -> tuple[_Offer, tuple[Mapping[str, Any], ...]]:
-        if not names:
-            return _Offer(agent), ()
-        try:
-            answer = await self._request("tool.offer", {"names": list(names)}, self._deadline_s)
-        except LinkError as error:
-            self._journal.note("error", where="tools", code="no_tools", message=str(error))
-            log.warning("tools.none", reason=str(error))
-            return _Offer(agent), ()
-        tools = tuple(answer.get("tools", ()))
-        functions = frozenset(str(one["name"]) for one in tools if one.get("type") == "function")
-        servers = frozenset(str(one["server_label"]) for one in tools if one.get("type") == "mcp")
-        return _Offer(agent, functions, servers, answer.get("hidden", {})), tools
 
     def bind(self, session: Session, wake: Callable[[], None]) -> None:
         """A model session is up; `wake` has it send what it was told. What came in meanwhile is told now."""
@@ -137,6 +129,31 @@ class ToolDesk:
         """The model session is over."""
         self._session = None
 
+    async def ask_caller(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have the agent ask the caller {text} for who decides about {function_call_id}, in the name of {by}.
+
+        Returns when it was said. Raises NotDoneError: it was not, and why.
+        """
+        key, text = str(data.get("function_call_id")), str(data.get("text", ""))
+        if self._session is None:
+            raise NotDoneError(GONE)
+        if key in self._inquired:
+            raise NotDoneError(ONE_AT_A_TIME)
+        self._journal.note("tool.question", call_id=key, by=str(data.get("by", "")), text=text)
+        self._inquired[key] = asyncio.get_running_loop().create_future()
+        try:
+            self._do(self._calls.inquire(key, text, time.monotonic()))
+            async with asyncio.timeout(PUT_S):
+                inquired = await self._inquired[key]
+        except TimeoutError:
+            self._do(self._calls.agent_gone())
+            raise NotDoneError(GONE) from None
+        finally:
+            del self._inquired[key]
+        if inquired.why:
+            raise NotDoneError(inquired.why)
+        return {"interrupted": inquired.interrupted}
+
     # ---- what happens ----------------------------------------------------------------------------------------
 
     def called(self, event: FunctionCall, now: float, refused: str = "") -> None:
@@ -149,7 +166,7 @@ class ToolDesk:
 
     def shown(self, name: str, arguments: str) -> str:
         """A call's arguments as the record may have them: without those that its tool says to hide."""
-        return _without(arguments, self._hidden.get(name, ()))
+        return without(arguments, self._hidden.get(name, ()))
 
     async def shown_of(self, name: str, arguments: str) -> str:
         """Like `shown`, for a tool that no agent was offered. All is hidden while control cannot say."""
@@ -157,7 +174,7 @@ class ToolDesk:
             answer = await self._request("tool.offer", {"names": [name]}, self._deadline_s)
         except LinkError:
             return HIDDEN
-        return _without(arguments, answer.get("hidden", {}).get(name, ()))
+        return without(arguments, answer.get("hidden", {}).get(name, ()))
 
     def listed(self, event: McpToolsListed) -> None:
         """The provider has read the tools of a server that it calls itself."""
@@ -322,6 +339,10 @@ class ToolDesk:
                         self._session.send_user_text(text, role="system")
                 case SayLine(text, alone):
                     self._say(text, alone=alone)
+                case PutQuestion(name, text):
+                    self._put(name, text)
+                case Inquired():
+                    self._tell_inquired(action)
         if self._alone and not self._calls.confirming:
             self._answer_alone(answer=True)
         self._changed.set()
@@ -355,6 +376,16 @@ class ToolDesk:
             self._answer_alone(answer=False)
         self._session.say(SAY.format(text=text.replace('"', "'")))
 
+    def _put(self, name: str, text: str) -> None:
+        if self._session is not None:
+            self._session.send_user_text(ASKS.format(name=name), role="system")
+            self._session.say(ASK.format(name=name, text=text.replace('"', "'")))
+
+    def _tell_inquired(self, inquired: Inquired) -> None:
+        waiting = self._inquired.get(inquired.function_call_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(inquired)
+
     def _answer_alone(self, *, answer: bool) -> None:
         """Whether the model answers what the caller says by itself. While the caller is asked, it must not."""
         self._alone = not answer
@@ -362,16 +393,3 @@ class ToolDesk:
         if session is None or not isinstance(session.config.turn_detection, Mapping):
             return
         session.update(turn_detection={**session.config.turn_detection, "create_response": answer})
-
-
-def _without(arguments: str, hidden: Sequence[str]) -> str:
-    """A call's arguments but for those to hide."""
-    if not hidden:
-        return arguments
-    try:
-        given = json.loads(arguments)
-    except ValueError:
-        return HIDDEN
-    if not isinstance(given, dict):
-        return HIDDEN
-    return json.dumps({key: HIDDEN if key in hidden else value for key, value in given.items()})

@@ -1,4 +1,4 @@
-"""`sipbridge approvals list|show|watch|approve|deny|reconcile`: what waits for a person, and the decision.
+"""`sipbridge approvals list|show|watch|approve|deny|ask|reconcile`: what waits for a person, and the decision.
 
 Reads the store and leaves the decision in it, sealed; control takes it up within a tenth of a second and answers, so
 what is printed is what happened. Who decides: identity.py. Not worker-safe.
@@ -116,6 +116,17 @@ def approve(
 def deny(which: Which, name: As = "", reason: Reason = "", config: Config = None) -> None:
     """Do not let it be done."""
     _decide(config, which, {"verdict": "deny", "reason": reason}, name)
+
+
+@app.command()
+def ask(
+    which: Which,
+    question: Annotated[str, typer.Argument(help="The agent asks the caller exactly this.")],
+    name: As = "",
+    config: Config = None,
+) -> None:
+    """Have the agent ask the caller something first. It decides nothing, and the clocks keep running."""
+    _decide(config, which, {"verdict": "ask", "reason": question}, name)
 
 
 @app.command()

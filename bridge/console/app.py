@@ -3,6 +3,7 @@
     /console/            overview            /console/approvals       what waits for a person, live
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+                                             /console/approvals/decided, …/statistics   what was decided, and how
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/calls       live calls          /console/calls/{id}      one of them, and what can be done with it
@@ -23,9 +24,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
-from bridge.console.approvals import Approvals
+from bridge.console.approvals import Approvals, ApprovalsDeps
 from bridge.console.calls import Calls, CallsDeps, LiveParts
 from bridge.console.callwatch import CallWatch
+from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.history import History, HistoryLimits
@@ -41,6 +43,7 @@ from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from bridge.store.livestore import LiveStore
+from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
@@ -89,15 +92,18 @@ class Console:
         """For control's HTTP door."""
         gates = GateStore(self._deps.store)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
-        approvals = Approvals(self._web, self._feed, gates, self._deps.decision_key)
         hub = Hub(self._web, self._deps.streams)
         parts = CallsDeps(self._web, self._feed, hub, self._calls, self._watch, self._deps.live)
+        past = PastStore(self._deps.store)
+        decided = Decided(self._web, past)
+        approvals = Approvals(self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key))
         return [
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
             Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
             self._web.get("/", self._start),
             *sign_in.routes(),
+            *decided.routes(),
             *approvals.routes(),
             *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),

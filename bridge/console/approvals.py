@@ -7,32 +7,45 @@ Buttons are plain forms: they work without JavaScript, and answer with a card wh
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from bridge.approval.actions import State
 from bridge.console.card import Card, changed
 from bridge.console.feed import Feed
 from bridge.console.texts import text
+from bridge.console.trail import told
 from bridge.console.web import PageError, Visit, Web
 from bridge.store.gatestore import GateStore
+from bridge.store.paststore import PastStore
 from bridge.store.queuestore import MAX_OPEN
 from bridge.store.userstore import User
 from bridge.verdicts import ANSWER_S, TAKEN, Verdict, leave
 
 MAX_REASON_CHARS = 300
+OUTCOMES = {"done": "succeeded", "not_done": "failed"}
 _ID = re.compile(r"[0-9a-f]{4,64}")
 
 
-class Approvals:
-    """The pages. `key` seals decisions."""
+@dataclass(frozen=True, slots=True)
+class ApprovalsDeps:
+    """`key` seals decisions."""
 
-    def __init__(self, web: Web, feed: Feed, gates: GateStore, key: bytes) -> None:
+    gates: GateStore
+    past: PastStore
+    key: bytes
+
+
+class Approvals:
+    """The pages."""
+
+    def __init__(self, web: Web, feed: Feed, deps: ApprovalsDeps) -> None:
         self._web = web
         self._feed = feed
-        self._gates = gates
-        self._key = key
+        self._deps = deps
 
     def routes(self) -> list[BaseRoute]:
         """For the application."""
@@ -42,6 +55,8 @@ class Approvals:
             self._web.post("/approvals/{id}/approve", self._approve, "decide"),
             self._web.post("/approvals/{id}/deny", self._deny, "decide"),
             self._web.post("/approvals/{id}/edit", self._edit, "decide"),
+            self._web.post("/approvals/{id}/ask", self._ask, "decide"),
+            self._web.post("/approvals/{id}/reconcile", self._reconcile, "reconcile"),
         ]
 
     async def _all(self, visit: Visit) -> Response:
@@ -53,7 +68,15 @@ class Approvals:
         return await self._page(visit, await self._card(visit), "", 200)
 
     async def _page(self, visit: Visit, card: Card, said: str, status: int) -> Response:
-        values = {"card": view(visit, card, said), "now": self._feed.snapshot, "here": "approval"}
+        personal = visit.may("personal")
+        trail = await self._deps.past.trail(card.request_id, card.call_id)
+        shown = [told(one, personal=personal) for one in trail]
+        values = {
+            "card": view(visit, card, said),
+            "trail": shown,
+            "now": self._feed.snapshot,
+            "here": "approvals",
+        }
         return self._web.page("approval.html", visit, values, status)
 
     async def _approve(self, visit: Visit) -> Response:
@@ -72,20 +95,36 @@ class Approvals:
             return await self._told(visit, card, problem, 400)
         return await self._decide(visit, "approve", arguments)
 
+    async def _ask(self, visit: Visit) -> Response:
+        """Have the agent ask the caller something; it decides nothing."""
+        return await self._leave(visit, "ask", visit.form.get("question", ""), None, "ask")
+
+    async def _reconcile(self, visit: Visit) -> Response:
+        verdict, note = OUTCOMES.get(visit.form.get("outcome", "")), visit.form.get("note", "").strip()
+        if verdict is None or not note:
+            return await self._told(visit, await self._card(visit), text("act.note_wanted"), 400)
+        return await self._leave(visit, verdict, note[:MAX_REASON_CHARS], None)
+
     async def _decide(self, visit: Visit, verdict: str, arguments: Mapping[str, Any] | None) -> Response:
+        reason = visit.form.get("reason", "").strip()[:MAX_REASON_CHARS]
+        return await self._leave(visit, verdict, reason, arguments)
+
+    async def _leave(
+        self, visit: Visit, verdict: str, words: str, arguments: Mapping[str, Any] | None, done: str = "done"
+    ) -> Response:
         request_id = (await self._card(visit)).request_id
         decision = Verdict(
             verdict=verdict,
             by=visit.who.name,
             via="console",
             binding=visit.form.get("binding", ""),
-            reason=visit.form.get("reason", "").strip()[:MAX_REASON_CHARS],
+            reason=words,
             arguments=arguments,
         )
-        answer = await leave(self._gates, self._key, request_id, decision, ANSWER_S)
+        answer = await leave(self._deps.gates, self._deps.key, request_id, decision, ANSWER_S)
         taken = answer.startswith(TAKEN)
         why = answer.split(": ", 2)[-1]
-        said = text("done.taken") if taken else text("done.refused", why=why)
+        said = text(f"{done}.taken") if taken else text(f"{done}.refused", why=why)
         return await self._told(visit, await self._card(visit), said, 200 if taken else 409)
 
     async def _told(self, visit: Visit, card: Card, said: str, status: int) -> Response:
@@ -108,7 +147,14 @@ def view(visit: Visit, card: Card, said: str = "") -> dict[str, Any]:
         "said": said,
         "personal": visit.may("personal"),
         "keeps": keeps_from(visit.who, card) if card.pending else "",
+        "settles": card.state == State.UNKNOWN and settles(visit.who, card),
     }
+
+
+def settles(user: User, card: Card) -> bool:
+    """Whether this user may say what became of a request that nobody knows the outcome of."""
+    asked = not card.group or bool(user.groups & {*card.groups})
+    return "admin" in user.roles or ("approver" in user.roles and asked)
 
 
 def keeps_from(user: User, card: Card) -> str:

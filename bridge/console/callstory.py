@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bridge.console.calltable import key_of
 from bridge.console.doing import doing
+from bridge.console.pieces import key_of
 from bridge.records.cdr import number
 from bridge.records.heard import heard_chars
 from bridge.records.timeline import mark_of

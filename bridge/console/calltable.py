@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.console.doing import doing
+from bridge.console.pieces import key_of
 from bridge.records.cdr import CallRecord
 from bridge.records.public import masked
 
@@ -51,11 +52,6 @@ class Table:
     more: bool = False
     name: str = ""
     by_key: Mapping[str, Row] = field(default_factory=dict, compare=False)
-
-
-def key_of(name: str) -> str:
-    """A name from outside as an id in a page."""
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def table_of(rows: Iterable[Row]) -> Table:

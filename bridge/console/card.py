@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bridge.approval.actions import FINAL, State
 from bridge.approval.canonical import read
-from bridge.approval.gate import FINAL, State
+from bridge.approval.questions import MAX_QUESTIONS
 from bridge.approval.request import CallerFacts
 from bridge.errors import ToolArgumentsError
 from bridge.store.gaterows import StoredRequest
@@ -77,6 +78,17 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that an approver had put to the caller. `state`: of approval/questions.py; `why`: it was not asked."""
+
+    text: str
+    by: str
+    at: float
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One request. Times are unix seconds."""
 
@@ -108,6 +120,7 @@ class Card:
     due_at: float | None
     escalate_at: float | None
     execute_s: float
+    asked: tuple[Asked, ...]
     lines: tuple[SpokenLine, ...]
     earlier: tuple[Earlier, ...]
 
@@ -140,6 +153,11 @@ class Card:
     def over(self) -> bool:
         """Whether what became of it is known, or will not be."""
         return self.settled or self.state == State.UNKNOWN
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether another question may be put to the caller."""
+        return len(self.asked) < MAX_QUESTIONS
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -181,6 +199,7 @@ def card(row: StoredRequest, around: Around, described: Described) -> Card:
         due_at=gate["due_at"],
         escalate_at=gate["escalate_at"],
         execute_s=float(ask.get("execute_s", 0.0)),
+        asked=tuple(_asked(one) for one in gate.get("questions", ())),
         lines=around.lines,
         earlier=tuple(_earlier(one) for one in around.earlier if one.gate),
     )
@@ -237,11 +256,16 @@ def _text(value: Any) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
-        case float() if value == int(value) and abs(value) < 1e15:
+        case float() if value.is_integer() and abs(value) < 1e15:
             return str(int(value))
         case str():
             return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _asked(question: Mapping[str, Any]) -> Asked:
+    words = (str(question[name]) for name in ("state", "why"))
+    return Asked(str(question["text"]), str(question["by"]), float(question["at"]), *words)
 
 
 def _earlier(row: StoredRequest) -> Earlier:

@@ -6,11 +6,17 @@ A page is loaded with some state, whose name (`shows`) comes back with its strea
 is filled anew. Nothing is queued: a page that reads slowly misses steps in between, not the last.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+def key_of(name: str) -> str:
+    """A name from outside as an id in a page."""
+    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

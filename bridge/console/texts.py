@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, calls, common, dialplan, history, signin
+from bridge.console.words import api, approvals, calls, common, decided, dialplan, history, signin
 
 _GROUPS = (
     common,
@@ -15,6 +15,7 @@ _GROUPS = (
     history,
     dialplan,
     api,
+    decided,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 

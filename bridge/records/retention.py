@@ -19,6 +19,7 @@ WORDS = (
     "function_call",
     "function_output",
     "tool.confirmation",
+    "tool.question",
 )
 """Types of events that hold what was said, pressed, or told to a tool."""
 OF_A_CALL = ("recordings", "transcripts", "events", "audit_payloads", "voicemail")

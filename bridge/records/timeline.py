@@ -307,6 +307,7 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "supervisor.took_over": ("listener", _sign("S"), _words("took over")),
     "supervisor.gave_back": ("listener", _sign("S"), _words("gave the caller back to the agent")),
     "supervisor.whispered": ("whisper", _sign("S"), _words("{by} to the agent: “{text}”")),
+    "tool.question": ("question", _sign("O"), _words("{by}: “{text}”")),
     "tool.confirmation": ("confirm", _sign("F"), _words("yes: {yes} ({how})")),
     "amd": ("who", _sign("?"), _words("{verdict}: {why}, after {ms} ms")),
     "amd.message": ("who", _sign("?"), _words("message after: {why}")),

@@ -59,7 +59,15 @@ def without_person(gate: dict[str, Any]) -> dict[str, Any]:
         return {}
     request = {**gate["request"], "arguments": {}, "caller": {**gate["request"]["caller"], "number": ""}}
     ruling = {**gate["ruling"], "why": "", "confirm": None}
-    return {**gate, "request": request, "ruling": ruling, "arguments": {}, "outcome": {}, "reason": ""}
+    return {
+        **gate,
+        "request": request,
+        "ruling": ruling,
+        "arguments": {},
+        "outcome": {},
+        "reason": "",
+        "questions": [],
+    }
 
 
 def stored(row: sa.Row[Any]) -> StoredRequest:

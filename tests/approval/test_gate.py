@@ -5,18 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.approval.actions import FINAL, Audit, Execute, Inquire, Notify, State, Store, Tell
 from bridge.approval.canonical import binding
-from bridge.approval.gate import (
-    ALLOW_EXECUTE_S,
-    FINAL,
-    Audit,
-    Execute,
-    Gate,
-    Notify,
-    State,
-    Store,
-    Tell,
-)
+from bridge.approval.gate import ALLOW_EXECUTE_S, Gate
 from bridge.approval.request import Actor, Ask, CallerFacts, Confirm, Decision, Refused, Ruling, ToolRequest
 
 ARGUMENTS = {"amount": 40}
@@ -323,3 +314,47 @@ def test_an_unknown_outcome_is_settled_by_who_was_asked_or_an_admin():
     gate.crashed(3.0, "died")
     gate.reconciled(Actor("chief", frozenset({"admin"})), "looked", ok=True)
     assert gate.state is State.SUCCEEDED
+
+
+def test_a_question_to_the_caller_decides_nothing_and_stops_no_clock():
+    gate, _ = opened()
+    actions = gate.inquire(decision(reason=" Which\norder? ", via="console"), 10.0)
+    assert actions[0] == Store(State.PENDING)
+    assert actions[1] == Audit("question", "anna", {"number": 1, "via": "console"}, {"text": "Which order?"})
+    assert actions[2] == Inquire(1)
+    assert (gate.state, gate.approved_by, gate.binding, gate.due_at) == (State.PENDING, (), BINDING, 60.0)
+    assert gate.inquire(decision(reason="And why?"), 11.0).code == "one_at_a_time"
+    store, audit = gate.inquired(1, "asked", "")
+    assert (store, audit.type, audit.facts) == (
+        Store(State.PENDING),
+        "question_put",
+        {"number": 1, "outcome": "asked"},
+    )
+    again = Gate.from_json(json.loads(json.dumps(gate.to_json())))
+    assert again.questions[0]["state"] == "asked"
+    assert gate.decide(decision(), 12.0)[0] == Store(State.APPROVED)
+    assert gate.inquire(decision(reason="Too late?"), 13.0).code == "already_decided"
+
+
+@pytest.mark.parametrize(
+    ("by", "code"),
+    [
+        (Actor("eve", frozenset({"operator"}), frozenset({"boss"})), "not_an_approver"),
+        (Actor("eve", frozenset({"approver"}), frozenset({"sales"})), "wrong_group"),
+        (
+            Actor("eve", frozenset({"approver"}), frozenset({"boss"}), numbers=frozenset({"+491"})),
+            "own_request",
+        ),
+    ],
+)
+def test_only_who_may_decide_may_have_the_caller_asked(by, code):
+    gate, _ = opened()
+    assert gate.inquire(decision(by=by, reason="Which order?"), 1.0).code == code
+    assert gate.questions == ()
+
+
+def test_a_gate_of_an_older_version_has_no_questions():
+    gate, _ = opened()
+    kept = gate.to_json()
+    del kept["questions"]
+    assert Gate.from_json(kept).questions == ()

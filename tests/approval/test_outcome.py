@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from bridge.approval.gate import FINAL, Gate, State
+from bridge.approval.actions import FINAL, State
+from bridge.approval.gate import Gate
 from bridge.approval.outcome import function_output
 from bridge.approval.request import Ruling, ToolRequest
 

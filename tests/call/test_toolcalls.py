@@ -3,8 +3,10 @@ import json
 import pytest
 
 from bridge.approval.consent import ANSWER_S
+from bridge.call.inquiry import DECIDED, GONE, NO_CALL, NOT_SAID, ONE_AT_A_TIME, START_S, Inquired
 from bridge.call.toolcalls import (
     AFTER_STRAY_S,
+    CALLER_GONE,
     HOLD_AFTER_S,
     HOLD_EVERY_S,
     MAX_OPEN,
@@ -18,6 +20,7 @@ from bridge.call.toolcalls import (
     Confirmed,
     Inform,
     Output,
+    PutQuestion,
     SayLine,
     ToolCalls,
 )
@@ -270,3 +273,59 @@ def test_a_call_whose_fate_nobody_knows_says_neither():
     (output,) = called().unreachable("f1", 1.0, unsure=True)
     assert "neither" in output.text
     assert not output.done
+
+
+WANTED = "Which order is it, please?"
+
+
+def inquired():
+    calls = called()
+    calls.update("f1", PENDING, 1.0)
+    assert calls.inquire("f1", WANTED, 2.0) == [PutQuestion("refund", WANTED)]
+    return calls
+
+
+def test_an_approver_s_question_is_put_and_no_hold_line_speaks_into_the_answer():
+    calls = inquired()
+    assert calls.due_s == 2.0 + START_S
+    calls.agent_said("q", WANTED, 20.0)
+    assert calls.played("q", 24.0, whole=True) == [Inquired("f1")]
+    assert calls.due_s == 24.0 + HOLD_EVERY_S
+    assert calls.inquire("f1", "And when?", 30.0) == [PutQuestion("refund", "And when?")]
+
+
+def test_one_question_at_a_time_whoever_asks():
+    assert inquired().inquire("f1", "And when?", 3.0) == [Inquired("f1", ONE_AT_A_TIME)]
+    assert asked().inquire("f1", WANTED, 3.0) == [Inquired("f1", ONE_AT_A_TIME)]
+    assert called().inquire("f9", WANTED, 3.0) == [Inquired("f9", NO_CALL)]
+
+
+def test_a_question_that_is_not_said_is_put_once_more_and_then_given_up():
+    calls = inquired()
+    assert PutQuestion("refund", WANTED) in calls.poll(2.0 + START_S)
+    assert Inquired("f1", NOT_SAID) in calls.poll(2.0 + 2 * START_S)
+
+
+def test_a_new_session_has_to_ask_again():
+    calls = inquired()
+    calls.agent_said("q", WANTED, 3.0)
+    assert PutQuestion("refund", WANTED) in calls.session_began(4.0)
+    assert calls.played("q", 5.0, whole=True) == []
+
+
+def test_a_question_is_called_off_by_the_decision_by_another_caller_and_with_the_agent():
+    assert inquired().update("f1", DONE, 3.0)[0] == Inquired("f1", DECIDED)
+    calls = inquired()
+    assert Inquired("f1", CALLER_GONE) in calls.caller_changed()
+    assert calls.inquire("f1", WANTED, 4.0) == [Inquired("f1", CALLER_GONE)]
+    calls = inquired()
+    assert calls.agent_gone() == [Inquired("f1", GONE)]
+    assert calls.agent_gone() == []
+
+
+def test_a_question_that_is_being_said_is_said_to_its_end():
+    calls = inquired()
+    calls.agent_said("q", WANTED, 3.0)
+    (output,) = calls.update("f1", DONE, 4.0)
+    assert isinstance(output, Output)
+    assert calls.played("q", 5.0, whole=False) == [Inquired("f1", interrupted=True)]

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from bridge.call.context import NotDoneError
 from bridge.call.journal import Journal
 from bridge.call.tooldesk import MAX_MISSED, Missed, ToolDesk
 from bridge.errors import LinkError, LocalSessionError
@@ -230,3 +231,42 @@ def test_a_call_that_control_knows_nothing_of_any_more_is_lost_after_a_while():
     for _ in range(MAX_MISSED - 1):
         assert missed.update(["f1"], {}) == []
     assert missed.update(["f1"], {}) == ["f1"]
+
+
+async def waiting_desk(desk):
+    desk.control.answers["tool.call"] = {"state": "pending", "request_id": "r1"}
+    desk.called(call(), 0.0)
+    await settle()
+    desk.session.told.clear()
+    words = {"function_call_id": "f1", "text": 'Which "order"?', "by": "anna"}
+    asking = asyncio.create_task(desk.ask_caller(words))
+    await settle()
+    return asking
+
+
+async def test_an_approver_s_question_is_said_word_for_word_and_claims_nothing(desk):
+    asking = await waiting_desk(desk)
+    (role, fact), (kind, order) = desk.session.told
+    assert (role, kind) == ("system", "say")
+    assert "has NOT been done" in fact
+    assert "order" not in fact.replace("ordered", ""), "what an approver typed is no instruction"
+    assert order.endswith("""Say exactly the following words, nothing else: "Which 'order'?\"""")
+    noted = [data for _, kind, data in desk.notes if kind == "tool.question"]
+    assert noted == [{"call_id": "f1", "by": "anna", "text": 'Which "order"?'}]
+    desk.agent_said("q", "Which order?")
+    desk.played("q", whole=False)
+    assert await asking == {"interrupted": True}
+
+
+async def test_a_second_question_has_to_wait_and_without_an_agent_none_is_asked(desk):
+    asking = await waiting_desk(desk)
+    with pytest.raises(NotDoneError, match="something else"):
+        await desk.ask_caller({"function_call_id": "f1", "text": "And?"})
+    desk.caller_changed("+492")
+    with pytest.raises(NotDoneError, match="another caller"):
+        await asking
+    with pytest.raises(NotDoneError, match="no agent waits"):
+        await desk.ask_caller({"function_call_id": "f9", "text": "And?"})
+    desk.unbind()
+    with pytest.raises(NotDoneError, match="no agent talks"):
+        await desk.ask_caller({"function_call_id": "f1", "text": "And?"})

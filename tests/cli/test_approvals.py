@@ -111,7 +111,7 @@ def test_a_bridge_that_does_not_answer_is_said_so(config, tmp_path, monkeypatch)
     monkeypatch.setattr(approvals, "ANSWER_S", 0.1)
     result = run(config, "approve", "abc1")
     assert isinstance(result.exception, StoreError)
-    assert "not running" in str(result.exception)
+    assert "it may still count" in str(result.exception)
 
 
 async def edit(folder, request_id):
@@ -164,3 +164,14 @@ def test_watching_shows_what_waits_for_as_long_as_wanted(config, tmp_path):
     asyncio.run(keep(tmp_path, "abc1"))
     result = run(config, "watch", "--seconds", "0.1")
     assert (result.exit_code, "refund" in result.output) == (0, True)
+
+
+def test_a_question_to_the_caller_goes_the_way_of_a_decision(config, tmp_path):
+    asyncio.run(keep(tmp_path, "aaaa1111"))
+    seen = []
+    thread = control(tmp_path, "taken: the request is pending", seen)
+    result = run(config, "ask", "aaaa", "Which order?")
+    thread.join()
+    assert (result.exit_code, result.output) == (0, "taken: the request is pending\n")
+    (words,) = [words for _, words in seen]
+    assert (words["verdict"], words["reason"]) == ("ask", "Which order?")

@@ -217,3 +217,57 @@ async def test_a_late_decision_says_so(house):
     answer = await bert.decide(opened["request_id"], binding=binding)
     assert answer.status_code == 409
     assert "does not count" in words(answer.text)
+
+
+async def test_the_caller_is_asked_something_first_and_the_card_says_who_asked_what(house):
+    opened = await house.office.call()
+    anna, bert = await house.as_("anna"), await house.as_("bert")
+    asked = await anna.decide(opened["request_id"], "ask", question=f"Which order? {EVIL}")
+    assert asked.status_code == 200
+    assert "Nothing is decided, and the clocks keep running." in words(asked.text)
+    text = (await bert.get("/console/approvals")).text
+    assert "being asked by anna" in words(text).replace("  ", " ")
+    assert "<img" not in text
+    assert "Approve Deny" in words(text), "it is still to be decided"
+    again = await bert.decide(opened["request_id"], "ask", question="And why?")
+    assert (again.status_code, "It is not asked: the caller is being asked" in words(again.text)) == (
+        409,
+        True,
+    )
+    assert await house.office.state(opened["request_id"]) == "pending"
+
+
+@pytest.mark.parametrize("question", ["", "  ", "?", "x" * 301])
+async def test_a_question_that_is_none_or_too_long_is_not_asked(house, question):
+    opened = await house.office.call()
+    answer = await (await house.as_("anna")).decide(opened["request_id"], "ask", question=question)
+    assert answer.status_code == 409
+    assert house.office.commands == []
+
+
+async def unknown(house, name="lost"):
+    opened = await house.office.call(name)
+    await (await house.as_("anna")).decide(opened["request_id"])
+    assert await house.office.settled(opened["request_id"]) == "unknown"
+    return opened["request_id"]
+
+
+async def test_an_unknown_outcome_is_settled_on_the_page_by_who_may(house):
+    request_id = await unknown(house)
+    sales, anna, chief = [await house.as_(name) for name in ("sales", "anna", "chief")]
+    assert "boss or an admin has to find out" in words((await sales.get("/console/approvals")).text)
+    refused = await sales.decide(request_id, "reconcile", outcome="done", note="I think so", csrf=csrf(sales))
+    assert refused.status_code == 409
+    for missing in ({"outcome": "done"}, {"note": "seen"}, {"outcome": "perhaps", "note": "seen"}):
+        answer = await anna.decide(request_id, "reconcile", **missing)
+        assert answer.status_code == 400, missing
+    assert await house.office.state(request_id) == "unknown"
+    settled = await chief.decide(request_id, "reconcile", outcome="not_done", note="not in the bank's list")
+    assert settled.status_code == 200
+    assert "failed · approved by anna: not in the bank's list" in words(settled.text)
+    (entry,) = [one for one in await house.office.gates.audit() if one["type"] == "reconciled"]
+    assert (entry["actor"], entry["facts"]["ok"]) == ("chief", False)
+
+
+def csrf(browser):
+    return csrf_of(browser.client.cookies["sipbridge"])

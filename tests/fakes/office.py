@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 
-from bridge.approval.gate import FINAL
+from bridge.approval.actions import FINAL
 from bridge.approval.policy import load as load_policy
 from bridge.approval.signing import Signer, seal
 from bridge.control_toolbox import ToolSource

@@ -1,0 +1,45 @@
+import pytest
+
+from bridge.console.trail import told
+from bridge.store.paststore import Trace
+
+
+def trace(kind, actor="anna", personal=None, **facts):
+    return Trace(1.0, kind, actor, facts, personal)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (trace("requested", "model", rule="big"), ("the model", "asked for by the model", ("rule big",), "")),
+        (
+            trace("requested", "model", rule=""),
+            ("the model", "asked for by the model", ("rule none fits",), ""),
+        ),
+        (trace("denied", via="cli", personal={"reason": "no"}), ("anna", "denied", ("by cli",), "no")),
+        (
+            trace("escalated", "system", to="chiefs"),
+            ("the bridge", "another group is asked too", ("chiefs",), ""),
+        ),
+        (trace("question", personal={"text": "Which?"}), ("anna", "wanted the caller asked", (), "Which?")),
+        (
+            trace("question_put", "system", outcome="not_asked", personal={"why": "over"}),
+            ("the bridge", "the question", ("not asked",), "over"),
+        ),
+        (trace("question_put", "system", outcome="new"), ("the bridge", "the question", ("new",), "")),
+        (trace("of a newer version"), ("anna", "of a newer version", (), "")),
+    ],
+)
+def test_an_entry_is_told_in_words(given, shown):
+    one = told(given, personal=True)
+    assert (one.actor, one.what, one.parts, one.words) == shown
+
+
+def test_what_was_changed_is_shown_to_who_may_see_it():
+    entry = trace("approved", edited=True, personal={"arguments": {"amount": 35}, "reason": "half"})
+    assert told(entry, personal=True).parts == ("in another form", '{"amount": 35}')
+    assert told(entry, personal=True).words == "half"
+    assert (told(entry, personal=False).parts, told(entry, personal=False).words) == (
+        ("in another form",),
+        "",
+    )
