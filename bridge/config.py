@@ -18,6 +18,8 @@ from bridge.strictjson import decode, encode
 AudioFormat = Literal["pcm24", "pcmu", "pcma"]
 """Model side audio: PCM 24 kHz, or G.711 passed through at 8 kHz."""
 ProviderKind = Literal["openai", "azure", "compatible", "local"]
+SipRecord = Literal["off", "lines", "whole"]
+"""What a call's record keeps of its SIP messages."""
 PoolKind = Literal["narrow", "wide"]
 """Which calls a worker carries: 8 kHz (PCMU, PCMA), or G.722 at 16 kHz as well."""
 
@@ -43,6 +45,7 @@ class SipConfig:
     edge: tuple[str, ...] = ()
     hep: str = ""
     hep_id: int = 1
+    record: SipRecord = "lines"
 
 
 @dataclass(frozen=True, slots=True)

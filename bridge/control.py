@@ -25,7 +25,7 @@ from bridge.config import WorkerConfig
 from bridge.control_anchor import Anchor
 from bridge.control_api import Door, application, owner
 from bridge.control_api_rate import Buckets
-from bridge.control_apis import ApiParts, api_routes
+from bridge.control_apis import ApiParts, Outside, Plans
 from bridge.control_callback import call_back
 from bridge.control_console import ConsoleParts, open_console
 from bridge.control_credentials import Credentials
@@ -40,7 +40,6 @@ from bridge.control_metrics import Counts
 from bridge.control_node import NodeDeps, NodeOffice, options_of
 from bridge.control_nodes import RETENTION
 from bridge.control_notify import Notifier
-from bridge.control_openapi import described
 from bridge.control_outbound import MAX_AGE_S, OutboundDeps, OutboundOffice
 from bridge.control_owners import Owners
 from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
@@ -79,9 +78,17 @@ EXIT_NOTE_GRACE_S = 2.0
 
 
 class Control:
-    """The parts of a running control process. `speak` makes prompts; `environ` holds the keys."""
+    """The parts of a running control process. `speak` makes prompts; `environ`: the keys; `config`: a file."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], *, speak: Speak = espeak) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        speak: Speak = espeak,
+        config: Path | None = None,
+    ) -> None:
+        self._config_path = config
         self._settings = settings
         self._environ = environ
         self._config: WorkerConfig = worker_config(settings, 0)
@@ -100,7 +107,6 @@ class Control:
         limit_s, lines = settings.limits.max_call_s, (settings.workers, settings.calls_per_worker)
         self._facts = Facts(time.time(), Counts(), limit_s, *lines)
         self.health_port = 0
-        self._described: dict[str, Any] = {}
         self.ready = asyncio.Event()
 
     def reload(self, by: str = "SIGHUP") -> None:
@@ -142,8 +148,9 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                self._hands = Hands(HandsDeps(store, desk.tools.commands, link.boots, self.nodes))
-                self._console = open_console(self._console_parts(store, link))
+                hands = Hands(HandsDeps(store, desk.tools.commands, link.boots, self.nodes))
+                self._outside = self._open_outside(hands, store)
+                self._console = open_console(self._console_parts(store, link, hands))
                 desk.stored, desk.glimpsed = self._console.stored, self.nodes.glimpses.take
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
@@ -202,7 +209,7 @@ class Control:
         )
         return PlanDesk(parts, watched=self._settings.watch_dialplans)
 
-    def _console_parts(self, store: Store, link: LinkServer) -> ConsoleParts:
+    def _console_parts(self, store: Store, link: LinkServer, hands: Hands) -> ConsoleParts:
         return ConsoleParts(
             settings=self._settings,
             store=store,
@@ -213,9 +220,10 @@ class Control:
             versions=self._versions,
             nodes=self.nodes,
             edge=self._edge,
-            api=self._described,
-            hands=self._hands,
-            glimpses=self.nodes.glimpses,
+            outside=self._outside,
+            facts=self._facts,
+            config=self._config_path,
+            hands=hands,
         )
 
     def _push(self, text: str, version: str) -> None:
@@ -229,26 +237,24 @@ class Control:
 
         def more() -> More:
             plans, requests = self.plans.more(), request_gauge(tools.waiting())
-            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer)
+            theirs = metrics_of(waiting, self._source, self._outbound, self._tracer, self._outside.webhooks)
             found, metrics = tuple(self.nodes.problems()), (*plans.metrics, requests, *theirs)
-            return More((*plans.notes, *self.nodes.notes()), (*metrics, *self._edge.metrics()), found)
+            return More(
+                (*plans.notes, *self.nodes.notes(), *self._outside.webhooks.notes()),
+                (*metrics, *self._edge.metrics()),
+                found,
+            )
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
-        chosen = self._settings
-        parts = ApiParts(
-            settings=chosen,
-            store=store,
-            plans=self.plans,
-            versions=self._versions,
-            hands=self._hands,
-            nodes=self.nodes,
-            key=self._seal_key(),
-        )
-        routes = api_routes(parts)
-        self._described |= described(routes)
-        door = Door(UserStore(store), owner(chosen.state_dir))
-        rate = Buckets(chosen.console.api_per_s, chosen.console.api_burst)
-        return application(handlers, [*routes, *self._console.routes()], door, chosen.console.names, rate)
+        chosen, routes = self._settings.console, [*self._outside.routes, *self._console.routes()]
+        door = Door(UserStore(store), owner(self._settings.state_dir))
+        rate = Buckets(chosen.api_per_s, chosen.api_burst)
+        return application(handlers, routes, door, chosen.names, rate)
+
+    def _open_outside(self, hands: Hands, store: Store) -> Outside:
+        plans = Plans(self.plans, self._versions)
+        parts = ApiParts(self._settings, store, plans, hands, self.nodes, self._seal_key(), self._environ)
+        return Outside(parts)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
         source, keys = self._source, self._settings.state_dir / "keys"
@@ -285,7 +291,7 @@ class Control:
     async def _work(self, desk: Desk, store: Store) -> None:
         async with asyncio.TaskGroup() as tasks:
             parts = [self._reloads(), self._sweeps(desk, store), self._handout.run(), self._edge.run()]
-            parts += [*self.nodes.parts(), self._console.run(self.health_port)]
+            parts += [*self.nodes.parts(), *self._outside.parts(), self._console.run(self.health_port)]
             if self._settings.watch_dialplans:
                 parts.append(watch(self._settings.dialplans, self._changed))
             if desk.outbound is not None:

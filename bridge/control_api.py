@@ -66,6 +66,8 @@ class Call:
     query: Mapping[str, str]
     body: Mapping[str, Any]
     raw: bytes = b""
+    last_event_id: str = ""
+    """Of a client of server-sent events that comes again."""
 
     def may(self, right: str) -> bool:
         """Whether this user has a right besides the route's own."""
@@ -233,7 +235,8 @@ async def _answer(request: Request, may: str, handler: Handler, terms: Terms) ->
     raw = await _body(request, terms) if request.method == "POST" else b""
     body = _object(raw) if terms.content == JSON else {}
     how = "API" if account(request) is None else "CLI"
-    return await handler(Call(user, how, request.path_params, request.query_params, body, raw))
+    came = request.headers.get("last-event-id", "")
+    return await handler(Call(user, how, request.path_params, request.query_params, body, raw, came))
 
 
 def account(request: Request) -> int | None:

@@ -30,8 +30,8 @@ from bridge.control_api_docs import ANYTHING, TEXT, Doc, one_of, thing
 from bridge.control_hands import KINDS, MAX_LIVE, Hands, Order, single
 from bridge.errors import OrderError
 from bridge.records.cdr import CallRecord
-from bridge.records.public import hidden, whole
-from bridge.records.timeline import Timeline, build
+from bridge.records.public import bare, hidden, whole
+from bridge.records.timeline import build
 from bridge.store.store import Store
 
 BASE = "/api/v1/calls"
@@ -93,7 +93,7 @@ class CallsApi:
         events = await self._deps.store.events(record.call_id)
         timeline = await asyncio.to_thread(build, events)
         if not call.may("personal"):
-            return {"record": hidden(record), "timeline": _bare(timeline)}
+            return {"record": hidden(record), "timeline": bare(timeline)}
         return {"record": whole(record), "timeline": asdict(timeline), "events": [asdict(e) for e in events]}
 
     async def _queues(self, _call: Call) -> Mapping[str, Any]:
@@ -124,16 +124,6 @@ def line(record: CallRecord, connected: bool, *, personal: bool) -> dict[str, An
         "since": record.started_at,
         "connected": connected,
         **{name: plain[name] for name in names},
-    }
-
-
-def _bare(timeline: Timeline) -> dict[str, Any]:
-    """When who spoke and what happened, without a word of it: a digit may be one of a card's."""
-    return {
-        "start_s": timeline.start_s,
-        "end_s": timeline.end_s,
-        "spans": [{"who": s.who, "start_s": s.start_s, "end_s": s.end_s} for s in timeline.spans],
-        "marks": [{"at_s": mark.at_s, "name": mark.name} for mark in timeline.marks],
     }
 
 

@@ -1,49 +1,100 @@
-"""Every route of the API, over the parts of a running control. Composition: no rules of its own.
+"""What control shows and tells the outside: every route of the API, the stream of events, webhooks. Composition only.
 
 Who adds an endpoint adds its class here; what it says of itself (control_api_docs.Doc) is then in the description too.
 """
 
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.control_api import ApiRoute
+from bridge.control_api_approvals import ApprovalsApi
 from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
+from bridge.control_api_events import EventsApi
 from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
+from bridge.control_api_users import UsersApi
+from bridge.control_api_webhooks import WebhooksApi
 from bridge.control_dialplan import PlanDesk
+from bridge.control_events import EventWatch
 from bridge.control_hands import Hands
 from bridge.control_node import NodeOffice
-from bridge.control_openapi import openapi_route
+from bridge.control_openapi import described, openapi_route
 from bridge.control_plan import around
 from bridge.control_versions import PlanVersions
+from bridge.control_webhooks import WebhookDeps, WebhookDesk
 from bridge.settings import Settings
+from bridge.store.eventstore import EventStore
+from bridge.store.gatestore import GateStore
 from bridge.store.outboundstore import OutboundStore
+from bridge.store.queuestore import QueueStore
 from bridge.store.store import Store
+from bridge.store.userstore import UserStore
+from bridge.store.webhookstore import LEASE as WEBHOOKS
+from bridge.store.webhookstore import WebhookStore
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The dialplan: `desk` has the one in force."""
+
+    desk: PlanDesk
+    versions: PlanVersions
 
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
-    """What the routes work with. `key` seals wishes and decisions."""
+    """What the routes work with. `key` seals wishes and decisions; `environ` holds secrets."""
 
     settings: Settings
     store: Store
-    plans: PlanDesk
-    versions: PlanVersions
+    plans: Plans
     hands: Hands
     nodes: NodeOffice
     key: bytes
+    environ: Mapping[str, str]
 
 
-def api_routes(parts: ApiParts) -> list[ApiRoute]:
+class Outside:
+    """Made once the parts are there. `document`: the OpenAPI description of `routes`."""
+
+    def __init__(self, parts: ApiParts) -> None:
+        store, desk = parts.store, parts.nodes.desk
+        self.watch = EventWatch(EventStore(store))
+        self.webhooks = WebhookDesk(
+            WebhookDeps(
+                store=WebhookStore(store),
+                watch=self.watch,
+                settings=parts.settings.webhooks,
+                environ=parts.environ,
+                holds=lambda: desk.holds(WEBHOOKS),
+                token=lambda: desk.token(WEBHOOKS),
+            )
+        )
+        self.routes = _routes(parts, self)
+        self.document = described(self.routes)
+
+    def parts(self) -> list[Coroutine[Any, Any, None]]:
+        """What has to run."""
+        return [self.watch.run(), self.webhooks.run()]
+
+
+def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
     """All of them, and the one that describes them."""
     settings, store, nodes = parts.settings, parts.store, parts.nodes
+    plans = parts.plans
     calls = CallsDeps(store, parts.hands, nodes.queues)
-    outbound = OutboundApiDeps(OutboundStore(store), parts.key, lambda: parts.plans.plan)
+    outbound = OutboundApiDeps(OutboundStore(store), parts.key, lambda: plans.desk.plan)
     apis = (
-        DialplanApi(parts.plans, parts.versions, around(settings), settings.environment),
+        DialplanApi(plans.desk, plans.versions, around(settings), settings.environment),
         CallsApi(calls),
         OutboundApi(outbound),
         NodesApi(nodes.desk, nodes.store, settings.node.lost_after_s),
+        WebhooksApi(outside.webhooks),
+        ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
+        EventsApi(outside.watch, UserStore(store)),
+        UsersApi(UserStore(store)),
     )
     routes = [route for api in apis for route in api.routes()]
     return [*routes, openapi_route(routes)]

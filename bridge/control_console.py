@@ -5,15 +5,19 @@ Made by control once all of its parts are there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
 from bridge.console.calls import LiveParts
+from bridge.console.overview import Pace
+from bridge.control_apis import Outside
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
-from bridge.control_glimpses import Glimpses
 from bridge.control_hands import Hands, Order
+from bridge.control_healthlook import HealthLook, HealthParts
 from bridge.control_node import NodeOffice
+from bridge.control_pages import Facts as ControlFacts
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
 from bridge.control_toolbox import ToolSource
@@ -25,7 +29,7 @@ from bridge.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions; `api` is filled when the API's routes are known."""
+    """What control gives it. `key` seals decisions."""
 
     settings: Settings
     store: Store
@@ -35,30 +39,60 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
-    api: Mapping[str, Any]
+    outside: Outside
+    facts: ControlFacts
     edge: EdgeKeeper | NoEdge
     hands: Hands
-    glimpses: Glimpses
+    config: Path | None = None
 
 
 def open_console(parts: ConsoleParts) -> Console:
     """Its routes go to control's HTTP door, its `run` into control's tasks."""
     settings = parts.settings
+    window = PlanWindow(parts.plans, parts.versions, around(settings), settings.environment)
+    health = HealthParts(
+        settings=settings,
+        store=parts.store,
+        link=parts.link,
+        source=parts.source,
+        plans=parts.plans,
+        window=window,
+        nodes=parts.nodes,
+        edge=parts.edge,
+        config=parts.config,
+    )
 
     async def act(call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:
         return await parts.hands.do(Order(call_id, kind, body, by, "console"))
 
-    live = LiveParts(act, lambda: parts.plans.plan, parts.hands.connected, parts.glimpses.ask)
+    glimpses = parts.nodes.glimpses
+    live = LiveParts(act, lambda: parts.plans.plan, parts.hands.connected, glimpses.ask)
     console = Console(
         ConsoleDeps(
             store=parts.store,
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
-            api=parts.api,
-            plans=PlanWindow(parts.plans, parts.versions, around(settings), settings.environment),
+            api=parts.outside.document,
+            recordings=Path(str(settings.recording.folder)),
+            plans=window,
+            health=HealthLook(health),
+            pace=lambda: pace(parts.facts),
+            webhooks=parts.outside.webhooks,
             live=live,
         )
     )
-    parts.glimpses.page = console.glimpsed
+    glimpses.page = console.glimpsed
     return console
+
+
+def pace(facts: ControlFacts) -> Pace:
+    """How quick calls have been since control's start."""
+    seen = facts.counts.quantile
+    return Pace(
+        facts.started_at,
+        seen("greeting_seconds", 0.5),
+        seen("greeting_seconds", 0.95),
+        seen("response_seconds", 0.5),
+        seen("response_seconds", 0.95),
+    )

@@ -25,7 +25,7 @@ def main(config_path: Path | None) -> int:
     try:
         settings = load(config_path, os.environ)
         configure(settings.log.level, settings.log.format, redact=settings.log.redact, process="control")
-        asyncio.run(_main(settings))
+        asyncio.run(_main(settings, config_path))
     except* BridgeError as group:
         reasons = "; ".join(str(error) for error in group.exceptions)
         log.error("control.failed", reason=reasons)  # noqa: TRY400  # the sentence says it all
@@ -33,8 +33,8 @@ def main(config_path: Path | None) -> int:
     return status
 
 
-async def _main(settings: Settings) -> None:
-    control = Control(settings, Secrets(os.environ))
+async def _main(settings: Settings, config: Path | None) -> None:
+    control = Control(settings, Secrets(os.environ), config=config)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, control.reload)
     for number_ in (signal.SIGTERM, signal.SIGINT):

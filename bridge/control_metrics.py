@@ -117,6 +117,23 @@ class Counts:
         """The running calls of these worker processes."""
         return self.tally.running(boots, time.monotonic(), max_call_s)
 
+    def quantile(self, family: str, share: float) -> float | None:
+        """About which value so many of a histogram without labels lie below, by its buckets; None: nothing was seen."""
+        (metric,) = self._families[family].collect()
+        buckets = [
+            (float(one.labels["le"]), one.value) for one in metric.samples if one.name.endswith("_bucket")
+        ]
+        wanted = buckets[-1][1] * share
+        if not wanted:
+            return None
+        below, seen = 0.0, 0.0
+        for edge, count in buckets:
+            if count >= wanted:
+                part = (wanted - seen) / (count - seen) if count > seen else 1.0
+                return below if edge == float("inf") else below + (edge - below) * part
+            below, seen = edge, count
+        return below
+
     def render(self, gauges: Iterable[Metric], accept: str = "") -> tuple[str, str]:
         """(content type, text) of all families and of these gauges, in the format the client takes."""
         encoder, content_type = choose_encoder(

@@ -22,6 +22,7 @@ import structlog
 from bridge.errors import StoreAwayError, StoreError
 from bridge.settings_node import Node
 from bridge.store.nodestore import DRAINING, HERE, LIVE, LOST, Beat, Card, NodeRow, NodeStore, Pulse
+from bridge.store.webhookstore import LEASE as WEBHOOKS
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ INSTANCE = "node-id"
 REAPER = "reaper"
 REGISTRATIONS = "registrations"
 RETENTION = "retention"
-LEASES = (REAPER, REGISTRATIONS, RETENTION)
+LEASES = (REAPER, REGISTRATIONS, RETENTION, WEBHOOKS)
 MARGIN_S = 0.5
 """So much before the database lets go of a lease this node no longer acts on it."""
 LEAVE_S = 3.0

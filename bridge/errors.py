@@ -181,11 +181,16 @@ class OrderError(BridgeError):
 
 
 class WebhookError(BridgeError):
-    """A webhook was not delivered. `lost`: its receiver may have got it all the same."""
+    """A webhook was not delivered. `lost`: its receiver may have got it all the same.
 
-    def __init__(self, message: str, *, lost: bool) -> None:
+    `status`: of its answer, when there was one; `after_s`: how long it asks to be left alone.
+    """
+
+    def __init__(self, message: str, *, lost: bool, status: int | None = None, after_s: float = 0.0) -> None:
         super().__init__(message)
         self.lost = lost
+        self.status = status
+        self.after_s = after_s
 
 
 class EdgeError(BridgeError):

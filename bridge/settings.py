@@ -107,6 +107,7 @@ def worker_config(
             edge=edge.inner_sockets,
             hep=settings.hep.socket,
             hep_id=settings.hep.capture_id,
+            record=sip.record_messages,
         ),
         media=config.MediaConfig(rate_hz=RATES_HZ[pool], **settings.media.model_dump()),
         recording=config.RecordingConfig(settings.recording.enabled, str(settings.recording.folder)),

@@ -35,6 +35,7 @@ from bridge.settings_observe import Hep, Tracing
 from bridge.settings_ops import Retention
 from bridge.settings_pool import Pool
 from bridge.settings_tools import AuditHeads, McpServer, Notify
+from bridge.settings_webhooks import Webhook
 from bridge.yamlfile import YamlFile, key_text
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
@@ -76,6 +77,11 @@ class Sip(Section):
     )
     user_agent: str = Field(
         default="sipbridge", pattern=r"^[\x20-\x7e]{1,64}$", description="Text of the User-Agent header."
+    )
+    record_messages: config.SipRecord = Field(
+        default="lines",
+        description="What a call's record keeps of its SIP messages, for the ladder in the console: off, lines (method "
+        "or status, time, CSeq, reason), or whole (the text too, without credentials, keys and digits).",
     )
 
 
@@ -272,6 +278,11 @@ class Settings(Section):
     )
     notify: Notify = Field(
         default_factory=Notify, description="Who is told that something waits for a person."
+    )
+    webhooks: dict[Name, Webhook] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Programs that are told of calls and approvals, by name (ops/webhooks.md).",
     )
     audit: AuditHeads = Field(default_factory=AuditHeads, description="Proof that the audit is whole.")
     state_dir: FilePath = Field(

@@ -16,6 +16,7 @@ import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class _State:
     since: float = 0.0
     due: float = 0.0
     failures: int = 0
+    restarts: int = 0
+    last: str = ""
     leaving: bool = False
     again: bool = False
     kills: list[tuple[float, signal.Signals]] = field(default_factory=list)
@@ -135,6 +138,25 @@ class Supervision:
         """Everything has stopped."""
         return all(state.phase is Phase.STOPPED for state in self._states.values())
 
+    def told(self, now: float) -> list[dict[str, Any]]:
+        """Every child that has been started: its phase, since when, and how often it ended by itself. For JSON.
+
+        `failures`: in a row, without a stable time in between; `last`: how it ended last, in words.
+        """
+        return [
+            {
+                "name": name,
+                "state": state.phase.value,
+                "ready": state.ready,
+                "since_s": round(now - state.since, 1),
+                "restarts": state.restarts,
+                "failures": state.failures,
+                "last": state.last,
+            }
+            for name, state in self._states.items()
+            if state.phase not in (Phase.FREE, Phase.HELD)
+        ]
+
     def begin(self, now: float) -> list[Order]:
         """Start the first stage."""
         return self._advance(now)
@@ -157,6 +179,7 @@ class Supervision:
             state.failures = 0
         delay_s = min(self._limits.restart_min_s * 2**state.failures, self._limits.restart_max_s)
         state.failures = min(state.failures + 1, 30)
+        state.restarts, state.last = state.restarts + 1, how
         state.phase, state.due = Phase.WAITING, now + delay_s
         return [Restarting(name, how, delay_s)]
 

@@ -231,7 +231,7 @@ class Worker:
             "call.refused", call_id=call_id, status=status, reason=reason, pii_from=invite.caller.user
         )
         version = self._plans.version
-        journal = Journal(call_id, self._link.emit)
+        journal = Journal(call_id, self._link.emit, lambda: self._agent.book.take(invite.sip_call_id))
         journal.started(invite, route="", plan_version=version, worker=self._config.name)
         journal.ended(HungUp(HangUpBy.BRIDGE, status, reason))
 

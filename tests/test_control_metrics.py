@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.control_health import Metric
 from bridge.control_metrics import Counts, process_gauges
+from bridge.records.metrics import Sample
 from tests.fakes.events import Script, conversation
 
 MAX_SERIES = 900
@@ -175,3 +176,12 @@ def test_the_memory_and_time_of_processes_come_from_proc():
     assert labels == {"worker": "0"}
     assert 5e6 < resident < 2e9
     assert cpu.samples[0][1] == pytest.approx(time.process_time(), abs=1.0)
+
+
+def test_a_quantile_is_told_about_as_the_buckets_have_it():
+    counts = Counts()
+    assert counts.quantile("response_seconds", 0.5) is None
+    for seconds in (0.3, 0.4, 0.45, 2.0):
+        counts._count(Sample("response_seconds", (), seconds))  # as a stored event would
+    middle, most = counts.quantile("response_seconds", 0.5), counts.quantile("response_seconds", 0.99)
+    assert middle < 0.6 < most <= 3.0

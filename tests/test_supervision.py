@@ -68,6 +68,21 @@ def test_running_for_a_while_forgives_earlier_deaths():
     assert machine.exited("worker-0", "x", 13 + LIMITS.stable_s)[0].delay_s == 0.25
 
 
+def test_what_keeps_dying_is_told_with_how_often_and_how():
+    machine = running()
+    told = {one["name"]: (one["state"], one["restarts"]) for one in machine.told(5)}
+    assert told == dict.fromkeys(("sim", "control", *WORKERS), ("running", 0))
+    for now in (10, 12):
+        machine.exited("worker-0", "killed by SIGSEGV", now)
+        machine.tick(now + 1)
+    (worker,) = [one for one in machine.told(20) if one["name"] == "worker-0"]
+    assert (worker["restarts"], worker["failures"], worker["last"]) == (2, 2, "killed by SIGSEGV")
+    assert (worker["state"], worker["since_s"]) == ("running", 7)
+    machine.exited("worker-0", "exit code 1", 90)
+    (worker,) = [one for one in machine.told(90) if one["name"] == "worker-0"]
+    assert (worker["restarts"], worker["failures"]) == (3, 1), "a stable time forgives, and is not forgotten"
+
+
 def test_children_restart_independently():
     machine = running()
     machine.exited("worker-0", "x", 10)

@@ -34,10 +34,17 @@ def head_text(seq: int, digest: str, at: float) -> str:
     return f"{seq} {digest} {at:.3f}"
 
 
-def broken(entries: Iterable[Mapping[str, Any]], verify: Verify | None = None) -> list[str]:
-    """What is wrong with a chain, entry by entry: edited, removed, in another order, or not signed (`verify`)."""
+def broken(
+    entries: Iterable[Mapping[str, Any]],
+    verify: Verify | None = None,
+    begins: tuple[int, str] = (1, GENESIS),
+) -> list[str]:
+    """What is wrong with a chain, entry by entry: edited, removed, in another order, or not signed (`verify`).
+
+    `begins`: the number of the first of these entries, and the hash of the one before it.
+    """
     found = []
-    expected, before = 1, GENESIS
+    expected, before = begins
     for entry in entries:
         if entry["seq"] != expected:
             found.append(f"entry {expected} is missing")

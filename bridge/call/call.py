@@ -79,7 +79,7 @@ class Call:
         self._plan = plan
         self._deps = deps
         self._config = deps.config
-        self._journal = Journal(leg.id, deps.emit)
+        self._journal = Journal(leg.id, deps.emit, leg.messages)
         self.glimpse = Glimpse(leg.id, leg.audio, deps.glimpse)
         self._journal.on_words = self.glimpse.words
         self._outgoing = Outgoing(leg, order, self._journal) if order else None

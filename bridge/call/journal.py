@@ -6,7 +6,7 @@ on disk and gets it to control. Digits, numbers and transcripts travel to the st
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -17,11 +17,15 @@ from bridge.sip.events import HangUpBy, HungUp, Invite, MediaStarted, MediaStats
 
 Emit = Callable[[str, str, Mapping[str, Any]], None]
 OnWords = Callable[[str, str, str], None]
+Messages = Callable[[], Sequence[Mapping[str, Any]]]
 MAX_RECORDED_HEADERS = 40
 MAX_RECORDED_ERRORS = 50
 NOTHING: Mapping[str, str] = {}
 MAX_HIDDEN_ITEMS = 256
 HIDDEN = "…"
+MESSAGES_AT_ONCE = 20
+_TELLS_MESSAGES = frozenset({"agent.started", "call.held", "call.resumed", "leg.connected", "call.ended"})
+"""Events before which the record is told what SIP messages there were: not each by itself, and none after the end."""
 _HIDES: Mapping[str, str] = {
     "dtmf": "digit", "transcript": "text", "function_call": "arguments", "function_output": "output",
     "collect": "digits", "switch": "value", "menu": "key", "menu.heard": "text",
@@ -37,11 +41,14 @@ class Journal:
     """The record of one call, as it is written. `emit(call_id, type, data)` never waits and never raises.
 
     `on_words(who, item_id, text so far)` gets what is not whole yet, hidden as the record would have it.
+
+    `messages`: the SIP messages of the caller's leg since the last time.
     """
 
-    def __init__(self, call_id: str, emit: Emit) -> None:
+    def __init__(self, call_id: str, emit: Emit, messages: Messages = list) -> None:
         self.call_id = call_id
         self._emit = emit
+        self._messages = messages
         self._errors = 0
         self._hidden = False
         self._hidden_items: deque[str] = deque(maxlen=MAX_HIDDEN_ITEMS)
@@ -65,7 +72,15 @@ class Journal:
             self._errors += 1
             if self._errors > MAX_RECORDED_ERRORS:
                 return
+        if event_type in _TELLS_MESSAGES:
+            self.sip("caller", self._messages())
         self._emit(self.call_id, event_type, self._shown(event_type, data))
+
+    def sip(self, leg: str, messages: Sequence[Mapping[str, Any]]) -> None:
+        """SIP messages of a leg since the last time (sip/ladder.py)."""
+        for first in range(0, len(messages), MESSAGES_AT_ONCE):
+            piece = list(messages[first : first + MESSAGES_AT_ONCE])
+            self._emit(self.call_id, "sip.messages", {"leg": leg, "messages": piece})
 
     def _shown(self, event_type: str, data: dict[str, Any]) -> dict[str, Any]:
         item_id = data.get("item_id", "")

@@ -219,6 +219,7 @@ async def _close(
         await cancelled(task)
     other.leg.audio.stop()
     end = other.end
+    context.journal.sip(other.name, other.leg.messages())
     context.journal.note(
         "leg.ended",
         leg=other.name,

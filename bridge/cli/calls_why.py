@@ -7,10 +7,9 @@ nothing. Not worker-safe.
 import json
 from typing import Any
 
-from bridge.records.cdr import CallEvent
 from bridge.records.course import Course
 from bridge.records.ending import explain
-from bridge.records.moments import CallMoments, Moment, written
+from bridge.records.moments import all_moments
 
 NAMES = {
     "kind": "class",
@@ -50,19 +49,10 @@ def _shown(name: str, value: Any) -> str:
     return f"{value:.1f} s" if name.endswith("_s") else str(value)
 
 
-def found_moments(events: list[Any]) -> list[Moment]:
-    """The moments of a call, in the order they ended."""
-    call = CallMoments()
-    found = [moment for event in events for moment in call.take(event)]
-    ends: list[CallEvent] = [event for event in events if event.type == "call.ended"]
-    # When it was stored is not in the record; closing it is the part that the call knows.
-    return found + [written(end.data, end.at, end.at) for end in ends[:1] if "closing_ms" in end.data]
-
-
 def moment_lines(events: list[Any]) -> list[str]:
     """A line for each moment that the call had: how often, and the figures in milliseconds."""
     groups: dict[str, list[float]] = {}
-    for moment in found_moments(events):
+    for moment in all_moments(events):
         name = WORDS[moment.name] + (f" ({moment.kind})" if moment.kind else "")
         groups.setdefault(name, []).append(moment.seconds * 1000)
     return [f"  {name:<28} {', '.join(f'{ms:.0f}' for ms in values)} ms" for name, values in groups.items()]

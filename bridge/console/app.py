@@ -5,17 +5,19 @@
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
                                              /console/approvals/decided, …/statistics   what was decided, and how
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
+    /console/health      how the installation is
     /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/calls       live calls          /console/calls/{id}      one of them, and what can be done with it
-    /console/api         the API described
+    /console/api         the API described   /console/webhooks        how webhooks fare
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,19 +27,24 @@ from starlette.routing import BaseRoute, Route
 
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
+from bridge.console.callpage import CallPage
 from bridge.console.calls import Calls, CallsDeps, LiveParts
 from bridge.console.callwatch import CallWatch
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
+from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
 from bridge.console.livecalls import LiveCalls
 from bridge.console.lockout import Lockout
+from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Hub, Stream, Streams
-from bridge.console.web import HEADERS, ROOT, Place, Visit, Web
+from bridge.console.waveforms import Waveforms
+from bridge.console.web import HEADERS, ROOT, Place, Web
+from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
@@ -46,6 +53,7 @@ from bridge.store.livestore import LiveStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 
@@ -59,7 +67,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `api`: the OpenAPI description; it may be filled after this was made. `live`: for the pages of live calls.
+    `recordings`: the folder of this node's.
+    `api`: the OpenAPI description. `live`: for the pages of live calls.
     """
 
     store: Store
@@ -69,7 +78,11 @@ class ConsoleDeps:
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    recordings: Path | None = None
     plans: Plans | None = None
+    webhooks: Webhooks | None = None
+    health: Health | None = None
+    pace: Callable[[], Pace] | None = None
     live: LiveParts = field(default_factory=LiveParts)
 
 
@@ -84,16 +97,19 @@ class Console:
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
         self._calls = LiveCalls(LiveStore(store), self._feed, deps.live.boots)
-        self._watch = CallWatch(LiveStore(store), deps.live.ask)
+        self._course = CallWatch(LiveStore(store), deps.live.ask)
         place = Place(settings.names, settings.url or "")
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
+        self._watch = Watch(deps.health) if deps.health else None
+        self._web.notices = self._watch.shown if self._watch else None
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
-        gates = GateStore(self._deps.store)
+        gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
+        waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         hub = Hub(self._web, self._deps.streams)
-        parts = CallsDeps(self._web, self._feed, hub, self._calls, self._watch, self._deps.live)
+        parts = CallsDeps(self._web, self._feed, hub, self._calls, self._course, self._deps.live)
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
         approvals = Approvals(self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key))
@@ -101,13 +117,16 @@ class Console:
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
             Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
-            self._web.get("/", self._start),
+            *Overview(self._web, self._feed, self._deps.store, self._deps.pace).routes(),
             *sign_in.routes(),
             *decided.routes(),
             *approvals.routes(),
-            *History(self._web, HistoryStore(self._deps.store), self._deps.history).routes(),
+            *History(self._web, history, self._deps.history).routes(),
+            *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
+            *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
+            *WebhookPages(self._web, self._deps.webhooks).routes(),
             *Calls(parts).routes(),
             *Stream(self._web, self._feed, hub).routes(),
         ]
@@ -120,21 +139,23 @@ class Console:
         try:
             await self._first_link(port)
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._feed.run(), self._calls.run(), self._watch.run()):
+                for part in (self._feed.run(), self._calls.run(), self._course.run()):
                     tasks.create_task(part)
+                if self._watch:
+                    tasks.create_task(self._watch.run())
         finally:
             self._feed.close()
             self._calls.bell.ring()
-            self._watch.close()
+            self._course.close()
 
     def stored(self, call_ids: Iterable[str]) -> None:
         """Here were stored events of these calls."""
         self._calls.poke()
-        self._watch.poke(frozenset(call_ids))
+        self._course.poke(frozenset(call_ids))
 
     def glimpsed(self, call_id: str, data: Mapping[str, Any]) -> None:
         """A worker tells what is on its way in a call that somebody looks at (callwatch.py)."""
-        self._watch.glimpsed(call_id, data)
+        self._course.glimpsed(call_id, data)
 
     async def _first_link(self, port: int) -> None:
         """While there is no user, the log has a link by which the first admin is made."""
@@ -146,9 +167,6 @@ class Console:
             log.warning("console.no_first_link", reason=str(error))
             return
         log.warning("console.nobody_can_sign_in", first_admin=link, valid_min=int(LINK_S // 60))
-
-    async def _start(self, visit: Visit) -> Response:
-        return self._web.page("start.html", visit, {"now": await self._feed.look(), "here": "start"})
 
     async def _file(self, request: Request) -> Response:
         """A file of the pages. Its version is its content's, so a browser never asks twice."""

@@ -70,7 +70,9 @@ class DialplanPages:
             if look.plan
             else {"routes": [], "count": 0, "sections": {}}
         )
-        return await self._page("plan_running.html", visit, {"look": look, "wanted": wanted, **values})
+        used = planview.used(look.plan, (), look.texts)
+        around = {"look": look, "wanted": wanted, "used": used}
+        return await self._page("plan_running.html", visit, {**around, **values})
 
     async def _disk(self, visit: Visit) -> Response:
         return await self._disk_page(visit, None, 200)
@@ -81,6 +83,7 @@ class DialplanPages:
             "look": disk,
             "done": done,
             "said": planview.findings(done.problems if done else (), disk.texts),
+            "used": planview.used(disk.plan, disk.problems, disk.texts),
             "findings": planview.findings(disk.problems, disk.texts),
             "warnings": planview.findings(disk.warnings, disk.texts),
             **await _difference(running, disk),

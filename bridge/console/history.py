@@ -6,6 +6,7 @@
 Who may not see personal data cannot search for it either. What a page shows is bounded, and so is the time it looks.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class History:
             yield head(kind, personal=personal)
             while left > 0:
                 found = await self._store.page(wanted, after, min(limits.export_page, left))
-                yield lines(found.records, kind, personal=personal)
+                yield await asyncio.to_thread(lines, found.records, kind, personal=personal)
                 left, after = left - len(found.records), found.next
                 if after is None:
                     return

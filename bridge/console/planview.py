@@ -97,6 +97,12 @@ def spot(file: str, line: int, texts: Mapping[str, str]) -> Spot:
     return Spot(max(found, key=len), line) if found and line else Spot()
 
 
+def used(plan: Plan | None, problems: Sequence[Problem], texts: Mapping[str, str]) -> frozenset[str]:
+    """The files that a plan's routes, or mistakes, stand in; all of them when nobody knows."""
+    files = {route.file for route in plan.routes} if plan else {one.file for one in problems}
+    return frozenset(found.name for file in files if (found := spot(file, 1, texts))) or frozenset(texts)
+
+
 def places(texts: Mapping[str, str]) -> dict[tuple[str, str], Spot]:
     """Where agents, flows and so on are written, by (section, name). Files that are no YAML are left out."""
     found: dict[tuple[str, str], Spot] = {}

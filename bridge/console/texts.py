@@ -5,7 +5,18 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, calls, common, decided, dialplan, history, signin
+from bridge.console.words import (
+    api,
+    approvals,
+    calls,
+    common,
+    decided,
+    dialplan,
+    health,
+    history,
+    signin,
+    webhooks,
+)
 
 _GROUPS = (
     common,
@@ -14,6 +25,8 @@ _GROUPS = (
     calls,
     history,
     dialplan,
+    health,
+    webhooks,
     api,
     decided,
 )

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -41,6 +41,8 @@ MAX_FIELDS = 200
 FORM_S = 3600
 """How long the cookie of a form lives that is filled in before sign-in."""
 CSRF = "csrf"
+PUBLIC = "public"
+"""In the place of a right: none is needed."""
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'",
@@ -69,6 +71,8 @@ PAGES = (
     Page("calls", "/calls"),
     Page("history", "/history"),
     Page("dialplan", "/dialplan"),
+    Page("health", "/health"),
+    Page("webhooks", "/webhooks", "audit"),
     Page("api", "/api"),
 )
 
@@ -142,6 +146,8 @@ class Web:
         self._now = now
         self._renderer = renderer
         self._place = place
+        self.notices: Callable[[], Sequence[Any]] | None = None
+        """What needs a person (banners.py), for the top of every page; None: nobody looks for it."""
         self._hosts = names(place.hosts)
         prefix = "__Host-" if place.secure else ""
         self._session_cookie, self._form_cookie = f"{prefix}sipbridge", f"{prefix}sipbridge-form"
@@ -159,6 +165,14 @@ class Web:
     def open(self, path: str, handler: Handler) -> Route:
         """A page with a form for anybody, and what becomes of it."""
         return Route(f"{ROOT}{path}", self._endpoint(handler, None), methods=["GET", "POST"])
+
+    def public(self, path: str, handler: Handler) -> Route:
+        """A page for anybody, who is nobody: it has no form and gives no cookie."""
+        return Route(f"{ROOT}{path}", self._endpoint(handler, PUBLIC), methods=["GET"])
+
+    def base(self, visit: Visit) -> str:
+        """Where this visitor reaches the console, for a link that is sent on."""
+        return self._place.url or f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
 
     def _endpoint(
         self, handler: Handler, may: str | None, deadline_s: float = DEADLINE_S
@@ -193,6 +207,8 @@ class Web:
         if why:
             raise PageError(403, why)
         form = await _form(request) if posted else {}
+        if may == PUBLIC:
+            return await handler(Visit(request, ""))
         if may is None:
             return await self._before(request, handler, form)
         secret = request.cookies.get(self._session_cookie, "")
@@ -244,6 +260,8 @@ class Web:
             "pages": PAGES,
             "here": "",
             "now": self._now(),
+            "banners": self.notices() if visit and self.notices else (),
+            "watched": self.notices is not None,
         }
         return self._renderer.page(template, {**around, **values})
 

@@ -150,7 +150,7 @@ class Crew:
         for worker in state["workers"]:
             name = self._workers[worker["slot"]].name
             worker |= {"name": name, "pid": self._pids.get(name, 0)}
-        return {**state, "supervisor": os.getpid()}
+        return {**state, "children": self._machine.told(now), "supervisor": os.getpid()}
 
     # ---- hands and eyes --------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ and beginnings are those that bridge/records/timeline.py draws, so the figures o
 shown: /metrics, traces, `sipbridge calls show`. A moment whose beginning nobody saw is left out, never guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,15 @@ def written(data: Mapping[str, Any], ended_at: float, stored_at: float) -> Momen
     """
     closing_s = max(number(data.get("closing_ms")) or 0.0, 0.0) / 1000
     return Moment(RECORD_WRITTEN, closing_s + max(stored_at - ended_at, 0.0))
+
+
+def all_moments(events: Sequence[CallEvent]) -> list[Moment]:
+    """The moments of a call, in the order they ended."""
+    call = CallMoments()
+    found = [moment for event in events for moment in call.take(event)]
+    ends = [event for event in events if event.type == "call.ended"]
+    # When it was stored is not in the record; closing it is the part that the call knows.
+    return found + [written(end.data, end.at, end.at) for end in ends[:1] if "closing_ms" in end.data]
 
 
 def _ordered(data: Mapping[str, Any], how: str) -> list[Moment]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.records.cdr import CallRecord
 from bridge.records.log import mask
+from bridge.records.timeline import Timeline
 
 PERSONAL = (
     "from_display", "sip_call_id", "remote", "end_reason", "end_detail", "session_error", "recording_path",
@@ -33,3 +34,13 @@ def masked(number: str | None) -> str | None:
     """A number or a SIP URI as `***45`."""
     found = _USER.match(number or "")
     return mask(found[1]) if number and found else None
+
+
+def bare(timeline: Timeline) -> dict[str, Any]:
+    """When who spoke and what happened, without a word of it: a digit may be one of a card's."""
+    return {
+        "start_s": timeline.start_s,
+        "end_s": timeline.end_s,
+        "spans": [{"who": s.who, "start_s": s.start_s, "end_s": s.end_s} for s in timeline.spans],
+        "marks": [{"at_s": mark.at_s, "name": mark.name} for mark in timeline.marks],
+    }

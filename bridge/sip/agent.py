@@ -44,6 +44,7 @@ from bridge.sip.errands import Errands
 from bridge.sip.events import Dtmf, DtmfMethod, HangUpBy, Invite
 from bridge.sip.headers import clean, own_invite
 from bridge.sip.identity import identity
+from bridge.sip.ladder import Book
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import MediaClock
 from bridge.sip.mediaqueue import MediaQueue, Pump
@@ -90,18 +91,15 @@ class SipAgent:
         self._stopping = self._unsettled = False
         self._turned_s = time.monotonic()
         self._loop: asyncio.AbstractEventLoop
-        self._context: contextvars.Context
         self._on_incoming: OnIncoming | None = None
         self._on_refused: OnRefused | None = None
         self.accepting = False
         self.natives: Natives | None = None
         self._conference: SilentConference | None = None
         self.clock: MediaClock
-        self._pump: Pump
-        self._doorman: Doorman
+        self.book = Book()
         self._accounts = Accounts(sip, self)
-        self._trunks = TrunkDesk(self._accounts, self._submit)
-        self._accounts.told = self._trunks
+        self._accounts.told = self._trunks = TrunkDesk(self._accounts, self._submit)
         self._trunk_task: asyncio.Task[None]
         self.info: AgentInfo
 
@@ -171,6 +169,7 @@ class SipAgent:
                 self._dead.append(call)
                 raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
+            leg.dialogs.append(call.sip_call_id)
 
         try:
             await self._submit(dial)
@@ -360,7 +359,8 @@ class SipAgent:
         endpoint.libStart()
         allow_codecs(endpoint, self._sip.codecs)
         self._accounts.start()
-        self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge), Tap.of(EXTENSION, self._sip))
+        tap = Tap.of(EXTENSION, self._sip, functools.partial(self.to_loop, self.book.add))
+        self._doorman = Doorman(EXTENSION, self, sockets(self._sip.edge), tap)
         if not self._doorman.stand():
             raise SipError(500, "pjsip does not take the doorman module")
         queue, known = MediaQueue(EXTENSION), endpoint.libRegisterThread

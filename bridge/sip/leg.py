@@ -21,10 +21,12 @@ from bridge.sip.events import (
     LegEvent,
     MediaStarted,
     MediaStats,
+    Replaced,
     Resumed,
 )
 from bridge.sip.headers import with_headers
 from bridge.sip.keys import Keys
+from bridge.sip.ladder import Book, Line
 from bridge.sip.port import AudioPort
 from bridge.trunk import Trunk
 
@@ -35,7 +37,9 @@ T = TypeVar("T")
 
 
 class CommandSink(Protocol):
-    """The part of SipAgent a leg needs."""
+    """The part of SipAgent a leg needs. `book`: what was read of SIP messages and not taken yet."""
+
+    book: Book
 
     async def command(self, leg_id: str, action: Callable[[Any], T], default: T) -> T:
         """Run `action` with the leg's pj call on the pj thread."""
@@ -46,6 +50,7 @@ class Leg:
 
     `next_event()` gives its LegEvents in order, at last a HungUp. `media`: the stream that ran last, if any.
     `trunk`: whose call it is, None when it came from nobody known.
+    `dialogs`: Call-IDs that it has had.
     `held`: the peer has us on hold, from the start perhaps; known when `answer()` returns.
     """
 
@@ -67,6 +72,7 @@ class Leg:
         self.media: MediaStarted | None = None
         self.held = False
         self.dropped_events = 0
+        self.dialogs = [invite.sip_call_id]
         self._digits = 0
         self._keys = Keys()
         self._sink = sink
@@ -79,6 +85,8 @@ class Leg:
             self.audio.stop()
         if isinstance(event, MediaStarted):
             self.media = event
+        if isinstance(event, Replaced):
+            self.dialogs.append(event.invite.sip_call_id)
         if isinstance(event, Held | Resumed):
             self.held = isinstance(event, Held)
         if isinstance(event, Dtmf) and not self._keys.is_new(event, time.monotonic()):
@@ -93,6 +101,10 @@ class Leg:
     async def next_event(self) -> LegEvent:
         """The next event; safe to cancel."""
         return await self._events.get()
+
+    def messages(self) -> list[Line]:
+        """The SIP messages of this leg since the last time, for the record; none where none are kept."""
+        return [line for dialog in self.dialogs if dialog for line in self._sink.book.take(dialog)]
 
     async def ring(self, status: int = 180) -> bool:
         """Send 180 Ringing (or another provisional status). False when it is too late for it."""

@@ -57,11 +57,12 @@ class OneCall:
 
 
 class HistoryStore:
-    """The questions."""
+    """The questions. `node`: the name of this one."""
 
     def __init__(self, store: Store, looks: Looks = Looks()) -> None:  # frozen
         self._store = store
         self._looks = looks
+        self.node = store.node
 
     async def page(
         self, wanted: Filter, after: Place | None, limit: int, within_s: float = WITHIN_S
@@ -166,7 +167,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(row.duration_s >= wanted.shortest_s)
     if wanted.longest_s is not None:
         found.append(sa.func.coalesce(row.duration_s, 0.0) <= wanted.longest_s)
-    flags = (("trouble", _TROUBLE), ("barge_ins", row.barge_ins > 0), ("approvals", _APPROVALS))
+    flags = (("trouble", TROUBLE), ("barge_ins", row.barge_ins > 0), ("approvals", _APPROVALS))
     return found + [condition for name, condition in flags if getattr(wanted, name)]
 
 
@@ -180,7 +181,7 @@ _OUTCOMES: Mapping[str, sa.ColumnElement[bool]] = {
     "missed": _OVER_UNANSWERED & ~sa.func.coalesce(_REFUSED, sa.false()),
 }
 _BRIDGE = calls.c.ended_by == "bridge"
-_TROUBLE = sa.or_(
+TROUBLE = sa.or_(
     calls.c.errors > 0,
     calls.c.session_error.is_not(None),
     calls.c.ended_by == "network",

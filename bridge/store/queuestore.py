@@ -52,6 +52,15 @@ class Around:
     earlier: tuple[StoredRequest, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests somebody asks for; what is empty is any."""
+
+    states: tuple[str, ...] = ()
+    tool: str = ""
+    call_id: str = ""
+
+
 class QueueStore:
     """The questions. Every method raises StoreError."""
 
@@ -79,6 +88,20 @@ class QueueStore:
     async def requests(self, request_ids: Sequence[str]) -> list[StoredRequest]:
         """These, as far as they exist."""
         query = sa.select(*COLUMNS).where(tool_requests.c.request_id.in_(request_ids))
+        return await self._store.transaction(
+            "cannot read requests", lambda it: [stored(one) for one in it.execute(query).all()]
+        )
+
+    async def listed(self, wanted: Wanted, limit: int) -> list[StoredRequest]:
+        """The newest first."""
+        row = tool_requests.c
+        query = sa.select(*COLUMNS).order_by(row.created_at.desc(), row.request_id).limit(limit)
+        if wanted.states:
+            query = query.where(row.state.in_(wanted.states))
+        if wanted.tool:
+            query = query.where(row.tool == wanted.tool)
+        if wanted.call_id:
+            query = query.where(row.call_id == wanted.call_id)
         return await self._store.transaction(
             "cannot read requests", lambda it: [stored(one) for one in it.execute(query).all()]
         )

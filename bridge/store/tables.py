@@ -20,31 +20,23 @@ nodes         one row a node (bridge/store/nodestore.py); `epoch` grows with eve
 node_commands what one node asks another to do with a call, and the answer
 node_keys     public keys of the audit chain, of every node; `seal` is by the nodes' common decision key
 leases        who does what only one node does, until when by the database's clock; `token` grows with every holder
+webhook_endpoints  how far each webhook is (numbers of call_events and audit_entries), and how it fares
+webhook_deliveries  which event has to go to which webhook: pending, delivered, parked; the event itself is not in it
 schema_state  one row: `works_from` is the oldest revision whose programs may still work with this database
 """
 
-from typing import Any
+from sqlalchemy import Column, Float, Index, Integer, Table, UniqueConstraint
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    TypeDecorator,
-    UniqueConstraint,
-)
-from sqlalchemy import String as PlainString
-from sqlalchemy import Text as PlainText
+from bridge.store.columns import BIG, String, Text, metadata
+from bridge.store.tables_webhooks import webhook_deliveries, webhook_endpoints
 
-from bridge.store.database import plain
-
-metadata = MetaData()
-BIG = BigInteger().with_variant(Integer, "sqlite")
-"""64 bits on both: SQLite's INTEGER has them, and makes keys by itself only under that name."""
-
+__all__ = [
+    "BIG", "HERE_STATES", "HOLDS", "OPEN_STATES", "String", "Text", "api_tokens", "audit_entries", "audit_payloads",
+    "call_events", "call_holds", "calls", "console_links", "console_sessions", "leases", "link_offsets", "metadata",
+    "node_commands", "node_keys", "nodes", "outbound_attempts", "outbound_calls", "outbound_campaigns",
+    "schema_state", "tool_decisions", "tool_requests", "users", "voicemail_deliveries", "voicemails",
+    "webhook_deliveries", "webhook_endpoints",
+]  # fmt: skip
 
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
 """Of tool_requests: what may still happen, or wants somebody to look."""
@@ -52,25 +44,6 @@ OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "u
 
 HERE_STATES = ("live", "draining")
 """Of nodes: those that are not lost and have not left."""
-
-
-class String(TypeDecorator[str]):
-    """Text of at most so many characters; what no database takes is left out of it."""
-
-    impl = PlainString
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        """On its way to the database."""
-        del dialect
-        return None if value is None else plain(value)
-
-
-class Text(String):
-    """Text of any length."""
-
-    impl = PlainText
-    cache_ok = True
 
 
 calls = Table(

@@ -293,6 +293,19 @@ class McpServers:
         self.specs.clear()
         self.specs.update(specs)
 
+    def waiting(self) -> list[tuple[McpDefinition, str, tuple[str, ...]]]:
+        """What waits for an admin: definition, standing (new, changed), and what changed since it was accepted."""
+        standing = [
+            (one, self._lock.standing(one))
+            for connection in self.connections.values()
+            for one in connection.definitions.values()
+        ]
+        return [(one, how, tuple(self._lock.difference(one))) for one, how in standing if how != "accepted"]
+
+    def accepted(self) -> list[tuple[str, str]]:
+        """(server, tool) of what is in the lock file, of servers that are in the settings."""
+        return sorted(key for key in self._lock.pins if key[0] in self.connections)
+
     def _spec(self, connection: McpConnection, definition: McpDefinition) -> ToolSpec:
         known = self.specs.get(definition.name)
         chosen = options(connection.server, definition)

@@ -27,6 +27,14 @@ def test_a_chain_that_nobody_touched_holds():
     assert broken([]) == []
 
 
+def test_a_part_of_a_chain_holds_if_it_follows_what_was_before():
+    entries = chain()
+    assert broken(entries[2:], begins=(3, entries[1]["hash"])) == []
+    assert broken(entries[2:], begins=(3, entries[0]["hash"])) == [
+        "entry 3 does not follow the one before it"
+    ]
+
+
 @pytest.mark.parametrize("field", ["type", "facts", "seq"])
 def test_an_edited_entry_is_named(field):
     entries = chain()

@@ -44,6 +44,8 @@ PAGES: tuple[Shot, ...] = (
     Shot("start", "/"),
     Shot("approvals", "/approvals"),
     Shot("approval", "/approvals/{request_id}"),
+    Shot("history", "/history"),
+    Shot("call", "/history/{call_id}"),
     Shot("dialplan", "/dialplan"),
     Shot("dialplan-disk", "/dialplan/disk"),
     Shot("dialplan-versions", "/dialplan/versions"),

@@ -83,3 +83,33 @@ def test_the_closing_is_told_once_and_the_end_says_how_long_it_took():
         ("call.ended", "caller"),
     ]
     assert 0 <= events[1][2]["closing_ms"] < 1000
+
+
+def test_sip_messages_are_told_at_turns_of_the_call_and_none_after_its_end():
+    kept, waiting = [], [{"what": "INVITE"}]
+
+    def messages():
+        told, waiting[:] = list(waiting), []
+        return told
+
+    journal = Journal("c1", lambda *event: kept.append(event[1:]), messages)
+    journal.note("dtmf", digit="1")
+    journal.note("agent.started", item_id="i")
+    journal.note("agent.started", item_id="j")
+    waiting.append({"what": "BYE"})
+    journal.ended(HungUp(HangUpBy.CALLER, 200, "BYE"))
+    assert [kind for kind, _ in kept] == [
+        "dtmf", "sip.messages", "agent.started", "agent.started", "sip.messages", "call.ended",
+    ]  # fmt: skip
+    assert kept[1][1] == {"leg": "caller", "messages": [{"what": "INVITE"}]}
+    assert kept[4][1] == {"leg": "caller", "messages": [{"what": "BYE"}]}
+
+
+def test_many_sip_messages_are_told_in_pieces():
+    kept = []
+    Journal("c1", lambda *event: kept.append(event[2])).sip("sales", [{"n": n} for n in range(45)])
+    assert [(data["leg"], len(data["messages"])) for data in kept] == [
+        ("sales", 20),
+        ("sales", 20),
+        ("sales", 5),
+    ]

@@ -40,7 +40,7 @@ def test_the_end_is_told_by_its_cause_and_coloured_by_its_class(changes, ending)
 
 def test_a_line_tells_what_is_noteworthy():
     row = row_of(fold(conversation()), 2, personal=True)
-    assert [words for _, words in row.notes] == ["2 tool requests", "1 barge-ins", "recorded"]
+    assert [words for _, words in row.notes] == ["tool requests: 2", "barge-ins: 1", "recorded"]
     assert (row.display, row.ending) == ("Alice", "other side hung up")
     poor = row_of(replace(RECORD, mos=2.5, ended_by="caller"), 0, personal=True)
     assert poor.notes == (("bad", "trouble"), ("warm", "MOS 2.5"))

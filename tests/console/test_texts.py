@@ -14,7 +14,9 @@ GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != 
 COMPUTED = (
     *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
     *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
+    *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
+    "hooks.health.",
 )
 """Names made of a request's own words."""
 

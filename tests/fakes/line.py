@@ -25,6 +25,7 @@ from bridge.sip.events import (
     Ringing,
     SdpFacts,
 )
+from bridge.sip.ladder import Book
 from bridge.sip.leg import Leg
 from bridge.sip.mediaclock import wake
 from bridge.sip.port import AudioPort
@@ -122,7 +123,7 @@ class FakeLine:
     def __init__(self, to="100", caller="200", headers=None, *, incoming=True, leg_id="leg-1", rate_hz=8000):
         self.stream = FakeStream(rate_hz=rate_hz)
         self.pj = FakePjCall(self)
-        self.gone = False
+        self.gone, self.book = False, Book()
         invite = Invite(
             "sip-1", f"sip:{to}@bridge", Party(caller, "phone", "Ann"), Party(to, "bridge"), headers=headers or {},
             source="127.0.0.1:5080", sdp=SdpFacts(("PCMU",)),

@@ -69,8 +69,25 @@ async def test_a_capture_server_that_is_not_there_disturbs_nothing(tmp_path):
         assert worker.alive()
 
 
+@pytest.mark.parametrize("record", ["off", "lines", "whole"])
+async def test_the_record_of_a_call_has_its_messages_as_far_as_the_settings_want_them(tmp_path, record):
+    async with running_worker(tmp_path, sip={"record": record}) as worker, raw_phone(worker.port) as phone:
+        assert (await phone.invite()).status == 200
+        assert (await phone.bye()).status == 200
+        await worker.ended()
+        told = worker.of("sip.messages")
+    lines = [line for data in told for line in data["messages"]]
+    wanted = ["INVITE", "100 INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"]
+    assert [line["what"] for line in lines] == ([] if record == "off" else wanted)
+    assert {data["leg"] for data in told} <= {"caller"}
+    assert [line["sent"] for line in lines[:2]] == ([] if record == "off" else [False, True])
+    assert ["text" in line for line in lines] == [record == "whole"] * len(lines)
+    assert [line["mono"] for line in lines] == sorted(line["mono"] for line in lines)
+
+
 def test_without_a_capture_server_there_is_no_tap():
     assert Tap.of(EXTENSION, SipConfig()) is None
+    assert Tap.of(EXTENSION, SipConfig(record="off"), lambda *_: None) is None
 
 
 @pytest.mark.parametrize("where", ["homer:9060", "127.0.0.1", "192.0.2.1:0x"])
@@ -86,7 +103,7 @@ def test_a_message_that_does_not_lie_where_it_should_ends_the_copies_and_nothing
         raise LookupError("elsewhere")
 
     try:
-        assert tap._copy(broken, 0) == 0
+        assert tap._copy(broken, 0, sent=True) == 0
         assert tap.received(0) == tap.sent(0) == 0  # address 0 is not read any more
     finally:
         tap.close()

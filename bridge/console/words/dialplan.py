@@ -24,6 +24,7 @@ TEXTS: Mapping[str, str] = {
     "plan.see_disk": "See the files as they are now",
     "plan.no_texts": "The texts that this plan was made of are not kept.",
     "plan.files": "Files",
+    "plan.other_files": "{count} more files in the folder",
     "plan.routes": "Routes",
     "plan.search": "Find a route",
     "plan.find": "Find",

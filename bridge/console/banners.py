@@ -1,0 +1,124 @@
+"""What needs a person, for the top of every page: few lines, the worst first, each with what to do and where. Pure.
+
+They are found out for everybody at once (Watch in health.py), and name nobody: any role reads them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bridge.console.healthfacts import CRASHES, Facts
+from bridge.console.healthview import BAD, WARN, span
+from bridge.console.texts import text
+
+MOST = 6
+"""Banners on a page; what is left out is on the health page anyway."""
+AWAY_S = 3.0
+EXPIRES_S = 21 * 86_400.0
+NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """`name`: of its words; `path`: a page of the console where something can be done about it."""
+
+    name: str
+    words: str
+    path: str
+    tone: str = WARN
+
+
+@dataclass(frozen=True, slots=True)
+class Worries:
+    """What is not on the health page besides: mistakes of the dialplan's files, the last refusal, and the like.
+
+    `certificate_until`: unix seconds, None: no TLS here. `audit`: what is wrong with the chain, "" when nothing is.
+    """
+
+    mistakes: int = 0
+    refused: str = ""
+    certificate_until: float | None = None
+    audit: str = ""
+    registering: bool = True
+
+
+def banners(facts: Facts, worries: Worries) -> tuple[Banner, ...]:
+    """The worst first, at most MOST."""
+    found = [
+        *_store(facts),
+        *_audit(worries),
+        *_dialplan(worries),
+        *_nodes(facts),
+        *_crashing(facts),
+        *_trunks(facts, worries),
+        *_disks(facts),
+        *_certificate(facts, worries),
+        *_outcomes(facts),
+        *_tools(facts),
+    ]
+    return tuple(sorted(found, key=lambda one: one.tone != BAD)[:MOST])
+
+
+def _store(facts: Facts) -> Iterator[Banner]:
+    if facts.store.failing_s > AWAY_S or facts.store.error:
+        yield Banner("store", text("banner.store"), "/health#store", BAD)
+
+
+def _audit(worries: Worries) -> Iterator[Banner]:
+    if worries.audit:
+        yield Banner("audit", text("banner.audit", what=worries.audit), "/health", BAD)
+
+
+def _dialplan(worries: Worries) -> Iterator[Banner]:
+    if worries.mistakes:
+        yield Banner("dialplan", text("banner.dialplan", count=worries.mistakes), "/dialplan/disk", BAD)
+    elif worries.refused:
+        yield Banner("refused", text("banner.refused", action=worries.refused), "/dialplan")
+
+
+def _nodes(facts: Facts) -> Iterator[Banner]:
+    lost = [str(one["name"]) for one in facts.nodes if one["state"] == "lost"]
+    if facts.shared and lost:
+        yield Banner("node", text("banner.node", names=_some(lost)), "/health#nodes", BAD)
+
+
+def _crashing(facts: Facts) -> Iterator[Banner]:
+    names = [str(one["name"]) for one in facts.children if int(one["failures"]) >= CRASHES]
+    if names:
+        yield Banner("crashing", text("banner.crashing", names=_some(names)), "/health#processes", BAD)
+
+
+def _trunks(facts: Facts, worries: Worries) -> Iterator[Banner]:
+    names = [one.name for one in facts.trunks if one.registers and not one.registered]
+    if names and worries.registering:
+        yield Banner("trunk", text("banner.trunk", names=_some(names)), "/health#trunks", BAD)
+
+
+def _disks(facts: Facts) -> Iterator[Banner]:
+    names = [one.what for one in facts.disks if one.tight]
+    if names:
+        yield Banner("disk", text("banner.disk", names=_some(names)), "/health#disks", BAD)
+
+
+def _certificate(facts: Facts, worries: Worries) -> Iterator[Banner]:
+    if worries.certificate_until is None:
+        return
+    left_s = worries.certificate_until - facts.at
+    if left_s <= 0:
+        yield Banner("certificate", text("banner.certificate_over"), "/health", BAD)
+    elif left_s < EXPIRES_S:
+        yield Banner("certificate", text("banner.certificate", time=span(left_s)), "/health")
+
+
+def _outcomes(facts: Facts) -> Iterator[Banner]:
+    if facts.store.unknown:
+        yield Banner("unknown", text("banner.unknown", count=facts.store.unknown), "/approvals")
+
+
+def _tools(facts: Facts) -> Iterator[Banner]:
+    if facts.pending:
+        yield Banner("tools", text("banner.tools", count=len(facts.pending)), "/health#pending")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMES
+    return ", ".join(names[:NAMES]) + (f" (+{more})" if more > 0 else "")

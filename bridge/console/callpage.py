@@ -1,0 +1,196 @@
+"""The page of one call: its picture, its recording in time with it, words, figures, SIP; as a file; shared by a link.
+
+    /console/history/{id}                  the page; also of a call that goes on, as far as it is known
+    /console/history/{id}/recording        the WAV file, also in parts (Range)     /{id}/call.json  everything as JSON
+    /console/history/{id}/share, /unshare  a link for somebody without an account, and its end
+    /console/shared/{secret}[/recording]   what that somebody sees: this one call, nothing to press
+
+Redaction and retention hold at the time of looking: what is erased is said to be. Pages are made
+on a thread: that of an hour's talk is a large one.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute
+
+from bridge.console.callview import view
+from bridge.console.lockout import Lockout
+from bridge.console.texts import text
+from bridge.console.waveforms import Waveforms
+from bridge.console.web import ROOT, PageError, Visit, Web
+from bridge.records.cdr import CallRecord
+from bridge.records.export import as_document
+from bridge.records.public import bare
+from bridge.records.timeline import build
+from bridge.store.historystore import HistoryStore, OneCall
+from bridge.store.sessionstore import hashed
+from bridge.store.sharestore import Share, ShareStore
+
+log = structlog.get_logger(__name__)
+
+PATH, SHARED = "/history/{id}", "/shared/{secret}"
+HOURS = (1, 24, 168, 720)
+MAX_PICTURES = 4
+"""Pages of calls that are made at a time."""
+_ID = re.compile(r"[\w.@~+-]{1,100}")
+_SHARE_ID = re.compile(r"[0-9a-f]{16}")
+_NO_INDEX = {"x-robots-tag": "noindex, nofollow, noarchive"}
+
+
+class CallPage:
+    """The pages."""
+
+    def __init__(self, web: Web, store: HistoryStore, shares: ShareStore, waveforms: Waveforms) -> None:
+        self._web = web
+        self._store = store
+        self._shares = shares
+        self._waveforms = waveforms
+        self._lockout = Lockout()
+        self._making = asyncio.Semaphore(MAX_PICTURES)
+
+    def routes(self) -> list[BaseRoute]:
+        """For the application."""
+        web = self._web
+        return [
+            web.get(PATH, self._one),
+            web.get(f"{PATH}/recording", self._recording, "personal"),
+            web.get(f"{PATH}/call.json", self._document),
+            web.post(f"{PATH}/share", self._share, "personal"),
+            web.post(f"{PATH}/unshare", self._unshare, "personal"),
+            web.public(SHARED, self._shared),
+            web.public(f"{SHARED}/recording", self._shared_recording),
+        ]
+
+    # ---- for who has signed in -------------------------------------------------------------------------------
+
+    async def _one(self, visit: Visit) -> Response:
+        return await self._page(visit, await self._call(visit))
+
+    async def _page(self, visit: Visit, one: OneCall, link: str = "", status: int = 200) -> Response:
+        personal, call_id = visit.may("personal"), one.record.call_id
+        shares = await self._shares.of_call(call_id, time.time()) if personal else []
+        place = f"{ROOT}/history/{call_id}"
+        values = await self._values(one, personal=personal, place=place)
+        more = {"here": "history", "shares": shares, "link": link, "hours": HOURS, "shared": None}
+        return await asyncio.to_thread(self._web.page, "history_call.html", visit, {**values, **more}, status)
+
+    async def _values(
+        self, one: OneCall, *, personal: bool, place: str, shared: bool = False
+    ) -> dict[str, Any]:
+        path = await self._waveforms.file(one.record) if personal else None
+        state = self._recording_state(one, path, personal=personal)
+        async with self._making:
+            peaks = await self._waveforms.of(path) if path is not None and state == "there" else None
+            seen = await asyncio.to_thread(view, one, peaks, personal=personal, shared=shared)
+        return {"it": seen, "recording": state, "place": place, "personal": personal}
+
+    def _recording_state(self, one: OneCall, path: Path | None, *, personal: bool) -> str:
+        """Of the names in words/history.py: a player is shown where there is something to play."""
+        record = one.record
+        made = bool(record.recording_path) or any(event.type == "recording" for event in one.events)
+        if not made:
+            return "none"
+        if not personal:
+            return "hidden"
+        if record.ended_at is None:
+            return "running"
+        if not record.recording_path:
+            return "erased"
+        if path is None:
+            return "elsewhere" if record.node not in {"", self._store.node} else "gone"
+        return "there"
+
+    async def _recording(self, visit: Visit) -> Response:
+        return await self._file((await self._call(visit)).record, visit)
+
+    async def _file(self, record: CallRecord, visit: Visit) -> Response:
+        path = await self._waveforms.file(record)
+        if path is None:
+            raise PageError(404, text("history.is.recording.gone"))
+        name = f"{record.call_id}.wav"
+        kind = "attachment" if "download" in visit.request.query_params else "inline"
+        return FileResponse(path, media_type="audio/wav", filename=name, content_disposition_type=kind)
+
+    async def _document(self, visit: Visit) -> Response:
+        one, personal = await self._call(visit), visit.may("personal")
+        body = await asyncio.to_thread(_document_of, one, personal=personal)
+        name = f"call-{one.record.call_id[:8]}.json"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(body, media_type="application/json", headers=headers)
+
+    async def _call(self, visit: Visit) -> OneCall:
+        return await self._find(str(visit.request.path_params["id"]))
+
+    async def _find(self, call_id: str) -> OneCall:
+        one = await self._store.one(call_id) if _ID.fullmatch(call_id) else None
+        if one is None:
+            raise PageError(404, text("history.no_call"))
+        return one
+
+    # ---- links for who has not -------------------------------------------------------------------------------
+
+    async def _share(self, visit: Visit) -> Response:
+        one = await self._call(visit)
+        hours = next((hours for hours in HOURS if str(hours) == visit.form.get("hours")), None)
+        if hours is None:
+            raise PageError(400, text("error.form"))
+        secret = await self._shares.give(one.record.call_id, visit.who.name, time.time(), hours * 3600.0)
+        if secret is None:
+            raise PageError(429, text("history.share.too_many"))
+        log.info("console.shared", call_id=one.record.call_id, by=visit.who.name, hours=hours)
+        return await self._page(visit, one, f"{self._web.base(visit)}{ROOT}/shared/{secret}")
+
+    async def _unshare(self, visit: Visit) -> Response:
+        one, share_id = await self._call(visit), visit.form.get("share_id", "")
+        if _SHARE_ID.fullmatch(share_id) and await self._shares.revoke(one.record.call_id, share_id):
+            log.info("console.unshared", call_id=one.record.call_id, by=visit.who.name)
+        return await self._page(visit, one)
+
+    async def _shared(self, visit: Visit) -> Response:
+        share, one = await self._behind(visit)
+        place = f"{ROOT}/shared/{visit.request.path_params['secret']}"
+        values = await self._values(one, personal=True, place=place, shared=True)
+        answer = await asyncio.to_thread(
+            self._web.page, "history_shared.html", None, {**values, "shared": share}
+        )
+        answer.headers.update(_NO_INDEX)
+        return answer
+
+    async def _shared_recording(self, visit: Visit) -> Response:
+        _, one = await self._behind(visit)
+        answer = await self._file(one.record, visit)
+        answer.headers.update(_NO_INDEX)
+        return answer
+
+    async def _behind(self, visit: Visit) -> tuple[Share, OneCall]:
+        """What a link shows. Who tries many that are none has to wait."""
+        secret, now = str(visit.request.path_params["secret"]), time.monotonic()
+        address = visit.request.client.host if visit.request.client else ""
+        if self._lockout.wait_s("", address, now) > 0:
+            raise PageError(429, text("history.shared.wait"))
+        share = await self._shares.find(secret, time.time())
+        one = await self._store.one(share.call_id) if share else None
+        if share is None or one is None:
+            self._lockout.failed(hashed(secret), address, now)
+            raise PageError(404, text("history.shared.gone"))
+        return share, one
+
+
+def _document_of(one: OneCall, *, personal: bool) -> str:
+    timeline = build(one.events)
+    requests = [
+        {"request_id": it.request_id, "tool": it.tool, "state": it.state, "created_at": it.created_at}
+        for it in one.requests
+    ]
+    more: Mapping[str, Any] = {"timeline": bare(timeline), "requests": requests, "complete": one.complete}
+    if personal:
+        more = {**more, "timeline": asdict(timeline), "events": [asdict(event) for event in one.events]}
+    return as_document(one.record, more, personal=personal)

@@ -1,0 +1,124 @@
+"""What is known of the installation at one moment: plain values, for the health page and the banners. Pure.
+
+Gathered by bridge/control_healthlook.py; shown by healthview.py and banners.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+GB = 1024**3
+FULL = 0.05
+"""A disk with less free than this share, and less than ROOMY_BYTES, is nearly full."""
+ROOMY_BYTES = 20 * GB
+LEAST_BYTES = GB
+CRASHES = 3
+"""So many ends in a row, each soon after the start, and a process is said to keep crashing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """`what` lies there: state, recordings."""
+
+    what: str
+    path: str
+    free: int
+    total: int
+
+    @property
+    def tight(self) -> bool:
+        """Whether somebody should make room."""
+        return self.free < LEAST_BYTES or (self.free < FULL * self.total and self.free < ROOMY_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A trunk of the plan as this node's workers see it; None: not known, or not asked for."""
+
+    name: str
+    registers: bool
+    registered: bool | None = None
+    reachable: bool | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider of the settings, and how its sessions of late went. Times are unix seconds."""
+
+    name: str
+    where: str
+    calls: int = 0
+    failed: int = 0
+    connected_at: float | None = None
+    failed_at: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class McpState:
+    """An MCP server; `problem` "": it is connected."""
+
+    name: str
+    problem: str
+    tools: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A definition that waits for an admin. `hash` names exactly what is shown; all else came from the server."""
+
+    server: str
+    tool: str
+    standing: str
+    hash: str
+    description: str
+    difference: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """The store as control sees it. `error`: why it did not answer; `failing_s`: since when it takes no events."""
+
+    kind: str
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+    error: str = ""
+    failing_s: float = 0.0
+    backlog_bytes: int = 0
+    unknown: int = 0
+    leases: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """An outbound campaign in short."""
+
+    name: str
+    state: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything at one moment, `at` unix seconds. `supervisor`: why it did not tell of its processes."""
+
+    at: float
+    node: str = ""
+    shared: bool = False
+    nodes: Sequence[Mapping[str, Any]] = ()
+    workers: Sequence[Mapping[str, Any]] = ()
+    children: Sequence[Mapping[str, Any]] = ()
+    supervisor: str = ""
+    trunks: Sequence[Trunk] = ()
+    edge: Mapping[str, float] | None = None
+    mcp: Sequence[McpState] = ()
+    pending: Sequence[Pending] = ()
+    accepted: Sequence[tuple[str, str]] = ()
+    providers: Sequence[Provider] = ()
+    disks: Sequence[Disk] = ()
+    store: StoreState = StoreState("")
+    queues: Mapping[str, Any] = field(default_factory=dict)
+    campaigns: Sequence[Campaign] = ()
+    versions: Sequence[tuple[str, str]] = ()

@@ -1,0 +1,69 @@
+"""What needs a person: one line each, the worst first, few of them, and each leads somewhere."""
+
+import pytest
+
+from bridge.console.banners import MOST, Worries, banners
+from bridge.console.healthfacts import GB, Disk, Facts, Pending, StoreState, Trunk
+
+DAY = 86_400.0
+CHILD = {"name": "worker-1", "failures": 3}
+PENDING = Pending("till", "pay", "changed", "h", "Pay.", ())
+CASES = {
+    "store": (Facts(0.0, store=StoreState("sqlite", failing_s=10.0)), Worries()),
+    "audit": (Facts(0.0), Worries(audit="entry 3 was edited")),
+    "dialplan": (Facts(0.0), Worries(mistakes=2, refused="reload")),
+    "refused": (Facts(0.0), Worries(refused="rollback")),
+    "node": (Facts(0.0, shared=True, nodes=[{"name": "b", "state": "lost"}]), Worries()),
+    "crashing": (Facts(0.0, children=[CHILD]), Worries()),
+    "trunk": (Facts(0.0, trunks=[Trunk("carrier", registers=True, registered=False)]), Worries()),
+    "disk": (Facts(0.0, disks=[Disk("state", "/x", GB, 100 * GB)]), Worries()),
+    "certificate": (Facts(0.0), Worries(certificate_until=5 * DAY)),
+    "unknown": (Facts(0.0, store=StoreState("sqlite", unknown=1)), Worries()),
+    "tools": (Facts(0.0, pending=[PENDING]), Worries()),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_trouble_has_its_line_and_a_page_to_go_to(name):
+    (found,) = banners(*CASES[name])
+    assert (found.name, found.path[0]) == (name, "/")
+    assert "{" not in found.words
+
+
+def test_nothing_is_said_when_all_is_well():
+    quiet = Facts(
+        0.0,
+        children=[CHILD | {"failures": 1}],
+        trunks=[Trunk("a", registers=True, registered=True), Trunk("b", registers=False)],
+        disks=[Disk("state", "/x", 90 * GB, 100 * GB)],
+        store=StoreState("sqlite", 1.0, 1, failing_s=1.0),
+    )
+    assert banners(quiet, Worries(certificate_until=90 * DAY)) == ()
+
+
+def test_who_does_not_register_or_has_just_begun_misses_no_registration():
+    facts, _ = CASES["trunk"]
+    assert banners(facts, Worries(registering=False)) == ()
+
+
+def test_an_expired_certificate_is_worse_than_one_that_will_expire():
+    (soon,) = banners(Facts(0.0), Worries(certificate_until=DAY))
+    (over,) = banners(Facts(2 * DAY), Worries(certificate_until=DAY))
+    assert (soon.tone, over.tone) == ("warn", "bad")
+
+
+def test_a_page_has_few_banners_and_the_worst_first():
+    facts = Facts(
+        0.0,
+        shared=True,
+        nodes=[{"name": f"n{number}", "state": "lost"} for number in range(9)],
+        children=[CHILD],
+        trunks=[Trunk("carrier", registers=True)],
+        disks=[Disk("state", "/x", 0, GB)],
+        store=StoreState("sqlite", failing_s=10.0, unknown=3),
+        pending=[PENDING],
+    )
+    found = banners(facts, Worries(mistakes=1, audit="x", certificate_until=DAY))
+    assert len(found) == MOST
+    assert all(one.tone == "bad" for one in found)
+    assert next(one for one in found if one.name == "node").words.startswith("Lost: node n0, n1, n2 (+6)")

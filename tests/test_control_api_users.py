@@ -1,0 +1,99 @@
+"""Users and tokens over the API: for admins only, and nobody locks everybody out."""
+
+import pytest
+
+from bridge.control_api_users import UsersApi
+from bridge.store.userstore import UserStore
+from tests.fakes.api import running_api
+
+USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
+ANN = {"name": "ann", "roles": ["approver"], "groups": ["boss"], "numbers": ["+4930123"]}
+
+
+@pytest.fixture
+async def api(tmp_path):
+    async with running_api(tmp_path, lambda store: UsersApi(UserStore(store)).routes()) as found:
+        yield found
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "approver"])
+async def test_only_an_admin_sees_or_changes_users(api, role):
+    for method, path, body in (
+        ("GET", USERS, None),
+        ("POST", USERS, ANN),
+        ("DELETE", f"{USERS}/a-admin", None),
+        ("GET", TOKENS, None),
+        ("POST", f"{USERS}/a-admin/tokens", {}),
+        ("DELETE", f"{TOKENS}/x", None),
+    ):
+        assert (await api.ask(method, path, body, role))[0] == 403, path
+
+
+async def test_a_user_is_added_changed_and_removed(api):
+    status, made = await api.ask("POST", USERS, ANN, "admin")
+    assert (status, made | ANN) == (200, made)
+    _, changed = await api.ask("POST", USERS, {"name": "ann", "roles": ["viewer"], "disabled": True}, "admin")
+    assert (changed["roles"], changed["groups"], changed["disabled"]) == (["viewer"], [], True)
+    _, data = await api.ask("GET", USERS, role="admin")
+    assert "ann" in [one["name"] for one in data["users"]]
+    assert await api.ask("DELETE", f"{USERS}/ann", role="admin") == (200, {"name": "ann", "removed": True})
+    assert (await api.ask("DELETE", f"{USERS}/ann", role="admin"))[0] == 404
+
+
+async def test_the_last_admin_stays_one(api):
+    for body in (
+        {"name": "a-admin", "roles": ["viewer"]},
+        {"name": "a-admin", "roles": ["admin"], "disabled": True},
+    ):
+        assert (await api.ask("POST", USERS, body, "admin"))[0] == 409
+    assert (await api.ask("DELETE", f"{USERS}/a-admin", role="admin"))[0] == 409
+    await api.ask("POST", USERS, {"name": "eve", "roles": ["admin"]}, "admin")
+    assert (await api.ask("DELETE", f"{USERS}/a-admin", role="admin"))[0] == 200
+
+
+async def test_a_token_is_shown_once_and_works_until_it_is_taken_back(api):
+    status, made = await api.ask("POST", f"{USERS}/a-viewer/tokens", {"label": "crm", "days": 1}, "admin")
+    assert (status, made["user"]) == (201, "a-viewer")
+    api.tokens["made"] = made["token"]
+    assert (await api.ask("GET", "/api/v1/calls", role="made"))[0] == 200
+    _, data = await api.ask("GET", TOKENS, role="admin")
+    (one,) = [token for token in data["tokens"] if token["label"] == "crm"]
+    assert made["token"].split("_")[2] not in repr(data)
+    assert (await api.ask("DELETE", f"{TOKENS}/{one['token_id']}", role="admin"))[0] == 200
+    assert (await api.ask("GET", "/api/v1/calls", role="made"))[0] == 401
+    assert (await api.ask("DELETE", f"{TOKENS}/{one['token_id']}", role="admin"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": "ann"},
+        {"name": "", "roles": []},
+        {"name": "a b", "roles": []},
+        {"name": "ann", "roles": ["king"]},
+        {"name": "ann", "roles": "admin"},
+        {"name": "ann", "roles": [], "groups": ["-"]},
+        {"name": "ann", "roles": [], "numbers": ["anna"]},
+        {"name": "ann", "roles": [], "disabled": "no"},
+        {"name": "ann", "roles": [], "password": "x"},
+        {"name": "ann", "roles": ["viewer"] * 65},
+    ],
+)
+async def test_a_user_that_makes_no_sense_is_refused(api, body):
+    assert (await api.ask("POST", USERS, body, "admin"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status"),
+    [
+        ("nobody", {}, 404),
+        ("a-viewer", {"days": 0}, 400),
+        ("a-viewer", {"days": True}, 400),
+        ("a-viewer", {"days": 99999}, 400),
+        ("a-viewer", {"label": "x" * 101}, 400),
+        ("a-viewer", {"forever": True}, 400),
+    ],
+)
+async def test_a_token_for_nobody_or_for_ever_and_ever_is_none(api, name, body, status):
+    assert (await api.ask("POST", f"{USERS}/{name}/tokens", body, "admin"))[0] == status
