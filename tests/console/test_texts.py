@@ -16,7 +16,8 @@ COMPUTED = (
     *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
     *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
-    "hooks.health.",
+    *("hooks.health.", "doing.", "call.ms.", "call.delay.", "call.state."),
+    *("calls.from", "calls.to", "calls.agent", "calls.since", "calls.doing", "calls.node"),
 )
 """Names made of a request's own words."""
 

@@ -56,8 +56,6 @@ TEXTS: Mapping[str, str] = {
     "call.history": "Its recording, timeline and costs",
     "call.transcript": "What happens",
     "call.follow": "Follow",
-    "call.earlier": "What is older is in the call's history.",
-    "call.nothing": "Nothing has happened yet.",
     "call.level.caller": "Caller's level",
     "call.level.agent": "Agent's level",
     "call.unheard": "not heard by the caller (estimated from the audio that was cut)",
