@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli import calls_keep, calls_live
+from bridge.cli import calls_export, calls_keep, calls_live
 from bridge.cli.calls_why import explanation, moment_lines, why_lines
 from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord, number
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 calls_live.add_to(app)
 calls_keep.add_to(app)
+calls_export.add_to(app)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]

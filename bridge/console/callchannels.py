@@ -1,7 +1,8 @@
 """What open pages of live calls are told, and what a visitor may see of them (stream.Channel)."""
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -81,7 +82,7 @@ class TableChannel:
         """As long as the page is open."""
         return self._calls.watched()
 
-    def frames(self) -> Iterable[str]:
+    async def frames(self) -> AsyncIterator[str]:
         """At most one."""
         self._rung, table, now = self._calls.bell.rung, self._calls.table, self._feed.snapshot
         diff = self._seen.compare(table.by_key, table.name)
@@ -97,7 +98,8 @@ class TableChannel:
             "table": table,
             "now": now,
         }
-        yield framed("news", self._web.piece("calls_news.html", self._visit, values), table.name)
+        html = await asyncio.to_thread(self._web.piece, "calls_news.html", self._visit, values)
+        yield framed("news", html, table.name)
 
     async def news(self, within_s: float) -> bool:
         """Another table, or another number of approvals."""
@@ -131,7 +133,7 @@ class CallChannel:
         """As long as the page is open."""
         return self._watch.watched(self._call)
 
-    def frames(self) -> Iterable[str]:
+    async def frames(self) -> AsyncIterator[str]:
         """What is new of the call, how loud it is, and at last that it is over."""
         self._rung = self._call.bell.rung
         story, now = self._call.story, self._feed.snapshot
@@ -139,19 +141,21 @@ class CallChannel:
         head = (story.now, delays(story), now.pending, now.problem)
         if diff or head != self._head:
             self._head = head
-            yield framed("news", self._news(diff, now), story.name)
+            name, values = story.name, self._values(diff, now)
+            html = await asyncio.to_thread(self._web.piece, "call_news.html", self._visit, values)
+            yield framed("news", html, name)
         if self._call.levels != self._levels:
             self._levels = self._call.levels
             yield framed("levels", json.dumps(self._levels))
-        if story.now.ended is not None:
+        if story.now.ended is not None and not self._over and self._rung == self._call.bell.rung:
             self._over = True
             yield BYE
 
-    def _news(self, diff: Diff[Entry], now: Snapshot) -> str:
+    def _values(self, diff: Diff[Entry], now: Snapshot) -> dict[str, Any]:
         story = self._call.story.now
         hands = (story.recorded, story.paused_by, story.person)
         moved, self._hands = self._hands not in {None, hands}, hands
-        values = {
+        return {
             "hands_moved": moved,
             "added": [entry_view(self._visit, entry) for entry in diff.added],
             "changed": [entry_view(self._visit, entry) for entry in diff.changed],
@@ -160,7 +164,6 @@ class CallChannel:
             "call": call_view(self._visit, self._call, connected=True),
             "now": now,
         }
-        return self._web.piece("call_news.html", self._visit, values)
 
     async def news(self, within_s: float) -> bool:
         """Something of this call."""

@@ -26,7 +26,9 @@ _TARGET = re.compile(
     re.IGNORECASE,
 )
 _REASON = re.compile(r"(reason|why|justification|explanation|rationale|motive|note|comment)s?", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z]+")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_FIGURE = re.compile(r"\s*[-+]?[0-9][0-9.,' ]*\s*")
+MAX_DEPTH, MAX_PARTS = 3, 40
 _CURRENCY = re.compile(r"[A-Z]{3}")
 SHOWN_ID = 8
 
@@ -131,8 +133,10 @@ class Card:
 
     @property
     def shown(self) -> tuple[Argument, ...]:
-        """What it would be run with."""
-        return tuple(one for one in self.arguments if not _is_reason(one))
+        """What it would be run with; what has parts is taken apart, so that an amount inside is marked too."""
+        whole = {one.name: one.value for one in self.arguments if not _is_reason(one)}
+        parts = _parts(whole, MAX_DEPTH)
+        return arguments_of(parts if len(parts) <= MAX_PARTS else whole)
 
     @property
     def said(self) -> tuple[Argument, ...]:
@@ -207,11 +211,11 @@ def card(row: StoredRequest, around: Around, described: Described) -> Card:
 
 def arguments_of(arguments: Mapping[str, Any]) -> tuple[Argument, ...]:
     """Every argument; amounts and targets are marked, an amount has its currency beside it."""
-    currency = str(arguments.get("currency", ""))
     found = []
     for name, value in arguments.items():
-        kind = _kind(name, value)
+        kind = _kind(name.rpartition(".")[2], value)
         text = _text(value)
+        currency = str(arguments.get(f"{name.rpartition('.')[0]}.currency".lstrip("."), ""))
         if kind == "amount" and _CURRENCY.fullmatch(currency):
             text = f"{text} {currency}"
         found.append(Argument(name, text, value, kind))
@@ -243,9 +247,18 @@ def _value(argument: Argument, given: str) -> Any:
 def _kind(name: str, value: Any) -> Kind:
     words = _WORD.findall(name.replace("_", " "))
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = number or (isinstance(value, str) and _FIGURE.fullmatch(value) is not None)
     if number and any(_AMOUNT.fullmatch(word) for word in words):
         return "amount"
     return "target" if any(_TARGET.fullmatch(word) for word in words) else ""
+
+
+def _parts(value: Mapping[str, Any], depth: int, of: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, one in value.items():
+        inside = _parts(one, depth - 1, f"{of}{name}.") if isinstance(one, dict) and one and depth else {}
+        found |= inside or {f"{of}{name}": one}
+    return found
 
 
 def _is_reason(argument: Argument) -> bool:

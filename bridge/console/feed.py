@@ -1,6 +1,6 @@
 """What everybody who looks at the console sees: read once for all of them, and only while somebody does.
 
-    QueueStore.pulse, five times a second ─► did anything move? ─► what moved is read ─► Snapshot ─► every page
+    QueueStore.pulse, ten times a second ─► did anything move? ─► what moved is read ─► Snapshot ─► every page
 
 It is the store that is looked at, not this control's own gates: requests of other nodes are among them. Nothing is
 queued for a slow page: whoever comes again gets what there is then. Runs on control's loop.
@@ -22,7 +22,7 @@ from bridge.store.queuestore import Pulse, QueueStore
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S = 0.1
 SETTLED_S = 300.0
 """So long a page shows what became of a request, and what was said then."""
 MAX_SETTLED = 200
@@ -91,15 +91,15 @@ class Feed:
         async with self._looking:
             if self._looked_at > asked_at:  # it began while this one waited
                 return self.snapshot
-            self._looked_at, before_s = self._clock(), self._looked_at
+            began_s = self._clock()
             try:
                 await self._look()
             except StoreError as error:
-                self._looked_at = before_s
                 self._complaint.failed(str(error))
                 self._tell(Snapshot(*_parts(self.snapshot), problem=str(error)))
                 raise
             self._complaint.worked()
+            self._looked_at = began_s
             return self.snapshot
 
     async def one(self, request_id: str) -> Card | None:
@@ -117,8 +117,9 @@ class Feed:
         gone = [
             known for known in self._cards if known not in dict(pulse.places) and known not in self._settled
         ]
-        for found in await self._read(await self._queue.requests([*moved, *gone])):
-            self._cards[found.request_id] = found
+        await self._take([*moved, *gone])
+        if beside := self._beside([*moved, *gone]):
+            await self._take(beside)
         self._settled |= dict.fromkeys(gone, now)
         for known in [*late, *list(self._settled)[:-MAX_SETTLED]]:
             self._settled.pop(known, None)
@@ -126,6 +127,20 @@ class Feed:
         self._pulse = pulse
         cards = sorted(self._cards.values(), key=lambda one: (one.asked_at, one.request_id))
         self._tell(Snapshot(tuple(cards), pulse.pending, pulse.live_calls))
+
+    async def _take(self, request_ids: Sequence[str]) -> None:
+        for found in await self._read(await self._queue.requests(request_ids)):
+            self._cards[found.request_id] = found
+
+    def _beside(self, moved: Sequence[str]) -> list[str]:
+        """What waits of the same caller and function as something that is over now: it is an earlier decision there."""
+        over = [self._cards[known] for known in moved if known in self._cards and self._cards[known].over]
+        about = {(one.tool, one.caller.number) for one in over}
+        return [
+            one.request_id
+            for one in self._cards.values()
+            if one.pending and one.request_id not in moved and (one.tool, one.caller.number) in about
+        ]
 
     async def _read(self, rows: Sequence[StoredRequest]) -> list[Card]:
         around = await self._queue.around(rows) if rows else {}

@@ -58,6 +58,8 @@ class Renderer:
 
 def visible(words: str) -> str:
     """Without characters that cannot be seen, but for the ends of lines."""
+    if words.isprintable():  # nearly always; a page of a hundred cards has ten thousand texts
+        return words
     return "".join(
         char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in words
     )

@@ -6,7 +6,7 @@ A settled card stays where it is: nothing on the page moves under the finger of 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.console.card import Card
 
@@ -26,10 +26,14 @@ class Snapshot:
         left = [card for card in self.cards if not card.settled]
         return tuple(sorted(left, key=lambda card: not card.pending))
 
+    def only(self, request_id: str) -> "Snapshot":
+        """What the page of one request shows of it."""
+        return replace(self, cards=tuple(card for card in self.cards if card.request_id == request_id))
+
     @property
     def digest(self) -> str:
         """The same for the same open cards."""
-        shown = sorted((card.request_id, card.version, card.lines) for card in self.open_cards)
+        shown = sorted((card.request_id, card.version, card.lines, card.earlier) for card in self.open_cards)
         return hashlib.sha256(repr(shown).encode("utf-8", "replace")).hexdigest()[:16]
 
 
@@ -67,9 +71,12 @@ class Seen:
         both = [(before[card.request_id], card) for card in now.cards if card.request_id in before]
         return Changes(
             added=tuple(card for card in now.cards if card.request_id not in before and not card.settled),
-            changed=tuple(card for old, card in both if old.version != card.version),
-            spoken=tuple(
-                card for old, card in both if old.version == card.version and old.lines != card.lines
-            ),
+            changed=tuple(card for old, card in both if _is_other(old, card)),
+            spoken=tuple(card for old, card in both if not _is_other(old, card) and old.lines != card.lines),
             counts=moved,
         )
+
+
+def _is_other(old: Card, new: Card) -> bool:
+    """Whether more of a card is another than the last words of its call."""
+    return old.version != new.version or old.earlier != new.earlier

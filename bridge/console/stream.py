@@ -7,8 +7,9 @@ Each page is told what it does not show yet (snapshot.py); one that reads slowly
 The session is looked at again every few seconds. An open page is use: the session idles only when no page is open.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,7 +45,7 @@ class Channel(Protocol):
     def watched(self) -> AbstractAsyncContextManager[None]:
         """Inside of it what the page shows is kept up to date."""
 
-    def frames(self) -> Iterable[str]:
+    def frames(self) -> AsyncIterator[str]:
         """Events for what the page does not show yet; from then on it is seen."""
 
     async def news(self, within_s: float) -> bool:
@@ -83,7 +84,7 @@ class Hub:
     async def _news(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
         checked_at = time.monotonic()
         while True:
-            for frame in channel.frames():
+            async for frame in channel.frames():
                 yield frame
             if channel.over:
                 return
@@ -121,20 +122,30 @@ class Stream:
         self._hub.check()
         await self._feed.look()
         query = visit.request.query_params
+        cards = query.get("cards") == "1"
         shown = visit.request.headers.get("last-event-id") or query.get("shows", "")
-        channel = Cards(self._web, self._feed, visit, shown, cards=query.get("cards") == "1")
+        channel = Cards(self._web, self._feed, visit, Wish(shown, cards, query.get("only", "")))
         return self._hub.serve(visit, channel)
 
 
-class Cards:
-    """The requests that wait (`cards`), or only how many: a Channel."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a page asks for. `shown`: the digest of what it shows; `only`: the request whose page it is."""
 
-    def __init__(self, web: Web, feed: Feed, visit: Visit, shown: str, *, cards: bool) -> None:
+    shown: str
+    cards: bool
+    only: str
+
+
+class Cards:
+    """The requests that wait, one of them, or only how many: a Channel."""
+
+    def __init__(self, web: Web, feed: Feed, visit: Visit, wish: Wish) -> None:
         self._web = web
         self._feed = feed
         self._visit = visit
-        self._seen = Seen(shown)
-        self._cards = cards
+        self._wish = wish
+        self._seen = Seen(wish.shown)
         self._now = feed.snapshot
 
     @property
@@ -146,17 +157,21 @@ class Cards:
         """As long as the page is open."""
         return self._feed.watched()
 
-    def frames(self) -> Iterable[str]:
+    async def frames(self) -> AsyncIterator[str]:
         """At most one."""
-        self._now = self._feed.snapshot
-        if changes := self._seen.compare(self._now):
-            yield self._event(self._visit, self._now, changes, cards=self._cards)
+        self._now, only = self._feed.snapshot, self._wish.only
+        shown = self._now.only(only) if only else self._now
+        if changes := self._seen.compare(shown):
+            yield await asyncio.to_thread(self._event, shown, changes)
 
     async def news(self, within_s: float) -> bool:
         """Another snapshot."""
         return await self._feed.news(self._now, within_s) is not self._now
 
-    def _event(self, visit: Visit, now: Snapshot, changes: Changes, *, cards: bool) -> str:
+    def _event(self, now: Snapshot, changes: Changes) -> str:
+        visit, cards = self._visit, self._wish.cards
+        if self._wish.only and changes.whole:  # there is one card, and its place
+            changes = Changes(changed=changes.added, counts=changes.counts)
         parts = {
             name: [view(visit, card) for card in getattr(changes, name)] if cards else []
             for name in ("added", "changed", "spoken")

@@ -30,9 +30,13 @@ _PLAIN_RUN = re.compile(r"[A-Za-z0-9 ,.'?!-]+")
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How much is looked at: rows in one transaction (`deep`: where events are read too), and events of a call."""
+    """How much is looked at: rows in one transaction, and events of a call.
+
+    Fewer rows where events are read too: `some` of a few of the calls, `deep` of all of them.
+    """
 
     window: int = 2000
+    some_window: int = 500
     deep_window: int = 100
     events: int = 20_000
 
@@ -124,7 +128,8 @@ class _Step:
 def _step(connection: sa.Connection, wanted: Filter, after: Place | None, limit: int, looks: Looks) -> _Step:
     """Look at one window. `next`: its end, or the last call that was looked at when the page is full."""
     row = calls.c
-    size = looks.deep_window if wanted.words or wanted.approvals else looks.window
+    deep = looks.deep_window if wanted.words else looks.some_window
+    size = deep if wanted.words or wanted.approvals else looks.window
     newest_first = (row.started_at.desc(), row.call_id.desc())
     between = _between(wanted, after)
     window = sa.select(row.started_at, row.call_id).where(*between).order_by(*newest_first)
@@ -167,6 +172,8 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(row.duration_s >= wanted.shortest_s)
     if wanted.longest_s is not None:
         found.append(sa.func.coalesce(row.duration_s, 0.0) <= wanted.longest_s)
+    if wanted.words:
+        found.append(_may_have_said(wanted.words))
     flags = (("trouble", TROUBLE), ("barge_ins", row.barge_ins > 0), ("approvals", _APPROVALS))
     return found + [condition for name, condition in flags if getattr(wanted, name)]
 
@@ -200,19 +207,27 @@ _APPROVALS = _ASKED & _WAITED
 
 
 def _spoken(connection: sa.Connection, words: str, records: Sequence[CallRecord]) -> set[str]:
-    """The calls of these on which the words were said; without words all of them.
-
-    What is stored is JSON in ASCII: the database finds the longest run of plain characters, Python looks at the text.
-    """
+    """The calls of these on which the words were said; without words all of them."""
     ids = [record.call_id for record in records]
     if not words or not ids:
         return set(ids)
-    row, run = call_events.c, max(_PLAIN_RUN.findall(words), key=len, default="")
-    query = sa.select(row.call_id, row.data).where(row.call_id.in_(ids), row.type == "transcript")
-    if run:
-        query = query.where(row.data.icontains(run, autoescape=True))
-    wanted = words.casefold()
+    row, wanted = call_events.c, words.casefold()
+    query = sa.select(row.call_id, row.data).where(row.call_id.in_(ids), _like(words))
     return {one.call_id for one in connection.execute(query) if wanted in _text(one.data).casefold()}
+
+
+def _may_have_said(words: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(call_events.c.call_id == calls.c.call_id, _like(words))
+
+
+def _like(words: str) -> sa.ColumnElement[bool]:
+    """A transcript that may have these words.
+
+    What is stored is JSON in ASCII: the database looks for the longest run of plain characters, Python at the text.
+    """
+    row, run = call_events.c, max(_PLAIN_RUN.findall(words), key=len, default="")
+    spoken = row.type == "transcript"
+    return spoken & row.data.icontains(run, autoescape=True) if run else spoken
 
 
 def _text(data: str) -> str:

@@ -28,6 +28,7 @@ from bridge.store.tables import (
     voicemail_deliveries,
     voicemails,
 )
+from bridge.store.tables_history import console_shares
 
 ATTEMPTS_KEEP_S = 2 * 86_400.0
 """So long a try counts for the caps (bridge/outbound/policy.py): those of a day, in any time zone."""
@@ -291,6 +292,7 @@ def _forget(
     path = sa.update(calls).where(there).values(recording_path=None, recording_s=None)
     n_recordings = connection.execute(path).rowcount
     n_messages = _forget_messages(connection, voicemails.c.call_id.in_(records))
+    connection.execute(sa.delete(console_shares).where(console_shares.c.call_id.in_(records)))
     n_calls = connection.execute(sa.delete(calls).where(call.call_id.in_(records))).rowcount
     return Forgotten(n_calls, n_events, n_recordings, n_messages)
 

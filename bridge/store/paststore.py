@@ -24,10 +24,8 @@ MAX_TRAIL = 300
 AUDIT_CHUNK = 1000
 SKEW_S = 300.0
 """Clocks of nodes differ: the chain's order is not exactly that of its times."""
-STATES = (
-    "requested", "confirming", "pending", "approved", "executing", "succeeded", "failed", "unknown", "denied",
-    "expired", "cancelled",
-)  # fmt: skip
+STATES = ("approved", "executing", "succeeded", "failed", "unknown", "denied", "expired", "cancelled")
+"""Those after a decision, or without one because it came too late."""
 _BY = ("approved", "denied", "reconciled")
 Place = tuple[float, str]
 """Of a request in this order: (created at, id)."""

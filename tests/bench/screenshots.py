@@ -44,12 +44,15 @@ PAGES: tuple[Shot, ...] = (
     Shot("start", "/"),
     Shot("approvals", "/approvals"),
     Shot("approval", "/approvals/{request_id}"),
+    Shot("decided", "/approvals/decided"),
+    Shot("statistics", "/approvals/statistics"),
     Shot("history", "/history"),
     Shot("call", "/history/{call_id}"),
     Shot("dialplan", "/dialplan"),
     Shot("dialplan-disk", "/dialplan/disk"),
     Shot("dialplan-versions", "/dialplan/versions"),
     Shot("dialplan-file", "/dialplan/file/running/default.yaml?at=40#L40"),
+    Shot("health", "/health"),
     Shot("explain", "/dialplan/explain?to=100", act="button.main"),
 )
 """Add yours here, in the order of the navigation."""

@@ -1,5 +1,6 @@
 """The approvals page in Debian's Chromium, over a real gate: what only a browser can show."""
 
+import asyncio
 import json
 
 import pytest
@@ -70,3 +71,99 @@ async def test_a_new_request_is_told_to_who_wants_sound_and_the_choice_is_kept(h
         await house.office.call()
         await tab.page.locator("#announce", has_text="Approval needed: pay").wait_for(state="attached")
         assert tab.complaints == []
+
+
+async def test_two_people_approve_in_two_browsers_and_the_first_sees_the_second(house):
+    async with browsers.browser() as running:
+        anna, bert = [await opened(running, house, name) for name in ("anna", "bert")]
+        request_id = (await house.office.call("two", '{"amount": 4000}'))["request_id"]
+        for one in (anna, bert):
+            await one.page.locator(f"#r-{request_id} .decide").wait_for()
+        await bert.page.get_by_label("Reason (the").fill("let me look")
+        await anna.page.get_by_role("button", name="Approve", exact=True).click()
+        await anna.page.get_by_text("You have approved. Somebody else has to approve too.").wait_for()
+        await bert.page.get_by_text("1 of 2 approvals, from boss · so far anna").wait_for()
+        assert await bert.page.get_by_label("Reason (the").input_value() == "let me look", (
+            "what is typed stays"
+        )
+        assert await anna.page.get_by_role("button", name="Approve", exact=True).count() == 0
+        await bert.page.get_by_role("button", name="Approve", exact=True).click()
+        for one in (anna, bert):
+            await one.page.locator("article.succeeded", has_text="approved by anna, bert").wait_for()
+            assert one.complaints == []
+        assert [done[:2] for done in house.office.done] == [("two", 4000)]
+
+
+async def test_the_caller_is_asked_and_what_they_say_and_what_became_of_the_question_is_seen_by_all(house):
+    async with browsers.browser() as running:
+        anna = await opened(running, house)
+        request_id = (await house.office.call())["request_id"]
+        bert = await opened(running, house, "bert", f"/console/approvals/{request_id}")
+        await anna.page.get_by_text("Ask the caller something first").click()
+        await anna.page.get_by_label("The agent asks the caller exactly this").fill("Which card did you use?")
+        await anna.page.get_by_role("button", name="Ask now").click()
+        await bert.page.locator(".questions", has_text="being asked by anna").wait_for()
+        command = house.office.commands.pop()
+        done = {"call_id": command.call_id, "command_id": command.command_id, "ok": True, "interrupted": True}
+        await house.office.office.answer("tool.command_done", done)
+        said = Script(call_id="c1").tell("transcript", who="caller", item_id="i1", text="The blue one.")
+        await house.office.store.write(0, said.events)
+        for one in (anna, bert):
+            await one.page.locator(".questions", has_text="the caller spoke into it").wait_for()
+            await one.page.locator(".lines", has_text="The blue one.").wait_for()
+            assert one.complaints == []
+        await anna.page.get_by_text("Change it, and approve").click()
+        await anna.page.locator("[name='argument.amount']").fill("35")
+        await anna.page.get_by_role("button", name="Approve in this form").click()
+        await bert.page.locator("article.succeeded", has_text="Changed by anna").wait_for()
+        assert [done[1] for done in house.office.done] == [35]
+
+
+ALERTS = """
+window.told = [];
+window.Notification = class { constructor(words) { told.push(words); }
+  static permission = 'granted'; static requestPermission() { return Promise.resolve('granted'); } };
+AudioContext.prototype.createOscillator = new Proxy(AudioContext.prototype.createOscillator, {
+  apply(make, context, words) { told.push('tone'); return Reflect.apply(make, context, words); } });
+"""
+
+
+NO_NOTIFICATIONS = """
+window.Notification = class { constructor() { throw new TypeError('not here'); } static permission = 'granted' };
+"""
+
+
+async def told(tab, count):
+    """What the page has told, as soon as it is so much; its policy (CSP) lets no script wait for it."""
+    async with asyncio.timeout(consoles.GUARD_S):
+        while len(found := await tab.page.evaluate("told")) < count:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_an_approver_is_called_by_sound_and_notification_for_what_they_can_decide_only(house):
+    async with browsers.browser() as running:
+        anna = await opened(running, house, permissions=["notifications"])
+        await anna.page.add_init_script(ALERTS)
+        await anna.page.reload()
+        await anna.page.get_by_label("Sound").check()
+        await anna.page.get_by_label("Notifications").check()
+        await told(anna, 2)  # two tones, to hear what it will be like
+        await anna.page.evaluate("told.length = 0")
+        await house.office.call()
+        assert sorted(await told(anna, 3)) == ["Approval needed: pay", "tone", "tone"]
+        sales = await opened(running, house, "sales", permissions=["notifications"])
+        await sales.page.add_init_script(ALERTS)
+        await sales.page.reload()
+        await sales.page.get_by_label("Notifications").check()
+        await house.office.call(function_call_id="f2")
+        await sales.page.locator("article").nth(1).wait_for()
+        assert await sales.page.evaluate("told") == []
+        await anna.page.add_init_script(NO_NOTIFICATIONS)
+        await anna.page.reload()
+        await house.office.call(function_call_id="f3")
+        await anna.page.locator("article").nth(2).wait_for()
+        assert await anna.page.title() == "(3) Approvals · sipbridge", (
+            "as on Android, where there is no Notification"
+        )
+        assert (anna.complaints, sales.complaints) == ([], [])

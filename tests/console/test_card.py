@@ -95,3 +95,38 @@ def test_a_gate_that_cannot_be_read_is_said_to_be():
     broken = StoredRequest("a", "c", "f", "t", "", "pending", 1, {"state": "pending"}, 1.0, 1.0)
     with pytest.raises(KeyError):
         card(broken, Around("", (), ()), Described())
+
+
+def kinds(arguments):
+    return {
+        one.name: (one.kind, one.text) for one in card(row(arguments), Around("", (), ()), Described()).shown
+    }
+
+
+def test_names_of_two_words_and_amounts_in_text_are_marked_too():
+    found = kinds(
+        {"refundAmount": 40, "toAccount": "DE12", "price": "1,200.50", "IBAN": "x", "total": "a lot"}
+    )
+    assert [found[name][0] for name in ("refundAmount", "toAccount", "price", "IBAN", "total")] == [
+        "amount", "target", "amount", "target", "",
+    ]  # fmt: skip
+
+
+def test_an_amount_inside_of_something_is_marked_with_its_currency():
+    found = kinds(
+        {"payment": {"amount": 40, "currency": "USD", "to": {"iban": "DE12"}}, "note": [1], "empty": {}}
+    )
+    assert found["payment.amount"] == ("amount", "40 USD")
+    assert found["payment.to.iban"] == ("target", "DE12")
+    assert found["empty"] == ("", "{}")
+
+
+def test_what_has_too_many_parts_is_shown_as_it_is():
+    found = kinds({"rows": {str(number): number for number in range(100)}})
+    assert list(found) == ["rows"]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -1e400])
+def test_a_number_that_is_none_hides_no_request(value):
+    """A database does not refuse it; one card that cannot be made must not empty the page."""
+    assert kinds({"amount": value})["amount"][0] == "amount"

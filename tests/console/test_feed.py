@@ -176,3 +176,24 @@ async def test_without_news_who_waits_gets_what_they_know_and_a_closed_feed_has_
     feed.close()
     assert await waiting is known
     assert feed.closed
+
+
+async def test_a_look_that_was_cut_short_is_nobody_s(feed, queue):
+    """A visitor who goes away in the middle of a look must not leave others with what there was before."""
+    queue.put("a")
+    gone = asyncio.create_task(feed.look())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(feed.look())
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert ids(await waiting) == [("a", "pending")]
+
+
+async def test_what_waits_is_read_again_when_the_same_caller_s_other_request_is_decided(feed, queue):
+    queue.put("a")
+    queue.put("b")
+    await feed.look()
+    queue.put("a", 2, "denied")
+    queue.read.clear()
+    await feed.look()
+    assert queue.read == [["a"], ["b"]]

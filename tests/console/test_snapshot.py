@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bridge.console.card import Described, card
+from bridge.console.card import Described, Earlier, card
 from bridge.console.snapshot import Changes, Seen, Snapshot
 from bridge.store.queuestore import Around, SpokenLine
 from tests.fakes.requests import row
@@ -55,3 +55,15 @@ def test_a_problem_with_the_store_is_told():
     seen = Seen(Snapshot().digest)
     seen.compare(Snapshot())
     assert seen.compare(Snapshot(problem="full")).counts
+
+
+def test_a_decision_about_the_same_caller_changes_the_card_that_still_waits():
+    seen = Seen(Snapshot((one("a"),)).digest)
+    seen.compare(Snapshot((one("a"),)))
+    now = replace(one("a"), earlier=(Earlier(1.0, "denied", "amount 7", (), "no"),))
+    assert seen.compare(Snapshot((now,))).changed == (now,)
+
+
+def test_the_page_of_one_request_is_told_of_no_other():
+    both = Snapshot((one("a"), one("b")), 2, 1)
+    assert both.only("a") == Snapshot((one("a"),), 2, 1)

@@ -120,3 +120,19 @@ async def test_open_pages_cannot_take_every_connection(tmp_path):
 
 def test_streams_leave_half_of_the_door_s_connections_to_others():
     assert Streams().most <= MAX_CONNECTIONS // 2
+
+
+async def test_the_page_of_one_request_lives_too_and_hears_of_no_other(house):
+    opened = await house.office.call()
+    anna = await house.as_("anna")
+    shows = (await anna.get(f"/console/approvals/{opened['request_id']}")).text.partition("shows=")[2][:16]
+    page = Reader(anna, f"{CARDS}&only={opened['request_id']}&shows={shows}")
+    assert "<article" not in await page.until("id: "), "it shows what there is"
+    other = await house.office.call(function_call_id="f2", call_id="c2")
+    said = Script(call_id="c1").tell("transcript", who="caller", item_id="i1", text="It was order seven.")
+    await house.office.store.write(0, said.events)
+    heard = await page.until("It was order seven.")
+    await house.office.decide(opened["request_id"], verdict="deny")
+    assert 'data-state="denied"' in await page.until("</article>")
+    assert other["request_id"] not in heard
+    page.close()

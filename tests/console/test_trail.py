@@ -11,10 +11,10 @@ def trace(kind, actor="anna", personal=None, **facts):
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        (trace("requested", "model", rule="big"), ("the model", "asked for by the model", ("rule big",), "")),
+        (trace("requested", "model", rule="big"), ("the model", "wants it run", ("rule big",), "")),
         (
             trace("requested", "model", rule=""),
-            ("the model", "asked for by the model", ("rule none fits",), ""),
+            ("the model", "wants it run", ("rule none fits",), ""),
         ),
         (trace("denied", via="cli", personal={"reason": "no"}), ("anna", "denied", ("by cli",), "no")),
         (
@@ -24,9 +24,12 @@ def trace(kind, actor="anna", personal=None, **facts):
         (trace("question", personal={"text": "Which?"}), ("anna", "wanted the caller asked", (), "Which?")),
         (
             trace("question_put", "system", outcome="not_asked", personal={"why": "over"}),
-            ("the bridge", "the question", ("not asked",), "over"),
+            ("the bridge", "says of the question", ("not asked",), "over"),
         ),
-        (trace("question_put", "system", outcome="new"), ("the bridge", "the question", ("new",), "")),
+        (
+            trace("question_put", "system", outcome="new"),
+            ("the bridge", "says of the question", ("new",), ""),
+        ),
         (trace("of a newer version"), ("anna", "of a newer version", (), "")),
     ],
 )

@@ -10,8 +10,11 @@ from bridge.sip.events import (
     HangUpBy,
     Held,
     HungUp,
+    Invite,
     MediaStarted,
     MediaStats,
+    Party,
+    Replaced,
     Resumed,
 )
 from bridge.sip.leg import MAX_DIGITS, MAX_QUEUED_EVENTS
@@ -126,3 +129,15 @@ async def test_waiting_for_an_event_can_be_cancelled_without_loss(line):
     await asyncio.gather(waiting, return_exceptions=True)
     line.leg.receive(Held())
     assert await line.leg.next_event() == Held()
+
+
+async def test_the_messages_of_a_leg_are_those_of_every_dialog_it_has_had(line):
+    line.book.add("sip-1", {"what": "INVITE"})
+    line.book.add("other", {"what": "INVITE"})
+    assert [one["what"] for one in line.leg.messages()] == ["INVITE"]
+    line.event(Replaced(Invite("sip-2", "sip:100@b", Party("200", "p"), Party("100", "b"))))
+    await settle()
+    line.book.add("sip-1", {"what": "BYE"})
+    line.book.add("sip-2", {"what": "ACK"})
+    assert [one["what"] for one in line.leg.messages()] == ["BYE", "ACK"]
+    assert line.leg.messages() == []

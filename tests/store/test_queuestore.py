@@ -91,3 +91,16 @@ async def test_a_caller_without_a_number_has_no_past(database):
         await put(gates, "a", 2.0, caller="")
         assert (await queue.around(await queue.requests(["a"])))["a"].earlier == ()
         assert await queue.requests(["none"]) == []
+
+
+async def test_what_nobody_settles_does_not_hide_what_waits_for_a_person(database):
+    """Requests of unknown outcome stay open until somebody looks; there may be many, and they are old."""
+    async with opened(database) as (store, gates, _):
+        queue = QueueStore(store, most=3)
+        for number in range(4):
+            await put(gates, f"u{number}", float(number), "unknown")
+        await put(gates, "waits", 9.0)
+        await put(gates, "done", 5.0, "denied")
+        names = [name for name, _ in (await queue.pulse(["done"])).places]
+        assert "waits" in names
+        assert names == ["u2", "u3", "done", "waits"]

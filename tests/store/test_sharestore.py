@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from bridge.store.keepstore import KeepStore
 from bridge.store.sharestore import MAX_AN_HOUR, MOST_S, ShareStore
 from bridge.store.store import Store
 from bridge.store.tables_history import console_shares
@@ -82,3 +83,10 @@ async def test_the_database_has_no_link_only_its_hash_and_a_link_lasts_a_month_a
     assert secret not in str(rows)
     (share,) = await ShareStore(store).of_call("c1", NOW)
     assert share.expires_at == NOW + MOST_S
+
+
+async def test_with_its_call_a_link_goes_too(store):
+    await ShareStore(store).give("c1", "anna", NOW, 60)
+    await store.write(0, Script(call_id="c1", boot="b2").tell("call.ended", by="caller").events)
+    await KeepStore(store).erase("c1")
+    assert await store.transaction("test", lambda it: it.execute(sa.select(console_shares)).all()) == []

@@ -21,7 +21,7 @@
   tick();
 
   // ---- what waits: the number in the title, and alerts for what was not there before ----------------------------------
-  const waiting = () => [...document.querySelectorAll("article[data-state=pending]")];
+  const waiting = () => [...document.querySelectorAll("article[data-alert]")];
   const known = new Set(waiting().map((card) => card.id));
   const alerts = byId("alerts");
   const wanted = (name) => localStorage.getItem(name) === "on";
@@ -52,8 +52,10 @@
     byId("announce").textContent = words;
     if (wanted("sound")) beep();
     if (wanted("notify") && window.Notification && Notification.permission === "granted") {
-      const note = new Notification(words, { tag: card.id });
-      note.onclick = () => { window.focus(); card.scrollIntoView(); card.focus(); };
+      try {
+        const note = new Notification(words, { tag: card.id });
+        note.onclick = () => { window.focus(); byId(card.id)?.scrollIntoView(); byId(card.id)?.focus(); };
+      } catch { /* Chrome on Android has none outside of a service worker; the sound and the title are there */ }
     }
   };
   const look = () => {
@@ -87,6 +89,47 @@
     });
     for (const event of ["pointerdown", "keydown"]) body.addEventListener(event, arm);
   }
+
+  // ---- a card that changes keeps what is being typed in it, and never goes back -------------------------------------
+  const drafts = new Map();
+  const fields = (card) => card.querySelectorAll("input:not([type=hidden]), textarea, select");
+  const nameOf = (field) => `${field.form?.getAttribute("action")} ${field.name} ${field.type === "radio" ? field.value : ""}`;
+  const binding = (card) => card.querySelector("[name=binding]")?.value;
+  const keep = (card) => {
+    const typed = new Map();
+    for (const field of fields(card)) typed.set(nameOf(field), field.type === "radio" ? field.checked : field.value);
+    const focus = card.contains(document.activeElement) && document.activeElement.name ? nameOf(document.activeElement) : "";
+    const open = [...card.querySelectorAll("details")].map((one) => one.open);
+    drafts.set(card.id, { typed, focus, open, binding: binding(card) });
+  };
+  const restore = (card) => {
+    const draft = drafts.get(card.id);
+    drafts.delete(card.id);
+    if (!draft || !card.querySelector(".decide, .settle")) return;
+    const same = draft.binding === binding(card);  // what is to be approved in another form is typed anew
+    for (const field of fields(card)) {
+      if (!draft.typed.has(nameOf(field)) || (field.name.startsWith("argument.") && !same)) continue;
+      if (field.type === "radio") field.checked = draft.typed.get(nameOf(field));
+      else field.value = draft.typed.get(nameOf(field));
+      if (nameOf(field) === draft.focus) field.focus({ preventScroll: true });
+    }
+    card.querySelectorAll("details").forEach((one, place) => { one.open = Boolean(draft.open[place]); });
+  };
+  const isOlder = (card, version) => Number(version ?? 0) < Number(card.dataset.version ?? 0);
+  body.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+    if (!detail.target?.matches("article.card")) return;
+    if (isOlder(detail.target, detail.fragment.querySelector("article")?.dataset.version)) detail.shouldSwap = false;
+    else keep(detail.target);
+  });
+  body.addEventListener("htmx:oobAfterSwap", ({ detail }) => {
+    const card = byId(detail.target?.id);
+    if (card?.matches("article.card")) restore(card);
+  });
+  body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (!detail.target?.matches("article.card")) return;
+    const version = /data-version="(\d+)"/.exec(detail.serverResponse ?? "");
+    if (version && isOlder(detail.target, version[1])) detail.shouldSwap = false;
+  });
 
   // ---- htmx's events ---------------------------------------------------------------------------------------------
   const show = (id, on) => { const banner = byId(id); if (banner) banner.hidden = !on; };
