@@ -49,15 +49,16 @@ class ConsoleParts:
 def open_console(parts: ConsoleParts) -> Console:
     """Its routes go to control's HTTP door, its `run` into control's tasks."""
     settings = parts.settings
-    window = PlanWindow(parts.plans, parts.versions, around(settings), settings.environment)
+    plans, nodes = parts.plans, parts.nodes
+    window = PlanWindow(plans, parts.versions, around(settings), settings.environment, nodes)
     health = HealthParts(
         settings=settings,
         store=parts.store,
         link=parts.link,
         source=parts.source,
-        plans=parts.plans,
+        plans=plans,
         window=window,
-        nodes=parts.nodes,
+        nodes=nodes,
         edge=parts.edge,
         config=parts.config,
     )

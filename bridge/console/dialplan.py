@@ -153,8 +153,13 @@ class DialplanPages:
     async def _answer(self, look: Look, question: Question) -> dict[str, Any]:
         if look.plan is None:
             return {"look": look, "answer": None, "problems": len(look.problems)}
-        found = await asyncio.to_thread(answer, look.plan, question)
-        return {"look": look, "answer": found, **_told(found, look)}
+        plan = look.plan
+
+        def work() -> dict[str, Any]:
+            found = answer(plan, question)
+            return {"look": look, "answer": found, **_told(found, look)}
+
+        return await asyncio.to_thread(work)
 
     async def _explain_page(
         self, visit: Visit, given: Mapping[str, str], answers: list[dict[str, Any]], problem: str, status: int
@@ -168,7 +173,7 @@ class DialplanPages:
     # ---- changes ---------------------------------------------------------------------------------------------
 
     async def _reload(self, visit: Visit) -> Response:
-        done = await self._plans.reload(visit.who.name)
+        done = await self._plans.reload(visit.who.name, everywhere="everywhere" in visit.form)
         return await self._disk_page(visit, done, 200 if done.ok else 422)
 
     async def _rollback(self, visit: Visit) -> Response:
@@ -225,7 +230,8 @@ def _told(found: Answer, look: Look) -> dict[str, Any]:
         }
         for one in found.verdicts[max(last, 0) :]
     ]
-    taken = planview.route_row(found.taken.route, look.texts) if found.taken else None
+    known = planview.places(look.texts)
+    taken = planview.route_row(found.taken.route, look.texts, known) if found.taken else None
     return {"rows": rows, "left_out": max(last, 0), "taken": taken}
 
 

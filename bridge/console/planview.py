@@ -28,6 +28,15 @@ _SECRET = re.compile(
 )
 _IN_URI = re.compile(r"(?i)(\b(?:sips?|https?|wss?):(?://)?[^\s:@/]+:)([^\s@/]+)(@)")
 HIDDEN = "•••"
+_NAMES = re.compile(r"\s*- (\w+): ([\w -]+?)(?:,|$)")
+_SECTION_OF = {
+    "agent": "agents",
+    "go": "flows",
+    "transfer": "transfers",
+    "warm_transfer": "transfers",
+    "ring": "transfers",
+    "queue": "queues",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +52,12 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A thing of the plan: `facts` are (name, value), `lines` its steps."""
+    """A thing of the plan: `facts` are (name, value), `lines` its steps, each with where what it names is written."""
 
     name: str
     spot: Spot
     facts: tuple[tuple[str, str], ...] = ()
-    lines: tuple[str, ...] = ()
+    lines: tuple[tuple[str, Spot], ...] = ()
     number: int = 0
 
 
@@ -125,22 +134,24 @@ def routes(
 ) -> tuple[list[Row], int]:
     """Routes whose name, conditions or steps have `wanted` in them, at most so many, and how many there are."""
     rows: list[Row] = []
-    fitting = 0
+    fitting, known = 0, places(texts)
     needle = wanted.casefold()
     for number, route in enumerate(plan.routes, 1):
         if needle and needle not in _words(route).casefold():
             continue
         fitting += 1
         if fitting <= most:
-            rows.append(route_row(route, texts, number))
+            rows.append(route_row(route, texts, known, number))
     return rows, fitting
 
 
-def route_row(route: Route, texts: Mapping[str, str], number: int = 0) -> Row:
-    """One route."""
+def route_row(
+    route: Route, texts: Mapping[str, str], known: Mapping[tuple[str, str], Spot], number: int = 0
+) -> Row:
+    """One route. `known`: as of `places`."""
     when = tuple(("when", _short(condition(one))) for one in route.conditions)
-    steps = tuple(_short(line) for line in outline(route.steps))
-    return Row(route.name, spot(route.file, route.line, texts), when, steps, number)
+    lines = _linked(outline(route.steps), known)
+    return Row(route.name, spot(route.file, route.line, texts), when, lines, number)
 
 
 def sections(plan: Plan, texts: Mapping[str, str]) -> dict[str, list[Row]]:
@@ -148,9 +159,7 @@ def sections(plan: Plan, texts: Mapping[str, str]) -> dict[str, list[Row]]:
     known = places(texts)
 
     def row(section: str, name: str, facts: Iterable[tuple[str, str]], lines: Iterable[str] = ()) -> Row:
-        return Row(
-            name, known.get((section, name), Spot()), tuple(facts), tuple(_short(line) for line in lines)
-        )
+        return Row(name, known.get((section, name), Spot()), tuple(facts), _linked(lines, known))
 
     found = {
         "agents": [row("agents", one.name, _agent(one)) for one in plan.agents],
@@ -213,6 +222,16 @@ def _finding(one: Problem, texts: Mapping[str, str]) -> Finding:
     name = here.name or one.file
     where = f"{name}:{one.line}:{one.column}" if one.line else name
     return Finding(where, here, one.key, one.message, one.hint, lines)
+
+
+def _linked(lines: Iterable[str], known: Mapping[tuple[str, str], Spot]) -> tuple[tuple[str, Spot], ...]:
+    """Steps as lines; one that names an agent, a flow, a target or a queue leads there."""
+    found = []
+    for line in lines:
+        named = _NAMES.match(line)
+        key = (_SECTION_OF.get(named[1], ""), named[2]) if named else ("", "")
+        found.append((_short(line), known.get(key, Spot())))
+    return tuple(found)
 
 
 def _agent(agent: Agent) -> Iterator[tuple[str, str]]:
