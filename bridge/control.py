@@ -46,6 +46,7 @@ from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
+from bridge.control_seats import SeatDesk
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
@@ -148,9 +149,11 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                hands = Hands(HandsDeps(store, desk.tools.commands, link.boots, self.nodes))
-                self._outside = self._open_outside(hands, store)
-                self._console = open_console(self._console_parts(store, link, hands))
+                self._hands = Hands(HandsDeps(store, desk.tools.commands, link.boots, self.nodes))
+                self._outside = self._open_outside(self._hands, store)
+                parts = self._console_parts(store, link)
+                desk.seats = parts.seats
+                self._console = open_console(parts)
                 desk.stored, desk.glimpsed = self._console.stored, self.nodes.glimpses.take
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
@@ -209,7 +212,7 @@ class Control:
         )
         return PlanDesk(parts, watched=self._settings.watch_dialplans)
 
-    def _console_parts(self, store: Store, link: LinkServer, hands: Hands) -> ConsoleParts:
+    def _console_parts(self, store: Store, link: LinkServer) -> ConsoleParts:
         return ConsoleParts(
             settings=self._settings,
             store=store,
@@ -220,10 +223,11 @@ class Control:
             versions=self._versions,
             nodes=self.nodes,
             edge=self._edge,
+            seats=SeatDesk(self._settings, self._environ, link.peers, self._seal_key(), self._hands),
             outside=self._outside,
             facts=self._facts,
             config=self._config_path,
-            hands=hands,
+            hands=self._hands,
         )
 
     def _push(self, text: str, version: str) -> None:

@@ -20,6 +20,7 @@ from bridge.control_node import NodeOffice
 from bridge.control_pages import Facts as ControlFacts
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
+from bridge.control_seats import SeatDesk
 from bridge.control_toolbox import ToolSource
 from bridge.control_versions import PlanVersions
 from bridge.link.server import LinkServer
@@ -43,6 +44,7 @@ class ConsoleParts:
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
     hands: Hands
+    seats: SeatDesk
     config: Path | None = None
 
 
@@ -74,6 +76,7 @@ def open_console(parts: ConsoleParts) -> Console:
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
+            audio=parts.seats.audio(),
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
@@ -84,6 +87,7 @@ def open_console(parts: ConsoleParts) -> Console:
         )
     )
     glimpses.page = console.glimpsed
+    parts.seats.seats = console.seats
     return console
 
 

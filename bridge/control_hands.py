@@ -31,7 +31,7 @@ ELSEWHERE = 0.9
 """Of a command's time, for another node to do it: the rest is for taking it back when it has not begun."""
 MAX_BY_CHARS = 64
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_TOLD = ("recording", "paused", "changed")
+_TOLD = ("recording", "paused", "changed", "address", "rate_hz")
 """What of a call's answer is passed on."""
 _LOGGED = ("target", "agent", "mode", "stop", "action", "now")
 
@@ -90,6 +90,17 @@ def _name(of: str) -> Key:
 
 
 _TARGET = _name("the dialplan's transfers")
+_SEAT = Key(
+    lambda value: isinstance(value, str) and re.fullmatch(r"seat:[0-9a-f]{16}", value) is not None,
+    "a seat",
+    {},
+)
+_KEY = Key(
+    lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None,
+    "a key",
+    {},
+    required=False,
+)
 _FLAG = Key(lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}, required=False)
 KINDS: Mapping[str, Kind] = {
     "hang_up": Kind(
@@ -147,6 +158,22 @@ KINDS: Mapping[str, Kind] = {
         "One of the agent's hand_off_to.",
     ),
 }
+
+_SEATS: Mapping[str, Kind] = {
+    "seat": Kind(
+        20,
+        {
+            "target": _SEAT,
+            "key": _KEY,
+            "mode": _one_of("listen", "whisper", "join", required=False),
+            "stop": _FLAG,
+        },
+        "Let a browser listen, whisper to the agent, or join.",
+    ),
+    "seat_take_over": Kind(40, {"target": _SEAT}, "Let a browser talk with the caller alone."),
+}
+"""For the console's own pages: whoever else may order has no seat."""
+_ALL = {**KINDS, **_SEATS}
 
 
 class Elsewhere(Protocol):
@@ -225,7 +252,7 @@ class Hands:
         return record
 
     async def _run(self, record: CallRecord, kind: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        call_id, deadline_s = record.call_id, KINDS[kind].deadline_s
+        call_id, deadline_s = record.call_id, _ALL[kind].deadline_s
         try:
             async with asyncio.timeout(deadline_s):
                 if self._deps.elsewhere is not None and record.boot not in self._deps.boots():
@@ -245,7 +272,7 @@ class Hands:
 
 def checked(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a command. Raises OrderError 400: an unknown key, one missing, one that does not fit."""
-    keys = KINDS[kind].keys
+    keys = _ALL[kind].keys
     unknown = next((key for key in body if key not in keys), None)
     if unknown is not None:
         raise OrderError(400, f"unknown key {unknown[:40]!r}: {kind} has {', '.join(keys)}")

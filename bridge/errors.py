@@ -195,3 +195,11 @@ class WebhookError(BridgeError):
 
 class EdgeError(BridgeError):
     """Kamailio or rtpengine cannot be started, or does not do what it is asked for."""
+
+
+class SeatError(BridgeError):
+    """A person cannot listen or talk by their browser; the message is for them. `status`: of HTTP."""
+
+    def __init__(self, message: str, status: int = 503) -> None:
+        super().__init__(message)
+        self.status = status

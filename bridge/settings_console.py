@@ -8,9 +8,48 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from bridge.settings_base import HostAddress, Port, Section
+from bridge.settings_base import EnvName, HostAddress, Port, RtpPorts, Section
 
+_ICE = r"^(stun|turns?):[A-Za-z0-9.-]+(:\d{1,5})?(\?transport=(udp|tcp))?$"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nobody binds it: it is what is replaced
+
+
+class Audio(Section):
+    """console.audio: listening to calls, talking on them, and calling, by the browser (WebRTC)."""
+
+    seats: int = Field(
+        default=8,
+        ge=0,
+        le=64,
+        description="How many people may listen or talk by their browser at a time; each is a process of some 70 MB. "
+        "0: nobody may.",
+    )
+    address: HostAddress | None = Field(
+        default=None,
+        description="IP address that browsers are told to send audio to, where a router stands between (NAT 1:1).",
+    )
+    ports: RtpPorts | None = Field(
+        default=None,
+        description="UDP ports for the audio of browsers, such as 30000-30099, which a firewall must let in; a seat "
+        "takes one for each address of the machine. Without: any port.",
+    )
+    ice_servers: list[Annotated[str, Field(pattern=_ICE)]] = Field(
+        default_factory=list,
+        max_length=4,
+        description="STUN or TURN servers, such as turn:turn.example:3478, for browsers that cannot reach the bridge "
+        "directly. None are used by default.",
+    )
+    ice_user: str = Field(default="", max_length=128, description="User name for the TURN servers.")
+    ice_password_env: EnvName | None = Field(
+        default=None,
+        description="Environment variable with their password; the browsers of those who may listen or call get it.",
+    )
+
+    @property
+    def port_range(self) -> tuple[int, int]:
+        """First and last; (0, 0): any."""
+        first, _, last = (self.ports or "0-0").partition("-")
+        return int(first), int(last)
 
 
 class Console(Section):
@@ -41,6 +80,7 @@ class Console(Section):
         default=43_200, ge=60, le=604_800, description="Signed out so long after signing in, at the latest."
     )
 
+    audio: Audio = Field(default_factory=Audio, description="Listening and talking by the browser.")
     api_per_s: float = Field(
         default=20,
         ge=1,

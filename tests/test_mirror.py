@@ -50,6 +50,7 @@ ELSEWHERE = {
     "bridge/call/queueing.py": "whole calls in memory: tests/scenarios/test_waiting_in_memory.py",
     "bridge/call/waittimes.py": "plain values",
     "bridge/call/supervising.py": "whole calls in memory: tests/scenarios/test_waiting_in_memory.py",
+    "bridge/seat/browser.py": "a browser's side by aiortc, in a seat's own process: tests/seat/test_process.py",
     "bridge/call/context.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/party.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",
     "bridge/call/secondleg.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",

@@ -3,9 +3,8 @@
     INVITE ─► route ─► steps: ring · agent (or_else …) · say · play · hang_up · reject ─► end ─► record
 
 `Call.run()` is one coroutine with one TaskGroup: the steps, and three watchers (the leg's events, the playout's, the
-limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the
-model goes
-on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
+limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the model
+goes on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from bridge.beat import beat
 from bridge.call.callerside import CallerSide
 from bridge.call.callfacts import call_facts, facts_of, seen, tool_facts
 from bridge.call.commands import CommandDesk
+from bridge.call.consolecall import admit
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.glimpse import Glimpse
 from bridge.call.journal import Journal
@@ -36,7 +36,7 @@ from bridge.call.tasks import first
 from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.plan import Agent, Plan
 from bridge.dialplan.steps import RejectStep, Step, TransferStep
-from bridge.errors import DialplanError, SipError
+from bridge.errors import DialplanError, SeatError, SipError
 from bridge.media.amd import Verdict
 from bridge.sip.events import (
     Confirmed,
@@ -111,6 +111,8 @@ class Call:
         self.commands.add("warm_transfer", self._take_over.warm_transfer)
         self.commands.add("supervise", self.supervision.command)
         self.commands.add("take_over", self.supervision.take_over)
+        self.commands.add("seat", self.supervision.command)
+        self.commands.add("seat_take_over", self.supervision.take_over)
         self.commands.add("hand_back", self.supervision.hand_back)
         self.commands.add("whisper", self.talk.whisper)
         self._came_s = time.monotonic()
@@ -241,8 +243,13 @@ class Call:
     async def _route(self) -> tuple[Step, ...]:
         """The steps for this call. A call that fits no route is refused with 404 and leaves a record too."""
         try:
+            await admit(self._leg.invite, self._deps, self._journal)
             who = (self.id, self._config.index)
             route = await self._deps.occupancy.route(self._plan, self.context.facts, who, self._deps.request)
+        except SeatError as error:
+            self._started("")
+            self.context.detail = str(error)
+            return (RejectStep(status=403, reason="not from the console"),)
         except DialplanError as error:
             self._started("")
             self.context.detail = str(error)

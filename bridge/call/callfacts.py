@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bridge.call.consolecall import is_marked
 from bridge.dialplan.facts import CallFacts
 from bridge.dialplan.plan import Plan
 from bridge.sip.events import Invite
@@ -12,7 +13,7 @@ from bridge.sip.leg import Leg
 def tool_facts(facts: CallFacts, leg: Leg, trusted: tuple[str, ...]) -> dict[str, str]:
     """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
     believed = leg.trunk is not None and leg.trunk.verstat
-    word = verstat(leg.invite, trusted, trunk_trusted=believed)
+    word = "" if is_marked(leg.invite) else verstat(leg.invite, trusted, trunk_trusted=believed)
     return {"caller": facts.from_number, "called": facts.to_number, "verstat": word}
 
 

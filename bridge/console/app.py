@@ -1,6 +1,7 @@
 """The console: control's web pages for people. Routes for control's HTTP door (control_api.application), and one task.
 
     /console/            overview            /console/approvals       what waits for a person, live
+    /console/phone       a call by the browser    /console/seats/…    listening and talking (audio.py)
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
                                              /console/approvals/decided, …/statistics   what was decided, and how
@@ -25,10 +26,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps
+from bridge.console.audio import Audio, AudioDeps
 from bridge.console.callpage import CallPage
-from bridge.console.calls import Calls, CallsDeps, LiveParts
+from bridge.console.calls import Calls, CallsDeps, LiveParts, no_seat
 from bridge.console.callwatch import CallWatch
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
@@ -40,6 +43,7 @@ from bridge.console.lockout import Lockout
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
+from bridge.console.seats import SeatLimits, Seats
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.stream import Hub, Stream, Streams
 from bridge.console.waveforms import Waveforms
@@ -77,6 +81,7 @@ class ConsoleDeps:
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
     plans: Plans | None = None
@@ -99,6 +104,8 @@ class Console:
         self._calls = LiveCalls(LiveStore(store), self._feed, deps.live.boots)
         self._course = CallWatch(LiveStore(store), deps.live.ask)
         place = Place(settings.names, settings.url or "")
+        limits = deps.audio.limits if deps.audio else SeatLimits()
+        self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
         self._watch = Watch(deps.health) if deps.health else None
         self._web.notices = self._watch.shown if self._watch else None
@@ -109,6 +116,7 @@ class Console:
         waveforms = Waveforms(self._deps.recordings)
         sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
         hub = Hub(self._web, self._deps.streams)
+        audio = Audio(self._web, self.seats, self._deps.audio) if self._deps.audio else None
         parts = CallsDeps(self._web, self._feed, hub, self._calls, self._course, self._deps.live)
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
@@ -121,13 +129,14 @@ class Console:
             *sign_in.routes(),
             *decided.routes(),
             *approvals.routes(),
+            *(audio.routes() if audio else ()),
             *History(self._web, history, self._deps.history).routes(),
             *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *WebhookPages(self._web, self._deps.webhooks).routes(),
-            *Calls(parts).routes(),
+            *Calls(parts, audio.panel if audio else no_seat).routes(),
             *Stream(self._web, self._feed, hub).routes(),
         ]
 
@@ -139,7 +148,7 @@ class Console:
         try:
             await self._first_link(port)
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._feed.run(), self._calls.run(), self._course.run()):
+                for part in (self._feed.run(), self._calls.run(), self._course.run(), self.seats.run()):
                     tasks.create_task(part)
                 if self._watch:
                     tasks.create_task(self._watch.run())

@@ -33,6 +33,8 @@ MAX_WORDS_CHARS = 100
 _ID = re.compile(r"[0-9A-Za-z._-]{1,100}")
 Act = Callable[[str, str, Mapping[str, Any], str], Awaitable[Mapping[str, Any]]]
 """Have a call (id) do something (command, body), by a user's name. Raises OrderError."""
+Panel = Callable[[Visit, str], Mapping[str, Any]]
+"""What the seat on a call's page needs (audio.Audio.panel)."""
 
 
 async def _nobody(_call_id: str, _kind: str, _body: Mapping[str, Any], _by: str) -> Mapping[str, Any]:
@@ -65,11 +67,17 @@ class CallsDeps:
     live: LiveParts
 
 
-class Calls:
-    """The pages."""
+def no_seat(_visit: Visit, _call_id: str) -> Mapping[str, Any]:
+    """Nobody can listen in here."""
+    return {"seat_may": False}
 
-    def __init__(self, deps: CallsDeps) -> None:
+
+class Calls:
+    """The pages. `seat`: what seat.html needs."""
+
+    def __init__(self, deps: CallsDeps, seat: Panel) -> None:
         self._deps = deps
+        self._seat = seat
         self._web = deps.web
 
     def routes(self) -> list[BaseRoute]:
@@ -81,7 +89,7 @@ class Calls:
         return [
             self._web.get("/calls", self._all),
             self._web.get("/calls/events", self._all_events),
-            self._web.get("/calls/{id}", self._one),
+            self._web.get("/calls/{id}", self._one, microphone=True),
             self._web.get("/calls/{id}/events", self._one_events),
             *hands,
         ]
@@ -148,6 +156,8 @@ class Calls:
 
     async def _page(self, visit: Visit, watched: Watched, said: str, status: int) -> Response:
         values = self._values(visit, watched, said, problem=status != 200)
+        live = watched.story.now.ended is None
+        values |= (self._seat if live else no_seat)(visit, watched.record.call_id)
         return await asyncio.to_thread(self._web.page, "call.html", visit, values, status)
 
     def _acting(self, name: str) -> Callable[[Visit], Awaitable[Response]]:

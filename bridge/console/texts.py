@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from bridge.console.words import (
     api,
     approvals,
+    audio,
     calls,
     common,
     decided,
@@ -24,6 +25,7 @@ _GROUPS = (
     approvals,
     calls,
     history,
+    audio,
     dialplan,
     health,
     webhooks,

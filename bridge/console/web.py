@@ -53,6 +53,8 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+MICROPHONE: Mapping[str, str] = {"permissions-policy": "camera=(), geolocation=(), microphone=(self)"}
+"""For the pages on which people talk."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -70,6 +72,7 @@ PAGES = (
     Page("approvals", "/approvals"),
     Page("calls", "/calls"),
     Page("history", "/history"),
+    Page("phone", "/phone", "dial"),
     Page("dialplan", "/dialplan"),
     Page("health", "/health"),
     Page("webhooks", "/webhooks", "audit"),
@@ -154,9 +157,9 @@ class Web:
 
     # ---- routes ----------------------------------------------------------------------------------------------
 
-    def get(self, path: str, handler: Handler, may: str = "look") -> Route:
-        """A page for who has signed in and may."""
-        return Route(f"{ROOT}{path}", self._endpoint(handler, may), methods=["GET"])
+    def get(self, path: str, handler: Handler, may: str = "look", *, microphone: bool = False) -> Route:
+        """A page for who has signed in and may. `microphone`: it may ask for the browser's."""
+        return Route(f"{ROOT}{path}", self._endpoint(handler, may, microphone=microphone), methods=["GET"])
 
     def post(self, path: str, handler: Handler, may: str, deadline_s: float = DEADLINE_S) -> Route:
         """A form of a page of ours, by who has signed in and may."""
@@ -175,8 +178,10 @@ class Web:
         return self._place.url or f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
 
     def _endpoint(
-        self, handler: Handler, may: str | None, deadline_s: float = DEADLINE_S
+        self, handler: Handler, may: str | None, deadline_s: float = DEADLINE_S, *, microphone: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
+        own = {**HEADERS, "cache-control": "no-store", **(MICROPHONE if microphone else {})}
+
         async def endpoint(request: Request) -> Response:
             try:
                 async with asyncio.timeout(deadline_s):
@@ -192,7 +197,7 @@ class Web:
             except Exception:
                 log.exception("console.crashed", path=request.url.path)
                 answer = self._error(500, text("error.inside"))
-            answer.headers.update({**HEADERS, "cache-control": "no-store"})
+            answer.headers.update(own)
             return answer
 
         return endpoint
