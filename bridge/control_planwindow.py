@@ -17,7 +17,7 @@ from bridge.control_api_dialplan import settled, shown
 from bridge.control_dialplan import Outcome, PlanDesk
 from bridge.control_node import NodeOffice
 from bridge.control_sources import inside, is_kept, read_sources
-from bridge.control_versions import Cause, PlanVersions
+from bridge.control_versions import Cause, InForce, PlanVersions
 from bridge.dialplan.around import Around
 from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
@@ -46,6 +46,7 @@ class PlanWindow:
         self._reading = asyncio.Lock()
         self._seen: tuple[str, Look] | None = None
         self._stamp: tuple[str, ...] = ()
+        self._running: tuple[InForce | None, Look] | None = None
 
     def standing(self) -> Standing:
         """What is in force, and the last refusal."""
@@ -84,8 +85,12 @@ class PlanWindow:
                 return await asyncio.to_thread(self._on_disk)
         if which == RUNNING and self._desk.plan is None:
             return Look(RUNNING)
-        version = self._desk.version if which == RUNNING else which
-        return await asyncio.to_thread(self._kept, which, version)
+        if which != RUNNING:
+            return await asyncio.to_thread(self._kept, which, which)
+        now = self._desk.now
+        if self._running is None or self._running[0] is not now:
+            self._running = now, await asyncio.to_thread(self._kept, which, self._desk.version)
+        return self._running[1]
 
     async def reload(self, by: str, *, everywhere: bool = False) -> Done:
         """The way of `sipbridge dialplan reload [--all-nodes]`."""

@@ -50,6 +50,10 @@ class Spot:
         return bool(self.name)
 
 
+Places = Mapping[tuple[str, str], Spot]
+"""Where things are written, by (section, name)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A thing of the plan: `facts` are (name, value), `lines` its steps, each with where what it names is written."""
@@ -112,8 +116,8 @@ def used(plan: Plan | None, problems: Sequence[Problem], texts: Mapping[str, str
     return frozenset(found.name for file in files if (found := spot(file, 1, texts))) or frozenset(texts)
 
 
-def places(texts: Mapping[str, str]) -> dict[tuple[str, str], Spot]:
-    """Where agents, flows and so on are written, by (section, name). Files that are no YAML are left out."""
+def places(texts: Mapping[str, str]) -> Places:
+    """Where agents, flows and so on are written; files that are no YAML are left out. Takes seconds for megabytes."""
     found: dict[tuple[str, str], Spot] = {}
     for file, text in texts.items():
         if not file.endswith((".yaml", ".yml")):
@@ -130,11 +134,11 @@ def places(texts: Mapping[str, str]) -> dict[tuple[str, str], Spot]:
 
 
 def routes(
-    plan: Plan, texts: Mapping[str, str], wanted: str = "", most: int = MAX_ROUTES
+    plan: Plan, texts: Mapping[str, str], known: Places, wanted: str = "", most: int = MAX_ROUTES
 ) -> tuple[list[Row], int]:
     """Routes whose name, conditions or steps have `wanted` in them, at most so many, and how many there are."""
     rows: list[Row] = []
-    fitting, known = 0, places(texts)
+    fitting = 0
     needle = wanted.casefold()
     for number, route in enumerate(plan.routes, 1):
         if needle and needle not in _words(route).casefold():
@@ -145,18 +149,15 @@ def routes(
     return rows, fitting
 
 
-def route_row(
-    route: Route, texts: Mapping[str, str], known: Mapping[tuple[str, str], Spot], number: int = 0
-) -> Row:
+def route_row(route: Route, texts: Mapping[str, str], known: Places, number: int = 0) -> Row:
     """One route. `known`: as of `places`."""
     when = tuple(("when", _short(condition(one))) for one in route.conditions)
     lines = _linked(outline(route.steps), known)
     return Row(route.name, spot(route.file, route.line, texts), when, lines, number)
 
 
-def sections(plan: Plan, texts: Mapping[str, str]) -> dict[str, list[Row]]:
+def sections(plan: Plan, known: Places) -> dict[str, list[Row]]:
     """All but the routes, by section; empty ones are left out."""
-    known = places(texts)
 
     def row(section: str, name: str, facts: Iterable[tuple[str, str]], lines: Iterable[str] = ()) -> Row:
         return Row(name, known.get((section, name), Spot()), tuple(facts), _linked(lines, known))
@@ -224,7 +225,7 @@ def _finding(one: Problem, texts: Mapping[str, str]) -> Finding:
     return Finding(where, here, one.key, one.message, one.hint, lines)
 
 
-def _linked(lines: Iterable[str], known: Mapping[tuple[str, str], Spot]) -> tuple[tuple[str, Spot], ...]:
+def _linked(lines: Iterable[str], known: Places) -> tuple[tuple[str, Spot], ...]:
     """Steps as lines; one that names an agent, a flow, a target or a queue leads there."""
     found = []
     for line in lines:
