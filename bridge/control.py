@@ -223,6 +223,8 @@ class Control:
             versions=self._versions,
             nodes=self.nodes,
             edge=self._edge,
+            gates=self._gates,
+            environ=self._environ,
             seats=SeatDesk(self._settings, self._environ, link.peers, self._seal_key(), self._hands),
             outside=self._outside,
             facts=self._facts,
@@ -265,7 +267,8 @@ class Control:
         await asyncio.to_thread(source.load)
         signer = Signer(keys)
         self._public = signer.key_id, signer.public
-        gates, heads = GateStore(store, signer), self._settings.audit
+        gates = self._gates = GateStore(store, signer)
+        heads = self._settings.audit
         hook_secret = self._environ.get(heads.secret_env or "", "")
         self._anchor = Anchor(gates, signer, heads, self._settings.state_dir, hook_secret)
         return ToolOffice(

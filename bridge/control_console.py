@@ -25,12 +25,13 @@ from bridge.control_toolbox import ToolSource
 from bridge.control_versions import PlanVersions
 from bridge.link.server import LinkServer
 from bridge.settings import Settings
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions."""
+    """What control gives it. `key` seals decisions; `gates` signs the audit; `environ` has the secrets."""
 
     settings: Settings
     store: Store
@@ -40,6 +41,8 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
+    gates: GateStore
+    environ: Mapping[str, str]
     outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
@@ -76,6 +79,8 @@ def open_console(parts: ConsoleParts) -> Console:
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
+            gates=parts.gates,
+            environ=parts.environ,
             audio=parts.seats.audio(),
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),

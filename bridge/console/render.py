@@ -23,9 +23,12 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 
 class Renderer:
-    """`root`: the path that the console lies under. `files`: (content type, content) by name."""
+    """`root`: the path that the console lies under. `files`: (content type, content) by name.
 
-    def __init__(self, root: str) -> None:
+    `helpers`: what templates may ask besides, by name.
+    """
+
+    def __init__(self, root: str, helpers: Mapping[str, Any] | None = None) -> None:
         self.files = _files()
         versions = {
             name: hashlib.sha256(content).hexdigest()[:12] for name, (_, content) in self.files.items()
@@ -46,6 +49,7 @@ class Renderer:
             **FILTERS,
         }
         self._environment.globals |= {
+            **(helpers or {}),
             "t": text,
             "root": root,
             "static": lambda name: f"{root}/static/{versions[name]}/{name}",

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 
 from bridge.console.words import (
+    account,
     api,
     approvals,
     audio,
@@ -22,6 +23,7 @@ from bridge.console.words import (
 _GROUPS = (
     common,
     signin,
+    account,
     approvals,
     calls,
     history,

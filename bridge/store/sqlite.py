@@ -1,14 +1,18 @@
 """SQLite as a Database: one thread of its own, so that no loop waits for a disk and transactions never overlap.
 
-WAL mode: the CLI reads while control writes. A cancelled caller cannot cut a transaction in half.
+WAL mode: the CLI reads while control writes. A transaction that has read may write only when no other program has
+written since; SQLite refuses it at once otherwise (SQLITE_BUSY_SNAPSHOT, sqlite.org/isolation.html), and it is done
+anew, as a writer from its beginning. A cancelled caller cannot cut a transaction in half.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from bridge.store.database import errors, usable
 
@@ -26,7 +30,8 @@ class Sqlite:
         self.name = parsed.get_backend_name()
         if self.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune)
-            sa.event.listen(self._engine, "begin", lambda plain: plain.exec_driver_sql("BEGIN"))
+            sa.event.listen(self._engine, "begin", lambda plain: plain.exec_driver_sql(self._begin))
+        self._begin = "BEGIN"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def run(self, doing: str, work: Callable[[sa.Connection], T], *, one_moment: bool = False) -> T:
@@ -34,7 +39,20 @@ class Sqlite:
         del one_moment
 
         def alone() -> T:
-            with errors(doing), self._engine.begin() as connection:
+            with errors(doing):
+                try:
+                    return once()
+                except OperationalError as error:
+                    if not _overtaken(error):
+                        raise
+                self._begin = "BEGIN IMMEDIATE"
+                try:
+                    return once()
+                finally:
+                    self._begin = "BEGIN"
+
+        def once() -> T:
+            with self._engine.begin() as connection:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, alone)
@@ -43,6 +61,11 @@ class Sqlite:
         """After what is under way."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
         self._thread.shutdown(wait=False)
+
+
+def _overtaken(error: OperationalError) -> bool:
+    """Another program has written since this transaction's first look; nothing was done."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY_SNAPSHOT
 
 
 def _tune(connection: Any, _record: Any) -> None:
