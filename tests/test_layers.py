@@ -64,15 +64,10 @@ PURE = {
     "bridge.records.lanes", "bridge.records.search", "bridge.records.sipmessages",
     "bridge.sip.directory", "bridge.sip.edge", "bridge.sip.events", "bridge.sip.headers", "bridge.sip.hep",
     "bridge.sip.identity",
-<<<<<<< HEAD
-    "bridge.seat.order", "bridge.sip.sdp",
-    "bridge.capacity", "bridge.console.doing", "bridge.console.hands", "bridge.console.texts", "bridge.records.heard",
-=======
     "bridge.sip.sdp",
     "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.qr",
-    "bridge.console.stepup", "bridge.console.texts",
+    "bridge.console.doing", "bridge.console.hands", "bridge.console.stepup", "bridge.console.texts", "bridge.records.heard",
     "bridge.seat.order",
->>>>>>> main
     "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
