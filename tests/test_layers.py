@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
     "bridge.call.again", "bridge.call.agentlimits", "bridge.call.inquiry",
-    "bridge.call.again", "bridge.console.lockout",
+    "bridge.console.lockout",
     "bridge.console.callstory", "bridge.console.pieces", "bridge.media.meter",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_api_rate", "bridge.control_gaps",
