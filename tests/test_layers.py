@@ -66,8 +66,8 @@ PURE = {
     "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.qr",
-    "bridge.console.doing", "bridge.console.hands", "bridge.console.stepup", "bridge.console.texts", "bridge.records.heard",
-    "bridge.seat.order",
+    "bridge.console.doing", "bridge.console.hands", "bridge.console.stepup", "bridge.console.texts",
+    "bridge.records.heard", "bridge.seat.order",
     "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {
