@@ -5,13 +5,18 @@ Who adds an endpoint adds its class here; what it says of itself (control_api_do
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from bridge.console.health import Health
+from bridge.console.waveforms import Waveforms
 from bridge.control_api import ApiRoute
 from bridge.control_api_approvals import ApprovalsApi
 from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
 from bridge.control_api_events import EventsApi
+from bridge.control_api_health import HealthApi
+from bridge.control_api_history import HistoryApi
 from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_api_users import UsersApi
@@ -27,6 +32,7 @@ from bridge.control_webhooks import WebhookDeps, WebhookDesk
 from bridge.settings import Settings
 from bridge.store.eventstore import EventStore
 from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.store import Store
@@ -57,10 +63,14 @@ class ApiParts:
 
 
 class Outside:
-    """Made once the parts are there. `document`: the OpenAPI description of `routes`."""
+    """Made once the parts are there. `document`: the OpenAPI description of `routes`.
+
+    `health`: what the console knows of the installation, once it was put together.
+    """
 
     def __init__(self, parts: ApiParts) -> None:
         store, desk = parts.store, parts.nodes.desk
+        self.health: Health | None = None
         self.watch = EventWatch(EventStore(store))
         self.webhooks = WebhookDesk(
             WebhookDeps(
@@ -95,6 +105,8 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
         EventsApi(outside.watch, UserStore(store)),
         UsersApi(UserStore(store)),
+        HealthApi(lambda: outside.health),
+        HistoryApi(HistoryStore(store), Waveforms(Path(str(settings.recording.folder)))),
     )
     routes = [route for api in apis for route in api.routes()]
     return [*routes, openapi_route(routes)]

@@ -67,6 +67,7 @@ def open_console(parts: ConsoleParts) -> Console:
         edge=parts.edge,
         config=parts.config,
     )
+    parts.outside.health = look = HealthLook(health)
 
     async def act(call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:
         return await parts.hands.do(Order(call_id, kind, body, by, "console"))
@@ -85,7 +86,7 @@ def open_console(parts: ConsoleParts) -> Console:
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
-            health=HealthLook(health),
+            health=look,
             pace=lambda: pace(parts.facts),
             webhooks=parts.outside.webhooks,
             live=live,

@@ -1,0 +1,114 @@
+"""Calls that were, over the API (control_api.py): the same search as the console's page, and a call's recording.
+
+    GET /api/v1/history                  ?number=4711&outcome=missed&since=…&after=PLACE&limit=50, the newest first
+    GET /api/v1/calls/{id}/recording     the WAV, from the node that has it; the whole id
+
+Who may not see personal data can neither search for numbers, reasons and words, nor hear anything.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from starlette.responses import FileResponse, Response
+
+from bridge.console.history import PERSONAL_FIELDS
+from bridge.console.waveforms import Waveforms
+from bridge.control_api import ApiError, ApiRoute, Call, get
+from bridge.control_api_docs import FLAG, TEXT, Doc, along, list_of, maybe, one_of, string, thing
+from bridge.control_api_webhooks import number_of
+from bridge.records.cdr import CallRecord
+from bridge.records.public import hidden, whole
+from bridge.records.search import DIRECTIONS, ENDED_BY, MAX_CHARS, OUTCOMES, Place, read
+from bridge.store.historystore import HistoryStore
+
+log = structlog.get_logger(__name__)
+
+PATH, RECORDING = "/api/v1/history", "/api/v1/calls/{id}/recording"
+MAX_LISTED, USUAL = 500, 50
+_ID = re.compile(r"[0-9a-f]{4,100}")
+_WORDS = string(MAX_CHARS)
+_YES = one_of("1", "")
+DOCS = {
+    "history": Doc(
+        "Search calls, live and over: the newest first.",
+        thing({"calls": list_of(along(CallRecord, state=TEXT)), "next": maybe(TEXT), "cut": FLAG}),
+        query={
+            "since": {**_WORDS, "description": "ISO 8601, or unix seconds."},
+            "until": _WORDS,
+            "number": {**_WORDS, "description": "Of caller or called, or its end."},
+            "direction": one_of(*DIRECTIONS),
+            "outcome": one_of(*OUTCOMES),
+            "ended_by": one_of(*ENDED_BY),
+            "reason": _WORDS,
+            "route": _WORDS,
+            "agent": _WORDS,
+            "node": _WORDS,
+            "shortest_s": _WORDS,
+            "longest_s": _WORDS,
+            "approvals": _YES,
+            "trouble": _YES,
+            "barge_ins": _YES,
+            "words": {**_WORDS, "description": "A part of what was said."},
+            "after": {"type": "string", "description": "`next` of the page before."},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": USUAL},
+        },
+        refuses=(400,),
+        details="`cut`: it took too long to look at everything; go on with `next`. Who may not see personal data "
+        "cannot search for numbers, reasons and words.",
+    ),
+    "recording": Doc(
+        "The recording of a call: a WAV with two channels, caller and agent.",
+        {"type": "string", "format": "binary"},
+        refuses=(400, 404),
+        details="Of a call that is over, from the node that has the file; the whole id.",
+        media="audio/wav",
+    ),
+}
+
+
+class HistoryApi:
+    """The handlers. `waveforms` finds recordings."""
+
+    def __init__(self, store: HistoryStore, waveforms: Waveforms) -> None:
+        self._store = store
+        self._waveforms = waveforms
+
+    def routes(self) -> list[ApiRoute]:
+        """For `application`."""
+        return [
+            get(PATH, "look", self._search, DOCS["history"]),
+            get(RECORDING, "personal", self._recording, DOCS["recording"]),
+        ]
+
+    async def _search(self, call: Call) -> Mapping[str, Any]:
+        personal = call.may("personal")
+        forbidden = [name for name in PERSONAL_FIELDS if call.query.get(name) and not personal]
+        if forbidden:
+            raise ApiError(400, f"{forbidden[0]}: who may not see personal data cannot search for it")
+        wanted, wrong = read(call.query)
+        if wrong:
+            raise ApiError(400, f"{wrong[0]} cannot be understood")
+        given = call.query.get("after", "")
+        after = Place.read(given) if given else None
+        if given and after is None:
+            raise ApiError(400, "after is none: give what `next` was")
+        found = await self._store.page(wanted, after, number_of(call, "limit", USUAL, MAX_LISTED))
+        calls = [(whole if personal else hidden)(record) for record in found.records]
+        return {"calls": calls, "next": str(found.next) if found.next else None, "cut": found.cut}
+
+    async def _recording(self, call: Call) -> Response:
+        call_id = call.path["id"].lower()
+        if not _ID.fullmatch(call_id):
+            raise ApiError(400, "this is no call's id")
+        one = await self._store.one(call_id)
+        if one is None:
+            raise ApiError(404, f"there is no call {call_id}")
+        path = await self._waveforms.file(one.record)
+        if one.record.ended_at is None or path is None:
+            raise ApiError(
+                404, f"call {call_id[:8]} has no recording here (node {self._store.node or 'of this store'})"
+            )
+        log.info("api.recording", call_id=call_id, by=call.user.name)
+        return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
