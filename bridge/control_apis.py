@@ -71,7 +71,7 @@ class Outside:
     def __init__(self, parts: ApiParts) -> None:
         store, desk = parts.store, parts.nodes.desk
         self.health: Health | None = None
-        self.watch = EventWatch(EventStore(store))
+        self.watch = EventWatch(EventStore(store), deadline_s=parts.settings.postgres.deadline_s)
         self.webhooks = WebhookDesk(
             WebhookDeps(
                 store=WebhookStore(store),
