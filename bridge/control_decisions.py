@@ -75,9 +75,7 @@ class Decisions:
         decision = await self._decision(gate, user, words, now)
         return decision if isinstance(decision, Refused) else gate.decide(decision, now)
 
-    def _needs_factor(
-        self, gate: Gate, words: Mapping[str, Any], changed: Mapping[str, Any] | None
-    ) -> bool:
+    def _needs_factor(self, gate: Gate, words: Mapping[str, Any], changed: Mapping[str, Any] | None) -> bool:
         """Whoever took the decision has looked already; this holds for whoever forgot to.
 
         `changed`: as it would be run, with what the function fills in by itself.
