@@ -139,7 +139,7 @@ async def test_each_role_may_in_the_console_exactly_what_the_table_says(whole):
 @pytest.mark.parametrize(
     ("what", "fields", "headers"),
     [
-        ("no secret", {}, {}),
+        ("no secret", {"reason": "x"}, {}),
         ("another session's", {"csrf": csrf_of("somebody else")}, {}),
         ("the cookie itself", {"csrf": "COOKIE"}, {}),
         (
