@@ -1,4 +1,4 @@
-"""`python -m bridge …`: the same as the `sipbridge` command, plus the three processes the supervisor starts.
+"""`python -m bridge …`: the same as the `sipbridge` command, plus the processes that the supervisor and control start.
 
 `worker` and `control` are told apart before anything heavy is imported: a worker must never load the control plane's
 packages, and numpy must not start a thread pool in a process that moves four phone calls.
@@ -33,6 +33,10 @@ def main() -> int:
 
         # The supervisor is the only one who starts it: `control [--config FILE]`.
         return control(Path(sys.argv[3]) if sys.argv[2:3] == ["--config"] else None)
+    if role == "seat":
+        from bridge.seat.process import main as seat  # noqa: PLC0415  # see above
+
+        return seat()
     from bridge.cli.main import run  # noqa: PLC0415  # see above
 
     return run()

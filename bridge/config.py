@@ -17,6 +17,8 @@ from bridge.strictjson import decode, encode
 
 AudioFormat = Literal["pcm24", "pcmu", "pcma"]
 """Model side audio: PCM 24 kHz, or G.711 passed through at 8 kHz."""
+CONSOLE_HEADER = "X-Console-Call"
+"""Header of a call that a person places from the console's page: control's proof of who does (call/consolecall.py)."""
 ProviderKind = Literal["openai", "azure", "compatible", "local"]
 SipRecord = Literal["off", "lines", "whole"]
 """What a call's record keeps of its SIP messages."""

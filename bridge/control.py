@@ -27,7 +27,6 @@ from bridge.control_api import Door, application, owner
 from bridge.control_api_rate import Buckets
 from bridge.control_apis import ApiParts, Outside, Plans
 from bridge.control_callback import call_back
-from bridge.control_commands import Commands
 from bridge.control_console import ConsoleParts, open_console
 from bridge.control_credentials import Credentials
 from bridge.control_desk import Desk
@@ -35,6 +34,7 @@ from bridge.control_dialplan import Parts, PlanDesk
 from bridge.control_door import serve_both
 from bridge.control_edge import open_edge
 from bridge.control_handout import Handout
+from bridge.control_hands import Hands, HandsDeps
 from bridge.control_hearing import Hearing
 from bridge.control_metrics import Counts
 from bridge.control_node import NodeDeps, NodeOffice, options_of
@@ -46,6 +46,7 @@ from bridge.control_pages import Facts, More, metrics_of, pages, request_gauge
 from bridge.control_plan import PlanFiles, Speak, around, espeak
 from bridge.control_prompts import Prompts
 from bridge.control_retention import retention_job
+from bridge.control_seats import SeatDesk
 from bridge.control_speech import Speech, SpeechCache
 from bridge.control_spent import SpentWishes
 from bridge.control_sweep import Sweeper
@@ -148,8 +149,11 @@ class Control:
                 )
                 desk.news = self._news
                 await self.plans.start()
-                self._outside = self._open_outside(desk.tools.commands, link, store)
-                self._console = open_console(self._console_parts(store, link))
+                self._hands = Hands(HandsDeps(store, desk.tools.commands, link.boots, self.nodes))
+                self._outside = self._open_outside(self._hands, store)
+                parts = self._console_parts(store, link)
+                desk.seats = parts.seats
+                self._console = open_console(parts)
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(self.app, (console.bind, console.port), api) as self.health_port:
@@ -218,6 +222,9 @@ class Control:
             versions=self._versions,
             nodes=self.nodes,
             edge=self._edge,
+            gates=self._gates,
+            environ=self._environ,
+            seats=SeatDesk(self._settings, self._environ, link.peers, self._seal_key(), self._hands),
             outside=self._outside,
             facts=self._facts,
             config=self._config_path,
@@ -248,11 +255,9 @@ class Control:
         rate = Buckets(chosen.api_per_s, chosen.api_burst)
         return application(handlers, routes, door, chosen.names, rate)
 
-    def _open_outside(self, commands: Commands, link: LinkServer, store: Store) -> Outside:
+    def _open_outside(self, hands: Hands, store: Store) -> Outside:
         plans = Plans(self.plans, self._versions)
-        parts = ApiParts(
-            self._settings, store, plans, commands, link, self.nodes, self._seal_key(), self._environ
-        )
+        parts = ApiParts(self._settings, store, plans, hands, self.nodes, self._seal_key(), self._environ)
         return Outside(parts)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:
@@ -260,7 +265,8 @@ class Control:
         await asyncio.to_thread(source.load)
         signer = Signer(keys)
         self._public = signer.key_id, signer.public
-        gates, heads = GateStore(store, signer), self._settings.audit
+        gates = self._gates = GateStore(store, signer)
+        heads = self._settings.audit
         hook_secret = self._environ.get(heads.secret_env or "", "")
         self._anchor = Anchor(gates, signer, heads, self._settings.state_dir, hook_secret)
         return ToolOffice(

@@ -21,15 +21,14 @@ from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_api_users import UsersApi
 from bridge.control_api_webhooks import WebhooksApi
-from bridge.control_commands import Commands
 from bridge.control_dialplan import PlanDesk
 from bridge.control_events import EventWatch
+from bridge.control_hands import Hands
 from bridge.control_node import NodeOffice
 from bridge.control_openapi import described, openapi_route
 from bridge.control_plan import around
 from bridge.control_versions import PlanVersions
 from bridge.control_webhooks import WebhookDeps, WebhookDesk
-from bridge.link.server import LinkServer
 from bridge.settings import Settings
 from bridge.store.eventstore import EventStore
 from bridge.store.gatestore import GateStore
@@ -57,8 +56,7 @@ class ApiParts:
     settings: Settings
     store: Store
     plans: Plans
-    commands: Commands
-    link: LinkServer
+    hands: Hands
     nodes: NodeOffice
     key: bytes
     environ: Mapping[str, str]
@@ -95,9 +93,8 @@ class Outside:
 def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
     """All of them, and the one that describes them."""
     settings, store, nodes = parts.settings, parts.store, parts.nodes
-    plans, peers = parts.plans, parts.link.peers
-    boots = lambda: [peer.hello.boot for peer in peers()]  # noqa: E731  # handed on
-    calls = CallsDeps(store, parts.commands, boots, nodes.queues, nodes)
+    plans = parts.plans
+    calls = CallsDeps(store, parts.hands, nodes.queues)
     outbound = OutboundApiDeps(OutboundStore(store), parts.key, lambda: plans.desk.plan)
     apis = (
         DialplanApi(plans.desk, plans.versions, around(settings), settings.environment),

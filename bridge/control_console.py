@@ -3,6 +3,7 @@
 Made by control once all of its parts are there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +17,18 @@ from bridge.control_node import NodeOffice
 from bridge.control_pages import Facts as ControlFacts
 from bridge.control_plan import around
 from bridge.control_planwindow import PlanWindow
+from bridge.control_seats import SeatDesk
 from bridge.control_toolbox import ToolSource
 from bridge.control_versions import PlanVersions
 from bridge.link.server import LinkServer
 from bridge.settings import Settings
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What control gives it. `key` seals decisions."""
+    """What control gives it. `key` seals decisions; `gates` signs the audit; `environ` has the secrets."""
 
     settings: Settings
     store: Store
@@ -35,34 +38,41 @@ class ConsoleParts:
     plans: PlanDesk
     versions: PlanVersions
     nodes: NodeOffice
+    gates: GateStore
+    environ: Mapping[str, str]
     outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
+    seats: SeatDesk
     config: Path | None = None
 
 
 def open_console(parts: ConsoleParts) -> Console:
     """Its routes go to control's HTTP door, its `run` into control's tasks."""
     settings = parts.settings
-    window = PlanWindow(parts.plans, parts.versions, around(settings), settings.environment)
+    plans, nodes = parts.plans, parts.nodes
+    window = PlanWindow(plans, parts.versions, around(settings), settings.environment, nodes)
     health = HealthParts(
         settings=settings,
         store=parts.store,
         link=parts.link,
         source=parts.source,
-        plans=parts.plans,
+        plans=plans,
         window=window,
-        nodes=parts.nodes,
+        nodes=nodes,
         edge=parts.edge,
         config=parts.config,
     )
     parts.outside.health = look = HealthLook(health)
-    return Console(
+    console = Console(
         ConsoleDeps(
             store=parts.store,
             settings=settings.console,
             decision_key=parts.key,
             describe=parts.source.described,
+            gates=parts.gates,
+            environ=parts.environ,
+            audio=parts.seats.audio(),
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
             plans=window,
@@ -71,6 +81,8 @@ def open_console(parts: ConsoleParts) -> Console:
             webhooks=parts.outside.webhooks,
         )
     )
+    parts.seats.seats = console.seats
+    return console
 
 
 def pace(facts: ControlFacts) -> Pace:

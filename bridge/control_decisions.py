@@ -1,6 +1,7 @@
 """What people decided, made into the gate's words: who it was, whether it is really theirs, what they changed.
 
-    tool_decisions row ─► seal right? ─► user? ─► edited arguments fit schema and rule? ─► Gate.decide / reconciled
+    tool_decisions row ─► seal right? ─► user? ─► second factor? ─► edited arguments fit schema and rule?
+                      ─► Gate.decide / reconciled
 
 A decision reaches control through the database; its seal (approval/signing.py) says that it came from a command or a
 console that had checked who decides. The role and group are looked up here again, at the moment it counts.
@@ -17,6 +18,7 @@ from bridge.approval.gate import Gate
 from bridge.approval.policy_lint import too_few
 from bridge.approval.request import Decision, Refused, Ruling
 from bridge.approval.signing import sealed
+from bridge.console import stepup
 from bridge.control_facts import facts_of
 from bridge.control_toolbox import ToolSource
 from bridge.errors import StoreError, ToolArgumentsError
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 MAX_WORDS = 300
 RECONCILED = {"succeeded": True, "failed": False}
+OF_THE_MACHINE = "cli"
+"""Who decides by the command line can read the keys themselves: no factor would keep them from anything."""
 
 
 class Decisions:
@@ -69,6 +73,15 @@ class Decisions:
         decision = await self._decision(gate, user, words, now)
         return decision if isinstance(decision, Refused) else gate.decide(decision, now)
 
+    def _needs_factor(self, gate: Gate, words: Mapping[str, Any]) -> bool:
+        """Whoever took the decision has looked already; this holds for whoever forgot to."""
+        if words.get("factor") or words.get("via") == OF_THE_MACHINE:
+            return False
+        changed = words.get("arguments")
+        form = changed if isinstance(changed, Mapping) else None
+        rules, risk = self._source.step_up, gate.request.risk
+        return stepup.wanted(rules, risk, str(words["verdict"]), gate.arguments, form)
+
     async def misfit(self, gate: Gate, now: float) -> str:
         """Why an approved request is not to be run after all; "" when it is. Raises StoreError: ask again."""
         request = gate.request
@@ -93,6 +106,8 @@ class Decisions:
     async def _decision(
         self, gate: Gate, user: User, words: Mapping[str, Any], now: float
     ) -> Decision | Refused:
+        if self._needs_factor(gate, words):
+            return Refused("step_up", "it needs a second factor that was proved just now, in the console")
         arguments: Mapping[str, Any] | None = None
         new_binding = ""
         if words.get("verdict") not in {"approve", "deny"}:
@@ -110,7 +125,7 @@ class Decisions:
             reason=_text(words.get("reason")),
             arguments=arguments,
             arguments_binding=new_binding,
-            via=_text(words.get("via")),
+            via="+".join(_text(words[name]) for name in ("via", "factor") if words.get(name)),
         )
 
     async def _edited(self, gate: Gate, wanted: Any, now: float) -> tuple[Mapping[str, Any], str] | Refused:

@@ -18,6 +18,7 @@ from bridge.control_outbound import OutboundOffice
 from bridge.control_owners import Owners
 from bridge.control_pages import Facts
 from bridge.control_room import Room
+from bridge.control_seats import SeatDesk
 from bridge.control_speech import Speech
 from bridge.control_tools import ToolOffice
 from bridge.control_trunks import TrunkSecrets
@@ -47,6 +48,7 @@ class Desk:
         self.trunks: TrunkSecrets | None = None
         self.speech: Speech | None = None
         self.voicemail: VoicemailDesk | None = None
+        self.seats: SeatDesk | None = None
         self.news: Callable[[], None] = lambda: None
         self.room = Room()
         self.waiting = WaitingRoom()
@@ -78,11 +80,9 @@ class Desk:
             wanted = (str(data["route"]), int(data["max_calls"]))
             granted = self.room.take(str(data["call_id"]), hello.worker, wanted, time.monotonic())
             return {"granted": granted, "live": {} if granted else self.room.live()}
-        family = kind.partition(".")[0]
-        if family in {"tool", "speech"}:
-            part = self.tools if family == "tool" else self.speech
-            if part is not None:
-                return await part.answer(kind, data)
+        parts: dict[str, Any] = {"tool": self.tools, "speech": self.speech, "console": self.seats}
+        if (part := parts.get(kind.partition(".")[0])) is not None:
+            return dict(await part.answer(kind, data))
         alone = {"credential": self._credentials.answer}
         if self.outbound is not None:
             alone["outbound.not_placed"] = partial(self.outbound.not_placed, hello.boot)

@@ -122,7 +122,7 @@ class NodeOffice:
     async def ask(
         self, record: CallRecord, kind: str, data: Mapping[str, Any], wait_s: float
     ) -> Mapping[str, Any]:
-        """Have a call of another node do something (control_api_calls.Elsewhere)."""
+        """Have a call of another node do something (control_hands.Elsewhere)."""
         return await self.errands.ask(record.node, record.call_id, kind, data, wait_s)
 
     def queues(self) -> dict[str, Any]:

@@ -1,24 +1,28 @@
 """Dialplans as the console's pages see them (bridge/console/plans.py): in force, kept, and the files as they are.
 
-The files are read again for each look; whether they are right is found out once for each state of them. On a thread,
-one at a time: a check of a large plan takes a second. Runs on control's loop.
+The files are read again when they changed; whether they are right is found out once for each state of them. On a
+thread, one at a time: a check of a large plan takes a second. Runs on control's loop.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bridge.console.plans import DISK, RUNNING, Done, Look, Standing
 from bridge.control_api_dialplan import settled, shown
 from bridge.control_dialplan import Outcome, PlanDesk
-from bridge.control_sources import is_kept, read_sources
-from bridge.control_versions import Cause, PlanVersions
+from bridge.control_node import NodeOffice
+from bridge.control_sources import inside, is_kept, read_sources
+from bridge.control_versions import Cause, InForce, PlanVersions
 from bridge.dialplan.around import Around
 from bridge.dialplan.load import inspect
 from bridge.dialplan.plan import Plan
 from bridge.errors import BridgeError, FileProblems, Problem
+from bridge.store.nodestore import RELOAD
 
 HOW = "console"
 
@@ -27,14 +31,22 @@ class PlanWindow:
     """`around` and `environment`: as PlanFiles has them, so that a check says what a reload would."""
 
     def __init__(
-        self, desk: PlanDesk, versions: PlanVersions, around: Around, environment: str | None
+        self,
+        desk: PlanDesk,
+        versions: PlanVersions,
+        around: Around,
+        environment: str | None,
+        nodes: NodeOffice | None = None,
     ) -> None:
         self._desk = desk
         self._versions = versions
         self._around = around
         self._environment = environment
+        self._nodes = nodes
         self._reading = asyncio.Lock()
         self._seen: tuple[str, Look] | None = None
+        self._stamp: tuple[str, ...] = ()
+        self._running: tuple[InForce | None, Look] | None = None
 
     def standing(self) -> Standing:
         """What is in force, and the last refusal."""
@@ -48,6 +60,7 @@ class PlanWindow:
             folder=str(desk.dialplans),
             watched=desk.watched,
             lagging=_workers(desk),
+            others=tuple(row.name for row in self._nodes.desk.others()) if self._nodes else (),
         )
         if refusal is None:
             return found
@@ -72,12 +85,19 @@ class PlanWindow:
                 return await asyncio.to_thread(self._on_disk)
         if which == RUNNING and self._desk.plan is None:
             return Look(RUNNING)
-        version = self._desk.version if which == RUNNING else which
-        return await asyncio.to_thread(self._kept, which, version)
+        if which != RUNNING:
+            return await asyncio.to_thread(self._kept, which, which)
+        now = self._desk.now
+        if self._running is None or self._running[0] is not now:
+            self._running = now, await asyncio.to_thread(self._kept, which, self._desk.version)
+        return self._running[1]
 
-    async def reload(self, by: str) -> Done:
-        """The way of `sipbridge dialplan reload`."""
-        return await self._done("reload", await self._desk.reload(Cause(HOW, by)))
+    async def reload(self, by: str, *, everywhere: bool = False) -> Done:
+        """The way of `sipbridge dialplan reload [--all-nodes]`."""
+        done = await self._done("reload", await self._desk.reload(Cause(HOW, by)))
+        if done.ok and everywhere and self._nodes is not None:
+            await self._nodes.store.tell(RELOAD, by=by[:64])
+        return done
 
     async def rollback(self, version: str, by: str) -> Done:
         """The way of `sipbridge dialplan rollback`."""
@@ -110,7 +130,12 @@ class PlanWindow:
         return Look(which, plan.version, plan, _kept_texts(whole.get("files")))
 
     def _on_disk(self) -> Look:
+        """A folder may hold hours of sound: what is as it was by name, size and time is not read again."""
+        stamp = _stamp(self._desk.dialplans)
+        if self._seen is not None and stamp == self._stamp:
+            return self._seen[1]
         sources = read_sources(self._desk.dialplans)
+        self._stamp = stamp
         if self._seen is not None and self._seen[0] == sources.fingerprint:
             return self._seen[1]
         look = Look(DISK, texts=sources.texts)
@@ -123,6 +148,15 @@ class PlanWindow:
             return replace(look, problems=(Problem(str(self._desk.dialplans), 0, 0, "", str(error)),))
         self._seen = sources.fingerprint, look
         return look
+
+
+def _stamp(folder: Path) -> tuple[str, ...]:
+    found = []
+    for name, file in inside(folder):
+        with contextlib.suppress(OSError):
+            facts = file.stat()
+            found.append(f"{name}\0{facts.st_mtime_ns}\0{facts.st_size}\0{facts.st_ino}")
+    return tuple(sorted(found))
 
 
 def _kept_texts(files: Any) -> Mapping[str, str]:

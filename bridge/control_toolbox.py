@@ -57,6 +57,7 @@ class ToolSource:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.policy: Policy | None = None
         self._folder = settings.tools
+        self.step_up = settings.console.step_up
         self._functions: dict[str, ToolSpec] = {}
         self._last: tuple[str, Toolbox] | None = None
         self._provider_run = {name: one for name, one in settings.mcp.items() if one.run_by == "provider"}

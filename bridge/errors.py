@@ -23,6 +23,7 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
       WebhookError              a webhook that was not delivered
+      OrderError(status)        an operator's order to a live call that was not carried out
       EdgeError                 Kamailio or rtpengine cannot be started or asked
 """
 
@@ -167,6 +168,18 @@ class ToolLostError(ToolError):
     """A tool was started and its answer never came: nobody knows whether it was done."""
 
 
+class OrderError(BridgeError):
+    """An operator's order to a live call was not carried out, or nobody knows. `calls`: the ids that were meant.
+
+    `status`: as HTTP has it (control_hands.py).
+    """
+
+    def __init__(self, status: int, message: str, calls: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.calls = calls
+
+
 class WebhookError(BridgeError):
     """A webhook was not delivered. `lost`: its receiver may have got it all the same.
 
@@ -182,3 +195,11 @@ class WebhookError(BridgeError):
 
 class EdgeError(BridgeError):
     """Kamailio or rtpengine cannot be started, or does not do what it is asked for."""
+
+
+class SeatError(BridgeError):
+    """A person cannot listen or talk by their browser; the message is for them. `status`: of HTTP."""
+
+    def __init__(self, message: str, status: int = 503) -> None:
+        super().__init__(message)
+        self.status = status

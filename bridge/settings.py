@@ -164,6 +164,9 @@ def secret_names(settings: Settings) -> list[tuple[str, str]]:
     named += [("audit", settings.audit.secret_env), ("node", settings.node.decision_key_env)]
     for name, channel in settings.notify.channels.items():
         named += [(f"notify.channels.{name}", one) for one in (channel.apprise_env, channel.secret_env)]
+    if settings.console.oidc:
+        named.append(("console.oidc", settings.console.oidc.client_secret_env))
+    named.append(("console.audio.ice_password_env", settings.console.audio.ice_password_env))
     if settings.tracing.enabled:
         named += [("tracing.headers_env", variable) for variable in settings.tracing.headers_env.values()]
     return [(key, variable) for key, variable in named if variable]

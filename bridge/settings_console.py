@@ -3,14 +3,122 @@
 Not worker-safe (pydantic). Pure.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bridge.settings_base import HostAddress, Port, Section
+from bridge.settings_base import EnvName, HostAddress, HttpUrl, Port, RtpPorts, Section
 
+_ICE = r"^(stun|turns?):[A-Za-z0-9.-]+(:\d{1,5})?(\?transport=(udp|tcp))?$"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nobody binds it: it is what is replaced
+
+
+Role = Literal["viewer", "operator", "approver", "admin"]
+Claim = Annotated[str, Field(min_length=1, max_length=200)]
+GroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class StepUp(Section):
+    """Decisions that need a second factor (TOTP or a passkey) which was proved just now. ops/sign-in.md."""
+
+    risks: list[Literal["read", "write", "money", "irreversible"]] = Field(
+        default_factory=list, description="To approve a function of such a risk always needs it."
+    )
+    amount: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="To approve anything whose amounts come to so much, or more, needs it; so does a function that "
+        "moves money and has no amount that is recognised. The currency is not looked at.",
+    )
+    fresh_s: float = Field(
+        default=300, ge=30, le=3600, description="Proved so long ago at most, in this session."
+    )
+
+    @property
+    def on(self) -> bool:
+        """Whether any decision needs it; then what makes users and factors needs it too."""
+        return bool(self.risks) or self.amount is not None
+
+
+class Oidc(Section):
+    """A provider that signs people in (OpenID Connect, code flow with PKCE). ops/sign-in.md."""
+
+    issuer: HttpUrl = Field(description="Its address, exactly as it names itself (`iss`).")
+    client_id: str = Field(min_length=1, max_length=200, description="What the bridge is called there.")
+    client_secret_env: EnvName | None = Field(
+        default=None, description="Environment variable with the client's secret; without: a public client."
+    )
+    label: str = Field(
+        default="single sign-on", max_length=60, description="What the button says: Sign in by …"
+    )
+    scopes: list[Annotated[str, Field(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,100}$")]] = Field(
+        default_factory=lambda: ["openid", "profile", "email"],
+        min_length=1,
+        max_length=20,
+        description="Asked for.",
+    )
+    name_claim: Claim = Field(
+        default="preferred_username", description="Claim of the ID token that becomes the sign-in name."
+    )
+    roles_claim: Claim = Field(
+        default="groups",
+        description="Claim of the ID token that `roles` and `groups` look up; dots lead inside: realm_access.roles.",
+    )
+    roles: dict[Claim, list[Role]] = Field(
+        min_length=1,
+        max_length=200,
+        description="Roles by a value of that claim. Who has none does not get in.",
+    )
+    groups: dict[Claim, list[GroupName]] = Field(
+        default_factory=dict, max_length=200, description="Groups of approvers by a value of that claim."
+    )
+    deadline_s: float = Field(default=5, gt=0, le=20, description="For each request to the provider.")
+
+    @model_validator(mode="after")
+    def _has_openid(self) -> Self:
+        if "openid" not in self.scopes:
+            raise ValueError("scopes must hold openid | scopes: [openid, profile, email]")
+        return self
+
+
+class Audio(Section):
+    """console.audio: listening to calls, talking on them, and calling, by the browser (WebRTC)."""
+
+    seats: int = Field(
+        default=8,
+        ge=0,
+        le=64,
+        description="How many people may listen or talk by their browser at a time; each is a process of some 70 MB. "
+        "0: nobody may.",
+    )
+    address: HostAddress | None = Field(
+        default=None,
+        description="IP address that browsers are told to send audio to, where a router stands between (NAT 1:1).",
+    )
+    ports: RtpPorts | None = Field(
+        default=None,
+        description="UDP ports for the audio of browsers, such as 30000-30099, which a firewall must let in; a seat "
+        "takes one for each address of the machine. Without: any port.",
+    )
+    ice_servers: list[Annotated[str, Field(pattern=_ICE)]] = Field(
+        default_factory=list,
+        max_length=4,
+        description="STUN or TURN servers, such as turn:turn.example:3478, for browsers that cannot reach the bridge "
+        "directly. None are used by default.",
+    )
+    ice_user: str = Field(default="", max_length=128, description="User name for the TURN servers.")
+    ice_password_env: EnvName | None = Field(
+        default=None,
+        description="Environment variable with their password; the browsers of those who may listen or call get it.",
+    )
+
+    @property
+    def port_range(self) -> tuple[int, int]:
+        """First and last; (0, 0): any."""
+        first, _, last = (self.ports or "0-0").partition("-")
+        return int(first), int(last)
 
 
 class Console(Section):
@@ -41,6 +149,16 @@ class Console(Section):
         default=43_200, ge=60, le=604_800, description="Signed out so long after signing in, at the latest."
     )
 
+    step_up: StepUp = Field(default_factory=StepUp, description="Decisions that need a second factor.")
+    oidc: Oidc | None = Field(
+        default=None, description="A provider that signs people in, besides or instead."
+    )
+    local_sign_in: bool = Field(
+        default=True,
+        description="Whether people sign in by a password kept here. Only with console.oidc it may be off.",
+    )
+
+    audio: Audio = Field(default_factory=Audio, description="Listening and talking by the browser.")
     api_per_s: float = Field(
         default=20,
         ge=1,
@@ -48,6 +166,20 @@ class Console(Section):
         description="Requests a second that one API token may make in the long run; more get 429.",
     )
     api_burst: float = Field(default=100, ge=1, le=100_000, description="As many at once.")
+
+    @model_validator(mode="after")
+    def _somebody_gets_in(self) -> Self:
+        if self.local_sign_in:
+            return self
+        if self.oidc is None:
+            raise ValueError(
+                "local_sign_in is off and there is no oidc: nobody could sign in | set console.oidc"
+            )
+        if not any("admin" in roles for roles in self.oidc.roles.values()):
+            raise ValueError(
+                "local_sign_in is off and oidc.roles makes nobody an admin | give a value of its claim the role admin"
+            )
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:

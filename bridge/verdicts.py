@@ -28,7 +28,7 @@ class Verdict:
 
     `binding`: of the form that was seen.
 
-    `arguments`: approved in this form instead. `via`: cli, console.
+    `arguments`: approved in this form instead. `via`: cli, console, api. `factor`: the second one that was just proved.
     """
 
     verdict: str
@@ -37,6 +37,7 @@ class Verdict:
     binding: str
     reason: str = ""
     arguments: Mapping[str, Any] | None = None
+    factor: str = ""
 
 
 async def leave(gates: GateStore, key: bytes, request_id: str, verdict: Verdict, within_s: float) -> str:

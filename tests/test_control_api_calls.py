@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from bridge.control_api_calls import KINDS, MAX_AT_ONCE, MAX_COMMAND_BYTES
-from bridge.records.public import masked
+from bridge.control_api_calls import MAX_COMMAND_BYTES
+from bridge.control_hands import KINDS, MAX_AT_ONCE
 from tests.fakes.api import running_api
 from tests.fakes.events import Script, conversation
 
@@ -20,6 +20,8 @@ GOOD = {
     "warm_transfer": {"target": "sales", "summary": "Wants a refund."},
     "supervise": {"target": "boss", "mode": "whisper"},
     "take_over": {"target": "boss"},
+    "hand_back": {"note": "the invoice is settled"},
+    "whisper": {"text": "Offer ten percent.", "now": True},
     "recording": {"action": "pause"},
     "hand_off": {"agent": "billing", "note": "an invoice"},
 }
@@ -95,21 +97,6 @@ async def test_who_may_only_look_sees_no_number_no_word_and_no_digit(api):
     assert data["record"]["from_uri"] == "***ce"
     assert "dtmf" in [mark["name"] for mark in data["timeline"]["marks"]]
     assert "+4930123456" in json.dumps(await api.ask("GET", BASE, role="approver"))
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
-        ("sip:+4930123456@x", "***56"),
-        ("+4930123456", "***56"),
-        ("sip:bob@x", "***"),
-        ("tel:+4930123456;phone-context=x", "***56"),
-        (None, None),
-        ("", None),
-    ],
-)
-def test_a_masked_number_keeps_two_digits(number, shown):
-    assert masked(number) == shown
 
 
 @pytest.mark.parametrize("kind", KINDS)

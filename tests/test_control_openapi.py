@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.control_api import ApiRoute, Terms, delete, get, post
-from bridge.control_api_calls import KINDS, checked
 from bridge.control_api_docs import INTEGER, TEXT, Doc, exactly, list_of, maybe, thing
+from bridge.control_hands import KINDS, checked
 from bridge.control_openapi import PATH, described, name_of, openapi_route, tag_of
 from bridge.records.timeline import Mark, Timeline
 from tests.fakes import wholecontrol

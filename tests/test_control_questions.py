@@ -90,3 +90,17 @@ async def test_who_may_not_decide_may_not_ask(office, by, code):
     opened = await office.call()
     assert code in await office.decide(opened["request_id"], by=by, verdict="ask", reason="Which order?")
     assert office.commands == []
+
+
+async def test_a_question_of_an_approver_at_another_node_reaches_the_call_where_it_is(cluster, tmp_path):
+    url = cluster.fresh()
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    async with offices.running(folders[0], url, "a") as here, offices.running(folders[1], url, "b") as there:
+        opened = await here.call()
+        said = await there.decide(opened["request_id"], verdict="ask", reason="Which order?")
+        assert said == "taken: the request is pending"
+        await answer(here, await commanded(here), ok=True)
+        assert (await asked(there, opened["request_id"]))["by"] == "anna"
+        assert there.commands == []

@@ -3,22 +3,22 @@
     INVITE ─► route ─► steps: ring · agent (or_else …) · say · play · hang_up · reject ─► end ─► record
 
 `Call.run()` is one coroutine with one TaskGroup: the steps, and three watchers (the leg's events, the playout's, the
-limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the
-model goes
-on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
+limits). The call is over when a HungUp arrives, whoever hung up; that cancels the rest. A step that loses the model
+goes on with its `or_else`, so that a caller never falls into silence. Here sip, media, realtime and dialplan meet.
 """
 
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import structlog
 
 from bridge.beat import beat
 from bridge.call.callerside import CallerSide
+from bridge.call.callfacts import call_facts, facts_of, seen, tool_facts
 from bridge.call.commands import CommandDesk
+from bridge.call.consolecall import admit
 from bridge.call.context import CallContext, NotDoneError
 from bridge.call.journal import Journal
 from bridge.call.limits import Ending
@@ -26,15 +26,16 @@ from bridge.call.modelside import CallDeps
 from bridge.call.outgoing import NO_ANSWER, CalledSide, Order, Outgoing
 from bridge.call.recorded import Recorded
 from bridge.call.recording import CallRecording
+from bridge.call.seat import LeftError
 from bridge.call.steps import StepRunner
 from bridge.call.supervising import Supervision
 from bridge.call.takeover import TakeOver
-from bridge.call.talk import AgentTalk, LeftError, Scope
+from bridge.call.talk import AgentTalk, Scope
 from bridge.call.tasks import first
 from bridge.call.tooldesk import ToolDesk
-from bridge.dialplan.plan import Agent, CallFacts, Plan
+from bridge.dialplan.plan import Agent, Plan
 from bridge.dialplan.steps import RejectStep, Step, TransferStep
-from bridge.errors import DialplanError, SipError
+from bridge.errors import DialplanError, SeatError, SipError
 from bridge.media.amd import Verdict
 from bridge.sip.events import (
     Confirmed,
@@ -49,7 +50,6 @@ from bridge.sip.events import (
     Ringing,
     TransferProgress,
 )
-from bridge.sip.headers import verstat
 from bridge.sip.leg import Leg
 
 log = structlog.get_logger(__name__)
@@ -108,6 +108,10 @@ class Call:
         self.commands.add("warm_transfer", self._take_over.warm_transfer)
         self.commands.add("supervise", self.supervision.command)
         self.commands.add("take_over", self.supervision.take_over)
+        self.commands.add("seat", self.supervision.command)
+        self.commands.add("seat_take_over", self.supervision.take_over)
+        self.commands.add("hand_back", self.supervision.hand_back)
+        self.commands.add("whisper", self.talk.whisper)
         self._came_s = time.monotonic()
 
     async def run(self) -> None:
@@ -235,8 +239,13 @@ class Call:
     async def _route(self) -> tuple[Step, ...]:
         """The steps for this call. A call that fits no route is refused with 404 and leaves a record too."""
         try:
+            await admit(self._leg.invite, self._deps, self._journal)
             who = (self.id, self._config.index)
             route = await self._deps.occupancy.route(self._plan, self.context.facts, who, self._deps.request)
+        except SeatError as error:
+            self._started("")
+            self.context.detail = str(error)
+            return (RejectStep(status=403, reason="not from the console"),)
         except DialplanError as error:
             self._started("")
             self.context.detail = str(error)
@@ -297,18 +306,22 @@ class Call:
     # ---- the agent -------------------------------------------------------------------------------------------
 
     async def _run_agent(self, name: str) -> None:
-        """Talk with an agent until the call ends. Raises NotDoneError when its model is lost for good."""
-        then = None
-        try:
-            failure = await self.talk.run(self._plan.agent(name))
-        except LeftError as left:
-            then = left.then
-        finally:
-            if self.caller.limits is not None:
-                self.caller.limits.restore()
-        if then is None:
-            raise NotDoneError(f"{failure.code}: {failure.message}")
-        await then()
+        """Talk with an agent until the call ends. Raises NotDoneError when its model is lost for good.
+
+        Who took the caller from the agent may give them back: then the one who had them last goes on.
+        """
+        agent = self._plan.agent(name)
+        while True:
+            try:
+                failure = await self.talk.run(agent)
+            except LeftError as left:
+                agent, then = left.agent, left.then
+            else:
+                raise NotDoneError(f"{failure.code}: {failure.message}")
+            finally:
+                if self.caller.limits is not None:
+                    self.caller.limits.restore()
+            await then()
 
     @property
     def detail(self) -> str:
@@ -361,40 +374,3 @@ class Call:
             "call.ended", by=end.by.value, status=end.status, reason=end.reason, detail=self.context.detail
         )
         structlog.contextvars.unbind_contextvars("call_id")
-
-
-def tool_facts(facts: CallFacts, leg: Leg, trusted: tuple[str, ...]) -> dict[str, str]:
-    """Who is calling, as the gate wants to know it. The network's word; only a trusted trunk's verstat is more."""
-    believed = leg.trunk is not None and leg.trunk.verstat
-    word = verstat(leg.invite, trusted, trunk_trusted=believed)
-    return {"caller": facts.from_number, "called": facts.to_number, "verstat": word}
-
-
-def seen(facts: CallFacts) -> dict[str, str]:
-    """What the plan made of the call's numbers, for the record; what is as it came is left out."""
-    found = {
-        "to_e164": facts.to_number if facts.to_number != facts.to_raw else "",
-        "from_e164": facts.from_number if facts.from_number != facts.from_raw else "",
-        "number": facts.number,
-        "trunk": facts.trunk,
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def call_facts(leg: Leg, plan: Plan) -> CallFacts:
-    """What the dialplan may look at. The clock is read once: a call does not change its mind at closing time."""
-    return facts_of(leg.invite, plan)
-
-
-def facts_of(invite: Invite, plan: Plan) -> CallFacts:
-    """As `call_facts`, of an INVITE."""
-    facts = CallFacts(
-        to_number=invite.called.user,
-        from_number=invite.caller.user,
-        from_name=invite.caller.display,
-        headers={name.lower(): value for name, value in invite.headers.items()},
-        to_host=invite.called.host,
-        from_host=invite.from_party.host,
-        trunk=invite.trunk,
-    )
-    return plan.complete(facts, datetime.now().astimezone())

@@ -32,7 +32,7 @@ LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
 TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
-SHOWN = ("by", "target", "agent", "mode", "stop", "action")
+SHOWN = ("by", "target", "agent", "mode", "stop", "action", "now")
 """What the record says of an operator's command, beside its kind and how it went."""
 
 

@@ -17,12 +17,13 @@ from typing import Any
 
 import structlog
 
+from bridge.call.again import Again
 from bridge.call.agentlimits import NO_MORE_CALLS, AgentLimits
 from bridge.call.deadair import DeadAir, Remedy
 from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.keypad import Keypad
-from bridge.call.opening import Opening, resumed
+from bridge.call.opening import WHISPER, Opening
 from bridge.call.tooldesk import ToolDesk
 from bridge.call.transcript import Transcript
 from bridge.call.turn import (
@@ -50,8 +51,6 @@ from bridge.sip.port import AudioPort
 
 log = structlog.get_logger(__name__)
 
-MAX_FAILED_RESPONSES = 3  # in a row; then the model side counts as lost
-FAILED_RESPONSE_WAIT_S = 0.5  # doubles with each failure
 KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
 
 
@@ -59,7 +58,7 @@ class Conversation:
     """`run()` talks until the session or the call ends.
 
     `ready`: the session is up. `speaking`: the agent can be heard. With `takes_over` it stays still, when it is up,
-    until `begin`: another conversation has the caller.
+    until `begin`: another conversation has the caller. `opening`: what it begins with, instead of a greeting.
     """
 
     def __init__(  # noqa: PLR0913  # the pieces of a conversation
@@ -75,6 +74,7 @@ class Conversation:
         patience_s: float,
         limits: AgentLimits | None = None,
         takes_over: bool = False,
+        opening: Callable[[], Opening | None] = lambda: None,
     ) -> None:
         self.ready = asyncio.Event()
         self.speaking = asyncio.Event()
@@ -95,13 +95,12 @@ class Conversation:
         self._times_changed = asyncio.Event()
         self._outgoing = asyncio.Event()
         self._answered = asyncio.Event()
-        self._retry: rt.ResponseReport | rt.SessionError | None = None
-        self._retry_due_s: float | None = None
-        self._failed_responses = 0
+        self._again = Again()
         self._cut_short: set[str] = set()
         self._transcript = Transcript(journal, history, tools)
         self._limits = limits or AgentLimits()
         self._takes_over = takes_over
+        self._opening = opening
         self._left = False
 
     async def run(self) -> None:
@@ -145,6 +144,14 @@ class Conversation:
     def say(self, order: str) -> None:
         """Have the agent say something when the floor is free; `order` is for the model."""
         self._session.say(order)
+        self._outgoing.set()
+
+    def whisper(self, words: str, *, at_once: bool) -> None:
+        """Words of a supervisor to the model. `at_once`: it is to speak as soon as the floor is free."""
+        self._history.add("supervisor", words)
+        self._session.send_user_text(WHISPER.format(words=words), role="system")
+        if at_once:
+            self._session.request_response()
         self._outgoing.set()
 
     def abandon(self) -> None:
@@ -224,7 +231,7 @@ class Conversation:
     async def _keep_time(self) -> None:
         """What falls due without an event: digits after a pause, a failed response's next try, dead air."""
         while True:
-            dues = (self._keypad.due_s, self._dead_air.due_s, self._retry_due_s)
+            dues = (self._keypad.due_s, self._dead_air.due_s, self._again.due_s)
             due_s = min((due for due in dues if due is not None), default=None)
             try:
                 async with asyncio.timeout(None if due_s is None else max(due_s - time.monotonic(), 0)):
@@ -236,9 +243,8 @@ class Conversation:
     def _fall_due(self, now: float) -> None:
         if entry := self._keypad.poll(now):
             self._tell_digits(entry, now)
-        if self._retry is not None and self._retry_due_s is not None and now >= self._retry_due_s:
-            self._session.retry(self._retry)
-            self._retry = self._retry_due_s = None
+        if (lost := self._again.take(now)) is not None:
+            self._session.retry(lost)
         remedy = self._dead_air.poll(now, answering=self._session.response_active)
         if remedy is Remedy.ASK_AGAIN:
             self._journal.note("error", where="model", code="dead_air", message="no answer yet, asked again")
@@ -255,7 +261,7 @@ class Conversation:
         self._journal.note("session.ready", session_id=event.session_id, model=event.model, ms=ready_ms)
         self.ready.set()
         if not self._takes_over:
-            self.begin(resumed(self._history) if self._history else None)
+            self.begin(self._opening())
 
     def _audio_delta(self, event: rt.AudioDelta, now: float) -> None:
         refused = self._audio.play(event.item_id, self._codec.decode(event.audio))
@@ -306,19 +312,7 @@ class Conversation:
         self._journal.response(report)
         self._limits.spent(report.cost_usd, report.usage.total)
         self._transcript.keep_unfinished()
-        if report.status != "failed":
-            self._failed_responses = 0
-            return
-        self._failed_responses += 1
-        if self._failed_responses >= MAX_FAILED_RESPONSES:
-            raise RemoteSessionError(
-                FailureKind.FATAL, report.error_code or "response_failed", report.error_message
-            )
-        self._ask_later(report, now)
-
-    def _ask_later(self, lost: rt.ResponseReport | rt.SessionError, now: float) -> None:
-        self._retry = lost
-        self._retry_due_s = now + FAILED_RESPONSE_WAIT_S * 2**self._failed_responses
+        self._again.ended(report, now)
         self._times_changed.set()
 
     def _error(self, event: rt.SessionError, now: float) -> None:
@@ -328,7 +322,8 @@ class Conversation:
         if event.ends_session or event.kind is FailureKind.FATAL:
             raise RemoteSessionError(event.kind, event.code, event.message)
         if event.wish:
-            self._ask_later(event, now)
+            self._again.lost(event, now)
+            self._times_changed.set()
 
     # ---- the floor -------------------------------------------------------------------------------------------
 

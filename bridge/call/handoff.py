@@ -8,6 +8,7 @@ from bridge.dialplan.variables import clean
 
 MAX_HAND_OFFS = 10
 MAX_NOTE_CHARS = 500
+MAX_WHISPER_CHARS = 1000
 
 
 class HandOffs:
@@ -30,6 +31,6 @@ class HandOffs:
         self.count += 1
 
 
-def note_text(note: str) -> str:
-    """A note as it may be shown to the next model: data."""
-    return clean(note, MAX_NOTE_CHARS)
+def note_text(note: str, most: int = MAX_NOTE_CHARS) -> str:
+    """A note as it may be shown to a model: one line, of at most so many characters."""
+    return clean(note, most)

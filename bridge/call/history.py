@@ -12,7 +12,7 @@ from dataclasses import dataclass
 MAX_LINES = 60
 MAX_CHARS = 6000
 MAX_LINE_CHARS = 1000
-WHO = {"caller": "Caller", "agent": "You"}
+WHO = {"caller": "Caller", "agent": "You", "supervisor": "A supervisor, to you alone"}
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ _TELLS_MESSAGES = frozenset({"agent.started", "call.held", "call.resumed", "leg.
 _HIDES: Mapping[str, str] = {
     "dtmf": "digit", "transcript": "text", "function_call": "arguments", "function_output": "output",
     "collect": "digits", "switch": "value", "menu": "key", "menu.heard": "text",
+    "supervisor.whispered": "text",
 }  # fmt: skip
 
 

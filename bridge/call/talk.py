@@ -11,7 +11,7 @@ On the worker's loop.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,14 +22,15 @@ from bridge.call.agentlimits import AgentLimits, Say
 from bridge.call.agentsession import session_config
 from bridge.call.context import NotDoneError
 from bridge.call.conversation import Conversation
-from bridge.call.handoff import HandOffs, note_text
+from bridge.call.handoff import MAX_WHISPER_CHARS, HandOffs, note_text
 from bridge.call.history import History
 from bridge.call.journal import Journal
 from bridge.call.limits import Ending
 from bridge.call.modelside import CallDeps, open_transport
-from bridge.call.opening import handed_over
+from bridge.call.opening import Opening, given_back, handed_over, resumed
 from bridge.call.recovery import Recovery
-from bridge.call.tasks import first, outcome
+from bridge.call.seat import LeftError, Seat, Wish, refuse, stop, task_of
+from bridge.call.tasks import first
 from bridge.call.tooldesk import ToolDesk
 from bridge.dialplan.agent import Agent
 from bridge.dialplan.plan import CallFacts, Plan
@@ -45,14 +46,6 @@ LIMIT_CHECK_S = 0.5
 HAND_OFF_S = 10.0  # for the other agent's session to come up
 FINISH_ANSWER_S = 6.0  # the agent before ends its sentence
 LOOK_S = 0.02
-
-
-class LeftError(Exception):
-    """The agent's session was ended for something else to have the caller: `then`, which goes on in its place."""
-
-    def __init__(self, then: Callable[[], Awaitable[None]]) -> None:
-        super().__init__("left")
-        self.then = then
 
 
 class Host(Protocol):
@@ -89,29 +82,6 @@ class Scope:
     tools: ToolDesk
 
 
-@dataclass(slots=True)
-class _Seat:
-    """One agent's session, from the moment it is opened. `before`: the agent it takes over from."""
-
-    agent: Agent
-    due_s: float
-    before: str = ""
-    up: asyncio.Event = field(default_factory=asyncio.Event)
-    conversation: Conversation | None = None
-    spoke: bool = False
-    task: "asyncio.Task[Any] | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """Another agent; or, without one, `then` in place of agents."""
-
-    agent: Agent | None
-    note: str
-    done: "asyncio.Future[Mapping[str, Any]]"
-    then: Callable[[], Awaitable[None]] | None = None
-
-
 class AgentTalk:
     """The talk of one call. `conversation`: the one that has the caller, if any."""
 
@@ -122,8 +92,9 @@ class AgentTalk:
         self._history = History()
         self._limits = AgentLimits()
         self._hand_offs = HandOffs()
-        self._wishes: asyncio.Queue[_Wish] = asyncio.Queue(1)
-        self._seat: _Seat | None = None
+        self._wishes: asyncio.Queue[Wish] = asyncio.Queue(1)
+        self._seat: Seat | None = None
+        self._back: tuple[str, str] | None = None
 
     @property
     def conversation(self) -> Conversation | None:
@@ -145,7 +116,7 @@ class AgentTalk:
         recovery = Recovery(self._config.deadlines.answer_wait_s, time.monotonic())
         while True:
             await self._host.prepare(agent)
-            failure, seat = await self._until_failure(_Seat(agent, recovery.due_s))
+            failure, seat = await self._until_failure(Seat(agent, recovery.due_s))
             agent = seat.agent
             self._host.detail = f"{failure.code}: {failure.message}"
             self._scope.journal.note("session.failed", code=failure.code, message=failure.message)
@@ -171,7 +142,7 @@ class AgentTalk:
             raise NotDoneError("the caller is being handed over already")
         done: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._wishes.put_nowait(
-            _Wish(self._scope.plan.agent(target), note_text(str(data.get("note", ""))), done)
+            Wish(self._scope.plan.agent(target), note_text(str(data.get("note", ""))), done)
         )
         return await done
 
@@ -180,92 +151,114 @@ class AgentTalk:
         if self._seat is None or self._wishes.full():
             raise NotDoneError("no agent has the caller")
         done: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
-        self._wishes.put_nowait(_Wish(None, "", done, then))
+        self._wishes.put_nowait(Wish(None, "", done, then))
         await done
 
-    async def _until_failure(self, seat: _Seat) -> tuple[RemoteSessionError, _Seat]:
+    # ---- supervisors -----------------------------------------------------------------------------------------
+
+    async def whisper(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The command {text, now}: words to the agent that the caller does not hear. Raises NotDoneError."""
+        seat, words = self._seat, note_text(str(data.get("text", "")), MAX_WHISPER_CHARS)
+        if seat is None or not seat.spoke or seat.conversation is None:
+            raise NotDoneError("no agent has the caller")
+        if not words:
+            raise NotDoneError("there are no words in it")
+        self._scope.journal.note("supervisor.whispered", by=str(data.get("by", "")), text=words)
+        seat.conversation.whisper(words, at_once=data.get("now") is True)
+        return {}
+
+    def handed_back(self, who: str, note: str) -> None:
+        """The caller comes back from a person: what the next session begins with."""
+        self._back = (who, note_text(note))
+
+    async def has_the_caller(self) -> None:
+        """Wait until an agent has the caller and was heard."""
+        while self._seat is None or not self._seat.spoke:
+            await beat(LOOK_S)
+
+    async def _until_failure(self, seat: Seat) -> tuple[RemoteSessionError, Seat]:
         """Sessions up to a failure: it, and whose it was. Ends no other way, but with the call."""
         self._sit(seat)
         try:
             while True:
                 wish = asyncio.create_task(self._wishes.get())
                 try:
-                    await asyncio.wait({_task(seat), wish}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({task_of(seat), wish}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     wish.cancel()
                 wanted = wish.result() if wish.done() and not wish.cancelled() else None
                 if wanted is not None and wanted.then is not None:
                     wanted.done.set_result({})
-                    raise LeftError(wanted.then)
-                if _task(seat).done():
-                    _refuse(wanted)
+                    raise LeftError(wanted.then, seat.agent)
+                if task_of(seat).done():
+                    refuse(wanted)
                     break
                 if wanted is not None:
                     seat = await self._change(seat, wanted)
         finally:
-            await _stop(seat)
+            await stop(seat)
             self._refuse_wishes()
             self._seat = None
         failure = RemoteSessionError(FailureKind.RETRY, "ended", "the session ended without a word")
         try:
-            _task(seat).result()
+            task_of(seat).result()
         except* RemoteSessionError as group:
             failure = first(group, RemoteSessionError)
         return failure, seat
 
-    def _sit(self, seat: _Seat) -> None:
+    def _sit(self, seat: Seat) -> None:
         seat.task = asyncio.create_task(self._session(seat))
         self._seat = self._seat if seat.before else seat
 
     def _refuse_wishes(self) -> None:
         while not self._wishes.empty():
-            _refuse(self._wishes.get_nowait())
+            refuse(self._wishes.get_nowait())
 
-    async def _change(self, old: _Seat, wish: _Wish) -> _Seat:
+    async def _change(self, old: Seat, wish: Wish) -> Seat:
         """Open the other agent's session beside the old one; whoever has the caller afterwards."""
         began_s = time.monotonic()
         if wish.agent is None:
             raise RuntimeError("a wish without an agent")  # a bug of ours
-        new = _Seat(wish.agent, began_s + HAND_OFF_S, before=old.agent.name)
+        new = Seat(wish.agent, began_s + HAND_OFF_S, before=old.agent.name)
         self._sit(new)
         up = asyncio.create_task(new.up.wait())
         try:
-            await asyncio.wait({_task(new), up}, timeout=HAND_OFF_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task_of(new), up}, timeout=HAND_OFF_S, return_when=asyncio.FIRST_COMPLETED)
             if not new.up.is_set():
-                await _stop(new)
+                await stop(new)
                 self._not_handed_over(old, new, wish)
                 return old
             await self._answered_out(old)
             self._hand_over(old, new, wish, began_s)
         except BaseException:
-            await _stop(new)
+            await stop(new)
             if not wish.done.done():
                 wish.done.cancel()
             raise
         finally:
             up.cancel()
-        await _stop(old)
+        await stop(old)
         return new
 
-    def _not_handed_over(self, old: _Seat, new: _Seat, wish: _Wish) -> None:
+    def _not_handed_over(self, old: Seat, new: Seat, wish: Wish) -> None:
         why = "it did not come up in time"
-        if _task(new).done() and not _task(new).cancelled() and _task(new).exception() is not None:
-            why = str(_task(new).exception())[:200]
+        if task_of(new).done() and not task_of(new).cancelled() and task_of(new).exception() is not None:
+            why = str(task_of(new).exception())[:200]
         facts = {"from": old.agent.name, "to": new.agent.name}
         self._scope.journal.note("error", where="hand_off", code="not_handed_over", message=why, **facts)
         log.warning("hand_off.failed", reason=why, **facts)
         if not wish.done.done():
             wish.done.set_exception(NotDoneError(f"the agent {new.agent.name} is not available now"))
 
-    async def _answered_out(self, old: _Seat) -> None:
+    async def _answered_out(self, old: Seat) -> None:
         """Let the agent before end its sentence; what is queued is heard in any case."""
         until_s = time.monotonic() + FINISH_ANSWER_S
-        while not _task(old).done() and old.conversation is not None and old.conversation.busy:
+        while not task_of(old).done() and old.conversation is not None and old.conversation.busy:
             if time.monotonic() >= until_s:
                 return
             await asyncio.sleep(LOOK_S)
 
-    def _hand_over(self, old: _Seat, new: _Seat, wish: _Wish, began_s: float) -> None:
+    def _hand_over(self, old: Seat, new: Seat, wish: Wish, began_s: float) -> None:
         if old.conversation is not None:
             old.conversation.leave()
         self._hand_offs.done()
@@ -282,7 +275,7 @@ class AgentTalk:
 
     # ---- one session -----------------------------------------------------------------------------------------
 
-    async def _session(self, seat: _Seat) -> None:
+    async def _session(self, seat: Seat) -> None:
         config, journal, agent = self._config, self._scope.journal, seat.agent
         if self._host.answered_s is None:
             self._history = History()  # what a failed try said, nobody heard
@@ -313,6 +306,7 @@ class AgentTalk:
                 patience_s=config.deadlines.model_silence_s,
                 limits=self._limits,
                 takes_over=bool(seat.before),
+                opening=self._opening,
             )
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -323,7 +317,13 @@ class AgentTalk:
                 conversation.abandon()
                 session.closed()
 
-    async def _begin(self, seat: _Seat, conversation: Conversation) -> None:
+    def _opening(self) -> Opening | None:
+        """What a session begins with that takes over from no agent. A lost one that nobody has heard begins anew."""
+        if self._back is not None:
+            return given_back(self._history, *self._back)
+        return resumed(self._history) if self._history else None
+
+    async def _begin(self, seat: Seat, conversation: Conversation) -> None:
         """The caller hears ringing until the agent's first word is there, then that word: no dead air."""
         ready_s = self._config.deadlines.session_ready_s
         ready_due_s = min(time.monotonic() + ready_s, seat.due_s)
@@ -333,7 +333,7 @@ class AgentTalk:
         if seat.before:  # the agent before ends its sentence first
             speak_due_s = time.monotonic() + FINISH_ANSWER_S + self._config.deadlines.answer_wait_s
         await _by(speak_due_s, conversation.speaking, "silent_model", "no speech in time")
-        seat.spoke = True
+        seat.spoke, self._back = True, None
         await self._host.heard(seat.agent)
         self._host.detail = ""
         conversation.answered()
@@ -352,31 +352,6 @@ class AgentTalk:
                     conversation.say(order)
                 case Ending() as ending:
                     await self._host.end(ending)
-
-
-def _refuse(wish: _Wish | None) -> None:
-    if wish is not None and not wish.done.done():
-        wish.done.set_exception(NotDoneError("the connection was lost"))
-
-
-def _task(seat: _Seat) -> "asyncio.Task[Any]":
-    if seat.task is None:
-        raise RuntimeError("the session was not begun")  # a bug of ours
-    return seat.task
-
-
-async def _stop(seat: _Seat) -> None:
-    """End the session; as tasks.outcome, a cancellation of ours always comes through."""
-    task = _task(seat)
-    if not task.done():
-        task.cancel()
-        await outcome(_ended(task))
-    if not task.cancelled():
-        task.exception()  # its own end is nobody's news any more
-
-
-async def _ended(task: "asyncio.Task[Any]") -> None:
-    await asyncio.wait({task})
 
 
 def _template_note(words: str) -> None:

@@ -1,4 +1,4 @@
-"""`sipbridge calls live|hangup|transfer|warm-transfer|supervise|take-over|record|hand-off`: hands on running calls.
+"""`sipbridge calls live`, and the commands that lay hands on a running call.
 
 They ask control over its Unix socket (bridge/control_api_calls.py) and wait for what the call did. Exit code 1: it did
 not, nobody knows the call, or the bridge is not running. Who asks is in the call's record.
@@ -21,7 +21,7 @@ from bridge.errors import BridgeError
 
 BASE = "/api/v1/calls"
 ANSWER_S = 110.0
-"""Longer than control gives any call (control_api_calls.KINDS)."""
+"""Longer than control gives any call (control_hands.KINDS)."""
 WIDE = 150
 SHOWN_ID = 8
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", envvar="SIPBRIDGE_CONFIG")]
@@ -96,6 +96,25 @@ def take_over(call: Id, target: Target, config: Config = None) -> None:
     _act(config, call, "take_over", {"target": target}, f"{target} has the caller")
 
 
+def hand_back(
+    call: Id,
+    note: Annotated[str, typer.Option("--note", help="What the agent is told.")] = "",
+    config: Config = None,
+) -> None:
+    """After a take-over: the agent has the caller again, and who took over leaves."""
+    _act(config, call, "hand_back", {"note": note} if note else {}, "the agent has the caller again")
+
+
+def whisper(
+    call: Id,
+    text: Annotated[str, typer.Argument(help="For the agent alone; the caller does not hear it.")],
+    now: Annotated[bool, typer.Option("--now", help="Have the agent speak at once.")] = False,
+    config: Config = None,
+) -> None:
+    """Tell the agent something; it follows it from its next words on."""
+    _act(config, call, "whisper", {"text": text} | ({"now": True} if now else {}), "the agent was told")
+
+
 def record(
     call: Id,
     action: Annotated[str, typer.Argument(help="pause or resume.")],
@@ -126,7 +145,8 @@ def hand_off(
 
 def add_to(app: typer.Typer) -> None:
     """Join them to `sipbridge calls`."""
-    for command in (live, hangup, transfer, warm_transfer, supervise, take_over, record, hand_off):
+    hands = (hangup, transfer, warm_transfer, supervise, take_over, hand_back, whisper, record, hand_off)
+    for command in (live, *hands):
         app.command(command.__name__.replace("_", "-"))(command)
 
 

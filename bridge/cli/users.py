@@ -12,10 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.approval.request import ROLES
+from bridge.approval.signing import Signer
 from bridge.cli.identity import with_store
 from bridge.errors import StoreError
+from bridge.keys import keys_folder
 from bridge.settings import Settings
-from bridge.store.sessionstore import FIRST, LinkStore, link_of
+from bridge.store.factorstore import FactorStore
+from bridge.store.gatestore import GateStore, NewAudit
+from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
@@ -78,6 +82,24 @@ def password(name: Name, config: Config = None) -> None:
     typer.echo(f"the password of {name} is set")
 
 
+@app.command("reset-factors")
+def reset_factors(name: Name, config: Config = None) -> None:
+    """Take somebody's second factors and recovery codes away (lost phone), and sign them out."""
+
+    async def work(store: Store, settings: Settings, me: User) -> int:
+        if name not in {user.name for user in await UserStore(store).users()}:
+            raise StoreError(f"there is no user {name}")
+        gone = await FactorStore(store).reset(name)
+        console = settings.console
+        await SessionStore(store, console.session_idle_s, console.session_s).end_of(name)
+        note = NewAudit("factors_reset", me.name, {"whose": name, "via": "cli"})
+        await GateStore(store, Signer(keys_folder(settings))).note(note, "", time.time())
+        return gone
+
+    gone = with_store(config, "administer", work)
+    typer.echo(f"{name} has no second factor any more" if gone else f"{name} had none")
+
+
 @app.command()
 def link(
     name: Annotated[
@@ -100,15 +122,20 @@ def token(
     name: Name,
     label: Annotated[str, typer.Option("--label", help="What it is for.")] = "",
     days: Annotated[float, typer.Option("--days", min=0, help="Valid for so long; 0: until revoked.")] = 90,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="Of the user's roles, those it has; all without.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Make an API token for a user. It is shown once; commands read it from SIPBRIDGE_TOKEN."""
+    if unknown := sorted({*(role or ())} - {*ROLES}):
+        raise StoreError(f"there is no role {unknown[0]}: roles are {', '.join(ROLES)}")
     expires_at = time.time() + days * DAY_S if days else None
     typer.echo(
         with_store(
             config,
             "administer",
-            lambda store, _settings, _me: UserStore(store).give_token(name, label, expires_at),
+            lambda store, _settings, _me: UserStore(store).give_token(name, label, expires_at, role or None),
         )
     )
 

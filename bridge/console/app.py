@@ -1,8 +1,10 @@
 """The console: control's web pages for people. Routes for control's HTTP door (control_api.application), and one task.
 
     /console/            overview            /console/approvals       what waits for a person, live
+    /console/phone       a call by the browser    /console/seats/…    listening and talking (audio.py)
     /console/sign-in     who is it?          /console/approvals/{id}  one request, open or not
     /console/link/…      a password, once    /console/events          what is new, for pages that are open
+    /console/account     what is one's own   /console/users           who may do what
                                              /console/approvals/decided, …/statistics   what was decided, and how
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/health      how the installation is
@@ -13,7 +15,6 @@ Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's l
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,37 +25,36 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
-from bridge.console.approvals import Approvals, ApprovalsDeps
+from bridge.console.approvals import Approvals, ApprovalsDeps, needs_factor
+from bridge.console.audio import Audio, AudioDeps
 from bridge.console.callpage import CallPage
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
-from bridge.console.lockout import Lockout
+from bridge.console.identity import Identity, IdentityDeps
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
-from bridge.console.signin import SignIn, SignInDeps
+from bridge.console.seats import SeatLimits, Seats
 from bridge.console.stream import Stream, Streams
 from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Web
 from bridge.console.webhooks import WebhookPages, Webhooks
-from bridge.errors import StoreError
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
-from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
+from bridge.store.sessionstore import SessionStore
 from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
-from bridge.store.userstore import UserStore
 
 log = structlog.get_logger(__name__)
 
-LINK_S = 3600.0
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -64,6 +64,7 @@ class ConsoleDeps:
 
     `recordings`: the folder of this node's.
     `api`: the OpenAPI description.
+    `gates`: the store that signs the audit. `environ`: secrets.
     """
 
     store: Store
@@ -72,12 +73,15 @@ class ConsoleDeps:
     describe: Describe
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
     plans: Plans | None = None
     webhooks: Webhooks | None = None
     health: Health | None = None
     pace: Callable[[], Pace] | None = None
+    gates: GateStore | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class Console:
@@ -86,12 +90,15 @@ class Console:
     def __init__(self, deps: ConsoleDeps) -> None:
         store, settings = deps.store, deps.settings
         self._deps = deps
-        self._users, self._links = UserStore(store), LinkStore(store)
-        self._renderer = Renderer(ROOT)
+        self._renderer = Renderer(ROOT, {"needs_factor": lambda it: needs_factor(settings.step_up, it)})
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
         place = Place(settings.names, settings.url or "")
+        limits = deps.audio.limits if deps.audio else SeatLimits()
+        self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
+        who = IdentityDeps(store, settings, deps.decision_key, deps.gates, deps.environ)
+        self._identity = Identity(self._web, who)
         self._watch = Watch(deps.health) if deps.health else None
         self._web.notices = self._watch.shown if self._watch else None
 
@@ -99,18 +106,21 @@ class Console:
         """For control's HTTP door."""
         gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
         waveforms = Waveforms(self._deps.recordings)
-        sign_in = SignIn(self._web, SignInDeps(self._users, self._links, Lockout()))
+        audio = Audio(self._web, self.seats, self._deps.audio).routes() if self._deps.audio else []
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
-        approvals = Approvals(self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key))
+        approvals = Approvals(
+            self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key, self._identity.again)
+        )
         return [
             Route("/", _to_start, methods=["GET"]),
             Route(ROOT, _to_start, methods=["GET"]),
             Route(f"{ROOT}/static/{{version}}/{{name}}", self._file, methods=["GET"]),
             *Overview(self._web, self._feed, self._deps.store, self._deps.pace).routes(),
-            *sign_in.routes(),
+            *self._identity.routes(),
             *decided.routes(),
             *approvals.routes(),
+            *audio,
             *History(self._web, history, self._deps.history).routes(),
             *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
@@ -126,24 +136,14 @@ class Console:
         `port`: of control's HTTP door.
         """
         try:
-            await self._first_link(port)
+            await self._identity.first_link(port)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed.run())
+                tasks.create_task(self.seats.run())
                 if self._watch:
                     tasks.create_task(self._watch.run())
         finally:
             self._feed.close()
-
-    async def _first_link(self, port: int) -> None:
-        """While there is no user, the log has a link by which the first admin is made."""
-        try:
-            if await self._users.users():
-                return
-            link = link_of(self._deps.settings.base(port), await self._links.give(FIRST, time.time(), LINK_S))
-        except StoreError as error:
-            log.warning("console.no_first_link", reason=str(error))
-            return
-        log.warning("console.nobody_can_sign_in", first_admin=link, valid_min=int(LINK_S // 60))
 
     async def _file(self, request: Request) -> Response:
         """A file of the pages. Its version is its content's, so a browser never asks twice."""

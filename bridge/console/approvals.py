@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bridge.approval.actions import State
+from bridge.console import stepup
+from bridge.console.again import Again, Asked, Proof
 from bridge.console.card import Card, changed
 from bridge.console.feed import Feed
 from bridge.console.snapshot import Snapshot
@@ -34,11 +36,12 @@ _ID = re.compile(r"[0-9a-f]{4,64}")
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsDeps:
-    """`key` seals decisions."""
+    """`key` seals decisions; `again` asks for a second factor where one is needed (stepup.py)."""
 
     gates: GateStore
     past: PastStore
     key: bytes
+    again: Again
 
 
 class Approvals:
@@ -70,12 +73,14 @@ class Approvals:
     async def _one(self, visit: Visit) -> Response:
         return await self._page(visit, await self._card(visit), "", 200)
 
-    async def _page(self, visit: Visit, card: Card, said: str, status: int) -> Response:
+    async def _page(
+        self, visit: Visit, card: Card, said: str, status: int, ask: Asked | None = None
+    ) -> Response:
         personal = visit.may("personal")
         trail = await self._deps.past.trail(card.request_id, card.call_id)
         shown = [told(one, personal=personal) for one in trail]
         values = {
-            "card": view(visit, card, said),
+            "card": view(visit, card, said) | {"ask": ask},
             "trail": shown,
             "now": self._feed.snapshot,
             "digest": Snapshot((card,)).digest,
@@ -116,7 +121,11 @@ class Approvals:
     async def _leave(
         self, visit: Visit, verdict: str, words: str, arguments: Mapping[str, Any] | None, done: str = "done"
     ) -> Response:
-        request_id = (await self._card(visit)).request_id
+        card, proof = await self._card(visit), Proof()
+        if needs_factor(self._deps.again.rules, card, verdict, arguments):
+            proof = await self._deps.again.factor(visit)
+            if proof.asked:
+                return await self._told(visit, card, "", 409, proof.asked)
         decision = Verdict(
             verdict=verdict,
             by=visit.who.name,
@@ -124,17 +133,21 @@ class Approvals:
             binding=visit.form.get("binding", ""),
             reason=words,
             arguments=arguments,
+            factor=proof.by,
         )
-        answer = await leave(self._deps.gates, self._deps.key, request_id, decision, ANSWER_S)
+        answer = await leave(self._deps.gates, self._deps.key, card.request_id, decision, ANSWER_S)
         taken = answer.startswith(TAKEN)
         why = answer.split(": ", 2)[-1]
         said = text(f"{done}.taken") if taken else text(f"{done}.refused", why=why)
         return await self._told(visit, await self._card(visit), said, 200 if taken else 409)
 
-    async def _told(self, visit: Visit, card: Card, said: str, status: int) -> Response:
+    async def _told(
+        self, visit: Visit, card: Card, said: str, status: int, ask: Asked | None = None
+    ) -> Response:
         if visit.by_script:
-            return self._web.page("piece.html", visit, {"card": view(visit, card, said)}, status)
-        return await self._page(visit, card, said, status)
+            shown = view(visit, card, said) | {"ask": ask}
+            return self._web.page("piece.html", visit, {"card": shown}, status)
+        return await self._page(visit, card, said, status, ask)
 
     async def _card(self, visit: Visit) -> Card:
         wanted = str(visit.request.path_params["id"])
@@ -144,11 +157,20 @@ class Approvals:
         return card
 
 
+def needs_factor(
+    rules: stepup.Rules, card: Card, verdict: str = "approve", arguments: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether this verdict on a card needs a second factor. `arguments`: approved in this form instead."""
+    shown = {one.name: one.value for one in card.arguments}
+    return stepup.wanted(rules, card.risk, verdict, shown, arguments)
+
+
 def view(visit: Visit, card: Card, said: str = "") -> dict[str, Any]:
     """What a template shows of a card to this visitor. `said`: what became of their decision."""
     return {
         "it": card,
         "said": said,
+        "ask": None,
         "personal": visit.may("personal"),
         "keeps": keeps_from(visit.who, card) if card.pending else "",
         "alerts": alerts(visit.who, card),

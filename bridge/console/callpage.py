@@ -31,7 +31,6 @@ from bridge.records.export import as_document
 from bridge.records.public import bare
 from bridge.records.timeline import build
 from bridge.store.historystore import HistoryStore, OneCall
-from bridge.store.sessionstore import hashed
 from bridge.store.sharestore import Share, ShareStore
 
 log = structlog.get_logger(__name__)
@@ -173,13 +172,13 @@ class CallPage:
     async def _behind(self, visit: Visit) -> tuple[Share, OneCall]:
         """What a link shows. Who tries many that are none has to wait."""
         secret, now = str(visit.request.path_params["secret"]), time.monotonic()
-        address = visit.request.client.host if visit.request.client else ""
-        if self._lockout.wait_s("", address, now) > 0:
+        address = visit.address
+        if self._lockout.wait_s(address, now) > 0:
             raise PageError(429, text("history.shared.wait"))
         share = await self._shares.find(secret, time.time())
         one = await self._store.one(share.call_id) if share else None
         if share is None or one is None:
-            self._lockout.failed(hashed(secret), address, now)
+            self._lockout.failed(address, now)
             raise PageError(404, text("history.shared.gone"))
         return share, one
 

@@ -13,20 +13,12 @@ from bridge.approval.actions import FINAL, State
 from bridge.approval.canonical import read
 from bridge.approval.questions import MAX_QUESTIONS
 from bridge.approval.request import CallerFacts
+from bridge.console.argnames import Kind, is_target, named
 from bridge.errors import ToolArgumentsError
 from bridge.store.gaterows import StoredRequest
 from bridge.store.queuestore import Around, SpokenLine
 
-Kind = Literal["amount", "target", ""]
-_AMOUNT = re.compile(
-    r"(amount|price|sum|total|cost|fee|value|quantity|count|limit|balance|credit)s?", re.IGNORECASE
-)
-_TARGET = re.compile(
-    r"(to|target|recipient|number|phone|e?mail|address|account|iban|payee|customer|order|user|name|code|url|id)s?",
-    re.IGNORECASE,
-)
 _REASON = re.compile(r"(reason|why|justification|explanation|rationale|motive|note|comment)s?", re.IGNORECASE)
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _FIGURE = re.compile(r"\s*[-+]?[0-9][0-9.,' ]*\s*")
 MAX_DEPTH, MAX_PARTS = 3, 40
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -245,12 +237,10 @@ def _value(argument: Argument, given: str) -> Any:
 
 
 def _kind(name: str, value: Any) -> Kind:
-    words = _WORD.findall(name.replace("_", " "))
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    number = number or (isinstance(value, str) and _FIGURE.fullmatch(value) is not None)
-    if number and any(_AMOUNT.fullmatch(word) for word in words):
-        return "amount"
-    return "target" if any(_TARGET.fullmatch(word) for word in words) else ""
+    if number or (isinstance(value, str) and _FIGURE.fullmatch(value) is not None):
+        return named(name)
+    return "target" if is_target(name) else ""
 
 
 def _parts(value: Mapping[str, Any], depth: int, of: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ Reload and rollback go control's one way (PlanDesk); a plan that is refused chan
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ class DialplanPages:
     def __init__(self, web: Web, plans: Plans) -> None:
         self._web = web
         self._plans = plans
+        self._known: deque[tuple[Mapping[str, str], planview.Places]] = deque(maxlen=3)
 
     def routes(self) -> list[BaseRoute]:
         """For the application."""
@@ -61,9 +63,11 @@ class DialplanPages:
         look = await self._look(RUNNING)
         wanted = visit.request.query_params.get("q", "")[:100]
 
+        known = await self._places(look)
+
         def rows(plan: Plan) -> dict[str, Any]:
-            found, count = planview.routes(plan, look.texts, wanted)
-            return {"routes": found, "count": count, "sections": planview.sections(plan, look.texts)}
+            found, count = planview.routes(plan, look.texts, known, wanted)
+            return {"routes": found, "count": count, "sections": planview.sections(plan, known)}
 
         values = (
             await asyncio.to_thread(rows, look.plan)
@@ -153,8 +157,13 @@ class DialplanPages:
     async def _answer(self, look: Look, question: Question) -> dict[str, Any]:
         if look.plan is None:
             return {"look": look, "answer": None, "problems": len(look.problems)}
-        found = await asyncio.to_thread(answer, look.plan, question)
-        return {"look": look, "answer": found, **_told(found, look)}
+        plan, known = look.plan, await self._places(look)
+
+        def work() -> dict[str, Any]:
+            found = answer(plan, question)
+            return {"look": look, "answer": found, **_told(found, look, known)}
+
+        return await asyncio.to_thread(work)
 
     async def _explain_page(
         self, visit: Visit, given: Mapping[str, str], answers: list[dict[str, Any]], problem: str, status: int
@@ -168,7 +177,7 @@ class DialplanPages:
     # ---- changes ---------------------------------------------------------------------------------------------
 
     async def _reload(self, visit: Visit) -> Response:
-        done = await self._plans.reload(visit.who.name)
+        done = await self._plans.reload(visit.who.name, everywhere="everywhere" in visit.form)
         return await self._disk_page(visit, done, 200 if done.ok else 422)
 
     async def _rollback(self, visit: Visit) -> Response:
@@ -182,6 +191,15 @@ class DialplanPages:
             return await self._plans.look(which[:64])
         except BridgeError as error:
             raise PageError(404, str(error)) from None
+
+    async def _places(self, look: Look) -> planview.Places:
+        """Found out once for the same texts: control gives the same object until they change."""
+        for texts, known in self._known:
+            if texts is look.texts:
+                return known
+        known = await asyncio.to_thread(planview.places, look.texts)
+        self._known.append((look.texts, known))
+        return known
 
     async def _page(
         self, template: str, visit: Visit, values: Mapping[str, Any], status: int = 200
@@ -213,7 +231,7 @@ async def _difference(old: Look, new: Look) -> dict[str, Any]:
     return await asyncio.to_thread(work)
 
 
-def _told(found: Answer, look: Look) -> dict[str, Any]:
+def _told(found: Answer, look: Look, known: planview.Places) -> dict[str, Any]:
     """The verdicts with links, and the steps of the route that takes the call."""
     last = len(found.verdicts) - planview.MAX_ROUTES
     rows = [
@@ -225,7 +243,7 @@ def _told(found: Answer, look: Look) -> dict[str, Any]:
         }
         for one in found.verdicts[max(last, 0) :]
     ]
-    taken = planview.route_row(found.taken.route, look.texts) if found.taken else None
+    taken = planview.route_row(found.taken.route, look.texts, known) if found.taken else None
     return {"rows": rows, "left_out": max(last, 0), "taken": taken}
 
 

@@ -1,70 +1,74 @@
-"""Who has to wait before the next try to sign in, after wrong passwords.
+"""Who has to wait before the next try to sign in, or to prove a second factor, after wrong ones.
 
-    wrong for one name       after 5: 30 s, then twice as long for each more, 15 minutes at most
-    wrong from one address   after 20: the same; an IPv6 address counts by its network of 64 bits
+    wrong passwords for one name       after 5: 30 s, then twice as long for each more, 15 minutes at most
+    wrong passwords from one address   after 20: the same; an IPv6 address counts by its network of 64 bits
+    wrong codes of one user            after 5: the same
 
-Every try counts as a failure when it begins, so that tries at the same moment are not all the fifth. A right password
-takes back its own, and forgets the name's; not the address's others: whoever guesses may have an account of their own.
-What is 30 minutes old is forgotten; there are at most MAX_KEPT of each kind, and the oldest go first, so a flood of
-made-up names costs no memory (its address has long been locked by then). Sans-IO: `now` is monotonic seconds.
+Every try counts as wrong when it begins, so that tries at the same moment are not all the fifth. A right one takes back
+its own, and forgets the name's; not the address's others: whoever guesses may have an account of their own.
+What is 30 minutes old is forgotten. The counting is done in the store, for all nodes (trystore.py). `Lockout` counts in
+memory, for what is looked at often and cannot be guessed anyway. Sans-IO: `now` in seconds, of one clock.
 """
 
 import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-NAME_TRIES, ADDRESS_TRIES = 5, 20
+NAME_TRIES, ADDRESS_TRIES, FACTOR_TRIES = 5, 20, 5
 FIRST_S, MOST_S = 30.0, 900.0
 FORGET_S = 1800.0
 MAX_KEPT = 10_000
+_TRIES = {"name": NAME_TRIES, "address": ADDRESS_TRIES, "factor": FACTOR_TRIES}
 
 
-@dataclass(slots=True)
-class _Failures:
-    count: int = 0
-    last_at: float = 0.0
+def of_name(name: str) -> str:
+    """What the tries for a name are counted under."""
+    return f"name {name}"
 
-    def waits_until(self, tries: int) -> float:
-        """When the next try is looked at."""
-        over = self.count - tries
-        return self.last_at + min(FIRST_S * 2 ** min(over, 16), MOST_S) if over >= 0 else 0.0
+
+def of_address(address: str) -> str:
+    """What the tries from an address are counted under."""
+    return f"address {_network(address)}"
+
+
+def of_factor(user: str) -> str:
+    """What the codes of a user are counted under."""
+    return f"factor {user}"
+
+
+def wait_s(failures: Mapping[str, tuple[int, float]], now: float) -> float:
+    """How long a try has to wait, by (wrong ones, when last) of all that it is counted under; 0: look at it."""
+    until = max((_until(kept, *found) for kept, found in failures.items()), default=0.0)
+    return max(until - now, 0.0)
 
 
 class Lockout:
-    """Counts failures by name and by address."""
+    """Wrong tries by address, in memory; at most MAX_KEPT, and the oldest go first."""
 
     def __init__(self) -> None:
-        self._names: OrderedDict[str, _Failures] = OrderedDict()
-        self._addresses: OrderedDict[str, _Failures] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def wait_s(self, name: str, address: str, now: float) -> float:
-        """How long this try has to wait; 0: look at its password."""
-        until = max(
-            _recent(self._names, name, now).waits_until(NAME_TRIES),
-            _recent(self._addresses, _network(address), now).waits_until(ADDRESS_TRIES),
-        )
-        return max(until - now, 0.0)
+    def wait_s(self, address: str, now: float) -> float:
+        """How long a try from there has to wait; 0: look at it."""
+        key = of_address(address)
+        return wait_s({key: self._recent(key, now)}, now)
 
-    def failed(self, name: str, address: str, now: float) -> None:
-        """The password was wrong, or there is nobody of this name."""
-        for kept, key in ((self._names, name), (self._addresses, _network(address))):
-            failures = _recent(kept, key, now)
-            failures.count, failures.last_at = failures.count + 1, now
-            kept[key] = failures
-            kept.move_to_end(key)
-            while len(kept) > MAX_KEPT:
-                kept.popitem(last=False)
+    def failed(self, address: str, now: float) -> None:
+        """It was wrong."""
+        key = of_address(address)
+        self._kept[key] = self._recent(key, now)[0] + 1, now
+        self._kept.move_to_end(key)
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
 
-    def succeeded(self, name: str, address: str) -> None:
-        """The password of the try that was counted last was right."""
-        self._names.pop(name, None)
-        if found := self._addresses.get(_network(address)):
-            found.count -= 1
+    def _recent(self, key: str, now: float) -> tuple[int, float]:
+        count, last_at = self._kept.get(key, (0, 0.0))
+        return (count, last_at) if now - last_at <= FORGET_S else (0, 0.0)
 
 
-def _recent(kept: OrderedDict[str, _Failures], key: str, now: float) -> _Failures:
-    found = kept.get(key)
-    return _Failures() if found is None or now - found.last_at > FORGET_S else found
+def _until(kept: str, count: int, last_at: float) -> float:
+    over = count - _TRIES[kept.partition(" ")[0]]
+    return last_at + min(FIRST_S * 2 ** min(over, 16), MOST_S) if over >= 0 else 0.0
 
 
 def _network(address: str) -> str:

@@ -42,7 +42,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is in force, since when and why, and the last refusal (`refused_*`; "" when there is none to tell of)."""
+    """What is in force, since when and why, and the last refusal (`refused_*`; "" when there is none to tell of).
+
+    `others`: nodes that live besides this one.
+    """
 
     version: str = ""
     since: float | None = None
@@ -57,6 +60,7 @@ class Standing:
     refused_how: str = ""
     refused_by: str = ""
     problems: tuple[Problem, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class Plans(Protocol):
@@ -71,8 +75,8 @@ class Plans(Protocol):
     async def look(self, which: str) -> Look:
         """RUNNING, DISK, or a version or its beginning. Raises BridgeError: there is no such."""
 
-    async def reload(self, by: str) -> Done:
-        """Put the files in force, or leave all as it is."""
+    async def reload(self, by: str, *, everywhere: bool = False) -> Done:
+        """Put the files in force, or leave all as it is. `everywhere`: if it works, every other node reads its own."""
 
     async def rollback(self, version: str, by: str) -> Done:
         """Put a kept version in force."""

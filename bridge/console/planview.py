@@ -28,6 +28,15 @@ _SECRET = re.compile(
 )
 _IN_URI = re.compile(r"(?i)(\b(?:sips?|https?|wss?):(?://)?[^\s:@/]+:)([^\s@/]+)(@)")
 HIDDEN = "•••"
+_NAMES = re.compile(r"\s*- (\w+): ([\w -]+?)(?:,|$)")
+_SECTION_OF = {
+    "agent": "agents",
+    "go": "flows",
+    "transfer": "transfers",
+    "warm_transfer": "transfers",
+    "ring": "transfers",
+    "queue": "queues",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +50,18 @@ class Spot:
         return bool(self.name)
 
 
+Places = Mapping[tuple[str, str], Spot]
+"""Where things are written, by (section, name)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A thing of the plan: `facts` are (name, value), `lines` its steps."""
+    """A thing of the plan: `facts` are (name, value), `lines` its steps, each with where what it names is written."""
 
     name: str
     spot: Spot
     facts: tuple[tuple[str, str], ...] = ()
-    lines: tuple[str, ...] = ()
+    lines: tuple[tuple[str, Spot], ...] = ()
     number: int = 0
 
 
@@ -103,8 +116,8 @@ def used(plan: Plan | None, problems: Sequence[Problem], texts: Mapping[str, str
     return frozenset(found.name for file in files if (found := spot(file, 1, texts))) or frozenset(texts)
 
 
-def places(texts: Mapping[str, str]) -> dict[tuple[str, str], Spot]:
-    """Where agents, flows and so on are written, by (section, name). Files that are no YAML are left out."""
+def places(texts: Mapping[str, str]) -> Places:
+    """Where agents, flows and so on are written; files that are no YAML are left out. Takes seconds for megabytes."""
     found: dict[tuple[str, str], Spot] = {}
     for file, text in texts.items():
         if not file.endswith((".yaml", ".yml")):
@@ -121,7 +134,7 @@ def places(texts: Mapping[str, str]) -> dict[tuple[str, str], Spot]:
 
 
 def routes(
-    plan: Plan, texts: Mapping[str, str], wanted: str = "", most: int = MAX_ROUTES
+    plan: Plan, texts: Mapping[str, str], known: Places, wanted: str = "", most: int = MAX_ROUTES
 ) -> tuple[list[Row], int]:
     """Routes whose name, conditions or steps have `wanted` in them, at most so many, and how many there are."""
     rows: list[Row] = []
@@ -132,25 +145,22 @@ def routes(
             continue
         fitting += 1
         if fitting <= most:
-            rows.append(route_row(route, texts, number))
+            rows.append(route_row(route, texts, known, number))
     return rows, fitting
 
 
-def route_row(route: Route, texts: Mapping[str, str], number: int = 0) -> Row:
-    """One route."""
+def route_row(route: Route, texts: Mapping[str, str], known: Places, number: int = 0) -> Row:
+    """One route. `known`: as of `places`."""
     when = tuple(("when", _short(condition(one))) for one in route.conditions)
-    steps = tuple(_short(line) for line in outline(route.steps))
-    return Row(route.name, spot(route.file, route.line, texts), when, steps, number)
+    lines = _linked(outline(route.steps), known)
+    return Row(route.name, spot(route.file, route.line, texts), when, lines, number)
 
 
-def sections(plan: Plan, texts: Mapping[str, str]) -> dict[str, list[Row]]:
+def sections(plan: Plan, known: Places) -> dict[str, list[Row]]:
     """All but the routes, by section; empty ones are left out."""
-    known = places(texts)
 
     def row(section: str, name: str, facts: Iterable[tuple[str, str]], lines: Iterable[str] = ()) -> Row:
-        return Row(
-            name, known.get((section, name), Spot()), tuple(facts), tuple(_short(line) for line in lines)
-        )
+        return Row(name, known.get((section, name), Spot()), tuple(facts), _linked(lines, known))
 
     found = {
         "agents": [row("agents", one.name, _agent(one)) for one in plan.agents],
@@ -213,6 +223,16 @@ def _finding(one: Problem, texts: Mapping[str, str]) -> Finding:
     name = here.name or one.file
     where = f"{name}:{one.line}:{one.column}" if one.line else name
     return Finding(where, here, one.key, one.message, one.hint, lines)
+
+
+def _linked(lines: Iterable[str], known: Places) -> tuple[tuple[str, Spot], ...]:
+    """Steps as lines; one that names an agent, a flow, a target or a queue leads there."""
+    found = []
+    for line in lines:
+        named = _NAMES.match(line)
+        key = (_SECTION_OF.get(named[1], ""), named[2]) if named else ("", "")
+        found.append((_short(line), known.get(key, Spot())))
+    return tuple(found)
 
 
 def _agent(agent: Agent) -> Iterator[tuple[str, str]]:

@@ -22,9 +22,12 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 
 class Renderer:
-    """`root`: the path that the console lies under. `files`: (content type, content) by name."""
+    """`root`: the path that the console lies under. `files`: (content type, content) by name.
 
-    def __init__(self, root: str) -> None:
+    `helpers`: what templates may ask besides, by name.
+    """
+
+    def __init__(self, root: str, helpers: Mapping[str, Any] | None = None) -> None:
         self.files = _files()
         versions = {
             name: hashlib.sha256(content).hexdigest()[:12] for name, (_, content) in self.files.items()
@@ -39,6 +42,7 @@ class Renderer:
         )
         self._environment.filters |= {"at": _at, "left": _left, "clock": clock, "words_of": _words_of}
         self._environment.globals |= {
+            **(helpers or {}),
             "t": text,
             "root": root,
             "static": lambda name: f"{root}/static/{versions[name]}/{name}",

@@ -1,23 +1,23 @@
 """Sign-in, sign-out, and the one-time link by which somebody chooses a password.
 
-Wrong passwords are counted by lockout.py. Hashing one takes tens of milliseconds of a core and 64 MB, so only a few
-are looked at at a time, and who comes beyond that is told to try again rather than made to wait.
+Wrong passwords are counted in the store, by the rule of lockout.py. Hashing one takes tens of milliseconds of a core
+and 64 MB, so only a few are looked at at a time, and who comes beyond that is told to try again, not made to wait.
 """
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from bridge.console.lockout import Lockout
+from bridge.console.lockout import of_address, of_name, wait_s
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web, own_path
 from bridge.errors import StoreError
 from bridge.store.sessionstore import FIRST, LinkStore
+from bridge.store.trystore import TryStore
 from bridge.store.userstore import MIN_PASSWORD_CHARS, User, UserStore
 
 log = structlog.get_logger(__name__)
@@ -29,12 +29,13 @@ _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class SignInDeps:
-    """What signing in works with. `clock`: monotonic seconds."""
+    """What signing in works with. `provider`: as the button of console.oidc says; `local`: whether passwords count."""
 
     users: UserStore
     links: LinkStore
-    lockout: Lockout
-    clock: Callable[[], float] = time.monotonic
+    tries: TryStore
+    provider: str = ""
+    local: bool = True
 
 
 class SignIn:
@@ -57,32 +58,35 @@ class SignIn:
         to = own_path(visit.form.get("next", visit.request.query_params.get("next", "")))
         if visit.request.method == "GET":
             return self._form(visit, to)
+        if not self._deps.local:
+            raise PageError(403, text("sign_in.not_here"))
         name, password = visit.form.get("name", "").strip(), visit.form.get("password", "")
-        address = visit.request.client.host if visit.request.client else ""
-        wait_s = self._deps.lockout.wait_s(name, address, self._deps.clock())
-        if wait_s:
-            return self._form(visit, to, 429, text("sign_in.locked", seconds=int(wait_s) + 1))
         if self._hashing >= MAX_AT_ONCE:
             return self._form(visit, to, 503, text("sign_in.busy"))
-        # Counted before it is looked at: tries at the same moment must not all be the fifth.
-        self._deps.lockout.failed(name, address, self._deps.clock())
+        address = visit.address
+        kept = [of_name(name), of_address(address)]
+        if waits := await self._deps.tries.begin(kept, wait_s, time.time()):
+            return self._form(visit, to, 429, text("sign_in.locked", seconds=int(waits) + 1))
         user = await self._by_password(name, password)
         if user is None:
             log.warning("console.sign_in_failed", pii_name=name[:64], address=address)
             return self._form(visit, to, 403, text("sign_in.wrong"))
-        self._deps.lockout.succeeded(name, address)
-        log.info("console.signed_in", by=user.name, address=address)
-        return await self._web.signed_in(visit, user, to)
+        await self._deps.tries.right(kept[:1], kept[1:])
+        log.info("console.signed_in", by=user.name, address=address, how="password")
+        return await self._web.signed_in(visit, user, to, "password")
 
     async def _by_password(self, name: str, password: str) -> User | None:
         self._hashing += 1
         try:
-            return await self._deps.users.by_password(name, password)
+            user = await self._deps.users.by_password(name, password)
+            return None if user and user.subject else user  # who they are is not ours to say
         finally:
             self._hashing -= 1
 
     def _form(self, visit: Visit, to: str, status: int = 200, problem: str = "") -> Response:
-        values = {"next": to, "problem": problem, "name": visit.form.get("name", "")}
+        deps = self._deps
+        values = {"next": to, "problem": problem, "provider": deps.provider, "local": deps.local}
+        values["name"] = visit.form.get("name", "")
         return self._web.page("sign_in.html", visit, values, status)
 
     async def _sign_out(self, visit: Visit) -> Response:
@@ -93,7 +97,7 @@ class SignIn:
         """Looking at the link does not use it up: chat programs look at what is sent by them."""
         secret = str(visit.request.path_params["secret"])
         whose = await self._deps.links.whose(secret, time.time())
-        if whose is None:
+        if whose is None or not self._deps.local:
             raise PageError(410, text("link.gone"))
         name = whose or visit.form.get("name", "").strip()
         values = {"first": whose == FIRST, "name": name, "chars": MIN_PASSWORD_CHARS, "problem": ""}
@@ -107,7 +111,7 @@ class SignIn:
         if user is None:
             raise PageError(410, text("link.gone"))
         log.info("console.link_used", by=user.name, first=whose == FIRST)
-        return await self._web.signed_in(visit, user, f"{ROOT}/")
+        return await self._web.signed_in(visit, user, f"{ROOT}/", "link")
 
     def _unfit(self, visit: Visit, name: str) -> str:
         password, again = visit.form.get("password", ""), visit.form.get("again", "")

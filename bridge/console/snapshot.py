@@ -58,20 +58,29 @@ class Seen:
         self._digest = digest
         self._cards: dict[str, Card] | None = None
         self._counts: tuple[int, int, str] | None = None
+        self._shown: set[str] = set()
 
     def compare(self, now: Snapshot) -> Changes:
         """What is new; from then on it is seen."""
         counts = (now.pending, now.live_calls, now.problem)
         moved, self._counts = counts != self._counts, counts
         before, self._cards = self._cards, {card.request_id: card for card in now.cards}
+        if before is None:
+            self._shown = {card.request_id for card in now.open_cards}
         if before is None and now.digest != self._digest:
             return Changes(added=now.open_cards, counts=moved, whole=True)
         if before is None:
             return Changes(counts=moved)
         both = [(before[card.request_id], card) for card in now.cards if card.request_id in before]
+        fresh = [card for card in now.cards if card.request_id not in before]
+        back = tuple(
+            card for card in fresh if card.request_id in self._shown
+        )  # its place is still on the page
+        added = tuple(card for card in fresh if card.request_id not in self._shown and not card.settled)
+        self._shown |= {card.request_id for card in added}
         return Changes(
-            added=tuple(card for card in now.cards if card.request_id not in before and not card.settled),
-            changed=tuple(card for old, card in both if _is_other(old, card)),
+            added=added,
+            changed=(*(card for old, card in both if _is_other(old, card)), *back),
             spoken=tuple(card for old, card in both if not _is_other(old, card) and old.lines != card.lines),
             counts=moved,
         )

@@ -5,13 +5,27 @@
 
 from collections.abc import Mapping
 
-from bridge.console.words import api, approvals, common, decided, dialplan, health, history, signin, webhooks
+from bridge.console.words import (
+    account,
+    api,
+    approvals,
+    audio,
+    common,
+    decided,
+    dialplan,
+    health,
+    history,
+    signin,
+    webhooks,
+)
 
 _GROUPS = (
     common,
     signin,
+    account,
     approvals,
     history,
+    audio,
     dialplan,
     health,
     webhooks,

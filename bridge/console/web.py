@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -23,12 +23,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.approval.request import MAY
-from bridge.console.render import Renderer
+from bridge.console.render import Renderer, visible
 from bridge.console.snapshot import Snapshot
 from bridge.console.texts import text
 from bridge.errors import BridgeError
 from bridge.site import foreign, names, stranger
-from bridge.store.sessionstore import SessionStore
+from bridge.store.sessionstore import Began, SessionStore
 from bridge.store.userstore import User
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ DEADLINE_S = 30.0
 FORM_DEADLINE_S = 10.0
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 200
+MAX_NEXT_CHARS = 2000
 FORM_S = 3600
 """How long the cookie of a form lives that is filled in before sign-in."""
 CSRF = "csrf"
@@ -53,6 +54,8 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+MICROPHONE: Mapping[str, str] = {"permissions-policy": "camera=(), geolocation=(), microphone=(self)"}
+"""For the pages on which people talk."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -69,8 +72,10 @@ PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
     Page("history", "/history"),
+    Page("phone", "/phone", "dial"),
     Page("dialplan", "/dialplan"),
     Page("health", "/health"),
+    Page("users", "/users", "administer"),
     Page("webhooks", "/webhooks", "audit"),
     Page("api", "/api"),
 )
@@ -109,6 +114,11 @@ class Visit:
     def by_script(self) -> bool:
         """Whether a piece of a page is wanted (htmx), not a page."""
         return "hx-request" in self.request.headers
+
+    @property
+    def address(self) -> str:
+        """Where it comes from; behind a proxy that is the proxy."""
+        return self.request.client.host if self.request.client else ""
 
     def may(self, right: str) -> bool:
         """Whether this user has a right (MAY)."""
@@ -150,12 +160,13 @@ class Web:
         self._hosts = names(place.hosts)
         prefix = "__Host-" if place.secure else ""
         self._session_cookie, self._form_cookie = f"{prefix}sipbridge", f"{prefix}sipbridge-form"
+        self._flow_cookie = f"{prefix}sipbridge-away"
 
     # ---- routes ----------------------------------------------------------------------------------------------
 
-    def get(self, path: str, handler: Handler, may: str = "look") -> Route:
-        """A page for who has signed in and may."""
-        return Route(f"{ROOT}{path}", self._endpoint(handler, may), methods=["GET"])
+    def get(self, path: str, handler: Handler, may: str = "look", *, microphone: bool = False) -> Route:
+        """A page for who has signed in and may. `microphone`: it may ask for the browser's."""
+        return Route(f"{ROOT}{path}", self._endpoint(handler, may, microphone=microphone), methods=["GET"])
 
     def post(self, path: str, handler: Handler, may: str) -> Route:
         """A form of a page of ours, by who has signed in and may."""
@@ -173,7 +184,11 @@ class Web:
         """Where this visitor reaches the console, for a link that is sent on."""
         return self._place.url or f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
 
-    def _endpoint(self, handler: Handler, may: str | None) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(
+        self, handler: Handler, may: str | None, *, microphone: bool = False
+    ) -> Callable[[Request], Awaitable[Response]]:
+        own = {**HEADERS, "cache-control": "no-store", **(MICROPHONE if microphone else {})}
+
         async def endpoint(request: Request) -> Response:
             try:
                 async with asyncio.timeout(DEADLINE_S):
@@ -189,7 +204,7 @@ class Web:
             except Exception:
                 log.exception("console.crashed", path=request.url.path)
                 answer = self._error(500, text("error.inside"))
-            answer.headers.update({**HEADERS, "cache-control": "no-store"})
+            answer.headers.update(own)
             return answer
 
         return endpoint
@@ -234,10 +249,10 @@ class Web:
 
     def _sign_in_first(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
-            return self.page("moment.html", None, {"again": request.url.path})
+            return self.page("moment.html", None, {"again": own_path(_asked_for(request))})
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"hx-redirect": f"{ROOT}/sign-in"})
-        here = request.url.path if request.method == "GET" else ""
+        here = quote(_asked_for(request)) if request.method == "GET" else ""
         return RedirectResponse(f"{ROOT}/sign-in?next={here}" if here else f"{ROOT}/sign-in", 303)
 
     # ---- answers ---------------------------------------------------------------------------------------------
@@ -265,12 +280,19 @@ class Web:
     def _error(self, status: int, message: str) -> Response:
         return self.page("error.html", None, {"status": status, "message": message}, status)
 
-    async def signed_in(self, visit: Visit, user: User, to: str) -> Response:
-        """A new session, whatever the browser brought; the one it brought is over."""
+    async def signed_in(
+        self, visit: Visit, user: User, to: str, by: str, answer: Response | None = None
+    ) -> Response:
+        """A new session, whatever the browser brought; the one it brought is over. `by`: how it began.
+
+        `answer`: instead of the way to `to`.
+        """
         if brought := visit.request.cookies.get(self._session_cookie):
             await self.sessions.end(brought)
-        answer = RedirectResponse(to, 303)
-        self._give(answer, self._session_cookie, await self.sessions.begin(user.name, time.time()), None)
+        answer = answer or RedirectResponse(to, 303)
+        began = Began(by, visit.address, visible(visit.request.headers.get("user-agent", ""))[:200])
+        secret = await self.sessions.begin(user.name, time.time(), began)
+        self._give(answer, self._session_cookie, secret, None)
         self._take(answer, self._form_cookie)
         return answer
 
@@ -281,6 +303,21 @@ class Web:
         self._take(answer, self._session_cookie)
         return answer
 
+    def flow_of(self, visit: Visit) -> str:
+        """What this browser has while somebody else signs it in; it is no session."""
+        return visit.request.cookies.get(self._flow_cookie, "")
+
+    def give_flow(self, answer: Response, value: str, seconds: int) -> None:
+        """The browser sends it along when it comes back from another site, which it never does with the session."""
+        secure = self._place.secure
+        answer.set_cookie(
+            self._flow_cookie, value, seconds, httponly=True, samesite="lax", secure=secure, path="/"
+        )
+
+    def take_flow(self, answer: Response) -> None:
+        """It is not needed any more."""
+        self._take(answer, self._flow_cookie)
+
     def _give(self, answer: Response, cookie: str, value: str, seconds: int | None) -> None:
         secure = self._place.secure
         answer.set_cookie(cookie, value, seconds, httponly=True, samesite="strict", secure=secure, path="/")
@@ -288,6 +325,12 @@ class Web:
     def _take(self, answer: Response, cookie: str) -> None:
         secure = self._place.secure
         answer.delete_cookie(cookie, httponly=True, samesite="strict", secure=secure, path="/")
+
+
+def _asked_for(request: Request) -> str:
+    """The path and the query of a request, as they came: what somebody searched for is there after sign-in."""
+    path, query = request.url.path, request.url.query
+    return f"{path}?{query}" if query and len(path) + len(query) < MAX_NEXT_CHARS else path
 
 
 def _may_not(_right: str) -> bool:

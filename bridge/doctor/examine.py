@@ -85,6 +85,7 @@ class _Examination:
             ("call", self._of_call),
             ("certificates", self._of_certificates),
             ("providers", self._of_providers),
+            ("sign-in", self._of_sign_in),
             ("kernel", self._of_machine),
             ("versions", self._of_versions),
             ("mcp", self._of_mcp),
@@ -225,6 +226,12 @@ class _Examination:
         newest = self._seen.newest_call_at if self._seen else None
         clock = await asyncio.to_thread(gather_system.clock, newest, offset)
         return [*parts.providers(facts), *system.clock(clock)]
+
+    async def _of_sign_in(self) -> Iterable[Finding]:
+        console, asked = self._settings.console, not self._wishes.offline
+        issuer = console.oidc.issuer if console.oidc else ""
+        error = await gather_parts.oidc(console.oidc) if console.oidc and asked else ""
+        return parts.sign_in(issuer, error, local=console.local_sign_in, asked=asked)
 
     async def _of_machine(self) -> Iterable[Finding]:
         chosen = self._settings

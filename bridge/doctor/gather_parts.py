@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bridge.doctor.parts import McpFacts, NodeFacts, ProcessFacts, ProviderFacts, StoreFacts
+from bridge.settings_console import Oidc
 from bridge.settings_model import Provider
 from bridge.settings_tools import McpServer
 from bridge.store.look import Look
@@ -171,6 +172,19 @@ def _said(command: list[str]) -> str | None:
 def _first(text: str) -> str | None:
     found = _VERSION.search(text)
     return found[1] if found else None
+
+
+async def oidc(settings: Oidc) -> str:
+    """Why the provider that signs people in does not answer as it should; "": it does."""
+    from bridge.console.oidc import Flow, OidcError, Provider  # noqa: PLC0415  # only who has one loads it
+
+    try:
+        await Provider(settings, lambda: "").way(
+            Flow("doctor", "doctor", "d" * 64, "https://doctor.invalid/")
+        )
+    except OidcError as error:
+        return str(error)
+    return ""
 
 
 async def providers(

@@ -182,6 +182,21 @@ def nodes(all_facts: Sequence[NodeFacts]) -> Iterator[Finding]:
         yield Finding("nodes", Level.OK, f"{len(here)} of {len(all_facts)} nodes are here")
 
 
+def sign_in(provider: str, error: str, *, local: bool, asked: bool) -> Iterator[Finding]:
+    """Whether the provider that signs people in answers. `provider`: its issuer; "": there is none."""
+    if not provider:
+        yield Finding("sign-in", Level.OK, "by passwords of the bridge")
+    elif error:
+        do = "see console.oidc, and the provider" + (
+            "" if local else "; until then nobody can sign in: ops/sign-in.md"
+        )
+        yield Finding("sign-in", Level.WARN if local else Level.FAIL, f"{provider}: {error}", do)
+    elif asked:
+        yield Finding("sign-in", Level.OK, f"{provider} answers as console.oidc says")
+    else:
+        yield Finding("sign-in", Level.NOTE, f"{provider} was not asked")
+
+
 def store(facts: StoreFacts, *, running: bool) -> Iterator[Finding]:
     """Reachable, of the right version, quick."""
     if facts.error:

@@ -74,6 +74,7 @@ def kamailio_cfg(settings: Settings, place: Place) -> str:
         strangers=edge.strangers,
         realm=edge.realm,
         no_ha1=no_ha1(place.secret),
+        console_word=console_word(place.secret),
         deny=bool(edge.deny),
         wide=settings.pool.wide_workers > 0 or settings.workers == 0,
         overflow=edge.overflow,
@@ -137,6 +138,11 @@ def tls_cfg(settings: Settings, place: Place) -> str:
 def no_ha1(secret: str) -> str:
     """Compared with the answer of a user that does not exist. Who knows an HA1 needs no password, so it is secret."""
     return hmac.new(secret.encode(), b"nobody", hashlib.sha256).hexdigest()[:32]
+
+
+def console_word(secret: str) -> str:
+    """By which the edge knows a call of this node's own console (bridge/control_seats.py)."""
+    return hmac.new(secret.encode(), b"console", hashlib.sha256).hexdigest()[:32]
 
 
 def host_port(address: str, port: int) -> str:

@@ -128,10 +128,11 @@ class CallCommand:
     """Have call `call_id` do something; its worker answers with the request "call.done".
 
     `kind`: hang_up (`reason`), transfer (`target`: a name of the plan's transfers), collect (`digits`, `terminator`,
-    `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`),
-    warm_transfer (`target`, `summary`), hand_off (`agent`, `note`), recording (`action`), ask_caller (`text` for who
-    decides about `function_call_id`; answers `interrupted`). `by`: the operator who wants
-    it, absent when a tool does. The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
+    `timeout_s`), supervise (`target`, `mode`: listen, whisper, join; or `stop`), take_over (`target`), hand_back
+    (`note`), whisper (`text`, `now`), warm_transfer (`target`, `summary`), hand_off (`agent`, `note`), recording
+    (`action`), ask_caller (`text` for who decides about `function_call_id`; answers `interrupted`), and of a browser
+    seat (`target`, `key`, `mode`; answers `address`, `rate_hz`) and seat_take_over (`target`). `by`: the operator who
+    wants it, absent when a tool does. The answer: `call_id`, `command_id`, `ok`, `error`, and `digits`.
     """
 
     call_id: str

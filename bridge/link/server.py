@@ -169,6 +169,10 @@ class LinkServer:
         """The connected workers by index."""
         return [self._peers[worker] for worker in sorted(self._peers)]
 
+    def boots(self) -> list[str]:
+        """The worker processes that are connected."""
+        return [peer.hello.boot for peer in self.peers()]
+
     def push_plan(self, plan: str) -> None:
         """Give this plan to every worker, now and at every new connection."""
         self.plan = plan

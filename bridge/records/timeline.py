@@ -299,6 +299,8 @@ _MARKS: dict[str, tuple[str, Words, Words]] = {
     "supervisor.joined": ("listener", _sign("S"), _words("{leg}, {mode}")),
     "supervisor.left": ("listener", _sign("S"), _words("{leg} left")),
     "supervisor.took_over": ("listener", _sign("S"), _words("took over")),
+    "supervisor.gave_back": ("listener", _sign("S"), _words("gave the caller back to the agent")),
+    "supervisor.whispered": ("whisper", _sign("S"), _words("{by} to the agent: “{text}”")),
     "tool.question": ("question", _sign("O"), _words("{by}: “{text}”")),
     "tool.confirmation": ("confirm", _sign("F"), _words("yes: {yes} ({how})")),
     "amd": ("who", _sign("?"), _words("{verdict}: {why}, after {ms} ms")),

@@ -7,6 +7,7 @@ Every look at a session reads its user anew: who was disabled, removed or given 
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,9 +23,32 @@ FIRST = ""
 FIRST_ADMIN = "first admin"
 MAX_SESSIONS = 20
 """Of one user; the oldest ends when there is one more."""
+SHOWN_ID = 16
+"""Characters of a session's hash that name it where it is shown."""
 MAX_LINKS = 100
 NOTED_EVERY_S = 60.0
 """A session's use is noted so often: a page in use asks several times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """How a session began: `by` password, link or oidc; from where; `agent`: what the browser says it is."""
+
+    by: str = ""
+    address: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session. `session_id`: names it and opens nothing. `factor_at`: when a second factor was proved last."""
+
+    session_id: str
+    user: str
+    began_at: float
+    seen_at: float
+    factor_at: float | None
+    began: Began
 
 
 class SessionStore:
@@ -35,7 +59,7 @@ class SessionStore:
         self._idle_s = idle_s
         self._longest_s = longest_s
 
-    async def begin(self, user: str, now: float) -> str:
+    async def begin(self, user: str, now: float, began: Began = Began()) -> str:  # frozen
         """A new session, never one that a browser brought: what names it. What has expired is forgotten."""
         secret, row = secrets.token_urlsafe(32), console_sessions.c
 
@@ -46,7 +70,8 @@ class SessionStore:
             too_many = connection.execute(mine.offset(MAX_SESSIONS - 1)).scalars().all()
             connection.execute(sa.delete(console_sessions).where(row.hash.in_(too_many)))
             new = {"hash": hashed(secret), "user": user, "created_at": now, "seen_at": now}
-            connection.execute(sa.insert(console_sessions).values(new))
+            how = {"began_by": began.by, "address": began.address[:64], "agent": began.agent[:200]}
+            connection.execute(sa.insert(console_sessions).values({**new, **how}))
 
         await self._store.transaction("cannot begin a session", work)
         return secret
@@ -72,6 +97,46 @@ class SessionStore:
 
         return await self._store.transaction("cannot read a session", work)
 
+    async def session(self, secret: str, now: float) -> Session | None:
+        """The session itself; None: it is over."""
+        found = await self._found(console_sessions.c.hash == hashed(secret), now)
+        return found[0] if found else None
+
+    async def of(self, user: str, now: float) -> list[Session]:
+        """All that a user has, the newest first."""
+        return await self._found(console_sessions.c.user == user, now)
+
+    async def proved(self, secret: str, now: float) -> None:
+        """A second factor was proved in this session."""
+        mine = sa.update(console_sessions).where(console_sessions.c.hash == hashed(secret))
+        await self._store.transaction(
+            "cannot keep a proof", lambda it: it.execute(mine.values(factor_at=now))
+        )
+
+    async def end_of(self, user: str, session_id: str = "", keep: str = "") -> int:
+        """End one session of a user, or all but the one whose secret is `keep`; how many that were."""
+        row = console_sessions.c
+        mine = row.user == user
+        if session_id:
+            mine &= sa.func.substr(row.hash, 1, SHOWN_ID) == session_id
+        if keep:
+            mine &= row.hash != hashed(keep)
+        gone = sa.delete(console_sessions).where(mine)
+        return await self._store.transaction("cannot end sessions", lambda it: it.execute(gone).rowcount)
+
+    async def _found(self, which: sa.ColumnElement[bool], now: float) -> list[Session]:
+        row = console_sessions.c
+        here = (row.seen_at > now - self._idle_s) & (row.created_at > now - self._longest_s)
+        query = sa.select(console_sessions).where(which, here).order_by(row.created_at.desc())
+        rows = await self._store.transaction("cannot read sessions", lambda it: it.execute(query).all())
+        return [
+            Session(
+                one.hash[:SHOWN_ID], one.user, one.created_at, one.seen_at, one.factor_at,
+                Began(one.began_by, one.address, one.agent),
+            )
+            for one in rows
+        ]  # fmt: skip
+
     async def end(self, secret: str) -> None:
         """Sign out."""
         mine = sa.delete(console_sessions).where(console_sessions.c.hash == hashed(secret))
@@ -91,8 +156,8 @@ class LinkStore:
         def work(connection: sa.Connection) -> None:
             if user == FIRST:
                 _nobody_yet(connection)
-            elif not connection.execute(sa.select(users.c.name).where(users.c.name == user)).first():
-                raise StoreError(f"there is no user {user}")
+            else:
+                _signs_in_here(connection, user)
             row = console_links.c
             connection.execute(sa.delete(console_links).where(row.expires_at <= now))
             newest = sa.select(row.hash).order_by(row.expires_at.desc()).offset(MAX_LINKS - 1)
@@ -141,19 +206,27 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
+def _signs_in_here(connection: sa.Connection, user: str) -> None:
+    found = connection.execute(sa.select(users.c.subject).where(users.c.name == user)).first()
+    if found is None:
+        raise StoreError(f"there is no user {user}")
+    if found.subject:
+        raise StoreError(f"{user} is signed in by console.oidc and has no password here")
+
+
 def _nobody_yet(connection: sa.Connection) -> None:
     if connection.execute(sa.select(users.c.name).limit(1)).first():
         raise StoreError("there are users already: sipbridge users link NAME")
 
 
 def _whose(connection: sa.Connection, secret: str, now: float) -> str | None:
-    """A disabled user's link is none; nor is that of the first admin once there is anybody."""
+    """A disabled user's link is none, nor one of who a provider signs in, nor the first admin's later on."""
     row = console_links.c
     query = sa.select(row.user).where(row.hash == hashed(secret), row.expires_at > now)
     user: str | None = connection.execute(query).scalar_one_or_none()
     if user is None:
         return None
-    there = sa.select(users.c.disabled)
+    there = sa.select(users.c.disabled, users.c.subject)
     found = connection.execute(there.where(users.c.name == user) if user else there.limit(1)).first()
-    fits = found is None if user == FIRST else found is not None and not found.disabled
+    fits = found is None if user == FIRST else found is not None and not found.disabled and not found.subject
     return user if fits else None

@@ -9,6 +9,9 @@ audit_payloads what of that is personal, under the hash that the entry names; `p
 users         who may look, decide or administer; `password` is an argon2 hash
 api_tokens    what programs and commands prove a user by; `hash` is SHA-256 of 256 random bits
 console_sessions, console_links  who is signed in; who may choose a password once: SHA-256 of 256 random bits
+console_factors  second factors; `sealed` opens with a key that is not in the database; `counter` only grows
+console_steps what a sign-in that takes several requests has to know again; each is taken once
+console_tries wrong passwords and codes, by the hash of whose they were
 outbound_calls  one row a call that was asked for (bridge/outbound/job.py); `wish` is sealed, `version` guards changes
 outbound_attempts  one row a try, written before it is dialled: what the caps count
 outbound_campaigns  running, paused or cancelled
@@ -28,14 +31,23 @@ schema_state  one row: `works_from` is the oldest revision whose programs may st
 from sqlalchemy import Column, Float, Index, Integer, Table, UniqueConstraint
 
 from bridge.store.columns import BIG, String, Text, metadata
+from bridge.store.tables_users import (
+    api_tokens,
+    console_factors,
+    console_links,
+    console_sessions,
+    console_steps,
+    console_tries,
+    users,
+)
 from bridge.store.tables_webhooks import webhook_deliveries, webhook_endpoints
 
 __all__ = [
     "BIG", "HERE_STATES", "HOLDS", "OPEN_STATES", "String", "Text", "api_tokens", "audit_entries", "audit_payloads",
-    "call_events", "call_holds", "calls", "console_links", "console_sessions", "leases", "link_offsets", "metadata",
-    "node_commands", "node_keys", "nodes", "outbound_attempts", "outbound_calls", "outbound_campaigns",
-    "schema_state", "tool_decisions", "tool_requests", "users", "voicemail_deliveries", "voicemails",
-    "webhook_deliveries", "webhook_endpoints",
+    "call_events", "call_holds", "calls", "console_factors", "console_links", "console_sessions", "console_steps",
+    "console_tries", "leases", "link_offsets", "metadata", "node_commands", "node_keys", "nodes", "outbound_attempts",
+    "outbound_calls", "outbound_campaigns", "schema_state", "tool_decisions", "tool_requests", "users",
+    "voicemail_deliveries", "voicemails", "webhook_deliveries", "webhook_endpoints",
 ]  # fmt: skip
 
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
@@ -182,48 +194,6 @@ audit_payloads = Table(
     Column("payload", Text),
     Column("erased_at", Float),
     Index("audit_payloads_call", "call_id"),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("roles", Text, nullable=False),
-    Column("groups", Text, nullable=False),
-    Column("numbers", Text, nullable=False),
-    Column("password", Text),
-    Column("disabled", Integer, nullable=False),
-    Column("created_at", Float, nullable=False),
-)
-
-api_tokens = Table(
-    "api_tokens",
-    metadata,
-    Column("token_id", String(16), primary_key=True),
-    Column("user", String(64), nullable=False),
-    Column("label", String(100), nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("expires_at", Float),
-    Column("used_at", Float),
-    Index("api_tokens_user", "user"),
-)
-
-console_sessions = Table(
-    "console_sessions",
-    metadata,
-    Column("hash", String(64), primary_key=True),
-    Column("user", String(64), nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("seen_at", Float, nullable=False),
-)
-
-console_links = Table(
-    "console_links",
-    metadata,
-    Column("hash", String(64), primary_key=True),
-    Column("user", String(64), nullable=False),
-    Column("expires_at", Float, nullable=False),
 )
 
 outbound_calls = Table(

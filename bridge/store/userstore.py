@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -23,7 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from bridge.approval.request import ROLES, Actor
 from bridge.errors import StoreError
 from bridge.store.store import Store
-from bridge.store.tables import api_tokens, console_links, console_sessions, users
+from bridge.store.tables import api_tokens, console_factors, console_links, console_sessions, users
 
 PREFIX = "sbt"
 MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 12, 1000
@@ -31,7 +31,10 @@ MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 12, 1000
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user. `numbers`: their telephones, from which they cannot approve their own call."""
+    """One user. `numbers`: their telephones, from which they cannot approve their own call.
+
+    `subject`: who they are to the provider that signs them in (OpenID Connect); "": they sign in here.
+    """
 
     name: str
     roles: frozenset[str]
@@ -40,6 +43,7 @@ class User:
     disabled: bool = False
     has_password: bool = False
     created_at: float = 0.0
+    subject: str = ""
 
     def actor(self) -> Actor:
         """As the gate sees them."""
@@ -48,7 +52,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An API token without its secret."""
+    """An API token without its secret. `roles`: of its user's, those that it has; None: all."""
 
     token_id: str
     user: str
@@ -56,6 +60,7 @@ class Token:
     created_at: float
     expires_at: float | None
     used_at: float | None
+    roles: frozenset[str] | None = None
 
 
 class UserStore:
@@ -101,6 +106,7 @@ class UserStore:
             connection.execute(sa.delete(console_links).where(console_links.c.user == name))
             connection.execute(sa.delete(console_sessions).where(console_sessions.c.user == name))
             connection.execute(sa.delete(api_tokens).where(api_tokens.c.user == name))
+            connection.execute(sa.delete(console_factors).where(console_factors.c.user == name))
             return bool(connection.execute(sa.delete(users).where(users.c.name == name)).rowcount)
 
         return await self._store.transaction("cannot remove a user", work)
@@ -132,8 +138,10 @@ class UserStore:
             return False
         return kept is not None
 
-    async def give_token(self, name: str, label: str, expires_at: float | None) -> str:
-        """A new token, the only time it is seen. StoreError: no such user."""
+    async def give_token(
+        self, name: str, label: str, expires_at: float | None, roles: Iterable[str] | None = None
+    ) -> str:
+        """A new token, the only time it is seen. `roles`: those of the user's that it has. StoreError: no such user."""
         if await self.user(name) is None:
             raise StoreError(f"there is no user {name}")
         token_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
@@ -144,6 +152,7 @@ class UserStore:
             "hash": _hash(secret),
         }
         row |= {"created_at": time.time(), "expires_at": expires_at}
+        row["roles"] = None if roles is None else _text(roles)
         new = sa.insert(api_tokens).values(row)
         await self._store.transaction("cannot keep a token", lambda it: it.execute(new))
         return f"{PREFIX}_{token_id}_{secret}"
@@ -152,7 +161,10 @@ class UserStore:
         """All of them, oldest first."""
         rows = await self._rows(sa.select(api_tokens).order_by(api_tokens.c.created_at))
         return [
-            Token(row.token_id, row.user, row.label, row.created_at, row.expires_at, row.used_at)
+            Token(
+                *(row.token_id, row.user, row.label, row.created_at, row.expires_at, row.used_at),
+                _roles(row.roles),
+            )
             for row in rows
         ]
 
@@ -174,7 +186,8 @@ class UserStore:
             return None
         used = sa.update(api_tokens).where(api_tokens.c.token_id == token_id).values(used_at=now)
         await self._store.transaction("cannot note a token's use", lambda it: it.execute(used))
-        return await self.user(rows[0].user)
+        user, roles = await self.user(rows[0].user), _roles(rows[0].roles)
+        return user if user is None or roles is None else replace(user, roles=user.roles & roles)
 
     async def _rows(self, query: sa.Executable) -> list[sa.Row[Any]]:
         return await self._store.transaction(
@@ -204,11 +217,20 @@ def _text(names: Iterable[str]) -> str:
     return json.dumps(sorted(names))
 
 
+def _roles(kept: str | None) -> frozenset[str] | None:
+    return None if kept is None else frozenset(json.loads(kept))
+
+
 def user_of(row: sa.Row[Any]) -> User:
     """A row of the table `users`."""
     kept = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
     names = {key: frozenset(json.loads(kept[key])) for key in ("roles", "groups", "numbers")}
     disabled, has_password = bool(kept["disabled"]), kept["password"] is not None
     return User(
-        kept["name"], **names, disabled=disabled, has_password=has_password, created_at=kept["created_at"]
+        kept["name"],
+        **names,
+        disabled=disabled,
+        has_password=has_password,
+        created_at=kept["created_at"],
+        subject=kept["subject"] or "",
     )

@@ -32,6 +32,18 @@ def test_a_token_is_shown_once_and_can_be_revoked(run):
     assert isinstance(run("revoke", "nothing").exception, StoreError)
 
 
+def test_a_token_has_the_roles_it_was_made_with(run):
+    run("add", "anna", "--role", "viewer", "--role", "operator")
+    assert run("token", "anna", "--role", "viewer").output.startswith("sbt_")
+    assert isinstance(run("token", "anna", "--role", "god").exception, StoreError)
+
+
+def test_a_lost_phone_is_reset_on_the_machine(run):
+    run("add", "anna", "--role", "approver")
+    assert "had none" in run("reset-factors", "anna").output
+    assert isinstance(run("reset-factors", "nobody").exception, StoreError)
+
+
 def test_a_password_is_asked_for_twice(run):
     run("add", "anna", "--role", "viewer")
     assert run("password", "anna", input="a long password\na long password\n").exit_code == 0

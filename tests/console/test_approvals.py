@@ -1,13 +1,20 @@
 """The approvals page with a real gate behind it: what is shown, who may press what, and what becomes of it."""
 
 import json
+import re
+import time
+from contextlib import asynccontextmanager
 
+import pyotp
 import pytest
 
 from bridge.console.card import Described
+from bridge.console.factors import Factors
 from bridge.console.web import csrf_of
+from bridge.store.sessionstore import SessionStore
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
+from tests.fakes import office as offices
 from tests.fakes.console import words
 from tests.fakes.events import Script
 
@@ -271,3 +278,98 @@ async def test_an_unknown_outcome_is_settled_on_the_page_by_who_may(house):
 
 def csrf(browser):
     return csrf_of(browser.client.cookies["sipbridge"])
+
+
+# ---- step-up -----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def guarded(folder, **rules):
+    """A house where decisions need a second factor, and anna's app."""
+    async with consoles.running(folder, step_up=rules or {"amount": 100}) as house:
+        factors = Factors(house.office.store, offices.KEY)
+        app = pyotp.TOTP((await factors.begin_totp("anna", "phone")).secret)
+        assert await factors.confirm_totp("anna", app.at(time.time() - 30))
+        yield house, app
+
+
+async def test_above_the_amount_an_approval_without_a_code_is_refused_and_with_it_taken(tmp_path):
+    async with guarded(tmp_path) as (house, app):
+        opened = await house.office.call(arguments='{"amount": 100}')
+        anna = await house.as_("anna")
+        asked = await anna.decide(opened["request_id"])
+        assert (asked.status_code, 'name="code"' in asked.text) == (409, True)
+        assert await house.office.state(opened["request_id"]) == "pending"
+        assert (await anna.decide(opened["request_id"], code="000000")).status_code == 409
+        assert await house.office.state(opened["request_id"]) == "pending"
+        assert (await anna.decide(opened["request_id"], code=app.now())).status_code == 200
+        assert await house.office.settled(opened["request_id"]) == "succeeded"
+        (approved,) = [entry for entry in await house.office.gates.audit() if entry["type"] == "approved"]
+        assert approved["facts"]["via"] == "console+totp"
+
+
+async def test_below_it_and_to_deny_no_code_is_asked_for(tmp_path):
+    async with guarded(tmp_path) as (house, _):
+        anna = await house.as_("anna")
+        small = await house.office.call(arguments='{"amount": 99}')
+        assert (await anna.decide(small["request_id"])).status_code == 200
+        large = await house.office.call(arguments='{"amount": 100}', function_call_id="f2")
+        assert (await anna.decide(large["request_id"], "deny")).status_code == 200
+
+
+@pytest.mark.parametrize(("shown", "changed"), [(40, 400), (400, 40)])
+async def test_a_changed_form_counts_with_both_amounts(tmp_path, shown, changed):
+    async with guarded(tmp_path) as (house, app):
+        opened = await house.office.call(arguments=f'{{"amount": {shown}}}')
+        anna = await house.as_("anna")
+        asked = await anna.decide(opened["request_id"], "edit", argument__amount=changed)
+        assert asked.status_code == 409
+        assert f'name="argument.amount" value="{changed}"' in asked.text, "it goes on with the change"
+        done = await anna.decide(opened["request_id"], "edit", argument__amount=changed, code=app.now())
+        assert done.status_code == 200
+        assert await house.office.settled(opened["request_id"]) == "succeeded"
+        assert house.office.done[-1][1] == changed
+
+
+async def test_a_proof_holds_for_a_while_in_its_own_session_only(tmp_path):
+    async with guarded(tmp_path) as (house, app):
+        first = await house.office.call(arguments='{"amount": 100}')
+        second = await house.office.call(arguments='{"amount": 100}', function_call_id="f2")
+        anna, elsewhere = await house.as_("anna"), await house.as_("anna")
+        assert (await anna.decide(first["request_id"], code=app.now())).status_code == 200
+        assert (await elsewhere.decide(second["request_id"])).status_code == 409
+        secret, sessions = anna.client.cookies["sipbridge"], SessionStore(house.office.store, 3600, 43_200)
+        await sessions.proved(secret, time.time() - 301)
+        assert (await anna.decide(second["request_id"])).status_code == 409, "too long ago"
+        await sessions.proved(secret, time.time() - 10)
+        assert (await anna.decide(second["request_id"])).status_code == 200
+
+
+async def test_who_has_no_factor_is_told_to_set_one_up(tmp_path):
+    async with guarded(tmp_path) as (house, _):
+        opened = await house.office.call(arguments='{"amount": 100}')
+        answer = await (await house.as_("bert")).decide(opened["request_id"], code="123456")
+        assert (answer.status_code, "you have none" in words(answer.text)) == (409, True)
+        assert 'href="/console/account"' in answer.text
+        assert await house.office.state(opened["request_id"]) == "pending"
+
+
+async def test_the_card_asks_in_place_where_there_is_a_script(tmp_path):
+    async with guarded(tmp_path) as (house, _):
+        opened = await house.office.call(arguments='{"amount": 100}')
+        asked = await (await house.as_("anna")).decide(opened["request_id"], headers={"hx-request": "true"})
+        assert asked.text.lstrip().startswith("<article")
+        form = re.search(r'<form class="again"[^>]*>', asked.text)[0]
+        assert f'hx-post="/console/approvals/{opened["request_id"]}/approve"' in form
+        assert 'name="reason"' not in asked.text
+
+
+async def test_control_refuses_what_came_without_a_factor_whoever_forgot_to_ask(tmp_path):
+    """Another node, an API token, a page of ours with a mistake in it: the verdict is made in one place."""
+    async with guarded(tmp_path) as (house, _):
+        opened = await house.office.call(arguments='{"amount": 100}')
+        for via in ("console", "api", ""):
+            assert "step_up" in await house.office.decide(opened["request_id"], via=via)
+        edited = await house.office.decide(opened["request_id"], via="api", arguments={"amount": 5})
+        assert "step_up" in edited
+        assert (await house.office.decide(opened["request_id"], via="cli")).startswith("taken")

@@ -1,6 +1,7 @@
 """The pages of the dialplan over a real desk and real files: what is shown, what a reload does, who may."""
 
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,12 +15,25 @@ BAD = "version: 1\nroutes:\n  - name: x\n    do:\n      - rang: 1\n"
 WORDS = consoles.words
 
 
+class Nodes:
+    """The other nodes: `told` what."""
+
+    def __init__(self):
+        self.told, self.desk, self.store = [], self, self
+
+    def others(self):
+        return (SimpleNamespace(name="b"),)
+
+    async def tell(self, topic, by):
+        self.told.append((topic, by))
+
+
 @asynccontextmanager
-async def pages(folder):
+async def pages(folder, nodes=None):
     """An admin's browser, the office behind it, and the house."""
     plans = Office(folder)
     desk = await plans.desk()
-    window = PlanWindow(desk, plans.versions, Around(("local",)), None)
+    window = PlanWindow(desk, plans.versions, Around(("local",)), None, nodes)
     (folder / "gate").mkdir()
     async with consoles.running(folder / "gate", more={"plans": window}) as house:
         plans.now = desk
@@ -71,6 +85,21 @@ async def test_what_a_reload_would_change_is_shown_and_then_is_so(tmp_path):
         assert (plans.now.plan.routes[0].name, str(plans.now.now.cause)) == ("second", "console, chief")
         again = await browser.post("/console/dialplan/reload", page="/console/dialplan/disk")
         assert "nothing has changed" in WORDS(again.text)
+
+
+async def test_the_other_nodes_read_their_files_too_if_somebody_wants_it_and_it_worked_here(tmp_path):
+    nodes = Nodes()
+    async with pages(tmp_path, nodes) as (browser, plans, _):
+        page = "/console/dialplan/disk"
+        assert "then the 1 other nodes read their own files" in WORDS(await shown(browser, "/disk"))
+        await browser.post("/console/dialplan/reload", page=page)
+        assert nodes.told == []
+        (plans.plans / "plan.yaml").write_text(BAD)
+        await browser.post("/console/dialplan/reload", page=page, everywhere="1")
+        assert nodes.told == []
+        plans.write("third")
+        await browser.post("/console/dialplan/reload", page=page, everywhere="1")
+        assert nodes.told == [("reload", "chief")]
 
 
 async def test_any_two_versions_are_compared_and_one_is_put_back(tmp_path):

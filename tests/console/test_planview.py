@@ -36,13 +36,12 @@ def plan(tmp_path):
 
 def test_each_route_agent_flow_and_target_has_the_line_it_stands_on(plan):
     texts = {"shop.yaml": TEXT}
-    rows, count = planview.routes(plan, texts)
+    rows, count = planview.routes(plan, texts, planview.places(texts))
     assert (count, [row.name for row in rows]) == (2, ["front", "rest"])
     assert (rows[0].spot, rows[0].facts) == (Spot("shop.yaml", 11), (("when", "to 100"),))
-    assert rows[1].lines == ("- say: Nobody is here.", "- hang_up: 200, OK") or rows[1].lines[0].endswith(
-        "here."
-    )
-    found = planview.sections(plan, texts)
+    assert rows[0].lines == (("- agent: desk", Spot("shop.yaml", 3)),), "a step leads to what it names"
+    assert rows[1].lines[0] == ("- say: Nobody is here.", Spot())
+    found = planview.sections(plan, planview.places(texts))
     assert found["agents"][0].spot == Spot("shop.yaml", 3)
     assert dict(found["agents"][0].facts)["tools"] == "hang_up"
     assert found["flows"][0].spot == Spot("shop.yaml", 7)
@@ -50,8 +49,8 @@ def test_each_route_agent_flow_and_target_has_the_line_it_stands_on(plan):
 
 
 def test_routes_are_found_by_what_is_in_them_and_bounded(plan):
-    assert [row.name for row in planview.routes(plan, {}, "NOBODY")[0]] == ["rest"]
-    rows, count = planview.routes(plan, {}, "", most=1)
+    assert [row.name for row in planview.routes(plan, {}, {}, "NOBODY")[0]] == ["rest"]
+    rows, count = planview.routes(plan, {}, {}, "", most=1)
     assert (len(rows), count) == (1, 2)
 
 

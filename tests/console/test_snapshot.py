@@ -67,3 +67,13 @@ def test_a_decision_about_the_same_caller_changes_the_card_that_still_waits():
 def test_the_page_of_one_request_is_told_of_no_other():
     both = Snapshot((one("a"), one("b")), 2, 1)
     assert both.only("a") == Snapshot((one("a"),), 2, 1)
+
+
+def test_a_card_that_was_away_comes_back_into_its_place():
+    """Where too much is open some are not told of for a while; a page must not show one twice."""
+    seen = Seen(Snapshot((one("a"), one("b"))).digest)
+    seen.compare(Snapshot((one("a"), one("b"))))
+    seen.compare(Snapshot((one("b"), one("c"))))
+    seen.compare(Snapshot((one("b"),)))
+    changes = seen.compare(Snapshot((one("a"), one("b"), one("c", 2))))
+    assert (changes.added, [card.request_id for card in changes.changed]) == ((), ["a", "c"])

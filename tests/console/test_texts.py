@@ -14,6 +14,8 @@ GROUPS = sorted(path.stem for path in FOLDER.glob("words/*.py") if path.stem != 
 COMPUTED = (
     *("nav.", "state.", "risk.", "clock.", "act.number", "act.json", "history.is.", "history.field."),
     *("plan.", "fact.", "change.", "done.re", "done.ro", "disk.wrong", "versions.", "explain.both"),
+    *("factor.totp", "factor.passkey", "session.how.", "users.role.", "users.column.", "users.bad_", "oidc."),
+    *("seat.is.", "seat.wrong."),
     *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
     "hooks.health.",

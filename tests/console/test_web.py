@@ -1,6 +1,7 @@
 """Nobody gets in or does anything without a session, a role and a form of ours. OWASP ASVS 3 and 4, real sockets."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -199,6 +200,28 @@ async def test_a_link_from_another_site_comes_in_by_a_page_of_ours(house):
     answer = await house.browser().get("/console/approvals/ab12cd34", **{"sec-fetch-site": "cross-site"})
     assert answer.status_code == 200
     assert '<meta http-equiv="refresh" content="0; url=/console/approvals/ab12cd34">' in answer.text
+
+
+async def test_what_was_searched_for_is_there_after_sign_in(house):
+    """A link in a mail leads to a page with a query: by the sign-in page, or by the one that asks again."""
+    path = "/console/history?number=%2B491&reason=a%26b"
+    answer = await house.browser().get(path)
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["next"] == [path]
+    await consoles.give_password(house, "anna")
+    browser = house.browser()
+    page = answer.headers["location"]
+    fields = {"name": "anna", "password": consoles.PASSWORD, "next": path}
+    assert (await browser.post("/console/sign-in", page=page, **fields)).headers["location"] == path
+    again = await house.browser().get(path, **{"sec-fetch-site": "cross-site"})
+    assert f'content="0; url={path.replace("&", "&amp;")}"' in again.text
+
+
+async def test_a_query_breaks_neither_out_of_the_page_nor_out_of_the_site(house):
+    for query in ('"><script>', "x;url=//evil.example", "\u202e", "x" * 3000):
+        for headers in ({"sec-fetch-site": "cross-site"}, {}):
+            answer = await house.browser().get("/console/history", params={"x": query}, **headers)
+            assert "<script>" not in answer.text.replace("<script src=", "")
+            assert urlsplit(answer.headers.get("location", "/")).netloc == ""
 
 
 async def test_a_script_without_a_session_is_sent_to_the_sign_in_page(house):

@@ -5,10 +5,12 @@ import os
 import pytest
 
 from bridge.doctor import gather_parts
+from bridge.settings_console import Oidc
 from bridge.settings_model import Provider
 from bridge.settings_tools import McpServer
 from bridge.store.look import Look
 from bridge.supervisor import lock
+from tests.fakes import oidc
 
 
 def test_who_holds_the_lock_of_a_state_folder_runs(tmp_path):
@@ -102,3 +104,12 @@ async def test_nodes_are_read_from_a_shared_store_only(cluster):
     (facts,) = await gather_parts.nodes(url)
     assert (facts.name, facts.state, facts.version, facts.problems) == ("a", "live", "0.1.0", ())
     assert await gather_parts.nodes("sqlite:////nowhere/x.db") == []
+
+
+async def test_the_provider_that_signs_people_in_is_asked_what_it_says_of_itself():
+    async with oidc.running() as there:
+        settings = Oidc(issuer=there.issuer, client_id="x", roles={"staff": ["viewer"]})
+        assert await gather_parts.oidc(settings) == ""
+        there.lie = "other issuer"
+        assert "calls itself" in await gather_parts.oidc(settings)
+    assert "GET" in await gather_parts.oidc(settings)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.doctor import flawtable
+from bridge.doctor import flawtable, parts
 from bridge.doctor.finding import Level
 from bridge.doctor.parts import (
     Flaw,
@@ -200,3 +200,19 @@ def test_the_table_of_flaws_is_dated_and_whole():
     assert len({(one.component, one.flaw_id) for one in table}) == len(table) > 20
     assert {one.reach for one in table} <= {"off", "edge", "open"}
     assert all(one.why and one.what for one in table)
+
+
+@pytest.mark.parametrize(
+    ("provider", "error", "local", "level"),
+    [
+        ("", "", True, Level.OK),
+        ("https://id.example", "", True, Level.OK),
+        ("https://id.example", "503", True, Level.WARN),
+        ("https://id.example", "503", False, Level.FAIL),
+    ],
+)
+def test_a_provider_that_does_not_answer_is_worse_where_there_are_no_passwords(provider, error, local, level):
+    (found,) = parts.sign_in(provider, error, local=local, asked=True)
+    assert found.level is level
+    (unasked,) = parts.sign_in("https://id.example", "", local=True, asked=False)
+    assert unasked.level is Level.NOTE

@@ -10,6 +10,7 @@ from bridge.control_api import Door, application, owner
 from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_commands import Commands
 from bridge.control_door import serve, serve_unix
+from bridge.control_hands import Hands, HandsDeps
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
@@ -60,7 +61,8 @@ async def running_api(folder, more=None):
     async with Store(f"sqlite:///{folder}/sipbridge.db") as store:
         users = UserStore(store)
         queues = {"queues": [], "parked": []}
-        calls = CallsApi(CallsDeps(store, worker.commands, lambda: worker.boots, lambda: queues))
+        hands = Hands(HandsDeps(store, worker.commands, lambda: worker.boots))
+        calls = CallsApi(CallsDeps(store, hands, lambda: queues))
         routes = [*calls.routes(), *(more(store) if more else ())]
         app = application({}, routes, Door(users, owner(folder)))
         async with serve(app, "127.0.0.1", 0) as port, serve_unix(app, folder / "api.sock"):

@@ -12,6 +12,7 @@ import pytest
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio")
 """In a container, as root, Chromium has no sandbox of its own; it sees nothing but our own pages."""
+MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 GUARD_MS = 15_000
 
 
@@ -28,12 +29,14 @@ def needed():
 
 
 @asynccontextmanager
-async def browser():
-    """Makes contexts: each is a person with cookies of their own."""
+async def browser(microphone=None):
+    """Makes contexts: each is a person with cookies of their own. `microphone`: a WAV file that it hears, on and on."""
     from playwright.async_api import async_playwright
 
+    flags = [*FLAGS, *(MICROPHONE if microphone else ())]
+    flags += [f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        running = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
         try:
             yield running
         finally:

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from bridge.console.app import Console, ConsoleDeps
 from bridge.console.card import Described
 from bridge.console.stream import Streams
+from bridge.console.web import csrf_of
 from bridge.control_api import Door, application, owner
 from bridge.control_door import serve
 from bridge.settings_console import Console as Settings
@@ -104,11 +105,14 @@ async def running(
     streams=None,
     api=None,
     more=None,
+    environ=None,
     **settings,
 ):
-    """`more`: of ConsoleDeps, by name."""
+    """`more`: of ConsoleDeps, by name. `environ`: secrets that the settings name."""
     async with offices.running(folder) as office:
-        chosen, more = Settings(**settings), more or {}
+        chosen = Settings(**settings)
+        more = {"gates": office.gates, "environ": environ or {}} | (more or {})
+        office.source.step_up = chosen.step_up
         deps = ConsoleDeps(
             office.store, chosen, offices.KEY, describe, api or {}, streams or Streams(), **more
         )
@@ -129,3 +133,8 @@ async def running(
 def words(text):
     """What a person reads on a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def csrf_of_cookie(browser, _page):
+    """The secret of a form, when the page has none to read it from."""
+    return csrf_of(browser.client.cookies["sipbridge-form"])

@@ -453,6 +453,61 @@ async def test_a_supervisor_who_takes_over_talks_with_the_caller_alone(tmp_path)
         assert (await stage.over()).end_reason == "taken_over"
 
 
+async def test_who_took_over_gives_the_caller_back_to_the_agent_who_knows_what_was_said_and_leaves(tmp_path):
+    async with supervised("listen", tmp_path) as (stage, supervisor):
+        stage.call.commands.take(Word("2", "take_over", {"target": "sales"}))
+        await stage.until(lambda: len(stage.done) == 2)
+        stage.call.commands.take(Word("3", "hand_back", {"note": "They get the refund.", "by": "anna"}))
+        session = await stage.session(1)
+        await stage.until(lambda: session.of("response.create"))
+        assert len(stage.done) == 2  # the caller is not left alone until the agent is heard
+        (facts,) = [one["item"] for one in session.of("conversation.item.create")]
+        assert facts["role"] == "system"
+        words = facts["content"][0]["text"]
+        assert 'person, "sales"' in words
+        assert 'note to you: "They get the refund."' in words
+        await stage.until(lambda: len(stage.done) == 3)
+        assert stage.done[2]["ok"], stage.done
+        await stage.until(lambda: stage.of("supervisor.left"))
+        assert supervisor.pj.ended is not None
+        assert [one["by"] for one in stage.of("command") if one["kind"] == "hand_back"] == ["anna"]
+        stage.session_ = session
+        caller, _, model = await speak(stage, supervisor)
+        assert (SUPERVISOR in caller, set(model)) == (False, {1})
+        stage.call.commands.take(Word("4", "hand_back", {}))
+        await stage.until(lambda: len(stage.done) == 4)
+        assert "nobody has taken the caller over" in stage.done[3]["error"]
+
+
+async def test_a_whisper_is_a_word_for_the_agent_that_the_caller_does_not_hear(tmp_path):
+    async with supervised("listen", tmp_path) as (stage, _):
+        before = len(stage.session_.of("response.create"))
+        words = {"text": 'Offer "ten" percent.', "by": "anna"}
+        stage.call.commands.take(Word("2", "whisper", words))
+        item = (await stage.session_.wait("conversation.item.create"))[-1]["item"]
+        assert item["role"] == "system"
+        assert "tells you: \"Offer 'ten' percent.\"" in item["content"][0]["text"]
+        await stage.until(lambda: len(stage.done) == 2)
+        assert len(stage.session_.of("response.create")) == before
+        assert stage.of("supervisor.whispered") == [{"by": "anna", "text": "Offer 'ten' percent."}]
+        stage.call.commands.take(Word("3", "whisper", {**words, "now": True}))
+        await stage.session_.wait("response.create", before + 1)
+
+
+async def test_without_an_agent_nobody_can_be_whispered_to(tmp_path):
+    done = []
+
+    async def request(kind, answer, deadline_s):
+        done.append(answer)
+        return {}
+
+    async with on_stage(plan_of(HoldStep(60)), request=request) as stage:
+        await stage.until(lambda: stage.of("call.answered"))
+        stage.call.commands.take(Word("1", "whisper", {"text": "Hello", "by": "anna"}))
+        await stage.until(lambda: done)
+        assert "no agent has the caller" in done[0]["error"]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

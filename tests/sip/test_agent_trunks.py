@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.call.call import call_facts, tool_facts
+from bridge.call.callfacts import call_facts, tool_facts
 from bridge.dialplan.plan import Plan
 from bridge.errors import SipError
 from bridge.sip.accounts import Accounts, _Slot

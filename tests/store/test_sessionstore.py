@@ -11,6 +11,7 @@ from bridge.store.sessionstore import (
     MAX_LINKS,
     MAX_SESSIONS,
     NOTED_EVERY_S,
+    Began,
     LinkStore,
     SessionStore,
     link_of,
@@ -147,3 +148,29 @@ async def test_links_are_bounded(database):
 
 def test_a_link_leads_to_the_console():
     assert link_of("https://b", "s") == "https://b/console/link/s"
+
+
+async def test_a_user_s_sessions_are_shown_without_what_opens_them_and_ended_one_by_one(database):
+    async with opened(database, ANNA, User("bert", frozenset(), frozenset())) as (_, sessions, _links):
+        first = await sessions.begin("anna", 1000.0, Began("password", "192.0.2.1", "Firefox"))
+        second, berts = await sessions.begin("anna", 1001.0), await sessions.begin("bert", 1000.0)
+        newest, oldest = await sessions.of("anna", 1002.0)
+        assert (oldest.began, newest.began) == (Began("password", "192.0.2.1", "Firefox"), Began())
+        assert first not in repr(oldest)
+        assert await sessions.end_of("bert", oldest.session_id) == 0, "another's"
+        assert await sessions.end_of("anna", oldest.session_id) == 1
+        assert await sessions.user(first, 1002.0) is None
+        third = await sessions.begin("anna", 1003.0)
+        assert await sessions.end_of("anna", keep=third) == 1
+        assert await sessions.user(second, 1004.0) is None
+        assert (await sessions.user(third, 1004.0)).name == "anna"
+        assert (await sessions.user(berts, 1004.0)).name == "bert"
+
+
+async def test_a_factor_is_proved_in_one_session_only(database):
+    async with opened(database, ANNA) as (_, sessions, _links):
+        here, there = await sessions.begin("anna", 1000.0), await sessions.begin("anna", 1000.0)
+        await sessions.proved(here, 1005.0)
+        assert (await sessions.session(here, 1006.0)).factor_at == 1005.0
+        assert (await sessions.session(there, 1006.0)).factor_at is None
+        assert await sessions.session(here, 1000.0 + IDLE_S) is None

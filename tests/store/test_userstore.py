@@ -78,3 +78,15 @@ async def test_a_token_proves_its_user_until_it_expires_or_is_revoked(database):
         assert await users.by_token(token, 1.0) is None
         with pytest.raises(StoreError, match="no user"):
             await users.give_token("eve", "", None)
+
+
+async def test_a_token_has_of_its_user_s_roles_those_it_was_made_with(database):
+    async with opened(database) as users:
+        await users.put(User("anna", frozenset({"operator", "approver"}), frozenset({"boss"})))
+        whole = await users.give_token("anna", "all", None)
+        part = await users.give_token("anna", "some", None, ["operator", "admin"])
+        assert (await users.by_token(whole, 1000.0)).roles == {"operator", "approver"}
+        assert (await users.by_token(part, 1000.0)).roles == {"operator"}
+        await users.put(User("anna", frozenset({"approver"}), frozenset({"boss"})))
+        assert (await users.by_token(part, 1000.0)).roles == set(), "what the user lost, the token lost"
+        assert [one.roles for one in await users.tokens()] == [None, {"operator", "admin"}]

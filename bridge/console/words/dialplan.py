@@ -63,6 +63,7 @@ TEXTS: Mapping[str, str] = {
     "disk.only_text": "Nothing that calls notice: comments, order or layout.",
     "disk.warnings": "Odd, but no mistake",
     "disk.reload": "Reload",
+    "disk.everywhere": "then the {count} other nodes read their own files",
     "disk.reload_help": "Reads dialplan, tools and policy again. All of it comes into force for new calls, or nothing.",
     "disk.may_not": "A reload takes the role operator or admin.",
     "done.reload": "Reloaded: version {version} is in force.",

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from bridge.call.call import call_facts
+from bridge.call.callfacts import call_facts
 from bridge.dialplan.plan import Plan
 from bridge.sip.headers import parse_invite
 from tests.fakes.line import FakeLine

@@ -1,0 +1,28 @@
+"""In place of a seat's process: answers, says what it was told, and ends as its order's offer wants it."""
+
+import json
+import os
+import sys
+
+order = json.loads(sys.stdin.readline())
+wish = order["offer"].rpartition(" ")[2].strip()
+
+
+def say(**words):
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
+if wish == "refuse":
+    say(over="no SDP")
+    sys.exit(0)
+if wish == "die":
+    sys.exit(3)
+if wish == "hang":
+    sys.stdin.read()
+    sys.exit(0)
+say(answer=json.dumps({"order": order, "environ": sorted(os.environ), "pid": os.getpid()}))
+for _line in sys.stdin:
+    if wish == "over":
+        break
+say(over="done")
