@@ -19,6 +19,8 @@ calls        POST   /calls/{id}/supervise
 calls        POST   /calls/{id}/take_over
 calls        POST   /calls/{id}/recording
 calls        POST   /calls/{id}/hand_off
+calls        POST   /calls/{id}/hand_back
+calls        POST   /calls/{id}/whisper
 look         GET    /queues
 look         GET    /health
 accept_tools POST   /mcp/accept
@@ -103,6 +105,28 @@ administer   POST   /webhooks/{name}/test
 administer   POST   /webhooks/{name}/enable
 administer   POST   /webhooks/deliveries/{id}/redeliver
 look         GET    /events
+look         GET    /account
+look         POST   /account/password
+look         POST   /account/totp
+look         POST   /account/totp/confirm
+look         POST   /account/passkey
+look         POST   /account/passkey/add
+look         POST   /account/passkey/ask
+look         POST   /account/codes
+look         POST   /account/factors/{id}/remove
+look         POST   /account/sessions/{id}/end
+look         POST   /account/sessions/end
+look         POST   /account/tokens
+look         POST   /account/tokens/{id}/revoke
+administer   GET    /users
+administer   GET    /users/{name}
+administer   POST   /users
+administer   POST   /users/{name}
+administer   POST   /users/{name}/link
+administer   POST   /users/{name}/factors
+administer   POST   /users/{name}/sessions
+administer   POST   /users/{name}/tokens
+administer   POST   /users/{name}/remove
 """
 OPEN_TABLE = """
 GET /livez
@@ -116,11 +140,15 @@ GET /console/sign-in
 POST /console/sign-in
 GET /console/link/{secret}
 POST /console/link/{secret}
+GET /console/oidc
+POST /console/oidc
+GET /console/oidc/callback
+POST /console/oidc/callback
 GET /console/shared/{secret}
 GET /console/shared/{secret}/recording
 """
 """Nobody has to be somebody for these; what a form of them needs besides is the secret of its cookie."""
-SOMETIMES: set[tuple[str, str]] = set()
+SOMETIMES = {(method, f"/console/{path}") for method in ("GET", "POST") for path in ("oidc", "oidc/callback")}
 """Routes of the tables that depend on the settings."""
 
 
