@@ -105,6 +105,14 @@ administer   POST   /webhooks/{name}/test
 administer   POST   /webhooks/{name}/enable
 administer   POST   /webhooks/deliveries/{id}/redeliver
 look         GET    /events
+dial         GET    /phone
+dial         POST   /phone/call
+calls        GET    /calls/{id}/listen
+calls        POST   /calls/{id}/seat
+calls        POST   /seats/{seat}/mode
+calls        POST   /seats/{seat}/take-over
+calls        POST   /seats/{seat}/hand-back
+look         POST   /seats/{seat}/leave
 look         GET    /account
 look         POST   /account/password
 look         POST   /account/totp
