@@ -154,6 +154,7 @@ class Control:
                 parts = self._console_parts(store, link)
                 desk.seats = parts.seats
                 self._console = open_console(parts)
+                desk.stored, desk.glimpsed = self._console.stored, self.nodes.glimpses.take
                 self.app = self._application(desk, desk.tools, link, store)
                 api = self._settings.state_dir / API_SOCKET
                 async with serve_both(self.app, (console.bind, console.port), api) as self.health_port:
@@ -228,6 +229,7 @@ class Control:
             outside=self._outside,
             facts=self._facts,
             config=self._config_path,
+            hands=self._hands,
         )
 
     def _push(self, text: str, version: str) -> None:

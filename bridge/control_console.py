@@ -6,12 +6,15 @@ Made by control once all of its parts are there.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
+from bridge.console.calls import LiveParts
 from bridge.console.overview import Pace
 from bridge.control_apis import Outside
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
+from bridge.control_hands import Hands, Order
 from bridge.control_healthlook import HealthLook, HealthParts
 from bridge.control_node import NodeOffice
 from bridge.control_pages import Facts as ControlFacts
@@ -43,6 +46,7 @@ class ConsoleParts:
     outside: Outside
     facts: ControlFacts
     edge: EdgeKeeper | NoEdge
+    hands: Hands
     seats: SeatDesk
     config: Path | None = None
 
@@ -64,6 +68,12 @@ def open_console(parts: ConsoleParts) -> Console:
         config=parts.config,
     )
     parts.outside.health = look = HealthLook(health)
+
+    async def act(call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:
+        return await parts.hands.do(Order(call_id, kind, body, by, "console"))
+
+    glimpses = parts.nodes.glimpses
+    live = LiveParts(act, lambda: parts.plans.plan, parts.hands.connected, glimpses.ask)
     console = Console(
         ConsoleDeps(
             store=parts.store,
@@ -79,8 +89,10 @@ def open_console(parts: ConsoleParts) -> Console:
             health=look,
             pace=lambda: pace(parts.facts),
             webhooks=parts.outside.webhooks,
+            live=live,
         )
     )
+    glimpses.page = console.glimpsed
     parts.seats.seats = console.seats
     return console
 

@@ -50,6 +50,8 @@ class Desk:
         self.voicemail: VoicemailDesk | None = None
         self.seats: SeatDesk | None = None
         self.news: Callable[[], None] = lambda: None
+        self.stored: Callable[[set[str]], None] = lambda _call_ids: None
+        self.glimpsed: Callable[[str, Mapping[str, Any]], None] = lambda _call_id, _data: None
         self.room = Room()
         self.waiting = WaitingRoom()
 
@@ -60,6 +62,7 @@ class Desk:
         began_s = time.monotonic()
         await self._store.write(worker, events)
         self.facts.counts.wrote(time.monotonic() - began_s)
+        self.stored({event.call_id for event in events})
         # Those that are not new too: the store may have kept them before and not have said so.
         await self.calls_ended([event.call_id for event in events if event.type == "call.ended"])
         if self.voicemail is not None and any(event.type == "voicemail" for event in events):
@@ -97,6 +100,11 @@ class Desk:
         del hello
         self.worker_left.set()
         self.news()
+
+    def glimpse(self, hello: Hello, call_id: str, data: Mapping[str, Any]) -> None:
+        """What is on its way in a call that somebody looks at."""
+        self.owners.check("glimpse", {"call_id": call_id}, hello)
+        self.glimpsed(call_id, data)
 
     def status(self, hello: Hello, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """A media clock that was restarted is a caller who heard a gap: tell it when it happens."""

@@ -20,6 +20,7 @@ from bridge import __version__
 from bridge.approval.signing import seal
 from bridge.control_edge import targets_of
 from bridge.control_errands import Errands
+from bridge.control_glimpses import Glimpses
 from bridge.control_nodes import REAPER, REGISTRATIONS, NodeDesk, NodeParts, instance_of, notes
 from bridge.control_tools import ToolOffice
 from bridge.edge.target import Target, read
@@ -81,6 +82,7 @@ class NodeOffice:
         self.desk = NodeDesk(self.store, card, node, parts, shared=deps.store.shared)
         self.errands = Errands(deps.store, self.desk, deps.tools.commands.run, self._boots, deps.key)
         self.listener = Listener(str(settings.store), self._told, options_of(settings))
+        self.glimpses = Glimpses(deps.store, deps.link.tell)
         self._registrar: int | None = None
         self.desk.on_change(self._changed)
 
@@ -89,7 +91,8 @@ class NodeOffice:
         if not self.desk.shared:
             # Without others and without an edge worker 0 registers by itself.
             return [self._registers()] if self._deps.settings.edge.enabled else []
-        return [self.desk.run(), self.listener.run(), self.errands.run(), self._bury(), self._keep_key()]
+        looks = (self.listener.run(), self.errands.run(), self.glimpses.run())
+        return [self.desk.run(), *looks, self._bury(), self._keep_key()]
 
     def targets(self) -> list[Target]:
         """Workers of every live node, for the edge (control_edge.py)."""
@@ -168,6 +171,7 @@ class NodeOffice:
         if topic == RELOAD and words.get("origin") != self.desk.name:
             self._deps.reload(f"{words.get('by')} at node {words.get('origin')}"[:100])
         self.errands.told(topic, words)
+        self.glimpses.told(topic, words)
 
     def _changed(self) -> None:
         self._name_registrar()

@@ -94,6 +94,7 @@ class Worker:
                 facts=self._facts,
                 place_call=self._place_call,
                 registrar=self._register,
+                watch=self._watch,
             ),
             boot=os.environ.get(BOOT_VARIABLE),
         )
@@ -105,7 +106,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
         self._supervisor.listen()
-        self._read_last_plan()
+        self._plans.read(Path(config.paths.state_dir, "run", "plan.json"))
         log_file = Path(config.paths.state_dir, "log", f"pjsip-{config.name}.log")
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with RecorderThread(config.media.rate_hz) as recorder:
@@ -116,6 +117,7 @@ class Worker:
                 self._link.emit,
                 self._link.request,
                 dial=self._dial,
+                glimpse=self._link.glimpse,
                 rendezvous=Rendezvous(
                     {config.sip.bind} if config.sip.edge else {config.sip.bind, "127.0.0.1"}
                 ),
@@ -341,6 +343,10 @@ class Worker:
         if call := self._calls.get(call_id):
             call.tools.update(function_call_id, data)
 
+    def _watch(self, call_id: str, seconds: float) -> None:
+        if call := self._calls.get(call_id):
+            call.glimpse.watch(seconds)
+
     def _call_command(self, command: CallCommand) -> None:
         if call := self._calls.get(command.call_id):
             call.commands.take(command)
@@ -363,14 +369,6 @@ class Worker:
             "trunks": agent.trunk_facts if agent is not None else {},
             "registrar": self._registrar,
         }
-
-    def _read_last_plan(self) -> None:
-        """While control is away (it may be restarting) the plan it wrote last is in force."""
-        path = Path(self._config.paths.state_dir, "run", "plan.json")
-        try:
-            self._plans.take(path.read_text(encoding="utf-8"))
-        except OSError:
-            log.info("plan.none_on_disk", path=str(path))
 
 
 def preload() -> None:

@@ -10,6 +10,7 @@ to when no call is there (`rest`), or until very much has been allocated. Belong
 import asyncio
 import gc
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -53,6 +54,13 @@ class PlanIntake:
             self._refuse(error)
         else:
             self._take(plan)
+
+    def read(self, path: Path) -> None:
+        """While control is away (it may be restarting) the plan it wrote last is in force."""
+        try:
+            self.take(path.read_text(encoding="utf-8"))
+        except OSError:
+            log.info("plan.none_on_disk", path=str(path))
 
     async def run(self) -> None:
         """Read what came, until cancelled."""

@@ -21,8 +21,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINES = {
     "bridge.approval.consent", "bridge.approval.gate",
-    "bridge.call.agentlimits", "bridge.call.inquiry",
-    "bridge.call.again", "bridge.console.lockout",
+    "bridge.call.again", "bridge.call.agentlimits", "bridge.call.inquiry",
+    "bridge.console.lockout",
+    "bridge.console.callstory", "bridge.console.pieces", "bridge.media.meter",
     "bridge.call.keypad", "bridge.call.limits", "bridge.call.recovery", "bridge.call.toolcalls", "bridge.call.turn",
     "bridge.control_api_rate", "bridge.control_gaps",
     "bridge.control_room", "bridge.edge.dispatch", "bridge.link.outbox", "bridge.outbound.job",
@@ -65,8 +66,8 @@ PURE = {
     "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.qr",
-    "bridge.console.stepup", "bridge.console.texts",
-    "bridge.seat.order",
+    "bridge.console.doing", "bridge.console.hands", "bridge.console.stepup", "bridge.console.texts",
+    "bridge.records.heard", "bridge.seat.order",
     "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",
 }  # fmt: skip
 SANS_IO_FORBIDS = {

@@ -20,6 +20,7 @@ from bridge.call.callfacts import call_facts, facts_of, seen, tool_facts
 from bridge.call.commands import CommandDesk
 from bridge.call.consolecall import admit
 from bridge.call.context import CallContext, NotDoneError
+from bridge.call.glimpse import Glimpse
 from bridge.call.journal import Journal
 from bridge.call.limits import Ending
 from bridge.call.modelside import CallDeps
@@ -79,6 +80,8 @@ class Call:
         self._deps = deps
         self._config = deps.config
         self._journal = Journal(leg.id, deps.emit, leg.messages)
+        self.glimpse = Glimpse(leg.id, leg.audio, deps.glimpse)
+        self._journal.on_words = self.glimpse.words
         self._outgoing = Outgoing(leg, order, self._journal) if order else None
         facts = order.facts() if order else call_facts(leg, plan)
         self.caller = CallerSide(leg, self._journal, self._config.limits, self.end)
@@ -137,6 +140,7 @@ class Call:
                 tasks.create_task(self.tools.run())
                 tasks.create_task(self.commands.run())
                 tasks.create_task(self.supervision.run())
+                tasks.create_task(self.glimpse.run())
                 tasks.create_task(
                     self._run_placed(self._outgoing, steps) if self._outgoing else self._run_route(steps)
                 )

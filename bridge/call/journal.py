@@ -16,6 +16,7 @@ from bridge.realtime.events import ResponseReport
 from bridge.sip.events import HangUpBy, HungUp, Invite, MediaStarted, MediaStats
 
 Emit = Callable[[str, str, Mapping[str, Any]], None]
+OnWords = Callable[[str, str, str], None]
 Messages = Callable[[], Sequence[Mapping[str, Any]]]
 MAX_RECORDED_HEADERS = 40
 MAX_RECORDED_ERRORS = 50
@@ -32,8 +33,14 @@ _HIDES: Mapping[str, str] = {
 }  # fmt: skip
 
 
+def _nobody(_who: str, _item_id: str, _words: str) -> None:
+    """Nobody looks at words before they are whole."""
+
+
 class Journal:
     """The record of one call, as it is written. `emit(call_id, type, data)` never waits and never raises.
+
+    `on_words(who, item_id, text so far)` gets what is not whole yet, hidden as the record would have it.
 
     `messages`: the SIP messages of the caller's leg since the last time.
     """
@@ -47,6 +54,11 @@ class Journal:
         self._hidden_items: deque[str] = deque(maxlen=MAX_HIDDEN_ITEMS)
         self._speaking: dict[str, str] = {}
         self._closing_s: float | None = None
+        self.on_words: OnWords = _nobody
+
+    def partial(self, who: str, item_id: str, words: str) -> None:
+        """What was said of an item so far: for people who look, not for the record."""
+        self.on_words(who, item_id, self._shown("transcript", {"item_id": item_id, "text": words})["text"])
 
     def hide(self, *, hidden: bool) -> None:
         """While hidden, digits, words and arguments are not recorded; nor are, later, words of speech begun then."""

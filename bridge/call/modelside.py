@@ -32,7 +32,8 @@ class CallDeps:
 
     `connect(url, headers, deadlines)` opens the way to a model; raises RemoteSessionError.
     `dial(uri, headers, from_uri, trunk)` places a call; raises SipError. `music(path)`: PCM; raises
-    MediaError. `rendezvous`: who may come into a running call.
+    MediaError. `rendezvous`: who may come into a running call. `glimpse`: as
+    glimpse.Glimpse tells.
     """
 
     config: WorkerConfig
@@ -46,6 +47,7 @@ class CallDeps:
     music: Callable[[str], bytes] = read_music
     rendezvous: Rendezvous = field(default_factory=Rendezvous)
     times: WaitTimes = field(default_factory=WaitTimes)
+    glimpse: Callable[[str, Mapping[str, Any]], None] = lambda _call_id, _data: None
 
 
 async def open_transport(

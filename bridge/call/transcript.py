@@ -5,6 +5,9 @@ from bridge.call.journal import Journal
 from bridge.call.tooldesk import ToolDesk
 from bridge.realtime import events as rt
 
+MAX_HEARING = 8
+"""Turns of the caller whose words are on their way."""
+
 
 class Transcript:
     """The transcripts of one model session, both sides."""
@@ -14,10 +17,17 @@ class Transcript:
         self._history = history
         self._tools = tools
         self._unfinished: dict[str, str] = {}
+        self._hearing: dict[str, str] = {}
 
     def caller(self, event: rt.UserTranscript) -> None:
         """What the caller said."""
-        if event.final:
+        if not event.final:
+            self._hearing[event.item_id] = self._hearing.get(event.item_id, "") + event.text
+            self._journal.partial("caller", event.item_id, self._hearing[event.item_id])
+            while len(self._hearing) > MAX_HEARING:
+                del self._hearing[next(iter(self._hearing))]
+        else:
+            self._hearing.pop(event.item_id, None)
             self._history.add("caller", event.text)
             self._journal.note("transcript", who="caller", item_id=event.item_id, text=event.text)
             self._tools.heard(event.item_id, event.text)
@@ -26,6 +36,7 @@ class Transcript:
         """What the agent says, piece by piece and at last whole."""
         if not event.final:
             self._unfinished[event.item_id] = self._unfinished.get(event.item_id, "") + event.text
+            self._journal.partial("agent", event.item_id, self._unfinished[event.item_id])
             return
         self._unfinished.pop(event.item_id, None)
         if event.muted:

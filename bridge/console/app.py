@@ -9,13 +9,14 @@
     /console/history     calls that were     /console/history/{id}    one call: picture, recording, words, SIP
     /console/health      how the installation is
     /console/dialplan    which is in force, what the files say, what would happen to a call
+    /console/calls       live calls          /console/calls/{id}      one of them, and what can be done with it
     /console/api         the API described   /console/webhooks        how webhooks fare
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,23 +31,27 @@ from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps, needs_factor
 from bridge.console.audio import Audio, AudioDeps
 from bridge.console.callpage import CallPage
+from bridge.console.calls import Calls, CallsDeps, LiveParts, no_seat
+from bridge.console.callwatch import CallWatch
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
 from bridge.console.identity import Identity, IdentityDeps
+from bridge.console.livecalls import LiveCalls
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
 from bridge.console.render import Renderer
 from bridge.console.seats import SeatLimits, Seats
-from bridge.console.stream import Stream, Streams
+from bridge.console.stream import Hub, Stream, Streams
 from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Web
 from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.settings_console import Console as ConsoleSettings
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
+from bridge.store.livestore import LiveStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.sessionstore import SessionStore
@@ -63,7 +68,7 @@ class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
     `recordings`: the folder of this node's.
-    `api`: the OpenAPI description.
+    `api`: the OpenAPI description. `live`: for the pages of live calls.
     `gates`: the store that signs the audit. `environ`: secrets.
     """
 
@@ -80,6 +85,7 @@ class ConsoleDeps:
     webhooks: Webhooks | None = None
     health: Health | None = None
     pace: Callable[[], Pace] | None = None
+    live: LiveParts = field(default_factory=LiveParts)
     gates: GateStore | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,6 +99,8 @@ class Console:
         self._renderer = Renderer(ROOT, {"needs_factor": lambda it: needs_factor(settings.step_up, it)})
         sessions = SessionStore(store, settings.session_idle_s, settings.session_s)
         self._feed = Feed(QueueStore(store), deps.describe)
+        self._calls = LiveCalls(LiveStore(store), self._feed, deps.live.boots)
+        self._course = CallWatch(LiveStore(store), deps.live.ask)
         place = Place(settings.names, settings.url or "")
         limits = deps.audio.limits if deps.audio else SeatLimits()
         self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
@@ -106,7 +114,9 @@ class Console:
         """For control's HTTP door."""
         gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
         waveforms = Waveforms(self._deps.recordings)
-        audio = Audio(self._web, self.seats, self._deps.audio).routes() if self._deps.audio else []
+        hub = Hub(self._web, self._deps.streams)
+        audio = Audio(self._web, self.seats, self._deps.audio) if self._deps.audio else None
+        parts = CallsDeps(self._web, self._feed, hub, self._calls, self._course, self._deps.live)
         past = PastStore(self._deps.store)
         decided = Decided(self._web, past)
         approvals = Approvals(
@@ -120,14 +130,15 @@ class Console:
             *self._identity.routes(),
             *decided.routes(),
             *approvals.routes(),
-            *audio,
+            *(audio.routes() if audio else ()),
             *History(self._web, history, self._deps.history).routes(),
             *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
             *WebhookPages(self._web, self._deps.webhooks).routes(),
-            *Stream(self._web, self._feed, self._deps.streams).routes(),
+            *Calls(parts, audio.panel if audio else no_seat).routes(),
+            *Stream(self._web, self._feed, hub).routes(),
         ]
 
     async def run(self, port: int) -> None:
@@ -138,12 +149,23 @@ class Console:
         try:
             await self._identity.first_link(port)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._feed.run())
-                tasks.create_task(self.seats.run())
+                for part in (self._feed.run(), self._calls.run(), self._course.run(), self.seats.run()):
+                    tasks.create_task(part)
                 if self._watch:
                     tasks.create_task(self._watch.run())
         finally:
             self._feed.close()
+            self._calls.bell.ring()
+            self._course.close()
+
+    def stored(self, call_ids: Iterable[str]) -> None:
+        """Here were stored events of these calls."""
+        self._calls.poke()
+        self._course.poke(frozenset(call_ids))
+
+    def glimpsed(self, call_id: str, data: Mapping[str, Any]) -> None:
+        """A worker tells what is on its way in a call that somebody looks at (callwatch.py)."""
+        self._course.glimpsed(call_id, data)
 
     async def _file(self, request: Request) -> Response:
         """A file of the pages. Its version is its content's, so a browser never asks twice."""

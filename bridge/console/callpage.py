@@ -96,7 +96,7 @@ class CallPage:
         record = one.record
         made = bool(record.recording_path) or any(event.type == "recording" for event in one.events)
         if not made:
-            return "none"
+            return "none" if one.events else "unkept"
         if not personal:
             return "hidden"
         if record.ended_at is None:

@@ -79,6 +79,7 @@ class View:
     cost: Facts
     ladder: Ladder | None
     words: str
+    events: int
     complete: bool
 
 
@@ -111,7 +112,8 @@ def view(one: OneCall, peaks: Peaks | None, *, personal: bool, shared: bool = Fa
         responses=() if shared else _responses(events),
         cost=() if shared else _cost(record, events),
         ladder=ladder(sip if personal else tuple(_bare(line) for line in sip)),
-        words=_words(record, found, personal=personal),
+        words=_words(one, found, personal=personal),
+        events=len(events),
         complete=one.complete,
     )
 
@@ -122,13 +124,14 @@ def _why(told: Mapping[str, Any], name: str) -> str:
     return "" if why.removeprefix("the ") == text(f"history.is.cause.{told.get('cause', name)}") else why
 
 
-def _words(record: CallRecord, found: Lanes, *, personal: bool) -> str:
+def _words(one: OneCall, found: Lanes, *, personal: bool) -> str:
     """How the transcript is: there, hidden, nothing was said, or erased."""
     if not personal:
         return "hidden"
     if found.lines:
         return "there"
-    spoke = record.responses or any(one.lane in {"caller", "agent"} for one in found.stretches)
+    lanes_of = {stretch.lane for stretch in found.stretches}
+    spoke = one.record.responses or not one.events or lanes_of & {"caller", "agent"}
     return "erased" if spoke else "none"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bridge.console.calltimes import FILTERS
 from bridge.console.historyrow import clock
 from bridge.console.texts import text
 
@@ -40,7 +41,13 @@ class Renderer:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self._environment.filters |= {"at": _at, "left": _left, "clock": clock, "words_of": _words_of}
+        self._environment.filters |= {
+            "at": _at,
+            "left": _left,
+            "clock": clock,
+            "words_of": _words_of,
+            **FILTERS,
+        }
         self._environment.globals |= {
             **(helpers or {}),
             "t": text,

@@ -10,7 +10,9 @@ The session is looked at again every few seconds. An open page is use: the sessi
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
@@ -33,63 +35,66 @@ class Streams:
     heartbeat_s: float = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a page asks for. `shown`: the digest of what it shows; `only`: the request whose page it is."""
+class Channel(Protocol):
+    """What one open page is told. `over`: nothing more comes."""
 
-    shown: str
-    cards: bool
-    only: str
+    @property
+    def over(self) -> bool:
+        """After the frames that are there now the stream ends."""
+
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """Inside of it what the page shows is kept up to date."""
+
+    def frames(self) -> AsyncIterator[str]:
+        """Events for what the page does not show yet; from then on it is seen."""
+
+    async def news(self, within_s: float) -> bool:
+        """Wait until there may be frames. False: there were none in time."""
 
 
-class Stream:
-    """The live pages' events."""
+class Hub:
+    """Every open stream of the console; each page has one at most."""
 
-    def __init__(self, web: Web, feed: Feed, limits: Streams) -> None:
+    def __init__(self, web: Web, limits: Streams) -> None:
         self._limits = limits
         self._web = web
-        self._feed = feed
         self._open = 0
 
-    def routes(self) -> list[BaseRoute]:
-        """For the application."""
-        return [self._web.get("/events", self._events)]
-
-    async def _events(self, visit: Visit) -> Response:
+    def check(self) -> None:
+        """Raises PageError: too many are open."""
         if self._open >= self._limits.most:
             raise PageError(503, text("sign_in.busy"))
-        await self._feed.look()
-        query = visit.request.query_params
-        cards = query.get("cards") == "1"
-        shown = visit.request.headers.get("last-event-id") or query.get("shows", "")
-        wish = Wish(shown, cards, query.get("only", ""))
-        headers = {"x-accel-buffering": "no"}  # nginx would keep events back
-        return StreamingResponse(self._tell(visit, wish), media_type="text/event-stream", headers=headers)
 
-    async def _tell(self, visit: Visit, wish: Wish) -> AsyncIterator[str]:
+    def serve(self, visit: Visit, channel: Channel) -> Response:
+        """The stream of a page that is open."""
+        self.check()
+        headers = {"x-accel-buffering": "no"}  # nginx would keep events back
+        return StreamingResponse(self._tell(visit, channel), media_type="text/event-stream", headers=headers)
+
+    async def _tell(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
         self._open += 1
         try:
-            async with self._feed.watched():
+            async with channel.watched():
                 yield f"retry: {RETRY_MS}\n\n"
-                async for event in self._news(visit, wish):
+                async for event in self._news(visit, channel):
                     yield event
         finally:
             self._open -= 1
 
-    async def _news(self, visit: Visit, wish: Wish) -> AsyncIterator[str]:
-        now, checked_at, seen = self._feed.snapshot, time.monotonic(), Seen(wish.shown)
-        while not self._feed.closed:
-            shown = now.only(wish.only) if wish.only else now
-            if changes := seen.compare(shown):
-                yield await asyncio.to_thread(self._event, visit, shown, changes, wish)
-            before, now = now, await self._feed.news(now, self._limits.heartbeat_s)
-            if now is before:
+    async def _news(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
+        checked_at = time.monotonic()
+        while True:
+            async for frame in channel.frames():
+                yield frame
+            if channel.over:
+                return
+            if not await channel.news(self._limits.heartbeat_s):
                 yield ": still here\n\n"
             if time.monotonic() - checked_at >= self._limits.heartbeat_s:
                 checked_at = time.monotonic()
                 if not await self._signed_in(visit):
-                    yield _framed("news", self._web.piece("signed_out.html", visit, {}))
-                    yield _framed("bye", "bye")
+                    yield framed("news", self._web.piece("signed_out.html", visit, {}))
+                    yield BYE
                     return
 
     async def _signed_in(self, visit: Visit) -> bool:
@@ -100,19 +105,85 @@ class Stream:
             return True
         return user == visit.user
 
-    def _event(self, visit: Visit, now: Snapshot, changes: Changes, wish: Wish) -> str:
-        cards = wish.cards
-        if wish.only and changes.whole:  # there is one card, and its place
+
+class Stream:
+    """The events of the overview and of the approvals page."""
+
+    def __init__(self, web: Web, feed: Feed, hub: Hub) -> None:
+        self._web = web
+        self._feed = feed
+        self._hub = hub
+
+    def routes(self) -> list[BaseRoute]:
+        """For the application."""
+        return [self._web.get("/events", self._events)]
+
+    async def _events(self, visit: Visit) -> Response:
+        self._hub.check()
+        await self._feed.look()
+        query = visit.request.query_params
+        cards = query.get("cards") == "1"
+        shown = visit.request.headers.get("last-event-id") or query.get("shows", "")
+        channel = Cards(self._web, self._feed, visit, Wish(shown, cards, query.get("only", "")))
+        return self._hub.serve(visit, channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a page asks for. `shown`: the digest of what it shows; `only`: the request whose page it is."""
+
+    shown: str
+    cards: bool
+    only: str
+
+
+class Cards:
+    """The requests that wait, one of them, or only how many: a Channel."""
+
+    def __init__(self, web: Web, feed: Feed, visit: Visit, wish: Wish) -> None:
+        self._web = web
+        self._feed = feed
+        self._visit = visit
+        self._wish = wish
+        self._seen = Seen(wish.shown)
+        self._now = feed.snapshot
+
+    @property
+    def over(self) -> bool:
+        """Control ends."""
+        return self._feed.closed
+
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """As long as the page is open."""
+        return self._feed.watched()
+
+    async def frames(self) -> AsyncIterator[str]:
+        """At most one."""
+        self._now, only = self._feed.snapshot, self._wish.only
+        shown = self._now.only(only) if only else self._now
+        if changes := self._seen.compare(shown):
+            yield await asyncio.to_thread(self._event, shown, changes)
+
+    async def news(self, within_s: float) -> bool:
+        """Another snapshot."""
+        return await self._feed.news(self._now, within_s) is not self._now
+
+    def _event(self, now: Snapshot, changes: Changes) -> str:
+        visit, cards = self._visit, self._wish.cards
+        if self._wish.only and changes.whole:  # there is one card, and its place
             changes = Changes(changed=changes.added, counts=changes.counts)
         parts = {
             name: [view(visit, card) for card in getattr(changes, name)] if cards else []
             for name in ("added", "changed", "spoken")
         }
         values = {**parts, "now": now, "whole": changes.whole and cards, "tiles": not cards}
-        return _framed("news", self._web.piece("news.html", visit, values), now.digest)
+        return framed("news", self._web.piece("news.html", visit, values), now.digest)
 
 
-def _framed(name: str, data: str, digest: str = "") -> str:
+def framed(name: str, data: str, digest: str = "") -> str:
     """One event as the HTML standard has it (section 9.2)."""
     lines = [f"event: {name}", *(f"data: {line}" for line in data.splitlines())]
     return "\n".join([*lines, *([f"id: {digest}"] if digest else [])]) + "\n\n"
+
+
+BYE = framed("bye", "bye")

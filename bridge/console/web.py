@@ -71,6 +71,7 @@ class Page:
 PAGES = (
     Page("start", "/"),
     Page("approvals", "/approvals"),
+    Page("calls", "/calls"),
     Page("history", "/history"),
     Page("phone", "/phone", "dial"),
     Page("dialplan", "/dialplan"),
@@ -168,9 +169,9 @@ class Web:
         """A page for who has signed in and may. `microphone`: it may ask for the browser's."""
         return Route(f"{ROOT}{path}", self._endpoint(handler, may, microphone=microphone), methods=["GET"])
 
-    def post(self, path: str, handler: Handler, may: str) -> Route:
+    def post(self, path: str, handler: Handler, may: str, deadline_s: float = DEADLINE_S) -> Route:
         """A form of a page of ours, by who has signed in and may."""
-        return Route(f"{ROOT}{path}", self._endpoint(handler, may), methods=["POST"])
+        return Route(f"{ROOT}{path}", self._endpoint(handler, may, deadline_s), methods=["POST"])
 
     def open(self, path: str, handler: Handler) -> Route:
         """A page with a form for anybody, and what becomes of it."""
@@ -185,13 +186,13 @@ class Web:
         return self._place.url or f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
 
     def _endpoint(
-        self, handler: Handler, may: str | None, *, microphone: bool = False
+        self, handler: Handler, may: str | None, deadline_s: float = DEADLINE_S, *, microphone: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
         own = {**HEADERS, "cache-control": "no-store", **(MICROPHONE if microphone else {})}
 
         async def endpoint(request: Request) -> Response:
             try:
-                async with asyncio.timeout(DEADLINE_S):
+                async with asyncio.timeout(deadline_s):
                     answer = await self._answer(request, handler, may)
             except PageError as error:
                 answer = self._error(error.status, str(error))

@@ -17,6 +17,7 @@ import contextlib
 import itertools
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from bridge.link.messages import (
     CallCommand,
     Drain,
     Event,
+    Glimpse,
     HangUp,
     Hello,
     JsonObject,
@@ -43,6 +45,7 @@ from bridge.link.messages import (
     Request,
     Status,
     ToolUpdate,
+    Watch,
     decode,
     encode,
 )
@@ -50,6 +53,9 @@ from bridge.link.outbox import Outbox
 from bridge.link.spool import Spool, spool_path
 
 log = structlog.get_logger(__name__)
+
+MAX_GLIMPSES = 64
+"""What is on its way in calls, and waits to be sent: of four calls some seconds of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ class LinkHandlers:
     place_call: Callable[[PlaceCall], None] = lambda _order: None
     registrar: Callable[[bool], None] = lambda _on: None
     """Whether this worker registers the plan's trunks."""
+    watch: Callable[[str, float], None] = lambda _call_id, _seconds: None
+    """Somebody looks at a call, for so many seconds."""
 
 
 @dataclass(slots=True)
@@ -133,6 +141,8 @@ class LinkClient:
         self._connection: ClientConnection | None = None
         self._work = asyncio.Event()
         self._news = asyncio.Event()
+        self._glimpses: deque[Glimpse] = deque(maxlen=MAX_GLIMPSES)
+        self._glimpsed = asyncio.Event()
         self._delivered = asyncio.Event()
         self._delivered.set()
 
@@ -203,6 +213,12 @@ class LinkClient:
             return False
         return True
 
+    def glimpse(self, call_id: str, data: Mapping[str, Any]) -> None:
+        """Tell control what is on its way, if it is there. Never waits, never raises; the oldest gives way."""
+        if self._connection is not None:
+            self._glimpses.append(Glimpse(call_id, dict(data)))
+            self._glimpsed.set()
+
     def say_status(self) -> None:
         """Tell control the facts now rather than in some seconds: something worth knowing has changed."""
         self._news.set()
@@ -254,6 +270,7 @@ class LinkClient:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send_events(connection))
                 tasks.create_task(self._send_status(connection))
+                tasks.create_task(self._send_glimpses(connection))
                 tasks.create_task(self._receive(connection))
         finally:
             self._connection = None
@@ -292,6 +309,13 @@ class LinkClient:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._deadlines.status_s):
                     await self._news.wait()
+
+    async def _send_glimpses(self, connection: ClientConnection) -> None:
+        while True:
+            await self._glimpsed.wait()
+            self._glimpsed.clear()
+            while self._glimpses:
+                await self._send(connection, encode(self._glimpses.popleft()))
 
     async def _receive(self, connection: ClientConnection) -> None:
         while True:
@@ -334,6 +358,8 @@ class LinkClient:
                 self._handlers.call_command(message)
             case PlaceCall():
                 self._handlers.place_call(message)
+            case Watch(call_id=call_id, seconds=seconds):
+                self._handlers.watch(call_id, seconds)
 
     def _answer(self, reply: Reply, waiting: asyncio.Future[JsonObject] | None) -> None:
         if waiting is None or waiting.done():

@@ -1,7 +1,7 @@
 """The words worker and control say to each other: frozen dataclasses, one JSON object a message.
 
-    worker  -> control   Hello, Event, Request, Status
-    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand, PlaceCall, Registrar
+    worker  -> control   Hello, Event, Request, Status, Glimpse
+    control -> worker    Ack, PlanPush, Reply, Drain, HangUp, ToolUpdate, CallCommand, PlaceCall, Registrar, Watch
 
 `{"message": "<name>", ...fields}`; a key we do not know is ignored, a missing or mistyped one is a LinkError.
 The text of an Event is also its line in the worker's spool, so what is on disk is what goes over the wire.
@@ -166,6 +166,25 @@ class Registrar:
     on: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody looks at a call, for `seconds`: the worker tells what is on its way in it. Said again while they do."""
+
+    call_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What is on its way in a call that somebody looks at. Not durable: lost while control is away.
+
+    `data`: `words` [[who, item id, text so far]], `levels` {who: 0 to 100}; each when it has changed.
+    """
+
+    call_id: str
+    data: JsonObject
+
+
 Message = (
     Hello
     | Event
@@ -180,6 +199,8 @@ Message = (
     | CallCommand
     | PlaceCall
     | Registrar
+    | Watch
+    | Glimpse
 )
 
 _NAMES: dict[type[Any], str] = {
@@ -196,6 +217,8 @@ _NAMES: dict[type[Any], str] = {
     CallCommand: "call_command",
     PlaceCall: "place_call",
     Registrar: "registrar",
+    Watch: "watch",
+    Glimpse: "glimpse",
 }
 _TYPES: dict[str, type[Any]] = {name: kind for kind, name in _NAMES.items()}
 _FITS: dict[Any, Callable[[Any], bool]] = {

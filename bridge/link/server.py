@@ -27,6 +27,7 @@ from bridge.link.messages import (
     Ack,
     Drain,
     Event,
+    Glimpse,
     HangUp,
     Hello,
     JsonObject,
@@ -60,6 +61,9 @@ class ServerHandlers(Protocol):
 
     def gone(self, hello: Hello) -> None:
         """The connection of this worker ended, for whatever reason."""
+
+    def glimpse(self, hello: Hello, call_id: str, data: JsonObject) -> None:
+        """What is on its way in a call that somebody looks at. LinkError: it is no call of this worker's."""
 
     def status(self, hello: Hello, before: JsonObject, now: JsonObject) -> None:
         """A worker told its counters; `before` is what it told last, empty the first time."""
@@ -287,6 +291,8 @@ class LinkServer:
                 task = tasks.create_task(self._answer(peer, message))
                 peer.requests.add(task)
                 task.add_done_callback(peer.requests.discard)
+            case Glimpse(call_id=call_id, data=data):
+                self._handlers.glimpse(peer.hello, call_id, data)
             case Status(data=data):
                 self._handlers.status(peer.hello, peer.status, data)
                 peer.status = data

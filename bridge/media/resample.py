@@ -51,6 +51,11 @@ def ratio(from_hz: int, to_hz: int) -> tuple[int, int]:
     return to_hz // common, from_hz // common
 
 
+def between(from_hz: int, to_hz: int) -> "Resampler | None":
+    """What converts from one rate to the other; None: they are the same."""
+    return None if from_hz == to_hz else Resampler(*ratio(from_hz, to_hz))
+
+
 class Resampler:
     """Converts 16-bit mono PCM by the rate ratio `up`/`down`.
 

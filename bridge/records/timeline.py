@@ -107,6 +107,12 @@ def build(events: Iterable[CallEvent]) -> Timeline:
     )
 
 
+def mark_of(event_type: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Name and words of the mark that an event makes; None: it makes none."""
+    found = _MARKS.get(event_type)
+    return None if found is None else (found[0], found[2](data))
+
+
 def chart(timeline: Timeline, width: int = 72) -> list[str]:
     """The lanes as text, at most about ROWS blocks of four lines, `width` columns of time each."""
     total_s = max(timeline.end_s, 0.0)

@@ -3,9 +3,8 @@
     RTP ─► pjmedia jitter buffer ─► NativeStream.read ─► Dejitter ─► Intake ─► asyncio loop (read)
     RTP ◄─ pjmedia encoder ◄─────── NativeStream.write ◄─ Playout.pull ◄────── asyncio loop (play, clear)
 
-Everything here has the worker's rate: 8 kHz, or 16 kHz where G.722 is taken. A stream of another rate (G.711 in such a
-worker) is converted where it is read and written; who listens for words and keys reads at 8 kHz (`read_narrow`).
-
+Everything here has the worker's rate, 8 or (G.722) 16 kHz. A stream of another one is converted where it is read and
+written; who listens for words and keys reads at 8 kHz (`read_narrow`).
 The media clock (mediaclock.py) ticks the port: it takes whatever audio has come in (the uplink waits for no clock) and
 hands out one packet of playout audio every ptime (that is the playout clock). A tick copies bytes and returns: no log,
 no await, no SIP call, no lock but the port's own, held for microseconds, because the clock's guard may tick while the
@@ -21,9 +20,10 @@ from collections.abc import Callable
 from bridge.media.dejitter import Dejitter
 from bridge.media.frame import FRAME_MS, RATE_HZ, bytes_per_ms
 from bridge.media.intake import Intake
+from bridge.media.meter import Meter
 from bridge.media.mixer import Mixer, mix
 from bridge.media.playout import Cleared, Playout, PlayoutEvent
-from bridge.media.resample import Resampler, ratio
+from bridge.media.resample import Resampler, between
 from bridge.media.tape import Tap, Tape
 from bridge.sip.mediaclock import MAX_LATE_S
 from bridge.sip.natives import NativeStream
@@ -54,7 +54,7 @@ class AudioPort:
         self.rate_hz = rate_hz
         self._frame_bytes = FRAME_MS * bytes_per_ms(rate_hz)
         self._silence = bytes(self._frame_bytes)
-        self._narrow = None if rate_hz == RATE_HZ else Resampler(*ratio(rate_hz, RATE_HZ))
+        self._narrow = between(rate_hz, RATE_HZ)
         self._from_stream: Resampler | None = None
         self._to_stream: Resampler | None = None
         self._loop = loop
@@ -75,15 +75,15 @@ class AudioPort:
         self._paused = False
         self._listening = False
         self._tape: Tape | None = None
+        self.meter: Meter | None = None  # while somebody looks how loud it is
         self._mixer: Mixer | None = None
-        self._read_s = time.monotonic()
+        self._read_s = self.last_rx_s = time.monotonic()
         self._sink: Sink | None = None
         self._party = self._voice = ""
         self._rx_packets, self._looked_s = 0, 0.0
         self._unsettled = SETTLED_PACKETS
         self.on_failure: Callable[[str], None] | None = None
         self.pressed: Callable[[], bool] = bool  # whether the machine is short of time
-        self.last_rx_s = time.monotonic()
 
     # ---- the loop's side -------------------------------------------------------------------------------------
 
@@ -183,8 +183,7 @@ class AudioPort:
                 return
             self._intake.clear()
             self.last_rx_s = self._read_s = time.monotonic()
-            self._playing = True
-            self._listening = False
+            self._playing, self._listening = True, False
 
     def join(self, mixer: Mixer, party: str, voice: str = "") -> None:
         """From now on this leg is `party` of a conference, which must know it. On top it hears what `play` queues.
@@ -246,12 +245,10 @@ class AudioPort:
         with self._lock:
             self._detach_locked()
             self._stream = stream
-            same = stream.rate_hz == self.rate_hz
-            self._from_stream = None if same else Resampler(*ratio(stream.rate_hz, self.rate_hz))
-            self._to_stream = None if same else Resampler(*ratio(self.rate_hz, stream.rate_hz))
+            self._from_stream = between(stream.rate_hz, self.rate_hz)
+            self._to_stream = between(self.rate_hz, stream.rate_hz)
             self._dejitter = self._new_dejitter(stream.ptime_ms)
-            self._rx_packets = 0
-            self._unsettled = SETTLED_PACKETS
+            self._rx_packets, self._unsettled = 0, SETTLED_PACKETS
 
     def detach(self, stream: NativeStream | None = None) -> None:
         """The stream is about to be destroyed. After this returns the media thread does not touch it.
@@ -295,8 +292,7 @@ class AudioPort:
         self._looked_s = now
         packets, lost = stream.received()
         if packets != self._rx_packets:
-            self._rx_packets = packets
-            self.last_rx_s = now
+            self._rx_packets, self.last_rx_s = packets, now
         pull = self._dejitter.poll(size, packets, now, lost)
         if self._unsettled and pull.frames and not pull.filler:
             self._settle(stream.ptime_ms / 1000, now)
@@ -348,6 +344,8 @@ class AudioPort:
             frame = pcm[start : start + size]
             if self._tape is not None and self._playing:
                 self._tape.hear(frame)
+            if self.meter is not None:
+                self.meter.caller.append(frame)
             heard = frame if self._mixer is None else self._shared(self._mixer, frame)
             if heard is not None:
                 self._intake.push(heard)
@@ -386,6 +384,8 @@ class AudioPort:
     def _record(self, agent: bytes) -> None:
         if self._playing and self._tape is not None:
             self._tape.speak(agent)
+        if self.meter is not None:
+            self.meter.agent.append(agent)
 
     def wants_wake(self) -> bool:
         """Whether the loop has something to see that it was not told of yet. True once for each wake."""

@@ -33,6 +33,11 @@ class Errand:
     left_s: float
 
 
+async def tell(store: Store, topic: str, words: Mapping[str, str]) -> None:
+    """Say something to the other nodes that nobody keeps; what is longer than 8000 bytes is refused (StoreError)."""
+    await store.transaction("cannot tell other nodes", lambda it: notify(it, topic, **words))
+
+
 class CommandStore:
     """The commands in `store`. Every method raises StoreError when the database does not do it."""
 

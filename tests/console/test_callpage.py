@@ -155,6 +155,17 @@ async def test_words_that_are_erased_are_said_to_be(house):
     assert "No words are kept of this call" in words(await page(house))
 
 
+async def test_a_call_whose_timeline_is_erased_still_has_its_record(house):
+    await keep(house)
+    await forget(house, "DELETE FROM call_events")
+    await forget(house, "UPDATE calls SET recording_path = NULL")
+    text = words(await page(house))
+    assert "The timeline of this call has been erased" in text
+    assert "No recording of this call is known any more." in text
+    assert "No words are kept of this call" in text
+    assert "+4930123456" in text
+
+
 async def test_a_call_that_goes_on_is_shown_as_far_as_it_is_and_leads_to_its_live_page(house):
     await keep(house, over=False)
     text = await page(house)

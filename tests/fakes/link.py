@@ -47,6 +47,9 @@ class MemoryStore:
     def gone(self, hello):
         self.left.append(hello.boot)
 
+    def glimpse(self, hello, call_id, data):
+        self.glimpses = [*getattr(self, "glimpses", []), (hello.worker, call_id, data)]
+
     def status(self, hello, before, now):
         pass
 

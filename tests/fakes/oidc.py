@@ -79,9 +79,8 @@ class Provider:
             back["iss"] = "https://evil.example"
         to = f"{query['redirect_uri']}?{urlencode(back)}"
         if self.form:
-            return HTMLResponse(
-                f'<title>Provider</title><a id="go" href="{html.escape(to)}">Sign in as carl</a>'
-            )
+            head = '<title>Provider</title><link rel="icon" href="data:,">'
+            return HTMLResponse(f'{head}<a id="go" href="{html.escape(to)}">Sign in as carl</a>')
         return RedirectResponse(to, 302)
 
     async def _token(self, request):

@@ -195,6 +195,16 @@ async def test_the_next_target_is_dialled_when_the_first_is_busy(tmp_path):
         two.reply(await two.request("BYE"))
         await worker.ended()
         check("dial-busy-then-next", ladder(caller=caller, first=one, second=two))
+        kept = {"caller": [], "one": [], "two": []}
+        for data in worker.of("sip.messages"):
+            kept[data["leg"]] += [
+                line["what"] for line in data["messages"] if not line["what"].startswith("1")
+            ]
+        assert kept == {
+            "caller": ["INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"],
+            "one": ["INVITE", "486 INVITE", "ACK"],
+            "two": ["INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"],
+        }, "the record has the messages of every leg"
 
 
 async def test_of_two_that_ring_together_one_gets_the_call_and_the_other_a_cancel(tmp_path):
