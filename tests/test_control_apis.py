@@ -27,8 +27,8 @@ from tests.fakes.wholecontrol import NOBODY
 
 PLACES = {"id": "ffff0000", "name": "nobody", "version": "000000000000", "secret": "x" * 43, "number": "1"}
 AT_ONCE = 8
-EXAMPLES = 6
-STREAMS = {"/api/v1/events", "/console/events"}
+EXAMPLES = 5
+STREAMS = {"/api/v1/events", "/console/events", "/console/calls/events", "/console/calls/{id}/events"}
 pytestmark = pytest.mark.timeout(120)
 
 

@@ -105,6 +105,16 @@ administer   POST   /webhooks/{name}/test
 administer   POST   /webhooks/{name}/enable
 administer   POST   /webhooks/deliveries/{id}/redeliver
 look         GET    /events
+look         GET    /calls
+look         GET    /calls/events
+look         GET    /calls/{id}
+look         GET    /calls/{id}/events
+calls        POST   /calls/{id}/whisper
+calls        POST   /calls/{id}/transfer
+calls        POST   /calls/{id}/hand_off
+calls        POST   /calls/{id}/hand_back
+calls        POST   /calls/{id}/recording
+calls        POST   /calls/{id}/hang_up
 dial         GET    /phone
 dial         POST   /phone/call
 calls        GET    /calls/{id}/listen
