@@ -8,8 +8,9 @@ import socket
 
 import pytest
 
+from bridge.edge.render import console_word
 from bridge.sip.headers import parse_invite
-from tests.fakes.loneedge import lone_edge
+from tests.fakes.loneedge import SECRET, lone_edge
 from tests.fakes.rawphone import RawPhone, raw_phone
 from tests.fakes.realedge import missing
 from tests.system.test_edge_attacks import gets_nothing
@@ -53,6 +54,27 @@ async def test_nobody_gets_in_as_a_user_that_does_not_exist(tmp_path, user):
         invite = await edge.worker.got("INVITE ")
         assert "X-Sipbridge-Trunk: branch\r\n" in invite
         assert len(edge.worker.texts) == 1
+
+
+async def test_a_browser_call_of_the_console_gets_in_by_the_edges_word_and_from_this_machine_only(tmp_path):
+    """The word alone, or the machine alone, is not enough; the worker never sees the word."""
+    word, body = f"X-Sipbridge-Console: {console_word(SECRET)}\r\n", ""
+    async with lone_edge(tmp_path) as edge:
+        for host, headers in (
+            (STRANGER, word),
+            ("127.0.0.1", ""),
+            ("127.0.0.1", word.replace("Console: ", "Console: 0")),
+        ):
+            async with raw_phone(edge.port, host) as phone:
+                phone.request_out("INVITE", body=body, headers=headers)
+                await gets_nothing(phone)
+        assert edge.worker.texts == []
+        async with raw_phone(edge.port) as phone:
+            phone.request_out("INVITE", body=body, headers=word + "X-Console-Call: proof\r\n")
+            invite = await edge.worker.got("INVITE ")
+            assert "X-Console-Call: proof\r\n" in invite
+            assert "X-Sipbridge-Console" not in invite
+            assert "X-Sipbridge-Trunk" not in invite
 
 
 class InCall:
