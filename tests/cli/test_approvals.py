@@ -96,7 +96,7 @@ def test_a_decision_carries_the_account_and_what_was_shown_and_prints_what_becam
     del words["seal"]
     assert (request_id, words) == (
         "abc1",
-        {"by": ME, "verdict": verdict, "reason": "fine", "binding": "bind", "via": "cli"},
+        {"by": ME, "verdict": verdict, "reason": "fine", "binding": "bind", "via": "cli", "factor": ""},
     )
 
 
