@@ -1,8 +1,8 @@
 """How far the numbers of rows may be read without passing one that is still to come. Machine: `now` in, a number out.
 
 A row gets its number before its transaction is committed, so a higher one may be seen first. A number that is missing
-is waited for; after `wait_s` nobody will bring it any more (its transaction was taken back). Each gap is waited for from
-the moment it is seen, not one after the other: many of them cost no more time than one.
+is waited for; after `wait_s` nobody will bring it any more (its transaction was taken back). Each gap is waited for
+from the moment it is seen, not one after the other: many of them cost no more time than one.
 """
 
 from collections.abc import Sequence
