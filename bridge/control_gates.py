@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -37,7 +38,7 @@ class Gates:
         self._by_call: dict[tuple[str, str], str] = {}
         self._versions: dict[str, int] = {}
         self._kept: dict[str, Mapping[str, Any]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._seen: dict[str, tuple[float, int]] = {}
         self.doubtful: set[str] = set()
         """New ones that the store did not say it has kept."""
@@ -130,11 +131,11 @@ class Gates:
         """It is over, and so is its call."""
         key = gate.request.request_id
         self._by_call.pop((gate.request.call_id, gate.request.function_call_id), None)
-        for known in (self._gates, self._versions, self._locks, self._kept, self._seen):
+        for known in (self._gates, self._versions, self._kept, self._seen):
             known.pop(key, None)
 
     def lock(self, gate: Gate) -> asyncio.Lock:
-        """Whoever changes a gate holds it."""
+        """Whoever changes a gate holds it. It lasts as long as somebody does, also of a gate that is forgotten."""
         return self._locks.setdefault(gate.request.request_id, asyncio.Lock())
 
     async def keep(self, gate: Gate, actions: Sequence[Action]) -> None:

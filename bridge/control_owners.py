@@ -8,6 +8,7 @@ guessed. Nothing is stored; what was open when control was started is in the sto
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any
 
 from bridge.errors import LinkError
@@ -39,7 +40,7 @@ class Owners:
             raise LinkError(f"park.wait: worker {hello.worker} is reached at {address}", fatal=True)
 
     def _owner(self, call_id: str, boot: str) -> str:
-        owner = self._boots.setdefault(call_id, boot)
+        owner = self._boots.setdefault(call_id, intern(boot))  # every event brings a copy of its own
         self._boots.move_to_end(call_id)
         if len(self._boots) > MAX_CALLS:
             self._boots.popitem(last=False)

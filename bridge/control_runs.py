@@ -85,7 +85,7 @@ class Runs:
         What was proved of one caller is not true of the next.
         """
         known, _ = self._callers.get(call_id, (0, 0.0))
-        if callers > known:
+        if callers > known and call_id not in self._over:  # nothing would take it out again
             self._callers[call_id] = callers, now
             self.verified.pop(call_id, None)
         return callers >= known

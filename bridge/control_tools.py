@@ -248,7 +248,7 @@ class ToolOffice:
             if all(done):
                 self._ended.discard(call_id)
             self._runs.call_over(call_id)
-            for key in [key for key in self._repairs if key[0] == call_id]:
+            for key in [key for key in self._repairs if key[0] in self._over]:  # those that came late too
                 del self._repairs[key]
 
     async def _alone(self, gate: Gate, step: Callable[[Gate], Awaitable[None]]) -> bool:

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from bridge.approval.chain import broken, contradicted, payloads_changed
 from bridge.approval.policy import load as load_policy
 from bridge.approval.signing import Verifier
+from bridge.control_gates import Gates
 from bridge.control_tools import MAX_REPAIRS
 from bridge.errors import LinkError, StoreError, ToolError, ToolLostError
 from bridge.toolbox.spec import spec_of, tool
 from tests.fakes.events import Script
-from tests.fakes.office import GUARD_S, PEOPLE, running
+from tests.fakes.office import GUARD_S, KEY, PEOPLE, running
 
 
 async def test_what_is_allowed_runs_and_its_outcome_is_told(tmp_path):
@@ -711,3 +713,16 @@ async def test_a_request_whose_storing_was_not_told_is_not_run_after_the_call_wa
         (row,) = await office.gates.of_call("c1")
         assert await office.settled(row.request_id) == "cancelled"
         assert office.done == []
+
+
+async def test_a_lock_lasts_while_somebody_holds_it_and_no_longer(tmp_path):
+    """What ends late (a question, a tool) locks its request once more after it was forgotten: hours of that add up."""
+    async with running(tmp_path) as office:
+        await office.call()
+        gates, (gate,) = Gates(office.gates, KEY), await Gates(office.gates, KEY).stored("c1")
+        gates.add(gate)
+        async with gates.lock(gate):
+            gates.forget(gate)
+            assert gates.lock(gate).locked()
+        known = weakref.ref(gates.lock(gate))
+        assert known() is None

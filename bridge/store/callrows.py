@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from bridge.records.cdr import CallEvent, CallRecord, apply, number
-from bridge.store.database import lock, plain
+from bridge.store.database import few_lengths, lock, plain
 from bridge.store.tables import HERE_STATES, call_events, calls, link_offsets, nodes
 from bridge.store.voicemailrows import keep_voicemails
 
@@ -120,7 +120,7 @@ def _fold(connection: sa.Connection, batch: Sequence[Brought]) -> None:
     spoken = [
         (source, _key(event.call_id), event) for source, events in batch for event in events if event.call_id
     ]
-    query = sa.select(calls).where(calls.c.call_id.in_({key for _, key, _ in spoken}))
+    query = sa.select(calls).where(calls.c.call_id.in_(few_lengths({key for _, key, _ in spoken})))
     before = {row.call_id: record_of(row) for row in (connection.execute(query)).all()}
     after: dict[str, CallRecord] = dict(before)
     for _, key, event in spoken:
@@ -142,7 +142,9 @@ def _values(record: CallRecord, key: str, source: Source) -> dict[str, Any]:
 
 def offsets_of(connection: sa.Connection, boots: Collection[str]) -> dict[str, int]:
     """How far the events of these boots are stored; one of which nothing is stored is left out."""
-    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(link_offsets.c.boot.in_(boots))
+    query = sa.select(link_offsets.c.boot, link_offsets.c.seq).where(
+        link_offsets.c.boot.in_(few_lengths(boots))
+    )
     return {row.boot: row.seq for row in connection.execute(query)} if boots else {}
 
 

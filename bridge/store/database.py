@@ -11,7 +11,7 @@ start when PostgreSQL picked it as the victim of a deadlock, so it must have no 
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -48,6 +48,17 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Let go of every connection. Safe to call again."""
+
+
+def few_lengths(keys: Collection[str]) -> list[str]:
+    """Keys for an IN, some of them again at the end, so that there are as many as a power of two.
+
+    An IN of another length is another statement. What links bring at a time is of every length, and each connection
+    keeps each statement, on our side and on the server's: some megabytes, which took hours to fill.
+    """
+    ordered = sorted({*keys})
+    wanted = 1 << (len(ordered) - 1).bit_length() if ordered else 0
+    return ordered + ordered[-1:] * (wanted - len(ordered))
 
 
 def lock(connection: sa.Connection, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.records.announce import AUDIT, AUDIT_TYPES, CALL, CALL_TYPES, Told
+from bridge.store.database import few_lengths
 from bridge.store.gaterows import json_object
 from bridge.store.store import Store
 from bridge.store.tables import audit_entries, call_events, calls, tool_requests
@@ -102,7 +103,7 @@ def _records(connection: sa.Connection, call_ids: set[str]) -> dict[str, Mapping
     if not call_ids:
         return {}
     columns = [calls.c[name] for name in ("call_id", *_CALL_FACTS)]
-    rows = connection.execute(sa.select(*columns).where(calls.c.call_id.in_(call_ids)))
+    rows = connection.execute(sa.select(*columns).where(calls.c.call_id.in_(few_lengths(call_ids))))
     return {row.call_id: dict(row._mapping) for row in rows}  # noqa: SLF001  # SQLAlchemy's public name
 
 

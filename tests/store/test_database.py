@@ -4,7 +4,7 @@ import time
 import pytest
 
 from bridge.errors import StoreError
-from bridge.store.database import lock, lock_key, now, parsed, plain, shown
+from bridge.store.database import few_lengths, lock, lock_key, now, parsed, plain, shown
 from bridge.store.store import Store
 
 
@@ -45,3 +45,9 @@ def test_no_password_is_shown():
     assert shown("nonsense") == "(unreadable)"
     with pytest.raises(StoreError, match="unreadable"):
         parsed("nonsense")
+
+
+def test_keys_of_any_number_are_asked_for_in_few_statements():
+    asked = {number: few_lengths({f"k{n}" for n in range(number)}) for number in range(1001)}
+    assert all({*keys} == {f"k{n}" for n in range(number)} for number, keys in asked.items())
+    assert {len(keys) for keys in asked.values()} == {0, *(2**n for n in range(11))}

@@ -308,3 +308,24 @@ async def test_the_calls_of_a_lost_node_end_in_pieces_each_in_few_statements(url
         assert len({*ended[0], *ended[1]}) == 600
         assert len(said) < 120
         assert len(await store.live(1000)) == 600
+
+
+async def test_what_links_bring_together_is_written_in_few_statements_however_many_calls_it_speaks_of(url):
+    """Every connection keeps every statement that it has seen, and so does the server."""
+    said = set()
+
+    def watch(*facts):
+        said.add(facts[2])
+
+    async with Store(url, node="a") as store:
+        sa.event.listen(sa.Engine, "before_cursor_execute", watch)
+        try:
+            for count in range(1, 34):
+                told = Script(f"c{count}", f"b{count}")
+                for number in range(count):
+                    told.tell("call.started", call_id=f"c{count}-{number}")
+                assert await store.write(0, told.events) == count
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", watch)
+        assert len(await store.live(1000)) == 33 * 34 / 2
+    assert len(said) < 20
