@@ -86,7 +86,7 @@ class Outside:
         store, desk = parts.store, parts.nodes.desk
         self.health: Health | None = None
         self.plans: PlanViews | None = None
-        self.watch = EventWatch(EventStore(store))
+        self.watch = EventWatch(EventStore(store), deadline_s=parts.settings.postgres.deadline_s)
         self.webhooks = WebhookDesk(
             WebhookDeps(
                 store=WebhookStore(store),
