@@ -259,7 +259,8 @@ class Control:
 
     def _open_outside(self, hands: Hands, store: Store) -> Outside:
         plans = Plans(self.plans, self._versions)
-        parts = ApiParts(self._settings, store, plans, hands, self.nodes, self._seal_key(), self._environ)
+        key, gates = self._seal_key(), self._gates
+        parts = ApiParts(self._settings, store, plans, hands, self.nodes, key, self._environ, gates)
         return Outside(parts)
 
     async def _open_tools(self, store: Store, link: LinkServer) -> ToolOffice:

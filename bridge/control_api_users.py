@@ -7,7 +7,7 @@
     POST   /api/v1/users/{name}/tokens      {"label", "days"} → 201 {"token"}: the only time it is seen
     DELETE /api/v1/tokens/{id}
 
-The last admin can neither be removed nor made something else here.
+The rules are the console's (console/roster.py): there is always an admin, and the audit says who did what.
 """
 
 import re
@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import structlog
-
 from bridge.approval.request import ROLES
+from bridge.console.roster import Roster
 from bridge.control_api import ApiError, ApiRoute, Call, Terms, delete, get, post
 from bridge.control_api_docs import (
     AT,
@@ -32,9 +31,8 @@ from bridge.control_api_docs import (
     string,
     thing,
 )
+from bridge.errors import StoreRefusedError
 from bridge.store.userstore import Token, User, UserStore
-
-log = structlog.get_logger(__name__)
 
 USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
 MAX_DAYS = 3650
@@ -85,10 +83,11 @@ DOCS = {
 
 
 class UsersApi:
-    """The handlers."""
+    """The handlers: `users` are read, the `roster` changes them."""
 
-    def __init__(self, users: UserStore) -> None:
+    def __init__(self, users: UserStore, roster: Roster) -> None:
         self._users = users
+        self._roster = roster
 
     def routes(self) -> list[ApiRoute]:
         """For `application`."""
@@ -107,27 +106,29 @@ class UsersApi:
 
     async def _put(self, call: Call) -> Mapping[str, Any]:
         user = wished(call.body)
-        if "admin" not in user.roles or user.disabled:
-            await self._not_the_last(user.name)
-        await self._users.put(user)
-        log.info("api.user", name=user.name, roles=sorted(user.roles), by=call.user.name)
-        kept = next(one for one in await self._users.users() if one.name == user.name)
-        return plain(kept)
+        known = await self._roster.one(user.name)
+        if known is not None and known.subject and (known.roles, known.groups) != (user.roles, user.groups):
+            raise ApiError(409, f"the roles and groups of {user.name} are what their provider says")
+        put = self._roster.change if known is not None else self._roster.add
+        try:
+            await put(user, call.user.name)
+        except StoreRefusedError as error:
+            raise ApiError(409, str(error)) from None
+        return plain(await self._known(user.name))
 
     async def _remove(self, call: Call) -> Mapping[str, Any]:
-        name = call.path["name"]
-        await self._not_the_last(name)
-        if not await self._users.remove(name):
-            raise ApiError(404, f"there is no user {name[:64]!r}")
-        log.info("api.user_removed", name=name, by=call.user.name)
-        return {"name": name, "removed": True}
+        user = await self._known(call.path["name"])
+        try:
+            await self._roster.remove(user.name, call.user.name)
+        except StoreRefusedError as error:
+            raise ApiError(409, str(error)) from None
+        return {"name": user.name, "removed": True}
 
-    async def _not_the_last(self, name: str) -> None:
-        admins = [
-            user.name for user in await self._users.users() if "admin" in user.roles and not user.disabled
-        ]
-        if admins == [name]:
-            raise ApiError(409, f"{name} is the last admin: make another one first")
+    async def _known(self, name: str) -> User:
+        user = await self._roster.one(name)
+        if user is None:
+            raise ApiError(404, f"there is no user {name[:64]!r}")
+        return user
 
     async def _tokens(self, _call: Call) -> Mapping[str, Any]:
         return {"tokens": [asdict(token) for token in await self._users.tokens()]}
@@ -145,15 +146,13 @@ class UsersApi:
         if await self._users.user(name) is None:
             raise ApiError(404, f"there is no user {name[:64]!r} who may sign in")
         expires_at = None if days is None else time.time() + days * DAY_S
-        token = await self._users.give_token(name, label, expires_at)
-        log.info("api.token", user=name, label=label, by=call.user.name)
+        token = await self._roster.give_token(name, label, expires_at, call.user.name)
         return {"token": token, "user": name, "expires_at": expires_at}
 
     async def _revoke(self, call: Call) -> Mapping[str, Any]:
         token_id = call.path["id"]
-        if not await self._users.revoke(token_id):
+        if not await self._roster.revoke(token_id, call.user.name):
             raise ApiError(404, f"there is no token {token_id[:16]!r}")
-        log.info("api.token_revoked", token=token_id, by=call.user.name)
         return {"token_id": token_id, "revoked": True}
 
 

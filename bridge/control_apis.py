@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bridge.console.deeds import Deeds
 from bridge.console.health import Health
+from bridge.console.roster import Roster
 from bridge.console.waveforms import Waveforms
 from bridge.control_api import ApiRoute
 from bridge.control_api_approvals import ApprovalsApi
@@ -34,6 +36,7 @@ from bridge.store.eventstore import EventStore
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from bridge.store.outboundstore import OutboundStore
+from bridge.store.peoplestore import PeopleStore
 from bridge.store.queuestore import QueueStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
@@ -51,7 +54,10 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
-    """What the routes work with. `key` seals wishes and decisions; `environ` holds secrets."""
+    """What the routes work with. `key` seals wishes and decisions; `environ` holds secrets.
+
+    `gates`: the store that signs the audit.
+    """
 
     settings: Settings
     store: Store
@@ -60,6 +66,7 @@ class ApiParts:
     nodes: NodeOffice
     key: bytes
     environ: Mapping[str, str]
+    gates: GateStore | None = None
 
 
 class Outside:
@@ -104,7 +111,7 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         WebhooksApi(outside.webhooks),
         ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
         EventsApi(outside.watch, UserStore(store)),
-        UsersApi(UserStore(store)),
+        UsersApi(UserStore(store), Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates))),
         HealthApi(lambda: outside.health),
         HistoryApi(HistoryStore(store), Waveforms(Path(str(settings.recording.folder)))),
     )

@@ -161,6 +161,7 @@ def _answers(route: ApiRoute, shapes: _Shapes) -> dict[str, Any]:
     found = {str(route.terms.status): {"description": "Done.", "content": good}}
     refused = {"application/json": {"schema": {"$ref": f"{_SHAPES}Error"}}}
     bad = {*ALWAYS, *doc.refuses, *(WITH_BODY if route.method == "POST" else ())}
+    bad |= {404} if _PLACE.search(route.path) else set()  # a slash in it, and it is no such path
     for status in sorted(bad):
         found[str(status)] = {"description": HTTPStatus(status).phrase, "content": refused}
     return found

@@ -18,12 +18,14 @@ the error has to be told to a SIP peer (RFC 3261 section 21).
       StoreError 500
         StoreAwayError        the database cannot be reached now; the same may work later
         StoreRaceError        somebody else was faster: look again, and decide anew
+        StoreRefusedError     a rule forbids it: it would be refused again
       BackupError               a backup that cannot be made, read or put back; nothing was changed
       ToolError                 a tool that cannot be offered, or says that it did not do it
         ToolArgumentsError      arguments that do not fit it, in words for the model
         ToolLostError           it was started, and nobody knows whether it was done
       WebhookError              a webhook that was not delivered
       OrderError(status)        an operator's order to a live call that was not carried out
+      SeatError                 a browser's seat at a call that cannot be had
       EdgeError                 Kamailio or rtpengine cannot be started or asked
 """
 
@@ -146,6 +148,10 @@ class StoreError(BridgeError):
 
 class StoreRaceError(StoreError):
     """What a step was based on has changed meanwhile; nothing was done."""
+
+
+class StoreRefusedError(StoreError):
+    """A rule of what is kept forbids it, such as that there is always an admin; nothing was done."""
 
 
 class StoreAwayError(StoreError):

@@ -1,9 +1,16 @@
 """Users and tokens over the API: for admins only, and nobody locks everybody out."""
 
+from functools import partial
+
 import pytest
 
+from bridge.approval.signing import Signer
+from bridge.console.deeds import Deeds
+from bridge.console.roster import Roster
 from bridge.control_api_users import UsersApi
-from bridge.store.userstore import UserStore
+from bridge.store.gatestore import GateStore
+from bridge.store.peoplestore import PeopleStore
+from bridge.store.userstore import User, UserStore, keep_password
 from tests.fakes.api import running_api
 
 USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
@@ -12,8 +19,17 @@ ANN = {"name": "ann", "roles": ["approver"], "groups": ["boss"], "numbers": ["+4
 
 @pytest.fixture
 async def api(tmp_path):
-    async with running_api(tmp_path, lambda store: UsersApi(UserStore(store)).routes()) as found:
+    def routes(store):
+        users = UserStore(store)
+        deeds = Deeds(GateStore(store, Signer(tmp_path / "keys")))
+        return UsersApi(users, Roster(users, PeopleStore(store), deeds)).routes()
+
+    async with running_api(tmp_path, routes) as found:
         yield found
+
+
+async def audit(api):
+    return [(one["type"], one["actor"], one["facts"]) for one in await GateStore(api.store).audit()]
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "approver"])
@@ -49,6 +65,45 @@ async def test_the_last_admin_stays_one(api):
     assert (await api.ask("DELETE", f"{USERS}/a-admin", role="admin"))[0] == 409
     await api.ask("POST", USERS, {"name": "eve", "roles": ["admin"]}, "admin")
     assert (await api.ask("DELETE", f"{USERS}/a-admin", role="admin"))[0] == 200
+
+
+async def test_an_admin_who_cannot_sign_in_is_no_other_admin(api):
+    """The rule of the console's page: eve has no password, so with root gone nobody could sign in to give her one."""
+    root = User("root", frozenset({"admin"}), frozenset())
+    await PeopleStore(api.store).add(root)
+    await api.store.transaction("test", partial(keep_password, name="root", hashed="$argon2id$"))
+    status, told = await api.ask("DELETE", f"{USERS}/root", role="admin")
+    assert (status, "last admin who can sign in" in told["error"]) == (409, True)
+    assert (await api.ask("POST", USERS, {"name": "root", "roles": ["viewer"]}, "admin"))[0] == 409
+    assert (await UserStore(api.store).user("root")).roles == {"admin"}
+    assert await audit(api) == [], "what was refused is no deed"
+
+
+async def test_the_audit_says_who_did_what_to_whom(api):
+    await api.ask("POST", USERS, ANN, "admin")
+    await api.ask("POST", USERS, {"name": "ann", "roles": ["viewer"]}, "admin")
+    _, made = await api.ask("POST", f"{USERS}/ann/tokens", {"label": "crm"}, "admin")
+    token_id = made["token"].split("_")[1]
+    await api.ask("DELETE", f"{TOKENS}/{token_id}", role="admin")
+    await api.ask("DELETE", f"{USERS}/ann", role="admin")
+    found = await audit(api)
+    assert [(what, by, facts["whose"]) for what, by, facts in found] == [
+        (what, "a-admin", "ann")
+        for what in ("user_added", "user_changed", "token_given", "token_revoked", "user_removed")
+    ]
+    assert (found[1][2]["was_roles"], found[1][2]["roles"]) == (["approver"], ["viewer"])
+    assert {found[2][2]["token"], found[3][2]["token"]} == {token_id}
+    assert "+4930123" not in repr(found), "the audit's facts are for ever"
+    assert made["token"].split("_")[2] not in repr(found)
+
+
+async def test_what_a_provider_says_of_somebody_is_not_said_otherwise(api):
+    carl = User("carl", frozenset({"viewer"}), frozenset({"sales"}), subject="https://id.example 17")
+    await PeopleStore(api.store).add(carl)
+    wanted = {"name": "carl", "roles": ["admin"], "groups": ["sales"]}
+    assert (await api.ask("POST", USERS, wanted, "admin"))[0] == 409
+    wanted |= {"roles": ["viewer"], "disabled": True}
+    assert (await api.ask("POST", USERS, wanted, "admin"))[0] == 200
 
 
 async def test_a_token_is_shown_once_and_works_until_it_is_taken_back(api):

@@ -45,6 +45,13 @@ def test_a_route_is_described_by_what_it_works_with():
     assert {"200", "401", "403", "404", "429"} <= set(one["responses"])
     assert "409" not in one["responses"]
     assert {"202", "400", "413", "415"} <= set(make["responses"])
+    assert (
+        "404" in make["responses"],
+        "404" in document["paths"]["/api/v1/things/{id}"]["delete"]["responses"],
+    ) == (
+        False,
+        True,
+    )
     body = make["requestBody"]
     assert (body["required"], body["content"]["application/json"]["schema"]["additionalProperties"]) == (
         True,

@@ -13,6 +13,7 @@ from bridge.console.deeds import Deeds
 from bridge.console.factors import Factors
 from bridge.console.lockout import FORGET_S
 from bridge.console.people import People, PeopleDeps
+from bridge.console.roster import Roster
 from bridge.console.signin import SignIn, SignInDeps
 from bridge.console.web import Web
 from bridge.errors import StoreError
@@ -61,7 +62,7 @@ class Identity:
         account = AccountDeps(self._users, self._factors, self.again, deeds)
         people = PeopleDeps(
             users=self._users,
-            people=PeopleStore(self._deps.store),
+            roster=Roster(self._users, PeopleStore(self._deps.store), deeds),
             links=self._links,
             factors=self._factors,
             again=self.again,

@@ -12,10 +12,10 @@ from bridge.approval.request import ROLES
 from bridge.console.again import Again
 from bridge.console.deeds import Deeds
 from bridge.console.factors import Factors
+from bridge.console.roster import Roster
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
 from bridge.errors import StoreError
-from bridge.store.peoplestore import PeopleStore
 from bridge.store.sessionstore import LinkStore, link_of
 from bridge.store.userstore import User, UserStore
 
@@ -32,7 +32,7 @@ class PeopleDeps:
     """What the pages work with. `url`: console.url; "": links say the host by which the page was asked."""
 
     users: UserStore
-    people: PeopleStore
+    roster: Roster
     links: LinkStore
     factors: Factors
     again: Again
@@ -106,7 +106,7 @@ class People:
 
     async def _whose(self, visit: Visit) -> User:
         name = str(visit.request.path_params["name"])
-        found = next((one for one in await self._deps.users.users() if one.name == name), None)
+        found = await self._deps.roster.one(name)
         if found is None:
             raise PageError(404, text("users.nobody"))
         return found
@@ -119,21 +119,17 @@ class People:
             return await self._list(visit, text("link.bad_name"), 400)
         try:
             user = wanted(User(name, frozenset(), frozenset()), visit.form)
-            await self._deps.people.add(user)
+            await self._deps.roster.add(user, visit.who.name)
         except (StoreError, ValueError) as error:
             return await self._list(visit, str(error), 400)
-        await self._deeds("user_added", visit, user, **_told(user))
         return self._back(name)
 
     async def _change(self, visit: Visit) -> Response:
         user = await self._whose(visit)
         try:
-            changed = wanted(user, visit.form)
-            before = await self._deps.people.change(changed)
+            await self._deps.roster.change(wanted(user, visit.form), visit.who.name)
         except (StoreError, ValueError) as error:
             return await self._card(visit, user, str(error), 400)
-        was = {f"was_{key}": value for key, value in _told(before).items()}
-        await self._deeds("user_changed", visit, user, **_told(changed), **was)
         return self._back(user.name)
 
     async def _link(self, visit: Visit) -> Response:
@@ -172,10 +168,9 @@ class People:
         if visit.form.get("sure") != user.name:
             return await self._card(visit, user, text("users.not_sure", name=user.name), 400)
         try:
-            await self._deps.people.remove(user.name)
+            await self._deps.roster.remove(user.name, visit.who.name)
         except StoreError as error:
             return await self._card(visit, user, str(error), 400)
-        await self._deeds("user_removed", visit, user)
         return RedirectResponse(HERE, 303)
 
     async def _deeds(self, what: str, visit: Visit, user: User, **facts: object) -> None:
@@ -202,8 +197,3 @@ def _many(form: Mapping[str, str], field: str, kind: re.Pattern[str]) -> frozens
     if len(names) > MAX_EACH:
         raise ValueError(text("users.too_many", count=MAX_EACH))
     return frozenset(names)
-
-
-def _told(user: User) -> dict[str, object]:
-    """What the audit says of a user: no telephone number."""
-    return {"roles": sorted(user.roles), "groups": sorted(user.groups), "disabled": user.disabled}

@@ -4,7 +4,10 @@ import json
 import os
 import sys
 
-order = json.loads(sys.stdin.readline())
+line = sys.stdin.readline()
+if not line:  # nobody wanted it
+    sys.exit(0)
+order = json.loads(line)
 wish = order["offer"].rpartition(" ")[2].strip()
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreRefusedError
 from bridge.store.peoplestore import PeopleStore
 from bridge.store.sessionstore import SessionStore
 from bridge.store.store import Store
@@ -75,7 +75,7 @@ async def test_two_admins_who_take_each_other_s_role_at_the_same_moment_do_not_b
         done = await asyncio.gather(
             people.remove("other"), PeopleStore(elsewhere).remove("root.admin"), return_exceptions=True
         )
-        assert [type(one) for one in done if one is not None] == [StoreError]
+        assert [type(one) for one in done if one is not None] == [StoreRefusedError]
 
 
 async def test_who_comes_from_the_provider_is_made_with_a_role_and_changes_with_it(database):

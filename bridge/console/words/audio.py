@@ -28,8 +28,7 @@ TEXTS: Mapping[str, str] = {
     "seat.wrong.microphone": "The microphone does not work:",
     "seat.wrong.webrtc": "This browser has no WebRTC.",
     "seat.wrong.ice": "No audio path to the bridge. A firewall must let UDP through to it, to the ports of "
-    "console.audio.ports; behind a router set console.audio.address, or use a TURN server (console.audio.ice_servers). "
-    "sipbridge doctor looks at it.",
+    "console.audio.ports; behind a router set console.audio.address, or use a TURN server (console.audio.ice_servers).",
     "seat.wrong.answer": "The bridge did not answer as expected. Load the page again.",
     "nav.phone": "Browser call",
     # the seat on a live call's page
