@@ -179,6 +179,7 @@ class ApprovalsApi:
             binding=binding or str(row.gate.get("binding", "")),
             reason=words,
             arguments=arguments,
+            roles=sorted(call.user.roles),
         )
         answer = await leave(self._gates, self._key, row.request_id, decision, self._within_s)
         taken = answer.startswith(TAKEN)

@@ -103,12 +103,15 @@ class EventsApi:
         if not fresh:
             yield _framed("reset", {"missed": True}, place)
         known: Position | None = None
+        checked_at = began
         while not self._watch.closed and time.monotonic() - began < limits.longest_s:
             now = await self._watch.news(known, limits.heartbeat_s)
-            if now is None or now == known:
-                yield ": still here\n\n"
+            if time.monotonic() - checked_at >= limits.heartbeat_s:  # also where something always happens
+                checked_at = time.monotonic()
                 if not await self._still(call):
                     return
+            if now is None or now == known:
+                yield ": still here\n\n"
                 continue
             known = now
             while place.calls < now.calls or place.audit < now.audit:

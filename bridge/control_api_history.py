@@ -2,34 +2,42 @@
 
     GET /api/v1/history                  ?number=4711&outcome=missed&since=…&after=PLACE&limit=50, the newest first
     GET /api/v1/calls/{id}/recording     the WAV, from the node that has it; the whole id
+    GET /api/v1/calls/{id}/transcript    who said what, and what of it the caller did not hear; the whole id
 
-Who may not see personal data can neither search for numbers, reasons and words, nor hear anything.
+Who may not see personal data can neither search for numbers, reasons and words, nor hear or read anything.
+Words that are erased are none.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 from starlette.responses import FileResponse, Response
 
+from bridge.console.callview import words_of
 from bridge.console.history import PERSONAL_FIELDS
 from bridge.console.waveforms import Waveforms
 from bridge.control_api import ApiError, ApiRoute, Call, get
-from bridge.control_api_docs import FLAG, TEXT, Doc, along, list_of, maybe, one_of, string, thing
+from bridge.control_api_docs import FLAG, NUMBER, TEXT, Doc, along, list_of, maybe, one_of, string, thing
 from bridge.control_api_webhooks import number_of
 from bridge.records.cdr import CallRecord
+from bridge.records.lanes import lanes
 from bridge.records.public import hidden, whole
 from bridge.records.search import DIRECTIONS, ENDED_BY, MAX_CHARS, OUTCOMES, Place, read
-from bridge.store.historystore import HistoryStore
+from bridge.store.historystore import HistoryStore, OneCall
 
 log = structlog.get_logger(__name__)
 
 PATH, RECORDING = "/api/v1/history", "/api/v1/calls/{id}/recording"
+TRANSCRIPT = "/api/v1/calls/{id}/transcript"
 MAX_LISTED, USUAL = 500, 50
 _ID = re.compile(r"[0-9a-f]{4,100}")
 _WORDS = string(MAX_CHARS)
 _YES = one_of("1", "")
+LINE = thing({"who": TEXT, "start_s": NUMBER, "end_s": NUMBER, "heard": TEXT, "unheard": TEXT})
 DOCS = {
     "history": Doc(
         "Search calls, live and over: the newest first.",
@@ -65,6 +73,20 @@ DOCS = {
         details="Of a call that is over, from the node that has the file; the whole id.",
         media="audio/wav",
     ),
+    "transcript": Doc(
+        "Who said what in a call, as far as it is known.",
+        thing(
+            {
+                "call_id": TEXT,
+                "words": one_of("there", "none", "erased"),
+                "lines": list_of(LINE),
+                "complete": FLAG,
+            }
+        ),
+        refuses=(400, 404),
+        details="Seconds from the answer. `unheard`: the end of a text that was cut off before the caller heard it, "
+        "an estimate. `complete` false: the call has more events than are looked at. The whole id.",
+    ),
 }
 
 
@@ -80,6 +102,7 @@ class HistoryApi:
         return [
             get(PATH, "look", self._search, DOCS["history"]),
             get(RECORDING, "personal", self._recording, DOCS["recording"]),
+            get(TRANSCRIPT, "personal", self._transcript, DOCS["transcript"]),
         ]
 
     async def _search(self, call: Call) -> Mapping[str, Any]:
@@ -98,13 +121,28 @@ class HistoryApi:
         calls = [(whole if personal else hidden)(record) for record in found.records]
         return {"calls": calls, "next": str(found.next) if found.next else None, "cut": found.cut}
 
-    async def _recording(self, call: Call) -> Response:
+    async def _transcript(self, call: Call) -> Mapping[str, Any]:
+        one = await self._one(call)
+        found = await asyncio.to_thread(lanes, one.events)
+        return {
+            "call_id": one.record.call_id,
+            "words": words_of(one, found),
+            "lines": [asdict(line) for line in found.lines],
+            "complete": one.complete,
+        }
+
+    async def _one(self, call: Call) -> OneCall:
         call_id = call.path["id"].lower()
         if not _ID.fullmatch(call_id):
             raise ApiError(400, "this is no call's id")
         one = await self._store.one(call_id)
         if one is None:
             raise ApiError(404, f"there is no call {call_id}")
+        return one
+
+    async def _recording(self, call: Call) -> Response:
+        one = await self._one(call)
+        call_id = one.record.call_id
         path = await self._waveforms.file(one.record)
         if one.record.ended_at is None or path is None:
             raise ApiError(

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bridge.console.deeds import Deeds
+from bridge.console.figures import Figures
 from bridge.console.health import Health
+from bridge.console.plans import Plans as PlanViews
 from bridge.console.roster import Roster
 from bridge.console.waveforms import Waveforms
 from bridge.control_api import ApiRoute
@@ -21,6 +23,9 @@ from bridge.control_api_health import HealthApi
 from bridge.control_api_history import HistoryApi
 from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
+from bridge.control_api_plans import PlansApi
+from bridge.control_api_shares import SharesApi
+from bridge.control_api_statistics import StatisticsApi
 from bridge.control_api_users import UsersApi
 from bridge.control_api_webhooks import WebhooksApi
 from bridge.control_dialplan import PlanDesk
@@ -36,8 +41,10 @@ from bridge.store.eventstore import EventStore
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from bridge.store.outboundstore import OutboundStore
+from bridge.store.paststore import PastStore
 from bridge.store.peoplestore import PeopleStore
 from bridge.store.queuestore import QueueStore
+from bridge.store.sharestore import ShareStore
 from bridge.store.store import Store
 from bridge.store.userstore import UserStore
 from bridge.store.webhookstore import LEASE as WEBHOOKS
@@ -72,12 +79,13 @@ class ApiParts:
 class Outside:
     """Made once the parts are there. `document`: the OpenAPI description of `routes`.
 
-    `health`: what the console knows of the installation, once it was put together.
+    `health`, `plans`: what the console knows of the installation and of dialplans, once it was put together.
     """
 
     def __init__(self, parts: ApiParts) -> None:
         store, desk = parts.store, parts.nodes.desk
         self.health: Health | None = None
+        self.plans: PlanViews | None = None
         self.watch = EventWatch(EventStore(store))
         self.webhooks = WebhookDesk(
             WebhookDeps(
@@ -109,11 +117,14 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         OutboundApi(outbound),
         NodesApi(nodes.desk, nodes.store, settings.node.lost_after_s),
         WebhooksApi(outside.webhooks),
+        StatisticsApi(Figures(PastStore(store))),
         ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
         EventsApi(outside.watch, UserStore(store)),
         UsersApi(UserStore(store), Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates))),
         HealthApi(lambda: outside.health),
         HistoryApi(HistoryStore(store), Waveforms(Path(str(settings.recording.folder)))),
+        SharesApi(HistoryStore(store), ShareStore(store), settings.console.url or ""),
+        PlansApi(lambda: outside.plans),
     )
     routes = [route for api in apis for route in api.routes()]
     return [*routes, openapi_route(routes)]

@@ -67,6 +67,7 @@ def open_console(parts: ConsoleParts) -> Console:
         edge=parts.edge,
         config=parts.config,
     )
+    parts.outside.plans = window
     parts.outside.health = look = HealthLook(health)
 
     async def act(call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:

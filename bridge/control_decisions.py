@@ -8,6 +8,7 @@ console that had checked who decides. The role and group are looked up here agai
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -65,6 +66,7 @@ class Decisions:
         user = await self._users.user(str(words.get("by")))
         if user is None:
             return Refused("unknown_user", f"there is no user {words.get('by')}: sipbridge users add")
+        user = _as_far_as(user, words.get("roles"))
         verdict, reason = str(words.get("verdict")), _text(words.get("reason"))
         if verdict in RECONCILED:
             return gate.reconciled(user.actor(), reason, ok=RECONCILED[verdict])
@@ -73,14 +75,15 @@ class Decisions:
         decision = await self._decision(gate, user, words, now)
         return decision if isinstance(decision, Refused) else gate.decide(decision, now)
 
-    def _needs_factor(self, gate: Gate, words: Mapping[str, Any]) -> bool:
-        """Whoever took the decision has looked already; this holds for whoever forgot to."""
+    def _needs_factor(self, gate: Gate, words: Mapping[str, Any], changed: Mapping[str, Any] | None) -> bool:
+        """Whoever took the decision has looked already; this holds for whoever forgot to.
+
+        `changed`: as it would be run, with what the function fills in by itself.
+        """
         if words.get("factor") or words.get("via") == OF_THE_MACHINE:
             return False
-        changed = words.get("arguments")
-        form = changed if isinstance(changed, Mapping) else None
         rules, risk = self._source.step_up, gate.request.risk
-        return stepup.wanted(rules, risk, str(words["verdict"]), gate.arguments, form)
+        return stepup.wanted(rules, risk, str(words["verdict"]), gate.arguments, changed)
 
     async def misfit(self, gate: Gate, now: float) -> str:
         """Why an approved request is not to be run after all; "" when it is. Raises StoreError: ask again."""
@@ -106,8 +109,6 @@ class Decisions:
     async def _decision(
         self, gate: Gate, user: User, words: Mapping[str, Any], now: float
     ) -> Decision | Refused:
-        if self._needs_factor(gate, words):
-            return Refused("step_up", "it needs a second factor that was proved just now, in the console")
         arguments: Mapping[str, Any] | None = None
         new_binding = ""
         if words.get("verdict") not in {"approve", "deny"}:
@@ -117,6 +118,8 @@ class Decisions:
             if isinstance(fitted, Refused):
                 return fitted
             arguments, new_binding = fitted
+        if self._needs_factor(gate, words, arguments):
+            return Refused("step_up", "it needs a second factor that was proved just now, in the console")
         return Decision(
             request_id=gate.request.request_id,
             binding=str(words.get("binding")),
@@ -150,6 +153,11 @@ class Decisions:
                 "other_rule", f"with these arguments {rule} decides ({ruling.effect}): not by an edit"
             )
         return fitted, made
+
+
+def _as_far_as(user: User, roles: Any) -> User:
+    """The user with the roles that the decision came with: a token may have fewer than its user. None: all."""
+    return user if roles is None else replace(user, roles=user.roles & {*roles})
 
 
 def _asks(ruling: Ruling) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ can merely write the database from deciding.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Verdict:
     `binding`: of the form that was seen.
 
     `arguments`: approved in this form instead. `via`: cli, console, api. `factor`: the second one that was just proved.
+    `roles`: those of who decides that count, where a token has not all of them.
     """
 
     verdict: str
@@ -38,6 +39,7 @@ class Verdict:
     reason: str = ""
     arguments: Mapping[str, Any] | None = None
     factor: str = ""
+    roles: Sequence[str] | None = None
 
 
 async def leave(gates: GateStore, key: bytes, request_id: str, verdict: Verdict, within_s: float) -> str:

@@ -190,6 +190,20 @@ async def test_an_unknown_outcome_is_settled_and_nothing_else_is(desk):
     assert (status, data["code"]) == (409, "not_unknown")
 
 
+async def test_a_token_decides_by_the_roles_it_has_not_by_all_of_its_users(desk):
+    """Who gave a program the role approver did not give it admin, who may settle for every group."""
+    one = await desk.asked("lost")
+    await desk.ask("POST", f"{BASE}/{one['request_id']}/approve", {"binding": one["binding"]})
+    assert await desk.office.settled(one["request_id"]) == "unknown"
+    await desk.office.users.put(User("both", frozenset({"admin", "approver"}), frozenset({"sales"})))
+    desk.tokens["both"] = await desk.office.users.give_token("both", "test", None, ["approver"])
+    path, body = f"{BASE}/{one['request_id']}/reconcile", {"outcome": "succeeded", "note": "x"}
+    status, data = await desk.ask("POST", path, body, by="both")
+    assert (status, data["code"]) == (403, "wrong_group")
+    desk.tokens["both"] = await desk.office.users.give_token("both", "test", None)
+    assert (await desk.ask("POST", path, body, by="both"))[0] == 200
+
+
 @pytest.mark.parametrize(
     ("which", "status"), [("zz", 400), ("abc", 400), ("0000", 404), ("%00%00%00%00", 400)]
 )

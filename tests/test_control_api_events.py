@@ -146,3 +146,21 @@ async def test_a_stream_ends_by_itself_and_for_who_may_no_more(tmp_path):
             )
 
         assert await read(api, then=disable) == []
+
+
+async def test_a_stream_ends_for_who_may_no_more_also_where_something_always_happens(tmp_path):
+    async with stream(tmp_path, Limits(heartbeat_s=0.4)) as api, asyncio.TaskGroup() as tasks:
+
+        async def talk():
+            for script in (Script(f"c{n}", f"b{n}") for n in range(10_000)):
+                await api.store.write(0, script.tell("call.started").events)
+
+        async def disable():
+            api.talking = tasks.create_task(talk())
+            await UserStore(api.store).put(
+                User("a-operator", frozenset({"operator"}), frozenset(), disabled=True)
+            )
+
+        found = await read(api, then=disable)
+        api.talking.cancel()
+    assert all(name == "call.started" for _, name, _ in found)

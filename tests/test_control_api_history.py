@@ -89,3 +89,18 @@ async def test_a_recording_is_heard_by_who_may(api):
     assert (await get("cccc" * 8)).status_code == 404  # the store names a file outside of the folder
     assert (await get("dddd" * 8)).status_code == 404
     assert (await get("zz")).status_code == 400
+
+
+async def test_what_was_said_is_read_by_who_may(api):
+    path = "/api/v1/calls/{}/transcript"
+    status, told = await api.ask("GET", path.format(OTHER))
+    assert (status, told["call_id"], told["words"], told["complete"]) == (200, OTHER, "there", True)
+    first, second = told["lines"]
+    assert (first["who"], first["heard"], first["unheard"]) == ("agent", "Hello, how can I help?", "")
+    assert (second["who"], second["heard"]) == ("caller", "Where is my order?")
+    assert first["end_s"] <= second["start_s"]
+    _, silent = await api.ask("GET", path.format(HEARD))
+    assert (silent["words"], silent["lines"]) == ("none", [])
+    assert (await api.ask("GET", path.format(OTHER), role="viewer"))[0] == 403
+    assert (await api.ask("GET", path.format("ffff" * 8)))[0] == 404
+    assert (await api.ask("GET", path.format("xyz")))[0] == 400

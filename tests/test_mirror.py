@@ -43,6 +43,7 @@ ELSEWHERE = {
     "bridge/console/callchannels.py": "what pages are told: tests/console/test_calls.py",
     "bridge/console/callwatch.py": "as callchannels.py",
     "bridge/console/livecalls.py": "as callchannels.py",
+    "bridge/console/figures.py": "tests/console/test_decided.py, tests/test_control_api_statistics.py",
     "bridge/console/roster.py": "by its users: tests/console/test_people.py, tests/test_control_api_users.py",
     "bridge/control_hands.py": "all that may be ordered, by who asks: tests/test_control_api_calls.py",
     "bridge/call/callerside.py": "whole calls in memory: tests/scenarios/test_steps_in_memory.py",

@@ -13,6 +13,14 @@ from bridge.webhook import post
 SECRET = base64.b64encode(b"s" * 24).decode()
 
 
+async def posted(reader):
+    """Headers and body of one POST."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    pairs = (line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+    headers = {name.lower(): value for name, value in pairs}
+    return headers, (await reader.readexactly(int(headers["content-length"]))).decode()
+
+
 class Receiver:
     """Answers every POST with `status`; `got` holds (headers, body)."""
 
@@ -20,10 +28,7 @@ class Receiver:
         self.status, self.got = status, []
 
     async def serve(self, reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        pairs = (line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
-        headers = {name.lower(): value for name, value in pairs}
-        self.got.append((headers, (await reader.readexactly(int(headers["content-length"]))).decode()))
+        self.got.append(await posted(reader))
         if self.status:
             writer.write(
                 f"HTTP/1.1 {self.status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()

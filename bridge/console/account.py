@@ -131,13 +131,14 @@ class Account:
         except ValueError:  # a very long name: it is typed then
             rows = []
         values = {"secret": totp.grouped(setup.secret), "address": address, "problem": problem}
+        values["setup"] = setup.factor_id
         picture = {"path": qr.svg_path(rows), "side": len(rows) + 2 * qr.QUIET}
         return self._web.page("totp.html", visit, {**values, **picture, "here": "account"}, status)
 
     async def _confirm(self, visit: Visit) -> Response:
         name = visit.who.name
         setup = await self._factors.setup(name)
-        if setup is None:
+        if setup is None or setup.factor_id != visit.form.get("setup"):  # the secret is for who saw that page
             return await self._show(visit, 410, problem=text("factor.late"))
         try:
             right = await self._factors.confirm_totp(name, visit.form.get("code", ""))

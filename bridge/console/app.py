@@ -36,6 +36,7 @@ from bridge.console.callwatch import CallWatch
 from bridge.console.decided import Decided
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
+from bridge.console.figures import Figures
 from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
 from bridge.console.identity import Identity, IdentityDeps
@@ -118,7 +119,7 @@ class Console:
         audio = Audio(self._web, self.seats, self._deps.audio) if self._deps.audio else None
         parts = CallsDeps(self._web, self._feed, hub, self._calls, self._course, self._deps.live)
         past = PastStore(self._deps.store)
-        decided = Decided(self._web, past)
+        decided = Decided(self._web, past, Figures(past))
         approvals = Approvals(
             self._web, self._feed, ApprovalsDeps(gates, past, self._deps.decision_key, self._identity.again)
         )

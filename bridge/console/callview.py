@@ -112,7 +112,7 @@ def view(one: OneCall, peaks: Peaks | None, *, personal: bool, shared: bool = Fa
         responses=() if shared else _responses(events),
         cost=() if shared else _cost(record, events),
         ladder=ladder(sip if personal else tuple(_bare(line) for line in sip)),
-        words=_words(one, found, personal=personal),
+        words=words_of(one, found) if personal else "hidden",
         events=len(events),
         complete=one.complete,
     )
@@ -124,10 +124,8 @@ def _why(told: Mapping[str, Any], name: str) -> str:
     return "" if why.removeprefix("the ") == text(f"history.is.cause.{told.get('cause', name)}") else why
 
 
-def _words(one: OneCall, found: Lanes, *, personal: bool) -> str:
-    """How the transcript is: there, hidden, nothing was said, or erased."""
-    if not personal:
-        return "hidden"
+def words_of(one: OneCall, found: Lanes) -> str:
+    """How the transcript is: there, none (nothing was said), or erased."""
     if found.lines:
         return "there"
     lanes_of = {stretch.lane for stretch in found.stretches}

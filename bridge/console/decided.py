@@ -3,43 +3,37 @@
     /console/approvals/decided      by state, function, rule, caller; the newest first
     /console/approvals/statistics   for each rule and function, over 1, 7 or 30 days
 
-Reads the store in bounded pieces (store/paststore.py). Figures are kept for a short while, for all who look.
+Reads the store in bounded pieces (store/paststore.py).
 """
 
 import asyncio
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from bridge.approval.statistics import RuleFigures, figures
+from bridge.approval.statistics import RuleFigures
 from bridge.console.card import Card, Described, card
+from bridge.console.figures import DAYS, Figures
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
 from bridge.store.gaterows import StoredRequest
 from bridge.store.paststore import STATES, PastStore, Place, Wanted
 from bridge.store.queuestore import Around
 
-DAYS = (1, 7, 30)
-DAY_S = 86_400.0
-KEEP_S = 30.0
-MAX_ENTRIES = 40_000
 MAX_FILTER_CHARS = 100
 _NOTHING = Around("", (), ())
 
 
 class Decided:
-    """The pages. `clock`: unix seconds."""
+    """The pages."""
 
-    def __init__(self, web: Web, past: PastStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, web: Web, past: PastStore, figures: Figures) -> None:
         self._web = web
         self._past = past
-        self._clock = clock
-        self._kept: dict[int, tuple[float, tuple[RuleFigures, ...], bool]] = {}
-        self._counting = asyncio.Lock()
+        self._figures = figures
 
     def routes(self) -> list[BaseRoute]:
         """For the application, before /approvals/{id}."""
@@ -78,7 +72,7 @@ class Decided:
         if given not in map(str, DAYS):
             raise PageError(400, text("statistics.no_days"))
         days = int(given)
-        rules, complete = await self._figures(days)
+        rules, complete = await self._figures.of(days)
         values = {
             "rules": [(one, hint_of(one, days)) for one in rules],
             "days": days,
@@ -90,18 +84,6 @@ class Decided:
             "here": "approvals",
         }
         return self._web.page("statistics.html", visit, values)
-
-    async def _figures(self, days: int) -> tuple[tuple[RuleFigures, ...], bool]:
-        """Counted once for all who look within KEEP_S."""
-        async with self._counting:
-            now = self._clock()
-            known = self._kept.get(days)
-            if known is not None and 0 <= now - known[0] < KEEP_S:
-                return known[1:]
-            entries, complete = await self._past.audit_since(now - days * DAY_S, MAX_ENTRIES)
-            found = await asyncio.to_thread(figures, entries)
-            self._kept[days] = (now, found, complete)
-            return found, complete
 
 
 def wanted_of(query: Mapping[str, str], *, personal: bool) -> Wanted:

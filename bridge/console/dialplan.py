@@ -90,7 +90,7 @@ class DialplanPages:
             "used": planview.used(disk.plan, disk.problems, disk.texts),
             "findings": planview.findings(disk.problems, disk.texts),
             "warnings": planview.findings(disk.warnings, disk.texts),
-            **await _difference(running, disk),
+            **await difference(running, disk),
         }
         return await self._page("plan_disk.html", visit, values, status)
 
@@ -111,7 +111,7 @@ class DialplanPages:
         if after.plan is None or before.plan is None:
             which = before if before.plan is None else after
             raise PageError(409, text("plan.no_compare", which=text_of(which)))
-        values = {"old": before, "new": after, **await _difference(before, after)}
+        values = {"old": before, "new": after, **await difference(before, after)}
         return await self._page("plan_compare.html", visit, {**values, "heads": await self._plans.heads()})
 
     async def _file(self, visit: Visit) -> Response:
@@ -214,7 +214,7 @@ def text_of(look: Look) -> str:
     return text(f"plan.{look.which}") if look.which in BOTH else look.version
 
 
-async def _difference(old: Look, new: Look) -> dict[str, Any]:
+async def difference(old: Look, new: Look) -> dict[str, Any]:
     """What is different, in words and in lines; nothing while one of them is no plan."""
     before, after = old.plan, new.plan
 

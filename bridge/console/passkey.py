@@ -3,6 +3,7 @@
 The relying party is the host name under which people reach the console, the origin is checked against it, and
 attestation is not asked for: any authenticator will do. User presence is required, verification preferred: it is the
 second factor, the password was the first. Needs https, or http to localhost; an IP address can be no relying party.
+webauthn is imported where it is used: it takes a tenth of a second and 6 MB, and most of the time nobody needs it.
 Pure but for random bytes.
 """
 
@@ -11,23 +12,11 @@ import ipaddress
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import base64url_to_bytes
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
+if TYPE_CHECKING:
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
 NAME = "sipbridge"
 TIMEOUT_MS = 120_000
@@ -73,6 +62,13 @@ def party(url: str, host: str) -> Party | None:
 
 def creation(party: Party, user: str, user_id: bytes, known: Iterable[Key]) -> tuple[str, str]:
     """(options as JSON for the browser, challenge) for a new passkey. `user_id`: says nothing about the user."""
+    from webauthn import generate_registration_options, options_to_json  # noqa: PLC0415
+    from webauthn.helpers.structs import (  # noqa: PLC0415
+        AuthenticatorSelectionCriteria,
+        ResidentKeyRequirement,
+        UserVerificationRequirement,
+    )
+
     options = generate_registration_options(
         rp_id=party.host,
         rp_name=NAME,
@@ -90,6 +86,10 @@ def creation(party: Party, user: str, user_id: bytes, known: Iterable[Key]) -> t
 
 def created(party: Party, answer: str, challenge: str) -> tuple[Key, int] | None:
     """The new passkey and its counter; None: the answer is not right."""
+    from webauthn import verify_registration_response  # noqa: PLC0415
+    from webauthn.helpers import base64url_to_bytes  # noqa: PLC0415
+    from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415
+
     try:
         found = verify_registration_response(
             credential=answer[:MAX_ANSWER_CHARS],
@@ -104,6 +104,8 @@ def created(party: Party, answer: str, challenge: str) -> tuple[Key, int] | None
 
 def request(party: Party, known: Iterable[Key]) -> tuple[str, str]:
     """(options as JSON for the browser, challenge) to prove one of these passkeys."""
+    from webauthn import generate_authentication_options, options_to_json  # noqa: PLC0415
+
     options = generate_authentication_options(
         rp_id=party.host, timeout=TIMEOUT_MS, allow_credentials=_described(known)
     )
@@ -122,6 +124,10 @@ def named_in(answer: str) -> str:
 
 def proved(party: Party, answer: str, challenge: str, key: Key, counter: int) -> int | None:
     """The passkey's new counter; None: the answer is not right, or its counter did not grow: it may be a copy."""
+    from webauthn import verify_authentication_response  # noqa: PLC0415
+    from webauthn.helpers import base64url_to_bytes  # noqa: PLC0415
+    from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415
+
     try:
         found = verify_authentication_response(
             credential=answer[:MAX_ANSWER_CHARS],
@@ -136,7 +142,10 @@ def proved(party: Party, answer: str, challenge: str, key: Key, counter: int) ->
     return found.new_sign_count
 
 
-def _described(known: Iterable[Key]) -> list[PublicKeyCredentialDescriptor]:
+def _described(known: Iterable[Key]) -> "list[PublicKeyCredentialDescriptor]":
+    from webauthn.helpers import base64url_to_bytes  # noqa: PLC0415
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor  # noqa: PLC0415
+
     return [PublicKeyCredentialDescriptor(id=base64url_to_bytes(key.credential_id)) for key in known]
 
 

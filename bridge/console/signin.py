@@ -63,25 +63,24 @@ class SignIn:
         name, password = visit.form.get("name", "").strip(), visit.form.get("password", "")
         if self._hashing >= MAX_AT_ONCE:
             return self._form(visit, to, 503, text("sign_in.busy"))
+        self._hashing += 1  # before anything is waited for: who comes meanwhile is counted with it
+        try:
+            return await self._try(visit, to, name, password)
+        finally:
+            self._hashing -= 1
+
+    async def _try(self, visit: Visit, to: str, name: str, password: str) -> Response:
         address = visit.address
         kept = [of_name(name), of_address(address)]
         if waits := await self._deps.tries.begin(kept, wait_s, time.time()):
             return self._form(visit, to, 429, text("sign_in.locked", seconds=int(waits) + 1))
-        user = await self._by_password(name, password)
-        if user is None:
+        user = await self._deps.users.by_password(name, password)
+        if user is None or user.subject:  # whom a provider signs in is not ours to say
             log.warning("console.sign_in_failed", pii_name=name[:64], address=address)
             return self._form(visit, to, 403, text("sign_in.wrong"))
         await self._deps.tries.right(kept[:1], kept[1:])
         log.info("console.signed_in", by=user.name, address=address, how="password")
         return await self._web.signed_in(visit, user, to, "password")
-
-    async def _by_password(self, name: str, password: str) -> User | None:
-        self._hashing += 1
-        try:
-            user = await self._deps.users.by_password(name, password)
-            return None if user and user.subject else user  # who they are is not ours to say
-        finally:
-            self._hashing -= 1
 
     def _form(self, visit: Visit, to: str, status: int = 200, problem: str = "") -> Response:
         deps = self._deps

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from bridge.approval.request import MAY
+from bridge.errors import StoreRefusedError
 from bridge.store.database import lock
 from bridge.store.sessionstore import hashed
 from bridge.store.store import Store
@@ -43,7 +44,10 @@ class ShareStore:
         self._store = store
 
     async def give(self, call_id: str, user: str, now: float, valid_s: float) -> str | None:
-        """What a new link ends in; None: too many, of this user in an hour or altogether, or no such call."""
+        """What a new link ends in; None: too many, of this user in an hour or altogether, or no such call.
+
+        StoreRefusedError: nobody who may see calls, so that the link would show nothing.
+        """
         secret, row = secrets.token_urlsafe(32), console_shares.c
         new = {
             "hash": hashed(secret),
@@ -55,6 +59,13 @@ class ShareStore:
         }
 
         def work(connection: sa.Connection) -> bool:
+            maker = connection.execute(
+                sa.select(users).where(users.c.name == user, users.c.disabled == 0)
+            ).first()
+            if maker is None or not MAY["personal"] & user_of(maker).roles:
+                raise StoreRefusedError(
+                    f"{user} is no user of the bridge who may see calls: such a link would show nothing"
+                )
             lock(connection, "shares")
             gone = (row.expires_at <= now) & (
                 row.created_at <= now - 3600

@@ -1,12 +1,14 @@
 """SQLite as a Database: one thread of its own, so that no loop waits for a disk and transactions never overlap.
 
 WAL mode: the CLI reads while control writes. A transaction that has read may write only when no other program has
-written since; SQLite refuses it at once otherwise (SQLITE_BUSY_SNAPSHOT, sqlite.org/isolation.html), and it is done
-anew, as a writer from its beginning. A cancelled caller cannot cut a transaction in half.
+written since, nor writes now; SQLite refuses it at once otherwise (SQLITE_BUSY_SNAPSHOT, sqlite.org/isolation.html;
+SQLITE_BUSY without the busy timeout, sqlite.org/c3ref/busy_handler.html), and it is done anew, as a writer from its
+beginning, which waits. A cancelled caller cannot cut a transaction in half.
 """
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -17,6 +19,8 @@ from sqlalchemy.exc import OperationalError
 from bridge.store.database import errors, usable
 
 BUSY_TIMEOUT_MS = 5000
+_PRIMARY = 0xFF
+"""Of an extended result code: the code that it extends."""
 T = TypeVar("T")
 
 
@@ -40,10 +44,11 @@ class Sqlite:
 
         def alone() -> T:
             with errors(doing):
+                began = time.monotonic()
                 try:
                     return once()
                 except OperationalError as error:
-                    if not _overtaken(error):
+                    if not _at_once(error, time.monotonic() - began):
                         raise
                 self._begin = "BEGIN IMMEDIATE"
                 try:
@@ -63,9 +68,10 @@ class Sqlite:
         self._thread.shutdown(wait=False)
 
 
-def _overtaken(error: OperationalError) -> bool:
-    """Another program has written since this transaction's first look; nothing was done."""
-    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY_SNAPSHOT
+def _at_once(error: OperationalError, after_s: float) -> bool:
+    """Whether it was refused for another program that writes, or has written since its first look, without a wait."""
+    code = getattr(error.orig, "sqlite_errorcode", None) or 0
+    return code & _PRIMARY == sqlite3.SQLITE_BUSY and after_s < BUSY_TIMEOUT_MS / 1000
 
 
 def _tune(connection: Any, _record: Any) -> None:

@@ -27,9 +27,14 @@ async def add_app(browser, **fields):
     """An authenticator app, set up as a person does; its codes."""
     page = await browser.post(f"{HERE}/totp", page=HERE, label="phone", proof_password=PASSWORD, **fields)
     app = pyotp.TOTP(re.search(r'id="secret">([A-Z2-7 ]+)<', page.text)[1].replace(" ", ""))
-    csrf = re.search(r'name="csrf" value="(\w+)"', page.text)[1]
-    answer = await browser.post(f"{HERE}/totp/confirm", csrf=csrf, code=app.at(time.time() - 30))
+    answer = await confirm(browser, page, app.at(time.time() - 30))
     return app, answer
+
+
+async def confirm(browser, page, code):
+    """The form on the page with the secret."""
+    hidden = dict(re.findall(r'name="(csrf|setup)" value="(\w+)"', page.text))
+    return await browser.post(f"{HERE}/totp/confirm", code=code, **hidden)
 
 
 def secrets_of(answer):
@@ -59,10 +64,18 @@ async def test_an_app_is_set_up_after_the_password_and_gives_recovery_codes_once
 async def test_a_wrong_code_sets_nothing_up(house):
     browser = await house.as_("anna")
     page = await browser.post(f"{HERE}/totp", page=HERE, proof_password=PASSWORD)
-    csrf = re.search(r'name="csrf" value="(\w+)"', page.text)[1]
-    answer = await browser.post(f"{HERE}/totp/confirm", csrf=csrf, code="12")
+    answer = await confirm(browser, page, "12")
     assert (answer.status_code, "not right" in words(answer.text)) == (400, True)
     assert "You have none yet" in words((await browser.get(HERE)).text)
+
+
+async def test_a_stolen_session_does_not_see_the_secret_that_somebody_sets_up(house):
+    """The page that says a code was wrong has the secret on it: it is for who proved themselves before."""
+    browser, thief = await house.as_("anna"), await house.as_("anna")
+    page = await browser.post(f"{HERE}/totp", page=HERE, proof_password=PASSWORD)
+    assert 'id="secret"' in page.text
+    answer = await thief.post(f"{HERE}/totp/confirm", page=HERE, code="000000")
+    assert (answer.status_code, 'id="secret"' in answer.text) == (410, False)
 
 
 @pytest.mark.parametrize("path", ["totp", "codes", "tokens", "factors/x/remove"])

@@ -373,3 +373,12 @@ async def test_control_refuses_what_came_without_a_factor_whoever_forgot_to_ask(
         edited = await house.office.decide(opened["request_id"], via="api", arguments={"amount": 5})
         assert "step_up" in edited
         assert (await house.office.decide(opened["request_id"], via="cli")).startswith("taken")
+
+
+async def test_what_an_edit_leaves_to_the_functions_own_default_counts_as_that(tmp_path):
+    """It is what would be run: 500, whatever was shown and whatever was sent."""
+    async with guarded(tmp_path) as (house, _):
+        opened = await house.office.call("gift", arguments='{"to": "eve", "amount": 5}')
+        edited = await house.office.decide(opened["request_id"], via="api", arguments={"to": "eve"})
+        assert "step_up" in edited
+        assert await house.office.state(opened["request_id"]) == "pending"

@@ -1,5 +1,6 @@
 """Sign-in, lockout, and the link by which the first admin is made; over real sockets and real hashes."""
 
+import asyncio
 import re
 import time
 
@@ -7,6 +8,7 @@ import pytest
 import structlog
 
 from bridge.console.lockout import NAME_TRIES
+from bridge.console.signin import MAX_AT_ONCE
 from bridge.store.sessionstore import FIRST, LinkStore
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
@@ -60,6 +62,20 @@ async def test_after_some_wrong_passwords_even_the_right_one_has_to_wait(house):
     answer = await browser.sign_in("anna")
     assert answer.status_code == 429
     assert re.search(r"Try again in \d+ seconds", words(answer.text))
+
+
+async def test_no_more_passwords_are_hashed_at_a_time_than_the_limit_however_they_come(house):
+    """Each takes 64 MB and a core for a while: whoever comes beyond that is told so at once."""
+    browser = house.browser()
+    page = (await browser.get("/console/sign-in")).text
+    csrf = re.search(r'name="csrf" value="(\w+)"', page)[1]
+    count = 3 * MAX_AT_ONCE
+    tries = (
+        browser.post("/console/sign-in", name=f"n{n}", password="wrong", csrf=csrf) for n in range(count)
+    )
+    answers = [answer.status_code for answer in await asyncio.gather(*tries)]
+    assert set(answers) == {403, 503}
+    assert answers.count(403) <= 2 * MAX_AT_ONCE
 
 
 async def test_a_sign_in_form_without_its_cookie_does_nothing(house):

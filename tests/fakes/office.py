@@ -56,6 +56,10 @@ def check(amount: int) -> dict:
     return {"verified": amount == 1}
 
 
+def gift(to: str, amount: int = 500) -> dict:
+    return {"to": to, "amount": amount}
+
+
 async def hang(amount: int, context: ToolContext) -> dict:
     await context.call.transfer("sales")
     return {"amount": amount}
@@ -79,6 +83,7 @@ class Office:
         specs += [
             spec_of(tool("x", risk="read")(hang)),
             spec_of(tool("x", risk="read", verifies=True)(check)),
+            spec_of(tool("x", risk="write")(gift)),
             self._spec("slow_check", "read", verifies=True),
         ]
         self.tools = {spec.name: spec for spec in specs}

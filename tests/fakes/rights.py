@@ -10,6 +10,8 @@ look         GET    /dialplan/versions/{version}
 dialplan     POST   /dialplan/reload
 dialplan     POST   /dialplan/rollback
 dialplan     POST   /dialplan/check
+look         POST   /dialplan/explain
+look         GET    /dialplan/compare
 look         GET    /calls
 look         GET    /calls/{id}
 calls        POST   /calls/{id}/hang_up
@@ -27,6 +29,10 @@ accept_tools POST   /mcp/accept
 accept_tools POST   /mcp/forget
 look         GET    /history
 personal     GET    /calls/{id}/recording
+personal     GET    /calls/{id}/transcript
+personal     GET    /calls/{id}/shares
+personal     POST   /calls/{id}/shares
+personal     DELETE /calls/{id}/shares/{share_id}
 dial         POST   /calls
 look         GET    /outbound
 look         GET    /outbound/{id}
@@ -48,6 +54,7 @@ administer   POST   /webhooks/deliveries/{id}/redeliver
 administer   POST   /webhooks/{name}/test
 administer   POST   /webhooks/{name}/enable
 look         GET    /approvals
+look         GET    /approvals/statistics
 look         GET    /approvals/{id}
 decide       POST   /approvals/{id}/approve
 decide       POST   /approvals/{id}/deny
