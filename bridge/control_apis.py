@@ -86,7 +86,7 @@ class Outside:
         store, desk = parts.store, parts.nodes.desk
         self.health: Health | None = None
         self.plans: PlanViews | None = None
-        self.watch = EventWatch(EventStore(store))
+        self.watch = EventWatch(EventStore(store), deadline_s=parts.settings.postgres.deadline_s)
         self.webhooks = WebhookDesk(
             WebhookDeps(
                 store=WebhookStore(store),
@@ -120,7 +120,11 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         StatisticsApi(Figures(PastStore(store))),
         ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
         EventsApi(outside.watch, UserStore(store)),
-        UsersApi(UserStore(store), Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates))),
+        UsersApi(
+            UserStore(store),
+            Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates)),
+            step_up=settings.console.step_up.on,
+        ),
         HealthApi(lambda: outside.health),
         HistoryApi(HistoryStore(store), Waveforms(Path(str(settings.recording.folder)))),
         SharesApi(HistoryStore(store), ShareStore(store), settings.console.url or ""),

@@ -20,19 +20,25 @@ from bridge.store.eventstore import EventStore, Position
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.25
-GAP_S = 15.0
-"""Longer than a transaction may take (postgres.deadline_s); SQLite has one writer, and no gaps that anybody fills."""
+SLACK_S = 5.0
+"""Beyond what a transaction may take (postgres.deadline_s); SQLite has one writer, and no gaps that anybody fills."""
 PAGE = 1000
 
 
 class EventWatch:
-    """`position`: so far everything can be read; None before the first look. `head`: the newest there is."""
+    """`position`: so far everything can be read; None before the first look. `head`: the newest there is.
 
-    def __init__(self, store: EventStore, clock: Callable[[], float] = time.monotonic) -> None:
+    `deadline_s`: of a transaction. A number that is missing for longer than that will not come any more.
+    """
+
+    def __init__(
+        self, store: EventStore, clock: Callable[[], float] = time.monotonic, deadline_s: float = 10.0
+    ) -> None:
         self.position: Position | None = None
         self.head = Position()
         self.store = store
         self._clock = clock
+        self._gap_s = deadline_s + SLACK_S if store.shared else 0.0
         self._gaps: Gaps | None = None
         self._watchers = 0
         self._watched, self._news = asyncio.Event(), asyncio.Event()
@@ -72,7 +78,7 @@ class EventWatch:
     def begin(self, at: Position) -> None:
         """Somebody is only here: what comes after this must be looked through for what is still to come."""
         if self._gaps is None or at.calls < self._gaps.at:
-            self._gaps = Gaps(at.calls, GAP_S if self.store.shared else 0.0)
+            self._gaps = Gaps(at.calls, self._gap_s)
 
     async def news(self, known: Position | None, within_s: float) -> Position | None:
         """Another position than this one, or this one again after so long."""
@@ -86,7 +92,7 @@ class EventWatch:
         """Whether there is more to look at. Raises StoreError."""
         head = self.head = await self.store.head()
         if self._gaps is None or head.calls < self._gaps.at:  # events were forgotten: numbers may come again
-            self._gaps = Gaps(head.calls, GAP_S if self.store.shared else 0.0)
+            self._gaps = Gaps(head.calls, self._gap_s)
         before, numbers = self._gaps.at, []
         if head.calls > before:
             numbers = await self.store.numbers(before, PAGE)

@@ -48,3 +48,28 @@ async def test_when_events_were_forgotten_it_begins_anew(store):
     await store.transaction("erase", lambda it: it.execute(sa.delete(call_events)))
     await watch.look()
     assert watch.position == Position(0, 0)
+
+
+async def test_a_number_is_waited_for_longer_than_a_transaction_may_take(tmp_path):
+    """What a slow one commits late is told, whatever the settings let it take."""
+
+    class Shared:
+        shared = True
+        seen = (1, 3)
+
+        async def head(self):
+            return Position(3, 0)
+
+        async def numbers(self, after, limit):
+            return [one for one in self.seen if one > after][:limit]
+
+    now, store = [0.0], Shared()
+    watch = EventWatch(store, lambda: now[0], deadline_s=60.0)
+    watch.begin(Position())
+    await watch.look()
+    now[0] = 60.0
+    await watch.look()
+    assert watch.position.calls == 1
+    store.seen = (1, 2, 3)
+    await watch.look()
+    assert watch.position.calls == 3

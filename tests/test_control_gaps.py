@@ -18,9 +18,17 @@ def test_a_number_that_nobody_brings_is_passed_after_a_while():
     gaps = Gaps(10, 15.0)
     assert gaps.look([12, 14], 0.0) == 10
     assert gaps.look([12, 14, 15], 14.9) == 10
-    assert gaps.look([12, 14, 15], 15.0) == 12  # the next gap is seen from now on
-    assert gaps.look([14, 15], 29.9) == 12
-    assert gaps.look([14, 15], 30.0) == 15
+    assert gaps.look([12, 14, 15], 15.0) == 15
+
+
+def test_many_gaps_are_waited_for_at_once_each_from_when_it_was_seen():
+    gaps = Gaps(10, 15.0)
+    assert gaps.look([12, 14], 0.0) == 10
+    assert gaps.look([12, 14, 16, 18], 10.0) == 10
+    assert gaps.look([12, 14, 16, 18, 20], 15.0) == 14
+    assert gaps.look([13, 16, 18, 20], 20.0) == 14, "what came late is not counted as one that is missing"
+    assert gaps.look([16, 18, 20], 25.0) == 18
+    assert gaps.look([20], 30.0) == 20
 
 
 def test_where_nobody_else_writes_a_gap_is_none():

@@ -152,6 +152,7 @@ class Console:
             async with asyncio.TaskGroup() as tasks:
                 for part in (self._feed.run(), self._calls.run(), self._course.run(), self.seats.run()):
                     tasks.create_task(part)
+                tasks.create_task(asyncio.to_thread(self._renderer.warm))
                 if self._watch:
                     tasks.create_task(self._watch.run())
         finally:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from bridge.console.calltimes import FILTERS
@@ -20,6 +21,23 @@ from bridge.console.texts import text
 
 PACKAGE = "bridge.console"
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+class _Compiled(BytecodeCache):
+    """In memory, for all renderers of a process: a template takes up to 50 ms to compile."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (known := self._known.get(bucket.key + bucket.checksum)) is not None:
+            bucket.bytecode_from_string(known)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 class Renderer:
@@ -36,6 +54,8 @@ class Renderer:
         self._environment = Environment(
             loader=PackageLoader(PACKAGE),
             autoescape=True,
+            auto_reload=False,  # an upgrade beside the running program must not mix its pages with ours
+            bytecode_cache=_COMPILED,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -54,6 +74,11 @@ class Renderer:
             "root": root,
             "static": lambda name: f"{root}/static/{versions[name]}/{name}",
         }
+
+    def warm(self) -> None:
+        """Compile all templates: on a thread, so that the first who looks at a page does not hold up the loop."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
 
     def page(self, template: str, values: Mapping[str, Any]) -> str:
         """A template with values."""

@@ -20,6 +20,11 @@ WORDS = (
     "function_output",
     "tool.confirmation",
     "tool.question",
+    "menu",
+    "switch",
+    "prompt",
+    "agent.hand_off",
+    "supervisor.whispered",
 )
 """Types of events that hold what was said, pressed, or told to a tool."""
 OF_A_CALL = ("recordings", "transcripts", "events", "audit_payloads", "voicemail")

@@ -23,6 +23,7 @@ REDACTED = "[redacted]"
 _START = re.compile(r"(?:SIP/2\.0 (\d{3}) ?([^\r\n]*)|([A-Z]{1,20}) \S)")
 _CALL_ID = re.compile(r"^(?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _REASON = re.compile(r"^Reason[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_SDP = re.compile(r"^(?:Content-Type|c)[ \t]*:[ \t]*application/sdp\b", re.IGNORECASE | re.MULTILINE)
 _HEAD_END = re.compile(r"\r?\n\r?\n")
 _CSEQ = re.compile(r"^CSeq[ \t]*:[ \t]*(\d{1,10})[ \t]+([A-Za-z]{1,20})", re.IGNORECASE | re.MULTILINE)
 _SECRET_HEADER = re.compile(
@@ -60,7 +61,7 @@ def redacted(text: str) -> str:
     text = text[:MAX_TEXT]
     end = _HEAD_END.search(text)
     head, body = (text[: end.end()], text[end.end() :]) if end else (text, "")
-    if body and "application/sdp" not in head.lower():
+    if body and not _SDP.search(head):
         body = REDACTED
     head = _PASSWORD.sub(rf"\1:{REDACTED}@", _SECRET_HEADER.sub(rf"\1\2 {REDACTED}", head))
     return head + _SECRET_SDP.sub(rf"\1{REDACTED}", body)

@@ -33,6 +33,9 @@ from bridge.store.tables_history import console_shares
 ATTEMPTS_KEEP_S = 2 * 86_400.0
 """So long a try counts for the caps (bridge/outbound/policy.py): those of a day, in any time zone."""
 
+GONE = "forgotten"
+"""Boot and type of the row that holds the place of a newest event."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -287,7 +290,11 @@ def _forget(
     event, call = call_events.c, calls.c
     spoken = event.call_id.in_(words) & event.type.in_(WORDS)
     all_of = event.call_id.in_(events | records)
+    newest = sa.select(sa.func.max(event.id))
+    before = connection.execute(newest).scalar_one()
     n_events = connection.execute(sa.delete(call_events).where(spoken | all_of)).rowcount
+    if n_events and connection.execute(newest).scalar_one() != before:
+        _hold_number(connection, before)
     there = call.call_id.in_(recordings) & call.recording_path.is_not(None)
     path = sa.update(calls).where(there).values(recording_path=None, recording_s=None)
     n_recordings = connection.execute(path).rowcount
@@ -295,6 +302,17 @@ def _forget(
     connection.execute(sa.delete(console_shares).where(console_shares.c.call_id.in_(records)))
     n_calls = connection.execute(sa.delete(calls).where(call.call_id.in_(records))).rowcount
     return Forgotten(n_calls, n_events, n_recordings, n_messages)
+
+
+def _hold_number(connection: sa.Connection, number: int) -> None:
+    """An empty row in the place of the newest event: SQLite would give its number again, to something else.
+
+    Whoever is told of events knows them by their numbers (eventstore.py).
+    """
+    row = call_events.c
+    nothing = {"type": GONE, "call_id": "", "at": 0.0, "mono": 0.0, "data": "{}"}
+    connection.execute(sa.delete(call_events).where(row.boot == GONE))
+    connection.execute(sa.insert(call_events).values(id=number, boot=GONE, seq=number, **nothing))
 
 
 def _forget_messages(connection: sa.Connection, where: sa.ColumnElement[bool]) -> int:

@@ -60,6 +60,9 @@ PAGES: tuple[Shot, ...] = (
     Shot("dialplan-versions", "/dialplan/versions"),
     Shot("dialplan-file", "/dialplan/file/running/default.yaml?at=40#L40"),
     Shot("health", "/health"),
+    Shot("users", "/users"),
+    Shot("user", "/users/root.admin"),
+    Shot("account", "/account"),
     Shot("explain", "/dialplan/explain?to=100", act="button.main"),
 )
 """Add yours here, in the order of the navigation."""

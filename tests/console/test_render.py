@@ -56,3 +56,10 @@ def test_pages_have_no_script_or_style_of_their_own(renderer):
     """The policy (CSP) would not run it."""
     page = error(renderer, Markup("x"))
     assert re.findall(r"<script(?![^>]* src=)[^>]*>|<style|\son\w+=|\sstyle=|javascript:", page) == []
+
+
+def test_whoever_looks_first_does_not_wait_for_a_template_to_be_compiled():
+    Renderer("/console").warm()
+    warm = Renderer("/console")
+    warm._environment.compile = None  # what is compiled is loaded
+    assert "wrong" in error(warm, "wrong")

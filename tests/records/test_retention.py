@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.records.retention import DAY_S, Rules, due
+from bridge.call.journal import _HIDES
+from bridge.records.retention import DAY_S, WORDS, Rules, due
 
 NOW = 1_000 * DAY_S
 days = st.none() | st.integers(1, 900).map(float)
@@ -46,3 +47,8 @@ def test_whoever_ended_after_the_oldest_cut_has_nothing_due(
     assert bool(found) == (oldest is not None and ended < oldest)
     if "calls" in found:
         assert found >= {"recordings", "transcripts", "events", "audit_payloads"}
+
+
+def test_what_a_call_s_journal_can_hide_is_among_the_words_that_go():
+    assert set(WORDS) >= set(_HIDES)
+    assert {"prompt", "agent.hand_off", "tool.question", "tool.confirmation"} <= set(WORDS)

@@ -64,6 +64,10 @@ def test_digits_are_never_kept():
     assert "Signal=7" not in redacted(INFO)
     assert redacted(INFO).endswith(REDACTED)
     assert "Signal=7" not in redacted(INFO.replace("\r\n", "\n"))
+    accepts = INFO.replace("CSeq", "Accept: application/sdp\r\nCSeq")
+    assert "Signal=7" not in redacted(accepts), "what its sender would take is not what it sent"
+    short = INVITE.replace("Content-Type: application/sdp", "c: application/SDP;x=y")
+    assert "m=audio 4000" in redacted(short)
 
 
 def test_a_text_is_bounded_and_bytes_may_be_anything():

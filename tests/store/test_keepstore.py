@@ -3,6 +3,7 @@ import pytest
 from bridge.errors import StoreError
 from bridge.outbound.job import Job, Wish
 from bridge.records.cdr import CallRecord
+from bridge.store.eventstore import EventStore, Position
 from bridge.store.gatestore import GateStore
 from bridge.store.keepstore import Forgotten, Hold, KeepStore
 from bridge.store.outboundstore import OutboundStore
@@ -138,3 +139,18 @@ async def test_outbound_jobs_go_when_they_are_over_and_others_stay(store):
     assert await keep.count_outbound(9e9) == 1
     assert await keep.forget_outbound(9e9, 10) == 1
     assert [one.job_id for one in await outbound.jobs()] == ["waits"]
+
+
+async def test_the_number_of_an_event_that_was_erased_never_comes_again(store):
+    """Webhooks, their receivers and the API's stream know events by it; nobody is told of the row that holds it."""
+    feed, keep = EventStore(store), KeepStore(store)
+    for name in ("c1", "c2", "c3"):
+        await store.write(0, call(name))
+        before = await feed.head()
+        await keep.erase(name)
+        assert await feed.head() == before
+    await store.write(0, call("c4"))
+    told, _ = await feed.between(Position(), await feed.head(), 100)
+    assert {one.call_id for one in told} == {"c4"}
+    assert min(one.number for one in told) > before.calls
+    assert len(await store.events("")) == 1
