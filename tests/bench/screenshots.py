@@ -3,8 +3,8 @@
     sipbridge serve (embedded default) ◄── two calls that end, two that wait for an approval
       └── console ◄── Chromium: light, dark, a phone of 390 px ──► ops/screenshots/NAME.LOOK.png
 
-A page is one line of PAGES. `{request_id}` and `{call_id}` of a path are those of a request that waits and of a call
-that is over. One bridge, a minute; dead when this ends.
+A page is one line of PAGES. `{request_id}`, `{call_id}` and `{live_id}` of a path are those of a request that waits, of
+a call that is over, and of the one that has asked for the request. One bridge, a minute; dead when this ends.
 """
 
 import argparse
@@ -54,8 +54,11 @@ PAGES: tuple[Shot, ...] = (
     Shot("approval", "/approvals/{request_id}"),
     Shot("decided", "/approvals/decided"),
     Shot("statistics", "/approvals/statistics"),
+    Shot("calls", "/calls"),
+    Shot("live-call", "/calls/{live_id}"),
     Shot("history", "/history"),
     Shot("call", "/history/{call_id}"),
+    Shot("phone", "/phone"),
     Shot("dialplan", "/dialplan"),
     Shot("dialplan-disk", "/dialplan/disk"),
     Shot("dialplan-versions", "/dialplan/versions"),
@@ -216,7 +219,8 @@ async def _ids(environ: dict[str, str]) -> dict[str, str]:
             requests = await GateStore(store).requests(("pending",))
             over = [one for one in await store.recent(20) if one.ended_at is not None]
             if len(requests) > 1 and over:
-                return {"request_id": requests[0].request_id, "call_id": over[-1].call_id}
+                waits = requests[0]
+                return {"request_id": waits.request_id, "live_id": waits.call_id, "call_id": over[-1].call_id}
             await asyncio.sleep(0.2)
 
 
