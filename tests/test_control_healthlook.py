@@ -1,4 +1,4 @@
-"""What control finds out for the health page: parts that do not answer are facts, orders go where commands' orders go."""
+"""What control finds out for the health page: what does not answer is a fact, orders go where commands' orders go."""
 
 import asyncio
 import time
