@@ -125,7 +125,7 @@ class DialplanApi:
         return [
             get(base, "look", self._status, DOCS["status"]),
             get(f"{base}/versions", "look", self._list, DOCS["list"]),
-            get(f"{base}/versions/{{version}}", "look", self._one, DOCS["one"]),
+            get(f"{base}/versions/{{version}}", "dialplan", self._one, DOCS["one"]),
             post(f"{base}/reload", "dialplan", self._reload, DOCS["reload"]),
             post(f"{base}/rollback", "dialplan", self._rollback, DOCS["rollback"]),
             post(f"{base}/check", "dialplan", self._check, DOCS["check"], Terms(max_body=MAX_CHECK_BYTES)),

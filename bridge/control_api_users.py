@@ -7,7 +7,8 @@
     POST   /api/v1/users/{name}/tokens      {"label", "days"} → 201 {"token"}: the only time it is seen
     DELETE /api/v1/tokens/{id}
 
-The rules are the console's (console/roster.py): there is always an admin, and the audit says who did what.
+The rules are the console's (console/roster.py): there is always an admin, and the audit says who did what. Where some
+decisions need a second factor, a token gives nobody who is there already more than they have.
 """
 
 import re
@@ -64,7 +65,7 @@ DOCS = {
             numbers={**_NAMES, "items": string(21, 1, r"^\+?[0-9]{1,20}$")},
             disabled=FLAG,
         ),
-        refuses=(409,),
+        refuses=(403, 409),
     ),
     "remove": Doc(
         "Forget a user, their tokens and sessions.",
@@ -83,11 +84,12 @@ DOCS = {
 
 
 class UsersApi:
-    """The handlers: `users` are read, the `roster` changes them."""
+    """The handlers: `users` are read, the `roster` changes them. `step_up`: some decisions need a second factor."""
 
-    def __init__(self, users: UserStore, roster: Roster) -> None:
+    def __init__(self, users: UserStore, roster: Roster, *, step_up: bool = False) -> None:
         self._users = users
         self._roster = roster
+        self._step_up = step_up
 
     def routes(self) -> list[ApiRoute]:
         """For `application`."""
@@ -109,6 +111,9 @@ class UsersApi:
         known = await self._roster.one(user.name)
         if known is not None and known.subject and (known.roles, known.groups) != (user.roles, user.groups):
             raise ApiError(409, f"the roles and groups of {user.name} are what their provider says")
+        if known is not None and self._step_up and call.how == "API" and _widened(known, user):
+            # Who can sign in as them would set up a factor, and decide what no token may.
+            raise ApiError(403, "this takes a second factor: give more in the console", code="step_up")
         put = self._roster.change if known is not None else self._roster.add
         try:
             await put(user, call.user.name)
@@ -169,6 +174,12 @@ def wished(body: Mapping[str, Any]) -> User:
     roles = _names(body, "roles", re.compile("|".join(ROLES)))
     groups, numbers = _names(body, "groups", _GROUP), _names(body, "numbers", _NUMBER)
     return User(name, roles, groups, numbers, disabled)
+
+
+def _widened(before: User, after: User) -> bool:
+    """Whether they may do more than before; a telephone less means calls more that they may decide about."""
+    more = after.roles - before.roles or after.groups - before.groups or before.numbers - after.numbers
+    return bool(more) or (before.disabled and not after.disabled)
 
 
 def plain(user: User) -> dict[str, Any]:

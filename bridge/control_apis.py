@@ -120,7 +120,11 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         StatisticsApi(Figures(PastStore(store))),
         ApprovalsApi(GateStore(store), QueueStore(store), parts.key),
         EventsApi(outside.watch, UserStore(store)),
-        UsersApi(UserStore(store), Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates))),
+        UsersApi(
+            UserStore(store),
+            Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates)),
+            step_up=settings.console.step_up.on,
+        ),
         HealthApi(lambda: outside.health),
         HistoryApi(HistoryStore(store), Waveforms(Path(str(settings.recording.folder)))),
         SharesApi(HistoryStore(store), ShareStore(store), settings.console.url or ""),

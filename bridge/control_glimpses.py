@@ -95,7 +95,7 @@ class Glimpses:
         now = self._clock()
         if self._tell(boot, Watch(call_id, for_s)):
             self._far = {known: until for known, until in self._far.items() if until > now}
-            if len(self._far) < MAX_CALLS:
+            if call_id in self._far or len(self._far) < MAX_CALLS:
                 self._far[call_id] = now + for_s
 
     def _say(self, topic: str, words: dict[str, str]) -> None:

@@ -145,6 +145,7 @@ class PlanWindow:
         except FileProblems as error:
             look = replace(look, problems=error.problems)
         except (BridgeError, OSError, ValueError) as error:
+            self._stamp = ()  # tried again: what was seen before is not how the files are now
             return replace(look, problems=(Problem(str(self._desk.dialplans), 0, 0, "", str(error)),))
         self._seen = sources.fingerprint, look
         return look

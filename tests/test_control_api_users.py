@@ -17,14 +17,18 @@ USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
 ANN = {"name": "ann", "roles": ["approver"], "groups": ["boss"], "numbers": ["+4930123"]}
 
 
-@pytest.fixture
-async def api(tmp_path):
+def running(folder, **rules):
     def routes(store):
         users = UserStore(store)
-        deeds = Deeds(GateStore(store, Signer(tmp_path / "keys")))
-        return UsersApi(users, Roster(users, PeopleStore(store), deeds)).routes()
+        deeds = Deeds(GateStore(store, Signer(folder / "keys")))
+        return UsersApi(users, Roster(users, PeopleStore(store), deeds), **rules).routes()
 
-    async with running_api(tmp_path, routes) as found:
+    return running_api(folder, routes)
+
+
+@pytest.fixture
+async def api(tmp_path):
+    async with running(tmp_path) as found:
         yield found
 
 
@@ -54,6 +58,19 @@ async def test_a_user_is_added_changed_and_removed(api):
     assert "ann" in [one["name"] for one in data["users"]]
     assert await api.ask("DELETE", f"{USERS}/ann", role="admin") == (200, {"name": "ann", "removed": True})
     assert (await api.ask("DELETE", f"{USERS}/ann", role="admin"))[0] == 404
+
+
+async def test_where_decisions_need_a_second_factor_a_token_gives_nobody_more_than_they_have(tmp_path):
+    """A stolen token has none: it would make an approver of somebody with a password, who sets up their own factor."""
+    ann = {"name": "ann", "roles": ["viewer"], "groups": ["desk"], "numbers": ["+491"]}
+    async with running(tmp_path, step_up=True) as api:
+        assert (await api.ask("POST", USERS, ann, "admin"))[0] == 200, "nobody can sign in as somebody new"
+        for more in ({"roles": ["approver"]}, {"groups": ["desk", "boss"]}, {"numbers": []}):
+            status, told = await api.ask("POST", USERS, ann | more, "admin")
+            assert (status, told["code"]) == (403, "step_up"), more
+        assert (await api.ask("POST", USERS, ann | {"disabled": True}, "admin"))[0] == 200
+        assert (await api.ask("POST", USERS, ann, "admin"))[0] == 403
+        assert (await api.ask("POST", USERS, ann | {"roles": ["approver"]}, ""))[0] == 200, "on the machine"
 
 
 async def test_the_last_admin_stays_one(api):

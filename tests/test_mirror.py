@@ -76,7 +76,6 @@ ELSEWHERE = {
     "bridge/store/callrows.py": "what they do is seen through tests/store/test_store.py",
     "bridge/store/gaterows.py": "what they give is seen through tests/store/test_gatestore.py",
     "bridge/console/healthfacts.py": "plain values: tests/console/test_healthview.py",
-    "bridge/control_healthlook.py": "through a running bridge: tests/system/test_console_health.py",
     "bridge/console/plans.py": "values and a protocol: tests/console/test_dialplan.py",
     "bridge/control_planwindow.py": "over a real desk: tests/console/test_dialplan.py",
     "bridge/control_desk.py": "what workers ask for, through a running control: tests/test_control.py",

@@ -312,7 +312,8 @@ class Call:
     async def _run_agent(self, name: str) -> None:
         """Talk with an agent until the call ends. Raises NotDoneError when its model is lost for good.
 
-        Who took the caller from the agent may give them back: then the one who had them last goes on.
+        Who took the caller from the agent may give them back: then the one who had them last goes on. When that one
+        cannot, and who gave them back is still there, they have them on.
         """
         agent = self._plan.agent(name)
         while True:
@@ -321,7 +322,10 @@ class Call:
             except LeftError as left:
                 agent, then = left.agent, left.then
             else:
-                raise NotDoneError(f"{failure.code}: {failure.message}")
+                kept = self.supervision.kept()
+                if kept is None:
+                    raise NotDoneError(f"{failure.code}: {failure.message}")
+                then = kept
             finally:
                 if self.caller.limits is not None:
                     self.caller.limits.restore()

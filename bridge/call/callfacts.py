@@ -42,6 +42,6 @@ def facts_of(invite: Invite, plan: Plan) -> CallFacts:
         headers={name.lower(): value for name, value in invite.headers.items()},
         to_host=invite.called.host,
         from_host=invite.from_party.host,
-        trunk=invite.trunk,
+        trunk="" if is_marked(invite) else invite.trunk,  # a trunk may be at this machine's own address
     )
     return plan.complete(facts, datetime.now().astimezone())

@@ -12,7 +12,7 @@ with the supervisor's hang-up, a stop, or the call. On the worker's loop.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -102,6 +102,8 @@ class Supervision:
         self._jobs: asyncio.Queue[tuple[Supervisor, Answered]] = asyncio.Queue()
         self._mixer: Mixer | None = None
         self._holder: Supervisor | None = None
+        self._giver: Supervisor | None = None
+        self._kept = asyncio.Event()
 
     async def run(self) -> None:
         """Carry supervisors until cancelled."""
@@ -122,10 +124,7 @@ class Supervision:
         if mode not in MODES:
             raise NotDoneError(f"there is no mode {mode[:20]!r}; there are: {', '.join(MODES)}")
         if here is not None:
-            here.mode = mode
-            self._context.journal.note("supervisor.mode", leg=here.leg, mode=mode)
-            if here.connected:
-                self._seat(here, self._audio.conference)
+            self._change(here, mode)
             return {}
         party = f"supervisor-{next(self._numbers)}"
         key, who = str(data.get("key", "")), str(data.get("by", ""))
@@ -134,39 +133,56 @@ class Supervision:
     async def take_over(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """End the agent's session: caller and {target} talk alone. Raises NotDoneError: no agent has the caller."""
         target = str(data.get("target", ""))
-        await self.command({"target": target, "mode": "join"})
+        if target not in self._here:
+            await self.command({"target": target, "mode": "join"})
         supervisor = self._here.get(target)
         if supervisor is None:
             raise NotDoneError(f"{target[:40]!r} has hung up")
         if not supervisor.connected:
             raise NotDoneError("the seat is not connected yet")
         await self._talk.leave(lambda: self._alone(supervisor))
+        if supervisor.mode != "join":  # not before: who cannot take over stays as unheard as they were
+            self._change(supervisor, "join")
         self._context.journal.note("supervisor.took_over", leg=supervisor.leg)
         return {}
 
     async def hand_back(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """The agent is to have the caller again, {note} from who took over. Back when it does; raises NotDoneError.
 
-        Who took over stays until the agent is heard, so that the caller is never alone.
+        Who took over stays until the agent is heard, so that the caller is never alone; if it cannot come, they go on.
         """
         holder = self._holder
         if holder is None or holder.over.is_set() or holder.gives_back.is_set():
             raise NotDoneError("nobody has taken the caller over")
         self._talk.handed_back(holder.who, str(data.get("note", "")))
+        self._giver = holder
+        self._kept.clear()
         holder.gives_back.set()
         try:
             async with asyncio.timeout(BACK_S):
-                await self._talk.has_the_caller()
+                await either(self._talk.has_the_caller(), self._kept.wait())
         except TimeoutError:
             raise NotDoneError(
                 "the agent was not heard in time; who took over is still on the line"
             ) from None
+        if self._kept.is_set():
+            raise NotDoneError("the agent is not available; who took over still has the caller")
+        self._giver = None
         self._context.journal.note("supervisor.gave_back", leg=holder.leg)
         if holder.key and not holder.over.is_set():  # who sits at a page may want to hear how it goes on
             await self.command({"target": holder.target, "mode": "listen"})
         else:
             holder.stop.set()
         return {}
+
+    def kept(self) -> Callable[[], Awaitable[None]] | None:
+        """The agent cannot come back: who was giving the caller back to it has them on. None: nobody was."""
+        giver, self._giver = self._giver, None
+        if giver is None or giver.over.is_set():
+            return None
+        self._context.journal.note("supervisor.took_over", leg=giver.leg)
+        self._kept.set()
+        return lambda: self._alone(giver)
 
     async def _alone(self, supervisor: Supervisor) -> None:
         """In place of the agent's step: to the end of the call, or until the agent is to have the caller again."""
@@ -255,6 +271,12 @@ class Supervision:
             if mixer is not None:
                 mixer.leave(supervisor.party)
                 self._close(mixer)
+
+    def _change(self, supervisor: Supervisor, mode: str) -> None:
+        supervisor.mode = mode
+        self._context.journal.note("supervisor.mode", leg=supervisor.leg, mode=mode)
+        if supervisor.connected:
+            self._seat(supervisor, self._audio.conference)
 
     def _own(self) -> Mixer:
         """A conference of the caller and what is played to it."""

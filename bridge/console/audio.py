@@ -32,6 +32,10 @@ log = structlog.get_logger(__name__)
 
 MODES = ("listen", "whisper", "join")
 MAX_NOTE_CHARS = 500
+ORDER_S = 50.0
+"""For what a call may take 40 s for (control_hands.py), and then has words about."""
+OPEN_S = 50.0
+"""The call's answer, and then the process's."""
 _PLAIN = ("seat.microphone_on", "seat.microphone_off", "seat.mute", "seat.unmute", "seat.over")
 SAID = (*_PLAIN, *(name for name in TEXTS if name.startswith(("seat.is.", "seat.wrong."))))
 """The words of static/seat.js."""
@@ -72,12 +76,12 @@ class Audio:
         web, post = self._web, self._web.post
         return [
             web.get("/phone", self._phone, "dial", microphone=True),
-            post("/phone/call", self._json(self._call), "dial"),
+            post("/phone/call", self._json(self._call), "dial", OPEN_S),
             web.get("/calls/{id}/listen", self._page, "calls", microphone=True),
-            post("/calls/{id}/seat", self._json(self._listen), "calls"),
+            post("/calls/{id}/seat", self._json(self._listen), "calls", OPEN_S),
             post("/seats/{seat}/mode", self._json(self._mode), "calls"),
-            post("/seats/{seat}/take-over", self._json(self._take_over), "calls"),
-            post("/seats/{seat}/hand-back", self._json(self._hand_back), "calls"),
+            post("/seats/{seat}/take-over", self._json(self._take_over), "calls", ORDER_S),
+            post("/seats/{seat}/hand-back", self._json(self._hand_back), "calls", ORDER_S),
             post("/seats/{seat}/leave", self._json(self._leave), "look"),
         ]
 
@@ -181,6 +185,8 @@ class Audio:
 
     async def _order(self, visit: Visit, kind: str, body: Mapping[str, Any]) -> None:
         seat = self._mine(visit)
+        if not seat.call_id:  # "" is the beginning of every call's id
+            raise SeatError(text("seat.no_call"), 409)
         if "target" in body:
             body = {**body, "target": f"seat:{seat.id}"}
         await self._deps.voice.order(seat.call_id, kind, body, visit.who.name)

@@ -43,6 +43,7 @@ def call_view(visit: Visit, watched: Watched, *, connected: bool) -> dict[str, A
         "display": record.from_display if personal else "",
         "personal": personal,
         "state": story.now,
+        "doing": "approval" if story.waits and story.now.ended is None else story.now.doing,
         "live": story.now.ended is None,
         "connected": connected,
         "since": story.now.answered_at or record.started_at,

@@ -116,7 +116,7 @@ class Calls:
         return await asyncio.to_thread(self._web.page, "calls.html", visit, values)
 
     async def _all_events(self, visit: Visit) -> Response:
-        self._deps.hub.check()
+        self._deps.hub.check(visit)
         await self._deps.calls.look()
         channel = TableChannel(self._web, self._deps.calls, self._deps.feed, visit, _shown(visit))
         return self._deps.hub.serve(visit, channel)
@@ -127,7 +127,7 @@ class Calls:
         return await self._page(visit, await self._call(visit), "", 200)
 
     async def _one_events(self, visit: Visit) -> Response:
-        self._deps.hub.check()
+        self._deps.hub.check(visit)
         watched = await self._call(visit)
         channel = CallChannel(self._web, self._deps.watch, self._deps.feed, visit, watched, _shown(visit))
         return self._deps.hub.serve(visit, channel)

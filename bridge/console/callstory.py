@@ -82,6 +82,11 @@ class Story:
         """Of this state, for a page that was made of it."""
         return f"{self.place}"
 
+    @property
+    def waits(self) -> bool:
+        """Whether a function call waits for a person, whatever is said meanwhile."""
+        return any(one.kind == "tool" and one.state == "pending" for one in self.entries.values())
+
     def take(self, place: int, event_type: str, at: float, mono: float, data: Mapping[str, Any]) -> None:
         """One event; `place` grows."""
         if place <= self.place:

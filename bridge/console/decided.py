@@ -19,6 +19,7 @@ from bridge.console.card import Card, Described, card
 from bridge.console.figures import DAYS, Figures
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
+from bridge.store.database import plain
 from bridge.store.gaterows import StoredRequest
 from bridge.store.paststore import STATES, PastStore, Place, Wanted
 from bridge.store.queuestore import Around
@@ -89,7 +90,8 @@ class Decided:
 def wanted_of(query: Mapping[str, str], *, personal: bool) -> Wanted:
     """The filter of an address; who may not see numbers does not look for them either."""
     given = {
-        name: query.get(name, "").strip()[:MAX_FILTER_CHARS] for name in ("state", "tool", "rule", "caller")
+        name: plain(query.get(name, "")).strip()[:MAX_FILTER_CHARS]
+        for name in ("state", "tool", "rule", "caller")
     }
     if given["state"] not in STATES:
         given["state"] = ""
@@ -106,7 +108,7 @@ def filters_of(wanted: Wanted) -> dict[str, str]:
 
 def place_of(given: str) -> Place | None:
     """Where a page of older requests begins."""
-    at, _, request_id = given.partition("~")
+    at, _, request_id = plain(given).partition("~")
     try:
         place = float(at), request_id
     except ValueError:

@@ -86,7 +86,10 @@ class History:
 
     def _exporting(self, kind: str) -> Any:
         async def export(visit: Visit) -> Response:
-            wanted, _ = _filter(visit, visit.request.query_params)
+            wanted, wrong = _filter(visit, visit.request.query_params)
+            if wrong:  # a file of all calls is not what was asked for
+                names = ", ".join(text(f"history.field.{name}") for name in wrong)
+                raise PageError(400, text("history.wrong_file", names=names))
             if self._exports >= self._limits.exports:
                 raise PageError(503, text("history.busy"))
             name = f"calls-{datetime.now().astimezone():%Y%m%d-%H%M%S}.{kind}"

@@ -26,6 +26,10 @@ SECTIONS = ("agents", "flows", "transfers", "hours", "queues", "trunks")
 _SECRET = re.compile(
     r"(?i)^(\s*(?:- )?[\"']?(?:[\w-]*(?:password|passwd|secret|token|api_?key|credential))[\"']?\s*:\s*)(\S.*)$"
 )
+_SECRET_INSIDE = re.compile(
+    r"(?i)([{,]\s*[\"']?[\w-]*(?:password|passwd|secret|token|api_?key|credential)[\"']?\s*:\s*)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s,}{\[][^,}]*)"
+)
 _IN_URI = re.compile(r"(?i)(\b(?:sips?|https?|wss?):(?://)?[^\s:@/]+:)([^\s@/]+)(@)")
 HIDDEN = "•••"
 _NAMES = re.compile(r"\s*- (\w+): ([\w -]+?)(?:,|$)")
@@ -101,7 +105,7 @@ def masked(line: str) -> str:
     """A line of a file without what looks like a secret."""
     found = _SECRET.match(line)
     line = f"{found[1]}{HIDDEN}" if found and not found[2].startswith(("{", "[", "#")) else line
-    return _IN_URI.sub(rf"\1{HIDDEN}\3", line)
+    return _IN_URI.sub(rf"\1{HIDDEN}\3", _SECRET_INSIDE.sub(rf"\1{HIDDEN}", line))
 
 
 def spot(file: str, line: int, texts: Mapping[str, str]) -> Spot:
@@ -236,9 +240,9 @@ def _linked(lines: Iterable[str], known: Places) -> tuple[tuple[str, Spot], ...]
 
 
 def _agent(agent: Agent) -> Iterator[tuple[str, str]]:
-    spoken = " ".join(part for part in (agent.provider, agent.model, agent.voice) if part)
     for name, value in (
-        ("model", spoken),
+        ("model", " ".join(part for part in (agent.provider, agent.model) if part)),
+        ("voice", agent.voice or ""),
         ("greeting", agent.greeting or ""),
         ("tools", ", ".join(agent.tools)),
         ("hand_off", ", ".join(agent.hand_off_to)),

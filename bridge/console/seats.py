@@ -182,7 +182,7 @@ class Seats:
             if seat.answer.cancelled():
                 seat.end()
             while line := await process.stdout.readline():
-                words = json.loads(line)
+                words = _words(line)
                 if "answer" in words and not seat.answer.done():
                     seat.answer.set_result(str(words["answer"]))
                 why = str(words.get("over", why))
@@ -261,6 +261,17 @@ class Seats:
             spare, self.spare = self.spare, None
             if spare is not None:
                 await _ended(spare)
+
+
+def _words(line: bytes) -> Mapping[str, Any]:
+    """What a seat says; it talks with browsers, so that it may be anything. Raises ValueError."""
+    try:
+        words = json.loads(line)
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+    if not isinstance(words, dict):
+        raise ValueError("it is no object")  # noqa: TRY004  # a value from outside, not a mistake of ours
+    return words
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

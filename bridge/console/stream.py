@@ -9,6 +9,7 @@ The session is looked at again every few seconds. An open page is use: the sessi
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -29,9 +30,13 @@ RETRY_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """`most` at a time: half of the connections that the door takes, so that health, metrics and API get through."""
+    """`most` at a time: half of the connections that the door takes, so that health, metrics and API get through.
+
+    `of_one`: of these by one person, so that nobody's windows keep the others from theirs.
+    """
 
     most: int = 100
+    of_one: int = 20
     heartbeat_s: float = 15.0
 
 
@@ -58,28 +63,30 @@ class Hub:
     def __init__(self, web: Web, limits: Streams) -> None:
         self._limits = limits
         self._web = web
-        self._open = 0
+        self._open: Counter[str] = Counter()
 
-    def check(self) -> None:
+    def check(self, visit: Visit) -> None:
         """Raises PageError: too many are open."""
-        if self._open >= self._limits.most:
+        full = self._open.total() >= self._limits.most
+        if full or self._open[visit.who.name] >= self._limits.of_one:
             raise PageError(503, text("sign_in.busy"))
 
     def serve(self, visit: Visit, channel: Channel) -> Response:
         """The stream of a page that is open."""
-        self.check()
+        self.check(visit)
         headers = {"x-accel-buffering": "no"}  # nginx would keep events back
         return StreamingResponse(self._tell(visit, channel), media_type="text/event-stream", headers=headers)
 
     async def _tell(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
-        self._open += 1
+        self._open[visit.who.name] += 1
         try:
             async with channel.watched():
                 yield f"retry: {RETRY_MS}\n\n"
                 async for event in self._news(visit, channel):
                     yield event
         finally:
-            self._open -= 1
+            self._open[visit.who.name] -= 1
+            self._open += Counter()  # forgets who has none
 
     async def _news(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
         checked_at = time.monotonic()
@@ -119,7 +126,7 @@ class Stream:
         return [self._web.get("/events", self._events)]
 
     async def _events(self, visit: Visit) -> Response:
-        self._hub.check()
+        self._hub.check(visit)
         await self._feed.look()
         query = visit.request.query_params
         cards = query.get("cards") == "1"

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
+from bridge.store.database import plain
 from bridge.store.webhookstore import STATES, Delivery, EndpointView
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class WebhookPages:
         query = visit.request.query_params
         state = query.get("state", "")
         state = state if state in STATES else ""
-        endpoint = query.get("endpoint", "")[:64]
+        endpoint = plain(query.get("endpoint", "")[:64])
         endpoints: Sequence[EndpointView] = await self._desk.shown()
         found = await self._desk.deliveries(endpoint, state, SHOWN) if endpoints else []
         values: dict[str, object] = {

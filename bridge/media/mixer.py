@@ -45,9 +45,11 @@ class Mixer:
         Joining again changes only that.
         """
         names = {*self._lines, party}
-        self._muted = self._muted | {party} if muted else self._muted - {party}
+        self._muted |= {party}  # not heard for as long as the lines to whom it is hidden from are still there
         self._hidden = {**self._hidden, party: frozenset(hidden_from)}
         self._lines = self._rebuilt(names)
+        if not muted:
+            self._muted -= {party}
 
     def leave(self, party: str) -> None:
         """`party` hears and says nothing any more; idempotent."""

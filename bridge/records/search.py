@@ -24,7 +24,7 @@ ENDED_BY = ("caller", "agent", "operator", "bridge", "network")
 TROUBLE_MOS = 3.0
 LOST = ("worker_died", "node_lost")
 _DIGITS = re.compile(r"[^0-9A-Za-z+*#._@-]")
-_PLACE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)~(.{1,100})", re.DOTALL)
+_PLACE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)~([^\0]{1,100})")  # PostgreSQL has no NUL
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import aiortc
 import av
 import numpy as np
 import structlog
+from aioice import ice
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from bridge.media.frame import FRAME_MS, bytes_per_ms
@@ -26,6 +27,8 @@ from bridge.seat.steady import Steady
 
 log = structlog.get_logger(__name__)
 
+ice.CONSENT_FAILURES = 3
+"""Checks in a row without an answer, one every 5 s (RFC 7675): aioice's six leave a caller alone for half a minute."""
 MAX_MESSAGES = 64
 MAX_MESSAGE_CHARS = 256
 MAX_WAITING = 8
@@ -64,11 +67,11 @@ class _Loudspeaker(MediaStreamTrack):
 class Browser:
     """`connected`: audio can flow; `over`: no more, and `why`. `messages`: what the page said."""
 
-    def __init__(self, ice: Ice, rate_hz: int) -> None:
+    def __init__(self, reach: Ice, rate_hz: int) -> None:
         self.connected, self.over = asyncio.Event(), asyncio.Event()
         self.why = ""
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_MESSAGES)
-        self._ice = ice
+        self._reach = reach
         self._loudspeaker = _Loudspeaker(rate_hz)
         self._down = from_browser(rate_hz)
         self._microphone = Steady(FRAME_MS * bytes_per_ms(rate_hz))
@@ -76,7 +79,7 @@ class Browser:
         self._channel: Any = None
         self._untold: list[str] = []
         servers = [
-            aiortc.RTCIceServer(one.url, one.user or None, one.password or None) for one in ice.servers
+            aiortc.RTCIceServer(one.url, one.user or None, one.password or None) for one in reach.servers
         ]
         self._peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=servers))
         self._peer.on("track", self._tracks.put_nowait)
@@ -88,7 +91,7 @@ class Browser:
         await self._peer.setRemoteDescription(aiortc.RTCSessionDescription(offer, "offer"))
         self._peer.addTrack(self._loudspeaker)
         await self._peer.setLocalDescription(await self._peer.createAnswer())
-        return announced(str(self._peer.localDescription.sdp), self._ice.address)
+        return announced(str(self._peer.localDescription.sdp), self._reach.address)
 
     async def run(self) -> None:
         """Take the microphone's audio, until cancelled or over."""

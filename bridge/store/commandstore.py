@@ -83,13 +83,12 @@ class CommandStore:
         return await self._store.transaction("cannot read what other nodes ask", work)
 
     async def answer(self, number: int, answer: Mapping[str, Any]) -> None:
-        """Say what became of it."""
+        """Say what became of it. What it said (words to the agent, the key of a seat) is kept no longer."""
 
         def work(connection: sa.Connection) -> None:
             mine = node_commands.c.id == number
-            connection.execute(
-                sa.update(node_commands).where(mine).values(answer=json.dumps(dict(answer), default=str))
-            )
+            done = {"answer": json.dumps(dict(answer), default=str), "data": "{}"}
+            connection.execute(sa.update(node_commands).where(mine).values(**done))
             notify(connection, ANSWER, id=number)
 
         await self._store.transaction("cannot answer another node", work)

@@ -16,10 +16,11 @@ from bridge.errors import StoreRefusedError
 from bridge.store.database import lock
 from bridge.store.store import Store
 from bridge.store.tables import api_tokens, console_factors, console_links, console_sessions, users
+from bridge.store.tables_history import console_shares
 from bridge.store.userstore import User, user_of
 
 _LOCK = "people"
-_OF_A_USER = (console_links, console_sessions, console_factors, api_tokens)
+_OF_A_USER = (console_links, console_sessions, console_factors, console_shares, api_tokens)
 
 
 class PeopleStore:

@@ -24,6 +24,7 @@ from bridge.approval.request import ROLES, Actor
 from bridge.errors import StoreError
 from bridge.store.store import Store
 from bridge.store.tables import api_tokens, console_factors, console_links, console_sessions, users
+from bridge.store.tables_history import console_shares
 
 PREFIX = "sbt"
 MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 12, 1000
@@ -107,6 +108,7 @@ class UserStore:
             connection.execute(sa.delete(console_sessions).where(console_sessions.c.user == name))
             connection.execute(sa.delete(api_tokens).where(api_tokens.c.user == name))
             connection.execute(sa.delete(console_factors).where(console_factors.c.user == name))
+            connection.execute(sa.delete(console_shares).where(console_shares.c.user == name))
             return bool(connection.execute(sa.delete(users).where(users.c.name == name)).rowcount)
 
         return await self._store.transaction("cannot remove a user", work)

@@ -3,17 +3,19 @@
     sipbridge serve (embedded default) ◄── two calls that end, two that wait for an approval
       └── console ◄── Chromium: light, dark, a phone of 390 px ──► ops/screenshots/NAME.LOOK.png
 
-A page is one line of PAGES. `{request_id}` and `{call_id}` of a path are those of a request that waits and of a call
-that is over. One bridge, a minute; dead when this ends.
+A page is one line of PAGES. `{request_id}`, `{call_id}` and `{live_id}` of a path are those of a request that waits, of
+a call that is over, and of the one that has asked for the request. One bridge, a minute; dead when this ends.
 """
 
 import argparse
 import asyncio
+import contextlib
 import io
 import json
 import os
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +24,13 @@ from typing import Any
 import av
 
 from bridge.cli.demo import embedded_bridge, environment
+from bridge.ports import free_tcp_port
 from bridge.settings import load
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from tests.fakes import browser as browsers
 from tests.fakes import consoles
+from tests.test_webhook import SECRET, receiving
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "ops" / "screenshots"
@@ -50,14 +54,22 @@ PAGES: tuple[Shot, ...] = (
     Shot("approval", "/approvals/{request_id}"),
     Shot("decided", "/approvals/decided"),
     Shot("statistics", "/approvals/statistics"),
+    Shot("calls", "/calls"),
+    Shot("live-call", "/calls/{live_id}"),
     Shot("history", "/history"),
     Shot("call", "/history/{call_id}"),
+    Shot("phone", "/phone"),
     Shot("dialplan", "/dialplan"),
     Shot("dialplan-disk", "/dialplan/disk"),
     Shot("dialplan-versions", "/dialplan/versions"),
     Shot("dialplan-file", "/dialplan/file/running/default.yaml?at=40#L40"),
     Shot("health", "/health"),
+    Shot("users", "/users"),
+    Shot("user", "/users/root.admin"),
+    Shot("account", "/account"),
     Shot("explain", "/dialplan/explain?to=100", act="button.main"),
+    Shot("webhooks", "/webhooks"),
+    Shot("api", "/api"),
 )
 """Add yours here, in the order of the navigation."""
 LOOKS: dict[str, dict[str, Any]] = {
@@ -101,7 +113,11 @@ async def run(names: set[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="sipbridge-shots-") as made:
         folder = Path(made)
         environ = environment(folder, os.environ) | {"SIPBRIDGE_TOOLS": str(ROOT / "tools")}
-        async with embedded_bridge(folder, environ) as address, browsers.browser() as running:
+        async with (
+            _webhooks() as hooks,
+            embedded_bridge(folder, environ | hooks) as address,
+            browsers.browser() as running,
+        ):
             where = await consoles.base(folder)
             await asyncio.gather(*(_phone(environ, folder, address, f"+4930555{n}", ENDS) for n in (1, 2)))
             async with asyncio.TaskGroup() as tasks:
@@ -113,6 +129,21 @@ async def run(names: set[str]) -> None:
                     await _look(running, environ, where, look, context, wanted, ids)
                 for one in waiting:
                     one.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _webhooks() -> AsyncIterator[dict[str, str]]:
+    """Settings of two endpoints: one takes what it is told, nobody listens at the other."""
+    async with receiving() as (_receiver, url):
+        named = {
+            "crm": {"url": url, "secret_env": "SHOT_HOOK", "personal": True},
+            "ledger": {
+                "url": f"http://127.0.0.1:{free_tcp_port('127.0.0.1')}/calls",
+                "secret_env": "SHOT_HOOK",
+                "events": ["call.started", "call.ended"],
+            },
+        }
+        yield {"SIPBRIDGE_WEBHOOKS": json.dumps(named), "SHOT_HOOK": SECRET}
 
 
 async def _look(  # noqa: PLR0917  # one argument a thing that differs
@@ -188,7 +219,8 @@ async def _ids(environ: dict[str, str]) -> dict[str, str]:
             requests = await GateStore(store).requests(("pending",))
             over = [one for one in await store.recent(20) if one.ended_at is not None]
             if len(requests) > 1 and over:
-                return {"request_id": requests[0].request_id, "call_id": over[-1].call_id}
+                waits = requests[0]
+                return {"request_id": waits.request_id, "live_id": waits.call_id, "call_id": over[-1].call_id}
             await asyncio.sleep(0.2)
 
 

@@ -1,5 +1,6 @@
 """Small parts of the call; whole calls are in tests/scenarios/test_call_in_memory.py."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 from bridge.call.callfacts import call_facts
@@ -22,3 +23,10 @@ def test_the_called_number_is_the_request_uris_a_diversion_leaves_to_as_it_was()
     leg = SimpleNamespace(invite=parse_invite(message))
     facts = call_facts(leg, Plan((), ()))
     assert (facts.to_number, facts.to_host) == ("150", "bridge")
+
+
+def test_a_call_from_the_console_is_no_trunk_s_wherever_it_comes_from():
+    message = "INVITE sip:150@bridge SIP/2.0\nFrom: <sip:200@phone>;tag=1\nTo: <sip:150@bridge>\nCall-ID: x\n"
+    for marked, trunk in (("", "pbx"), ("X-Console-Call: proof\n", "")):
+        invite = replace(parse_invite(f"{message}{marked}\n"), trunk="pbx")
+        assert call_facts(SimpleNamespace(invite=invite), Plan((), ())).trunk == trunk

@@ -118,7 +118,7 @@ async def test_the_end_of_the_call_is_told_to_the_seat():
 
 
 @pytest.mark.parametrize(
-    ("bind", "key"), [("127.0.0.1", "short"), ("127.0.0.1", "zz"), ("192.0.2.1", KEY.hex())]
+    ("bind", "key"), [("127.0.0.1", "short"), ("127.0.0.1", "zz"), ("192.0.2.1", "5e" * 32)]
 )
 async def test_what_cannot_be_opened_is_said_in_words(bind, key):
     with pytest.raises(NotDoneError, match="seat"):

@@ -90,6 +90,16 @@ async def test_mode_take_over_and_hand_back_reach_the_call_of_the_seat(house):
     assert (await post(browser, f"seats/{seat}/leave")).status_code == 200
 
 
+async def test_a_seat_that_is_on_no_call_moves_none(house):
+    """A browser call whose worker has not said which call it is."""
+    browser = await house.as_("olga")
+    answer = await post(browser, "phone/call", offer=OFFER, number="100")
+    seat = answer.json()["seat"]
+    for what, more in (("mode", {"mode": "join"}), ("take-over", {}), ("hand-back", {})):
+        assert (await post(browser, f"seats/{seat}/{what}", **more)).status_code == 409
+    assert house.voice.orders == []
+
+
 async def test_nobody_moves_the_seat_of_another(house):
     _, seat, _ = await seated(house)
     await house.office.users.put(User("otto", frozenset({"operator"}), frozenset()))

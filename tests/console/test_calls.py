@@ -186,6 +186,14 @@ async def test_an_open_page_of_a_call_gets_words_on_their_way_levels_and_the_end
         assert f"/console/history/{LIVE}" in await until("event: bye")
 
 
+async def test_a_call_that_waits_for_a_person_says_so_whatever_is_said_meanwhile(house):
+    call = begun().tell("tool.state", function="f1", tool="refund", state="pending", request_id="r1")
+    call.tell("agent.started", item_id="i1").tell("agent.finished", item_id="i1")
+    await house.office.store.write(0, call.events)
+    page = await (await house.as_("op")).get(f"/console/calls/{LIVE}")
+    assert '<span class="now approval">' in page.text
+
+
 async def test_a_glimpse_that_is_none_changes_nothing(house):
     await house.office.store.write(0, begun().events)
     browser = await house.as_("op")

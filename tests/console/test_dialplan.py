@@ -169,3 +169,20 @@ async def test_what_a_plan_says_is_shown_as_text(tmp_path):
             text = await shown(browser, path)
             assert evil not in text
             assert "<img" not in text
+
+
+async def test_files_that_cannot_be_checked_are_said_to_be_so_at_every_look(tmp_path):
+    """Not at the first alone: what was seen before is not how they are."""
+    plans = Office(tmp_path)
+    desk = await plans.desk()
+
+    class Gone(Around):
+        def __getattribute__(self, name):
+            raise OSError("the disk is gone")
+
+    window = PlanWindow(desk, plans.versions, Around(("local",)), None, None)
+    assert not (await window.look("disk")).problems
+    window._around = Gone()
+    (plans.plans / "plan.yaml").write_text(BAD.replace("rang", "say"))
+    for _ in range(2):
+        assert (await window.look("disk")).problems

@@ -141,3 +141,12 @@ async def test_an_export_is_bounded_in_rows_and_in_number(tmp_path):
 async def test_nobody_sees_the_history_without_signing_in(house):
     for path in ("", "/export.csv", "/export.jsonl"):
         assert (await house.browser().get(f"/console/history{path}")).status_code == 303
+
+
+async def test_a_filter_that_is_not_understood_makes_no_file_of_all_calls(house):
+    await keep(house, "c1", T0)
+    browser = await house.as_("chief")
+    answer = await browser.get("/console/history/export.csv?since=yesterday")
+    assert answer.status_code == 400
+    assert "+4930123456" not in answer.text
+    assert "No file was made" in words(answer.text)

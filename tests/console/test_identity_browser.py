@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.store.tables import console_sessions
+from tests.fakes import axe, oidc
 from tests.fakes import browser as browsers
 from tests.fakes import console as consoles
-from tests.fakes import oidc
 
 AUTHENTICATOR = {
     "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
@@ -48,6 +48,7 @@ async def with_an_app(page, base):
     await page.click("text=Add an authenticator app")
     app = pyotp.TOTP((await page.inner_text("#secret")).replace(" ", ""))
     await page.locator("svg.qr").wait_for()
+    await axe.accessible(page)
     await page.fill("[name=code]", app.at(time.time() - 30))
     await page.click("button:has-text('Confirm')")
     await page.wait_for_selector(".secrets li:nth-child(10)")
@@ -88,6 +89,7 @@ async def test_a_decision_above_the_amount_takes_a_code_or_a_passkey_of_who_the_
         app = await with_an_app(page, base)
         await with_a_passkey(page)
         await page.screenshot(path=tmp_path / "account.png", full_page=True)
+        await axe.accessible(page)
         await forget_the_proof(house)
         await page.click("nav >> text=Approvals")
 
@@ -99,6 +101,7 @@ async def test_a_decision_above_the_amount_takes_a_code_or_a_passkey_of_who_the_
         code = card.get_by_label("Code of your authenticator app")
         await code.wait_for()  # in place, and nothing is decided
         await page.screenshot(path=tmp_path / "asked.png", full_page=True)
+        await axe.accessible(page)
         await code.fill("000000")
         await card.get_by_role("button", name="Go on").click()
         await card.get_by_text("That is not right").wait_for()
@@ -119,3 +122,24 @@ async def test_a_decision_above_the_amount_takes_a_code_or_a_passkey_of_who_the_
     assert [one for one in person.complaints if "status of 409" not in one] == [], (
         "CSP was broken, or a script"
     )
+
+
+async def test_the_pages_of_users_are_accessible_and_fit_a_phone(tmp_path):
+    async with consoles.running(tmp_path) as house, browsers.browser() as running:
+        await consoles.give_password(house, "chief")
+        person = await browsers.tab(running, base_url=house.base, viewport={"width": 390, "height": 844})
+        page = person.page
+        await page.goto("/console/users")
+        await axe.accessible(page)
+        await page.fill("[name=name]", "chief")
+        await page.fill("[name=password]", consoles.PASSWORD)
+        await page.click("main button")
+        for path in ("/console/users", "/console/users/anna", "/console/account"):
+            await page.goto(path)
+            await axe.accessible(page)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        await page.goto("/console/users")
+        await page.fill("[name=name]", "no name")
+        await page.click("main button")
+        await page.locator("[role=alert].problem").wait_for()
+        await axe.accessible(page)

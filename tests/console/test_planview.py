@@ -1,5 +1,7 @@
 """What the pages show of a plan: where things stand, what is left out of a file, and how two plans differ."""
 
+import dataclasses
+
 import pytest
 
 from bridge.console import planview
@@ -44,6 +46,11 @@ def test_each_route_agent_flow_and_target_has_the_line_it_stands_on(plan):
     found = planview.sections(plan, planview.places(texts))
     assert found["agents"][0].spot == Spot("shop.yaml", 3)
     assert dict(found["agents"][0].facts)["tools"] == "hang_up"
+    (agent,) = plan.agents
+    spoken = dataclasses.replace(agent, provider="openai", model="gpt-realtime", voice="marin")
+    plan_of_it = dataclasses.replace(plan, agents=(spoken,))
+    facts = dict(planview.sections(plan_of_it, {})["agents"][0].facts)
+    assert (facts["model"], facts["voice"]) == ("openai gpt-realtime", "marin")
     assert found["flows"][0].spot == Spot("shop.yaml", 7)
     assert found["transfers"][0].facts == (("to", "sip:sales@pbx.example.com"),)
 
@@ -112,3 +119,17 @@ def test_texts_that_differ_are_shown_line_by_line_without_secrets():
     assert [planview.tone(line) for line in found.lines] == ["hunk", "del", "add", ""]
     (long,) = planview.file_diffs({"a.yaml": "x\n" * 15_000}, {"a.yaml": "y\n" * 15_000})
     assert (long.lines, long.cut) == ((), True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  - {name: main, password: hunter2, host: x}",
+        "x: {'api_key': 'hunter2, hunter2'}",
+        '{token: "hunter2}"}',
+        "password: hunter2",
+    ],
+)
+def test_a_secret_is_hidden_wherever_it_stands_in_a_line(line):
+    assert "hunter2" not in masked(line)
+    assert HIDDEN in masked(line)

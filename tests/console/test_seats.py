@@ -155,6 +155,15 @@ async def test_a_process_that_says_nothing_is_given_up():
         await over(seat)
 
 
+@pytest.mark.parametrize("wish", ["list", "number", "deep"])
+async def test_a_process_that_babbles_ends_itself_and_nobody_else(wish):
+    """It reads what browsers send; one that is made to say anything is not to end control."""
+    async with running() as (seats, _):
+        with pytest.raises(SeatError, match="does not work"):
+            await opened(seats, wish=wish)
+        assert (await opened(seats, ANNA))[0].user == ANNA
+
+
 async def test_a_program_that_is_not_there_is_said():
     async with running() as (seats, _):
         seats.limits = SeatLimits(program=("/no/such/program",))

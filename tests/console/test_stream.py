@@ -118,6 +118,23 @@ async def test_open_pages_cannot_take_every_connection(tmp_path):
         page.close()
 
 
+async def test_one_person_s_windows_leave_room_for_those_of_others(tmp_path):
+    async with consoles.running(tmp_path, streams=Streams(most=3, of_one=1)) as house:
+        anna = await house.as_("anna")
+        page = Reader(anna, CARDS)
+        await page.until("id: ")
+        assert (await anna.get(CARDS)).status_code == 503
+        other = Reader(await house.as_("bert"), CARDS)
+        await other.until("id: ")
+        page.close()
+        async with asyncio.timeout(consoles.GUARD_S):
+            status = 503
+            while status == 503:  # until it is known here that the page is closed
+                async with anna.client.stream("GET", CARDS) as answer:
+                    status = answer.status_code
+        other.close()
+
+
 def test_streams_leave_half_of_the_door_s_connections_to_others():
     assert Streams().most <= MAX_CONNECTIONS // 2
 

@@ -6,7 +6,7 @@ A right is a key of MAY (bridge/approval/request.py). Whoever adds a route says 
 API_TABLE = """
 look         GET    /dialplan
 look         GET    /dialplan/versions
-look         GET    /dialplan/versions/{version}
+dialplan     GET    /dialplan/versions/{version}
 dialplan     POST   /dialplan/reload
 dialplan     POST   /dialplan/rollback
 dialplan     POST   /dialplan/check

@@ -24,6 +24,8 @@ if wish == "die":
 if wish == "hang":
     sys.stdin.read()
     sys.exit(0)
+if wish in {"list", "number", "deep"}:
+    sys.stdout.write({"list": "[1]", "number": "7", "deep": "[" * 20_000}[wish] + "\n")
 say(answer=json.dumps({"order": order, "environ": sorted(os.environ), "pid": os.getpid()}))
 for _line in sys.stdin:
     if wish == "over":

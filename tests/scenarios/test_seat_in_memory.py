@@ -7,20 +7,24 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.dialplan.plan import AgentStep
-from bridge.errors import LinkError
+from bridge.errors import FailureKind, LinkError, RemoteSessionError
 from tests.call.test_seatline import SeatEnd
 from tests.scenarios.test_steps_in_memory import on_stage_with_targets, plan_of
 from tests.scenarios.test_waiting_in_memory import CALLER, SUPERVISOR, Word, loudest
 
 KEY = os.urandom(32)
+REFUSED = RemoteSessionError(FailureKind.FATAL, "invalid_api_key", "key refused")
 SEAT = {"target": "seat:0123456789abcdef", "key": KEY.hex(), "by": "anna"}
+
+OTHER_KEY = os.urandom(32)
+OTHER = {"target": "seat:aaaaaaaaaaaaaaaa", "key": OTHER_KEY.hex(), "by": "bert"}
 
 
 class Person:
     """At the browser: speaks and hears for as long as a block runs."""
 
-    def __init__(self, stage, address):
-        self.stage, self.end = stage, SeatEnd(address, KEY)
+    def __init__(self, stage, address, key=KEY):
+        self.stage, self.end = stage, SeatEnd(address, key)
         self.heard = []
 
     async def speak(self, frames=15):
@@ -112,6 +116,37 @@ async def test_it_takes_over_and_gives_back_and_goes_on_listening():
         caller, heard, model = await person.speak()
         assert (SUPERVISOR in caller, CALLER in heard, set(model)) == (False, True, {1})
         assert not stage.of("supervisor.left")
+
+
+async def test_when_the_agent_cannot_come_back_who_took_over_still_has_the_caller_and_may_try_again():
+    async with seated("listen") as (stage, person):
+        assert (await ordered(stage, "seat_take_over", {"target": SEAT["target"], "by": "anna"}))["ok"]
+        await person.speak()
+        stage.connector.failures = [REFUSED]
+        answer = await ordered(stage, "hand_back", {"by": "anna"})
+        assert "the agent is not available" in answer["error"]
+        caller, heard, _ = await person.speak()
+        assert (SUPERVISOR in caller, CALLER in heard, stage.task.done()) == (True, True, False)
+        assert not stage.of("supervisor.gave_back")
+
+        stage.call.commands.take(Word("again", "hand_back", {"by": "anna"}))
+        await stage.until(lambda: stage.of("supervisor.gave_back"))
+        assert not stage.task.done()
+
+
+async def test_who_cannot_take_over_stays_as_unheard_as_before():
+    async with seated("whisper") as (stage, _):
+        assert (await ordered(stage, "seat_take_over", {"target": SEAT["target"], "by": "anna"}))["ok"]
+        other = Person(
+            stage, (await ordered(stage, "seat", {**OTHER, "mode": "whisper"}))["address"], OTHER_KEY
+        )
+        await other.end.exchange()
+        await stage.until(lambda: len(stage.of("supervisor.joined")) == 2)
+        refused = await ordered(stage, "seat_take_over", {"target": OTHER["target"], "by": "bert"})
+        assert "no agent has the caller" in refused["error"]
+        await asyncio.sleep(0.15)
+        assert SUPERVISOR not in (await other.speak())[0]
+        other.end.socket.close()
 
 
 async def test_when_the_browser_is_lost_after_a_take_over_the_agent_has_the_caller_again():

@@ -15,7 +15,7 @@ async def both(database):
 
 
 async def test_a_command_is_claimed_once_by_the_node_it_is_for_and_its_answer_comes_back(both):
-    here, there, _ = both
+    here, there, store = both
     number = await here.ask("b", "c1", "hang_up", {"reason": "x"}, 10)
     assert await here.claim() == []
     (errand,) = await there.claim()
@@ -27,6 +27,10 @@ async def test_a_command_is_claimed_once_by_the_node_it_is_for_and_its_answer_co
     assert not await here.withdraw(number)
     await there.answer(number, {"ok": True})
     assert await here.answer_of(number) == (True, {"ok": True})
+    left = await store.transaction(
+        "look", lambda it: it.execute(sa.select(node_commands.c.data)).scalar_one()
+    )
+    assert left == "{}", "what it said is kept no longer"
 
 
 async def test_what_nobody_waits_for_any_more_is_never_begun(both):

@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.store.keepstore import KeepStore
+from bridge.store.peoplestore import PeopleStore
 from bridge.store.sharestore import MAX_AN_HOUR, MOST_S, ShareStore
 from bridge.store.store import Store
 from bridge.store.tables_history import console_shares
@@ -90,3 +91,16 @@ async def test_with_its_call_a_link_goes_too(store):
     await store.write(0, Script(call_id="c1", boot="b2").tell("call.ended", by="caller").events)
     await KeepStore(store).erase("c1")
     assert await store.transaction("test", lambda it: it.execute(sa.select(console_shares)).all()) == []
+
+
+async def test_somebody_new_of_the_same_name_does_not_open_the_links_of_who_was_removed(store):
+    shares = ShareStore(store)
+    secret = await shares.give("c1", "anna", NOW, 3600)
+    await UserStore(store).remove("anna")
+    await UserStore(store).put(ANNA)
+    assert await shares.find(secret, NOW) is None
+    again = await shares.give("c1", "anna", NOW, 3600)
+    await UserStore(store).put(User("root", frozenset({"admin"}), frozenset()))
+    await PeopleStore(store).remove("anna")
+    await UserStore(store).put(ANNA)
+    assert await shares.find(again, NOW) is None

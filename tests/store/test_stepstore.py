@@ -40,3 +40,17 @@ async def test_there_are_only_so_many_and_the_database_does_not_name_them(databa
         assert "state5" not in str(rows)
         assert await steps.take("state5", 1010.0) == {}
         assert await steps.take("state0", 1010.0) is None
+
+
+async def test_who_begins_to_sign_in_very_often_takes_no_challenge_of_who_has_signed_in(
+    database, monkeypatch
+):
+    """The way to a provider is open to anybody, and what waits for a passkey ends sooner."""
+    monkeypatch.setattr(stepstore, "MAX_STEPS", 3)
+    async with Store(database) as store:
+        steps = StepStore(store)
+        await steps.keep("prove s1", {"challenge": "c"}, 1000.0, 60.0)
+        for number in range(6):
+            await steps.keep(f"oidc {number}", {}, 1000.0 + number, 600.0)
+        assert await steps.take("prove s1", 1010.0) == {"challenge": "c"}
+        assert await steps.take("oidc 0", 1010.0) is None

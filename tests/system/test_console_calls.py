@@ -12,8 +12,8 @@ import pytest
 from bridge.cli.demo import embedded_bridge, environment
 from bridge.settings import load
 from bridge.store.store import Store
+from tests.fakes import axe, consoles
 from tests.fakes import browser as browsers
-from tests.fakes import consoles
 
 ROOT = Path(__file__).parents[2]
 OPERATOR = consoles.somebody("op", "operator")
@@ -71,6 +71,7 @@ async def test_a_call_is_watched_whispered_to_and_hung_up(tmp_path):
         ended = tasks.create_task(phone(environ, tmp_path, address))
         row = page.locator("#calls tr", has_text="+49301111")
         await row.wait_for(timeout=40_000)  # nobody loads the page again
+        await axe.accessible(page)
         await row.get_by_role("link").click()
 
         await page.locator("#entries li.agent del").first.wait_for(timeout=40_000)
@@ -92,6 +93,7 @@ async def test_a_call_is_watched_whispered_to_and_hung_up(tmp_path):
             timeout=20_000
         )
         await page.screenshot(path=tmp_path / "call.png")
+        await axe.accessible(page)
 
         await page.get_by_text("Hang up", exact=True).click()
         await page.get_by_label("Reason, for the record").fill("seen enough")

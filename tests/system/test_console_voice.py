@@ -15,8 +15,8 @@ import pytest
 from bridge.cli.demo import embedded_bridge, environment
 from bridge.settings import load
 from bridge.store.store import Store
+from tests.fakes import axe, consoles
 from tests.fakes import browser as browsers
-from tests.fakes import consoles
 
 ROOT = Path(__file__).parents[2]
 HZ, RATE_HZ = 1700, 48000
@@ -127,6 +127,7 @@ async def test_an_operator_hears_a_call_takes_it_over_by_voice_and_hands_it_back
         await seat.act("take-over")
         await seat.state("alone")
         assert "microphone is on" in await page.inner_text("#seat")
+        await axe.accessible(page)
         await asyncio.sleep(3)
         await page.fill("[name=note]", "They get a new invoice.")
         await page.press("[name=note]", "Enter")
@@ -143,6 +144,7 @@ async def test_an_operator_hears_a_call_takes_it_over_by_voice_and_hands_it_back
         await page.click("form button.main")
         await seat.state("talking")
         await seat.hears_the_call()
+        await axe.accessible(page)
         await page.wait_for_selector("text=Watch this call")
         await page.click("[data-key='5']")
         await asyncio.sleep(3)

@@ -218,7 +218,7 @@
   });
   window.addEventListener("pagehide", () => {
     if (id) navigator.sendBeacon(`${base}/seats/${id}/leave`, new URLSearchParams({ csrf }));
-    peer?.close();
+    over("");  // a page that is kept for the way back must not keep the microphone
   });
   show("idle");
 })();

@@ -51,6 +51,7 @@ TEXTS: Mapping[str, str] = {
     "seat.they": "The call",
     "seat.no_script": "Listening and talking takes JavaScript and WebRTC.",
     "seat.not_personal": "Your role may not hear what is said on calls.",
+    "seat.no_call": "It is not known yet which call this window is on.",
     "seat.odd": "The page asked for something that does not exist. Load it again.",
     # the browser's phone
     "phone.title": "Browser call",

@@ -41,6 +41,7 @@ TEXTS: Mapping[str, str] = {
     "plan.queues": "Queues",
     "plan.trunks": "Trunks",
     "fact.model": "model",
+    "fact.voice": "voice",
     "fact.greeting": "greeting",
     "fact.tools": "tools",
     "fact.hand_off": "hands off to",

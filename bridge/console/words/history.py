@@ -17,6 +17,7 @@ TEXTS: Mapping[str, str] = {
     "history.approved": "With approvals",
     "history.live": "Live now",
     "history.any": "any",
+    "history.wrong_file": "Not understood: {names}. No file was made.",
     "history.wrong": "Not understood, and left out: {names}.",
     "history.hidden": "Numbers are masked, and nothing that was said is shown: your roles do not let you see it.",
     "history.field.number": "Number, or its end",
