@@ -12,7 +12,7 @@ import hypothesis  # noqa: F401
 import pytest
 import structlog
 
-from tests.fakes import parallel
+from tests.fakes import databases, parallel
 from tests.fakes.netns import own_network
 from tests.fakes.postgres import Cluster
 
@@ -86,5 +86,5 @@ def cluster():
 def database(request, tmp_path):
     """The URL of a fresh database, of each kind in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store.db"
+        return databases.migrated(tmp_path / "store.db")
     return request.getfixturevalue("cluster").fresh()

@@ -25,6 +25,8 @@ def upgrade(connection: sa.Connection) -> None:
     config = _config(connection)
     current = MigrationContext.configure(connection).get_current_revision()
     scripts = ScriptDirectory.from_config(config)
+    if current is not None and current == scripts.get_current_head():
+        return
     known = {script.revision for script in scripts.walk_revisions()}
     if current is None or current in known:
         command.upgrade(config, "head")

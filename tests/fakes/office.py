@@ -15,6 +15,7 @@ from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 from bridge.toolbox.spec import ToolContext, spec_of, tool
+from tests.fakes import databases
 
 GUARD_S = 5.0
 POLICY = """
@@ -165,7 +166,7 @@ class Office:
 
 @contextlib.asynccontextmanager
 async def running(folder, url="", node="", **changes):
-    async with Store(url or f"sqlite:///{folder}/store.db", node=node) as store:
+    async with Store(url or databases.migrated(f"{folder}/store.db"), node=node) as store:
         office = Office(folder, store)
         for person in PEOPLE:
             await office.users.put(person)
