@@ -33,11 +33,12 @@ async def test_before_a_plan_came_there_is_none(worker):
 
 
 async def test_while_control_is_away_the_last_plan_on_disk_counts(tmp_path, worker):
-    worker._read_last_plan()
+    path = tmp_path / "run" / "plan.json"
+    worker._plans.read(path)
     assert worker._facts()["plan_version"] == ""
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "plan.json").write_text(Plan((), ()).to_json())
-    worker._read_last_plan()
+    path.write_text(Plan((), ()).to_json())
+    worker._plans.read(path)
     assert worker._facts()["plan_version"] == Plan((), ()).version
 
 
@@ -61,6 +62,7 @@ class SlowAgent:
 
     def __init__(self):
         self.known = asyncio.Event()
+        self.book = SimpleNamespace(take=lambda _sip_call_id: ())
 
     async def use_trunks(self, trunks, secret, *, register):
         await self.known.wait()

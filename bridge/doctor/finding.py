@@ -46,6 +46,7 @@ SECTIONS = {
     "providers": "providers",
     "mcp": "MCP servers",
     "files": "files and accounts",
+    "sign-in": "signing in to the console",
     "zones": "time zones",
 }
 """In the order in which they are shown."""

@@ -5,7 +5,7 @@ set -eu
 config=${SIPBRIDGE_CONFIG:-/etc/sipbridge/bridge.yaml}
 case "${1:-serve}" in
     serve | doctor | call | calls | backup | restore | retention | audit | dialplan | tools | policy | approvals | users \
-        | voicemail | queues | dial | campaign | version | sim | demo | workers | edge | nodes | capacity | --help)
+        | api | voicemail | queues | dial | campaign | version | sim | demo | workers | edge | nodes | capacity | --help)
         if [ -r "$config" ]; then
             export SIPBRIDGE_CONFIG="$config"
         fi

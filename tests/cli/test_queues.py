@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from bridge.cli.main import app
 from bridge.control_api import Door, application, get
+from bridge.control_api_docs import Doc
 from bridge.control_door import serve_unix
 from bridge.control_waiting import WaitingRoom
 from bridge.dialplan.queue import Queue
@@ -29,7 +30,7 @@ async def ask(tmp_path, room, *words):
             return room.overview()
 
         door = Door(UserStore(store), os.geteuid())
-        app_ = application({}, [get("/api/v1/queues", "look", shown)], door)
+        app_ = application({}, [get("/api/v1/queues", "look", shown, Doc("Who waits."))], door)
         async with serve_unix(app_, tmp_path / "state" / "api.sock"):
             command = ["queues", "--config", str(file), *words]
             return await asyncio.to_thread(CliRunner().invoke, app, command)
