@@ -198,12 +198,15 @@ async def test_the_next_target_is_dialled_when_the_first_is_busy(tmp_path):
         kept = {"caller": [], "one": [], "two": []}
         for data in worker.of("sip.messages"):
             kept[data["leg"]] += [
-                line["what"] for line in data["messages"] if not line["what"].startswith("1")
+                line["what"]
+                for line in data["messages"]
+                if not line["what"].startswith("1")
+                and line["what"] != "200 BYE"  # it may come after the record
             ]
         assert kept == {
-            "caller": ["INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"],
+            "caller": ["INVITE", "200 INVITE", "ACK", "BYE"],
             "one": ["INVITE", "486 INVITE", "ACK"],
-            "two": ["INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"],
+            "two": ["INVITE", "200 INVITE", "ACK", "BYE"],
         }, "the record has the messages of every leg"
 
 
