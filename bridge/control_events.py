@@ -8,10 +8,11 @@ One look serves all who wait; each reads its own pages up to `position`.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import structlog
 
+from bridge.bell import Watchers
 from bridge.control_gaps import Gaps
 from bridge.errors import StoreError
 from bridge.records.complaint import Complaint
@@ -40,8 +41,7 @@ class EventWatch:
         self._clock = clock
         self._gap_s = deadline_s + SLACK_S if store.shared else 0.0
         self._gaps: Gaps | None = None
-        self._watchers = 0
-        self._watched, self._news = asyncio.Event(), asyncio.Event()
+        self._watchers, self._news = Watchers(), asyncio.Event()
         self._complaint = Complaint(log, "events.store", "events.store_back")
         self.closed = False
 
@@ -49,7 +49,7 @@ class EventWatch:
         """Look, while somebody wants to know. Until cancelled; no mistake in here may end control."""
         try:
             while True:
-                await self._watched.wait()
+                await self._watchers.some()
                 full = False
                 try:
                     full = await self.look()
@@ -63,17 +63,9 @@ class EventWatch:
             self.closed = True
             self._tell()
 
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
+    def watched(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Inside of it `position` is kept up to date."""
-        self._watchers += 1
-        self._watched.set()
-        try:
-            yield
-        finally:
-            self._watchers -= 1
-            if not self._watchers:
-                self._watched.clear()
+        return self._watchers.one()
 
     def begin(self, at: Position) -> None:
         """Somebody is only here: what comes after this must be looked through for what is still to come."""

@@ -168,6 +168,7 @@ LEVELS = [
     {"bridge.errors"},
     {
         "bridge.beat",
+        "bridge.bell",
         "bridge.strictjson",
         "bridge.fieldhelp",
         "bridge.secretsource",

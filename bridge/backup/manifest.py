@@ -68,4 +68,4 @@ def safe(name: str) -> bool:
     """Whether a name of an archive stays inside: relative, below one of the tops, and without `..`."""
     path = PurePosixPath(name)
     inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
-    return inside and (name == NAME or (path.parts[:1] != () and path.parts[0] in TOPS))
+    return inside and (name == NAME or (bool(path.parts) and path.parts[0] in TOPS))

@@ -34,8 +34,6 @@ BACK_S = 30.0  # for the agent to be heard again
 Answered = asyncio.Future[Mapping[str, Any]]
 CALLER = "party-0"  # secondleg.connected's name for its first party
 AGENT = "agent"
-
-
 LOST_NOTE = "The colleague's connection was lost before they could say anything about it."
 SEAT = "seat:"
 """Begins the target of a browser's seat; no name in a plan has a colon."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from bridge.console.bell import Bell, Looks
+from bridge.bell import Bell, Looks
 from bridge.console.callstory import Story
 from bridge.errors import StoreError
 from bridge.records.cdr import CallRecord

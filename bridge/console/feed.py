@@ -9,10 +9,11 @@ queued for a slow page: whoever comes again gets what there is then. Runs on con
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from bridge.bell import Looks, Watchers
 from bridge.console.card import Card, Described, card
 from bridge.console.snapshot import Snapshot
 from bridge.errors import StoreError
@@ -42,16 +43,14 @@ class Feed:
         self._cards: dict[str, Card] = {}
         self._settled: dict[str, float] = {}
         self._pulse: Pulse | None = None
-        self._looking = asyncio.Lock()
-        self._looked_at = float("-inf")
-        self._watchers = 0
-        self._watched, self._news = asyncio.Event(), asyncio.Event()
+        self._looks = Looks(clock)
+        self._watchers, self._news = Watchers(), asyncio.Event()
         self._complaint = Complaint(log, "console.store", "console.store_back")
 
     async def run(self) -> None:
         """Look, while somebody does. Until cancelled; no mistake in here may end control."""
         while True:
-            await self._watched.wait()
+            await self._watchers.some()
             try:
                 await self.look()
             except StoreError:  # `snapshot.problem` says it
@@ -60,17 +59,9 @@ class Feed:
                 log.exception("console.feed_failed")
             await asyncio.sleep(LOOK_EVERY_S)
 
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
+    def watched(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Inside of it the snapshot is kept up to date."""
-        self._watchers += 1
-        self._watched.set()
-        try:
-            yield
-        finally:
-            self._watchers -= 1
-            if not self._watchers:
-                self._watched.clear()
+        return self._watchers.one()
 
     async def news(self, known: Snapshot, within_s: float) -> Snapshot:
         """Another snapshot than this one, or this one again after so long."""
@@ -87,25 +78,22 @@ class Feed:
 
     async def look(self) -> Snapshot:
         """What there is now; who asks at the same moment shares a look. Raises StoreError."""
-        asked_at = self._clock()
-        async with self._looking:
-            if self._looked_at > asked_at:  # it began while this one waited
-                return self.snapshot
-            began_s = self._clock()
-            try:
-                await self._look()
-            except StoreError as error:
-                self._complaint.failed(str(error))
-                self._tell(Snapshot(*_parts(self.snapshot), problem=str(error)))
-                raise
-            self._complaint.worked()
-            self._looked_at = began_s
-            return self.snapshot
+        await self._looks.share(self._look_once)
+        return self.snapshot
 
     async def one(self, request_id: str) -> Card | None:
         """One request, open or not; None: there is none, or it cannot be read any more. Raises StoreError."""
         cards = await self._read(await self._queue.requests([request_id]))
         return cards[0] if cards else None
+
+    async def _look_once(self) -> None:
+        try:
+            await self._look()
+        except StoreError as error:
+            self._complaint.failed(str(error))
+            self._tell(Snapshot(*_parts(self.snapshot), problem=str(error)))
+            raise
+        self._complaint.worked()
 
     async def _look(self) -> None:
         pulse, now = await self._queue.pulse(tuple(self._settled)), self._clock()

@@ -9,11 +9,11 @@ Calls of all nodes are in the store; what this node stores itself rings at once 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 
 import structlog
 
-from bridge.console.bell import Bell, Looks
+from bridge.bell import Bell, Looks, Watchers
 from bridge.console.calltable import MAX_ROWS, Table, row_of, table_of
 from bridge.console.doing import TELLING
 from bridge.console.feed import Feed
@@ -37,8 +37,7 @@ class LiveCalls:
         self._feed = feed
         self._boots = boots
         self._looks = Looks()
-        self._watchers = 0
-        self._watched, self._poked = asyncio.Event(), asyncio.Event()
+        self._watchers, self._poked = Watchers(), asyncio.Event()
 
     @property
     def closed(self) -> bool:
@@ -52,7 +51,7 @@ class LiveCalls:
     async def run(self) -> None:
         """Look, while somebody does. Until cancelled; no mistake in here may end control."""
         while True:
-            await self._watched.wait()
+            await self._watchers.some()
             self._poked.clear()
             try:
                 await self.look()
@@ -65,17 +64,9 @@ class LiveCalls:
                 async with asyncio.timeout(LOOK_EVERY_S - PAUSE_S):
                     await self._poked.wait()
 
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
+    def watched(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Inside of it the table is kept up to date."""
-        self._watchers += 1
-        self._watched.set()
-        try:
-            yield
-        finally:
-            self._watchers -= 1
-            if not self._watchers:
-                self._watched.clear()
+        return self._watchers.one()
 
     async def look(self) -> Table:
         """The table now. Raises StoreError."""

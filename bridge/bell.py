@@ -1,9 +1,9 @@
-"""How the console's pages hear that there is something new, and how those who look at the same moment share a look."""
+"""Who wants to see what changes: how they hear of it, how they share a look, and whether there is anybody at all."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 class Bell:
@@ -48,3 +48,27 @@ class Looks:
             except BaseException:
                 self._began_at = before
                 raise
+
+
+class Watchers:
+    """Those who want something kept up to date; whoever does that rests while there is nobody."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._some = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Be one of them, inside of it."""
+        self._count += 1
+        self._some.set()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._some.clear()
+
+    async def some(self) -> None:
+        """Wait until there is somebody."""
+        await self._some.wait()

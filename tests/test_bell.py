@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.console.bell import Bell, Looks
+from bridge.bell import Bell, Looks, Watchers
 
 
 async def test_everybody_who_waits_is_woken_and_nothing_is_queued():
@@ -49,3 +49,18 @@ async def test_a_look_that_fails_is_nobody_elses():
         await looks.share(fails)
     await looks.share(works)
     assert done == [1]
+
+
+async def test_who_works_for_watchers_rests_while_there_is_none():
+    watchers = Watchers()
+    working = asyncio.create_task(watchers.some())
+    await asyncio.sleep(0)
+    assert not working.done()
+    async with watchers.one():
+        async with watchers.one():
+            await working
+        await watchers.some()
+    again = asyncio.create_task(watchers.some())
+    await asyncio.sleep(0)
+    assert not again.done()
+    again.cancel()
