@@ -151,7 +151,7 @@ async def test_nothing_is_asked_while_nobody_looks_and_news_come_to_who_waits(fe
             known = await feed.news(Snapshot(), GUARD_S)
             queue.put("a")
             assert ids(await feed.news(known, GUARD_S)) == [("a", "pending")]
-        assert not feed._watched.is_set(), "the next look waits for somebody who looks"
+        assert not feed._watchers._some.is_set(), "the next look waits for somebody who looks"
     finally:
         task.cancel()
 
