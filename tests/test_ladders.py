@@ -8,6 +8,7 @@ import pytest
 
 from bridge.dialplan.schema_steps import VERBS
 from bridge.trunk import Trunk
+from tests.fakes.ladder import same
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "data" / "ladders"
@@ -43,3 +44,31 @@ def test_the_table_and_the_folder_have_the_same_ladders():
 def test_every_test_of_the_table_exists(name):
     path, _, function = name.partition("::")
     assert re.search(rf"^async def {function}\(", (ROOT / path).read_text(), re.MULTILINE)
+
+
+def moved(name, line, places):
+    """A kept ladder with one of its lines so many places further down."""
+    lines = (FOLDER / f"{name}.txt").read_text().splitlines()
+    lines.insert(line + places, lines.pop(line))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "places", "true"),
+    [
+        (2, 2, True),  # the 180, read late
+        (1, 1, False),  # 100 and 180 of one phone
+        (4, 2, False),  # the 486, after the INVITE to the next
+        (8, 3, False),  # the callee's 200, after the caller's
+    ],
+)
+def test_a_ladder_is_the_same_when_a_message_of_the_bridge_was_read_late(line, places, true):
+    name = "dial-busy-then-next"
+    assert same((FOLDER / f"{name}.txt").read_text(), moved(name, line, places)) is true
+
+
+@pytest.mark.parametrize("name", sorted(KEPT))
+def test_a_ladder_without_a_line_is_another(name):
+    text = (FOLDER / f"{name}.txt").read_text()
+    assert same(text, text)
+    assert not same(text, text.rpartition("\n")[0].rpartition("\n")[0])

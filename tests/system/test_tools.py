@@ -28,7 +28,7 @@ steps:
   - after_agent: true
   - {answer}
   - after_agent: true
-  - wait_ms: 9000
+  - wait_ms: 21000
   - say: Goodbye.
   - after_agent: true
 """
@@ -43,11 +43,11 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
 
 
 def tools_of(folder):
-    """The delivered tools with little time to decide."""
+    """The delivered tools with little time to decide: as much as the command line needs on a busy machine."""
     tools = folder / "my-tools"
     shutil.copytree(ROOT / "tools", tools, ignore=shutil.ignore_patterns("__pycache__"))
     policy = (ROOT / "tools" / "policy.yaml").read_text()
-    (tools / "policy.yaml").write_text(policy.replace("decide_s: 90", "decide_s: 8"))
+    (tools / "policy.yaml").write_text(policy.replace("decide_s: 90", "decide_s: 20"))
     return tools
 
 
