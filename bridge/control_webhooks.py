@@ -285,7 +285,7 @@ class _Sender:
                     log.exception("webhook.crashed", endpoint=self._name)
                     pause_s = IDLE_S
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_S if pause_s is None else pause_s):
+                async with asyncio.timeout(IDLE_S * self._deps.pace if pause_s is None else pause_s):
                     await (self._news if pause_s is None else self._hurry).wait()
 
     async def _round(self) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from bridge import control_hands
 from bridge.control_api_calls import MAX_COMMAND_BYTES
 from bridge.control_hands import KINDS, MAX_AT_ONCE
 from tests.fakes.api import running_api
@@ -160,7 +161,7 @@ async def test_a_call_that_ends_meanwhile_is_over(api):
 
 async def test_a_worker_that_says_nothing_is_not_waited_for_longer_than_its_deadline(api, monkeypatch):
     api.worker.answers["hang_up"] = None
-    monkeypatch.setitem(KINDS, "hang_up", replace(KINDS["hang_up"], deadline_s=0.1))
+    monkeypatch.setitem(control_hands._ALL, "hang_up", replace(KINDS["hang_up"], deadline_s=0.1))
     status, data = await api.ask("POST", f"{BASE}/{LIVE}/hang_up", {})
     assert (status, "may still do it" in data["error"]) == (504, True)
     end = Script(call_id=LIVE, boot="b9", at=2001.0).tell("call.ended", by="caller").events
