@@ -6,56 +6,21 @@ provider ─► approver, second factor ─► approves a refund above the amoun
 
 import asyncio
 import json
-import os
-import shutil
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
-from bridge.cli.demo import embedded_bridge, environment
+from bridge.cli.demo import embedded_bridge
 from bridge.settings import load
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
-from tests.fakes import axe, consoles, oidc
+from tests.fakes import axe, consoles, oidc, refunding
 from tests.fakes import browser as browsers
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = """
-version: 1
-voice: en-us
-wpm: 190
-steps:
-  - wait_ms: 200
-  - say: I want a refund of forty dollars.
-  - after_agent: true
-  - wait_ms: 60000
-"""
-PLAN = """
-version: 1
-agents:
-  front: {instructions: Be brief., tools: [refund]}
-routes:
-  - name: all
-    do: [{agent: front, or_else: [{hang_up: {}}]}]
-"""
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
 
 
-def unconfirmed(folder):
-    """The delivered tools, whose refunds are asked about without a read-back: the call waits some seconds earlier."""
-    tools = folder / "tools"
-    shutil.copytree(ROOT / "tools", tools, ignore=shutil.ignore_patterns("__pycache__"))
-    lines = (tools / "policy.yaml").read_text().splitlines()
-    at = next(number for number, line in enumerate(lines) if "You want a refund" in line)
-    (tools / "policy.yaml").write_text("\n".join(lines[: at - 1] + lines[at + 1 :]))
-    return tools
-
-
 def settings(folder, provider):
-    (folder / "plan.yaml").write_text(PLAN)
     signing_in = {
         "issuer": provider.issuer,
         "client_id": oidc.CLIENT,
@@ -64,23 +29,12 @@ def settings(folder, provider):
         "roles": {"staff": ["approver"]},
         "groups": {"staff": ["supervisors"]},
     }
-    return environment(folder, os.environ) | {
-        "SIPBRIDGE_TOOLS": str(unconfirmed(folder)),
-        "SIPBRIDGE_DIALPLANS": str(folder / "plan.yaml"),
+    more = {
         "SIPBRIDGE_CONSOLE__STEP_UP": '{"amount": 30}',
         "SIPBRIDGE_CONSOLE__OIDC": json.dumps(signing_in),
         "OIDC_SECRET": oidc.SECRET,
     }
-
-
-async def phone(environ, folder, address):
-    """Somebody who wants money back and listens, until they are ended."""
-    script = folder / "call.yaml"
-    script.write_text(SCRIPT)
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", "call", f"sip:100@{address}", "--script", str(script)),
-        *("--from", "+49301111"), cwd=ROOT, env=environ, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    return refunding.bridge_environ(folder, **more)
 
 
 async def first_admin(running, link):
@@ -131,9 +85,12 @@ async def test_people_come_in_by_link_password_and_provider_and_a_large_refund_t
     async with oidc.running() as provider, asyncio.timeout(100):
         provider.form = True
         environ = settings(tmp_path, provider)
-        async with embedded_bridge(tmp_path, environ) as address, browsers.browser() as running:
+        async with (
+            embedded_bridge(tmp_path, environ) as address,
+            browsers.browser() as running,
+            refunding.caller(environ, tmp_path, address),
+        ):
             link, base = await consoles.first_link(tmp_path)
-            caller = await phone(environ, tmp_path, address)
             admin, carl = await asyncio.gather(first_admin(running, link), browsers.tab(running))
             await consoles.by_the_provider(carl.page, base)
             vera, codes = await asyncio.gather(viewer(running, admin, base), consoles.with_an_app(carl.page))
@@ -142,7 +99,7 @@ async def test_people_come_in_by_link_password_and_provider_and_a_large_refund_t
             await consoles.by_the_provider(carl.page, base)  # a new session: nothing is proved in it
 
             page = carl.page
-            card = page.locator("article.pending", has_text="+49301111")
+            card = page.locator("article.pending", has_text=refunding.CALLER)
             await card.wait_for(timeout=30_000)
             request_id = (await card.get_attribute("id")).removeprefix("r-")
             await vera.page.goto(f"{base}/console/approvals/{request_id}")
@@ -167,8 +124,6 @@ async def test_people_come_in_by_link_password_and_provider_and_a_large_refund_t
                 await page.click("form[action$='/revoke'] button")
                 await page.locator("[role=status].good").wait_for()
                 assert (await api.get(f"/approvals/{request_id}")).status_code == 401
-            caller.terminate()
-            await caller.wait()
         async with Store(str(load(None, environ).store), migrate=False) as store:
             audit = await GateStore(store).audit()
     (approved,) = [one for one in audit if one["type"] == "approved"]
