@@ -179,12 +179,9 @@ class Worker:
         return decode(Credential, dict(answer), "trunk_secret")
 
     async def _say_ready(self) -> None:
-        """Tell the supervisor, which reads our standard output, that a call would be taken now.
-
-        Without control too, but not at once: the first call may be one that has to ask it for something.
-        """
+        """Tell the supervisor, which reads our standard output, that a call would be taken now."""
         await self._trunks_known.wait()  # not longer than the SIP thread's deadline after the plan
-        await self._link.there(CONTROL_WAIT_S)
+        await self._link.there(CONTROL_WAIT_S)  # the first call may ask it for something
         where = f"{self._config.sip.bind}:{self._config.sip.port}"
         print(f"ready {self._config.name}: SIP on {where}/udp", flush=True)  # noqa: T201  # the supervisor's wire
 
