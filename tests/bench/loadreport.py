@@ -194,6 +194,7 @@ def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
     """The aims, each with what was seen."""
     last = levels[-1]
     costs = [level.added_percent for level in levels]
+    idle = [level.idle_percent for level in levels]
     found = knee(levels)
     refusals = [refusal for level in levels for refusal in level.refusals]
     worst = max((refusal.ms for refusal in refusals), default=float("nan"))
@@ -214,8 +215,7 @@ def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
             "the call after the last gets 503 in 100 ms",
             f"{worst:.1f} ms",
         ),
-        f"     cost per call from {levels[0].calls} to {last.calls} calls: {min(costs):.2f} to {max(costs):.2f} %, above an idle bridge's "
-        f"{min(level.idle_percent for level in levels):.1f} to {max(level.idle_percent for level in levels):.1f} %",
+        f"     a call adds, from {levels[0].calls} to {last.calls} calls: {_range(costs)} % of a core; idle: {_range(idle)} %",
         f"     the knee: {'none up to here' if found is None else f'after {found} calls'}",
     ]
     if steps:
@@ -227,6 +227,10 @@ def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
 
 def _aim(ok: bool, aim: str, seen: str) -> str:
     return f"{'OK  ' if ok else 'MISS'} {aim}: {seen}"
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def _percentile(values: Sequence[float], percent: float) -> float:
