@@ -215,7 +215,7 @@ def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
             "the call after the last gets 503 in 100 ms",
             f"{worst:.1f} ms",
         ),
-        f"     a call adds, from {levels[0].calls} to {last.calls} calls: {_range(costs)} % of a core; idle: {_range(idle)} %",
+        f"     a call adds, at {levels[0].calls} to {last.calls}: {_range(costs)} % of a core; idle: {_range(idle)} %",
         f"     the knee: {'none up to here' if found is None else f'after {found} calls'}",
     ]
     if steps:
