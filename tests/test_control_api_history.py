@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.console.recordings import Recordings
 from bridge.console.waveforms import Waveforms
 from bridge.control_api_history import HistoryApi
 from bridge.store.historystore import HistoryStore
@@ -20,7 +21,7 @@ async def api(tmp_path):
     (tmp_path / "outside.wav").write_bytes(b"RIFF" + bytes(4000))
 
     def routes(store):
-        return HistoryApi(HistoryStore(store), Waveforms(folder)).routes()
+        return HistoryApi(HistoryStore(store), Recordings(Waveforms(folder), "a")).routes()
 
     async with running_api(tmp_path, routes) as found:
         events = Script(HEARD, "b1").tell("call.started", **{"from": "+49170123", "to": "sip:100@u"})

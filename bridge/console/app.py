@@ -43,6 +43,7 @@ from bridge.console.identity import Identity, IdentityDeps
 from bridge.console.livecalls import LiveCalls
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
+from bridge.console.recordings import Far, Recordings
 from bridge.console.render import Renderer
 from bridge.console.seats import SeatLimits, Seats
 from bridge.console.stream import Hub, Stream, Streams
@@ -68,7 +69,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `recordings`: the folder of this node's.
+    `recordings`: the folder of this node's; `far`: those of others.
     `api`: the OpenAPI description. `live`: for the pages of live calls.
     `gates`: the store that signs the audit. `environ`: secrets.
     """
@@ -82,6 +83,7 @@ class ConsoleDeps:
     audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
+    far: Far | None = None
     plans: Plans | None = None
     webhooks: Webhooks | None = None
     health: Health | None = None
@@ -114,7 +116,8 @@ class Console:
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
         gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
-        waveforms = Waveforms(self._deps.recordings)
+        deps = self._deps
+        recordings = Recordings(Waveforms(deps.recordings), deps.store.node, deps.far)
         hub = Hub(self._web, self._deps.streams)
         audio = Audio(self._web, self.seats, self._deps.audio) if self._deps.audio else None
         parts = CallsDeps(self._web, self._feed, hub, self._calls, self._course, self._deps.live)
@@ -133,7 +136,7 @@ class Console:
             *approvals.routes(),
             *(audio.routes() if audio else ()),
             *History(self._web, history, self._deps.history).routes(),
-            *CallPage(self._web, history, ShareStore(self._deps.store), waveforms).routes(),
+            *CallPage(self._web, history, ShareStore(self._deps.store), recordings).routes(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),

@@ -14,17 +14,16 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import structlog
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bridge.console.callview import view
 from bridge.console.lockout import Lockout
+from bridge.console.recordings import THERE, Recordings
 from bridge.console.texts import text
-from bridge.console.waveforms import Waveforms
 from bridge.console.web import ROOT, PageError, Visit, Web
 from bridge.records.cdr import CallRecord
 from bridge.records.export import as_document
@@ -47,11 +46,11 @@ _NO_INDEX = {"x-robots-tag": "noindex, nofollow, noarchive"}
 class CallPage:
     """The pages."""
 
-    def __init__(self, web: Web, store: HistoryStore, shares: ShareStore, waveforms: Waveforms) -> None:
+    def __init__(self, web: Web, store: HistoryStore, shares: ShareStore, recordings: Recordings) -> None:
         self._web = web
         self._store = store
         self._shares = shares
-        self._waveforms = waveforms
+        self._recordings = recordings
         self._lockout = Lockout()
         self._making = asyncio.Semaphore(MAX_PICTURES)
 
@@ -84,14 +83,14 @@ class CallPage:
     async def _values(
         self, one: OneCall, *, personal: bool, place: str, shared: bool = False
     ) -> dict[str, Any]:
-        path = await self._waveforms.file(one.record) if personal else None
-        state = self._recording_state(one, path, personal=personal)
+        state = await self._recording_state(one, personal=personal)
         async with self._making:
-            peaks = await self._waveforms.of(path) if path is not None and state == "there" else None
+            peaks = await self._recordings.peaks(one.record) if state == THERE else None
             seen = await asyncio.to_thread(view, one, peaks, personal=personal, shared=shared)
-        return {"it": seen, "recording": state, "place": place, "personal": personal}
+        console = self._recordings.console(one.record)
+        return {"it": seen, "recording": state, "place": place, "personal": personal, "console": console}
 
-    def _recording_state(self, one: OneCall, path: Path | None, *, personal: bool) -> str:
+    async def _recording_state(self, one: OneCall, *, personal: bool) -> str:
         """Of the names in words/history.py: a player is shown where there is something to play."""
         record = one.record
         made = bool(record.recording_path) or any(event.type == "recording" for event in one.events)
@@ -103,20 +102,17 @@ class CallPage:
             return "running"
         if not record.recording_path:
             return "erased"
-        if path is None:
-            return "elsewhere" if record.node not in {"", self._store.node} else "gone"
-        return "there"
+        return await self._recordings.find(record)
 
     async def _recording(self, visit: Visit) -> Response:
         return await self._file((await self._call(visit)).record, visit)
 
     async def _file(self, record: CallRecord, visit: Visit) -> Response:
-        path = await self._waveforms.file(record)
-        if path is None:
-            raise PageError(404, text("history.is.recording.gone"))
-        name = f"{record.call_id}.wav"
         kind = "attachment" if "download" in visit.request.query_params else "inline"
-        return FileResponse(path, media_type="audio/wav", filename=name, content_disposition_type=kind)
+        answer = await self._recordings.answer(record, kind)
+        if answer is None:
+            raise PageError(404, text("history.is.recording.gone"))
+        return answer
 
     async def _document(self, visit: Visit) -> Response:
         one, personal = await self._call(visit), visit.may("personal")
