@@ -58,6 +58,7 @@ look         GET    /approvals/statistics
 look         GET    /approvals/{id}
 decide       POST   /approvals/{id}/approve
 decide       POST   /approvals/{id}/deny
+decide       POST   /approvals/{id}/ask
 reconcile    POST   /approvals/{id}/reconcile
 look         GET    /events
 administer   GET    /users
