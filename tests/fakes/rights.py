@@ -33,6 +33,11 @@ personal     GET    /calls/{id}/transcript
 personal     GET    /calls/{id}/shares
 personal     POST   /calls/{id}/shares
 personal     DELETE /calls/{id}/shares/{share_id}
+look         GET    /legal_holds
+look         GET    /calls/{id}/legal_hold
+administer   POST   /calls/{id}/legal_hold
+administer   DELETE /calls/{id}/legal_hold
+audit        GET    /audit
 dial         POST   /calls
 look         GET    /outbound
 look         GET    /outbound/{id}
@@ -90,6 +95,8 @@ personal     GET    /history/{id}/recording
 look         GET    /history/{id}/call.json
 personal     POST   /history/{id}/share
 personal     POST   /history/{id}/unshare
+administer   POST   /history/{id}/hold
+administer   POST   /history/{id}/release
 look         GET    /dialplan
 look         GET    /dialplan/disk
 look         GET    /dialplan/versions
