@@ -34,6 +34,7 @@ from bridge.control_api_webhooks import WebhooksApi
 from bridge.control_dialplan import PlanDesk
 from bridge.control_events import EventWatch
 from bridge.control_hands import Hands
+from bridge.control_healthtell import HealthTeller
 from bridge.control_node import NodeOffice
 from bridge.control_openapi import described, openapi_route
 from bridge.control_plan import around
@@ -84,13 +85,15 @@ class ApiParts:
 class Outside:
     """Made once the parts are there. `document`: the OpenAPI description of `routes`.
 
-    `health`, `plans`: what the console knows of the installation and of dialplans, once it was put together.
+    `health`, `plans`: what the console knows of the installation and of dialplans, once it was put together. `teller`:
+    says how this node is to others.
     """
 
     def __init__(self, parts: ApiParts) -> None:
         store, desk = parts.store, parts.nodes.desk
         self.health: Health | None = None
         self.plans: PlanViews | None = None
+        self.teller: HealthTeller | None = None
         self.watch = EventWatch(EventStore(store), deadline_s=parts.settings.postgres.deadline_s)
         self.webhooks = WebhookDesk(
             WebhookDeps(
@@ -107,7 +110,8 @@ class Outside:
 
     def parts(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run."""
-        return [self.watch.run(), self.webhooks.run()]
+        telling = [self.teller.run()] if self.teller else []
+        return [self.watch.run(), self.webhooks.run(), *telling]
 
 
 def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:

@@ -69,6 +69,7 @@ def open_console(parts: ConsoleParts) -> Console:
     )
     parts.outside.plans = window
     parts.outside.health = look = HealthLook(health)
+    parts.outside.teller = look.teller
 
     async def act(call_id: str, kind: str, body: Mapping[str, Any], by: str) -> Mapping[str, Any]:
         return await parts.hands.do(Order(call_id, kind, body, by, "console"))

@@ -30,6 +30,7 @@ from bridge.console.healthfacts import (
     Disk,
     Facts,
     McpState,
+    NodeHealth,
     Pending,
     Provider,
     StoreState,
@@ -40,6 +41,7 @@ from bridge.control_auditwatch import AuditWatch
 from bridge.control_certificate import valid_until
 from bridge.control_dialplan import PlanDesk
 from bridge.control_edge import EdgeKeeper, NoEdge
+from bridge.control_healthtell import HealthTeller
 from bridge.control_node import NodeOffice
 from bridge.control_nodes import REGISTRATIONS, shown
 from bridge.control_planwindow import PlanWindow
@@ -51,6 +53,7 @@ from bridge.records.cdr import number
 from bridge.settings import Settings
 from bridge.settings_model import Provider as ProviderSettings
 from bridge.store.daystore import DayStore
+from bridge.store.healthstore import HealthStore
 from bridge.store.nodestore import DRAINING, LIVE
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.store import Store
@@ -93,22 +96,49 @@ class HealthLook:
         self._audit = AuditWatch(self._days)
         self._started_s = time.monotonic()
         self._versions: tuple[tuple[str, str], ...] = ()
+        self.teller: HealthTeller | None = None
+        if parts.nodes.desk.shared:
+            name = parts.nodes.desk.name
+            self.teller = HealthTeller(name, HealthStore(parts.store), parts.nodes, self.mine)
 
     # ---- what there is ---------------------------------------------------------------------------------------
 
     async def facts(self) -> Facts:
         """As it is now."""
         parts = self._parts
-        workers, children, supervisor = await self._processes()
+        here = await self.mine()
         store, providers, campaigns = await self._stored()
         if not self._versions:
             self._versions = await asyncio.to_thread(_versions)
         mcp = parts.source.mcp
         return Facts(
             at=time.time(),
-            node=parts.nodes.desk.name,
+            node=here.name,
             shared=parts.nodes.desk.shared,
             nodes=[shown(row) for row in parts.nodes.desk.rows()],
+            workers=here.workers,
+            children=here.children,
+            supervisor=here.supervisor,
+            trunks=here.trunks,
+            edge=here.edge,
+            mcp=here.mcp,
+            pending=self._pending(),
+            accepted=mcp.accepted() if mcp else (),
+            providers=providers,
+            disks=here.disks,
+            store=store,
+            queues=parts.nodes.queues(),
+            campaigns=campaigns,
+            versions=self._versions,
+            others=await self.teller.others() if self.teller else (),
+        )
+
+    async def mine(self) -> NodeHealth:
+        """What is this node's own."""
+        workers, children, supervisor = await self._processes()
+        mcp = self._parts.source.mcp
+        return NodeHealth(
+            self._parts.nodes.desk.name,
             workers=workers,
             children=children,
             supervisor=supervisor,
@@ -120,19 +150,15 @@ class HealthLook:
             ]
             if mcp
             else (),
-            pending=self._pending(),
-            accepted=mcp.accepted() if mcp else (),
-            providers=providers,
             disks=await asyncio.to_thread(self._disks),
-            store=store,
-            queues=parts.nodes.queues(),
-            campaigns=campaigns,
-            versions=self._versions,
+            pending=len(self._pending()),
+            registering=self._registering(),
+            certificate_until=await self._certificate(),
         )
 
     async def worries(self) -> Worries:
         """What the banners need besides."""
-        parts, tls = self._parts, self._parts.settings.edge.tls
+        parts = self._parts
         disk = await parts.window.look(DISK)
         refusal = parts.plans.refusal
         with contextlib.suppress(StoreError):
@@ -140,13 +166,21 @@ class HealthLook:
         return Worries(
             mistakes=len(disk.problems),
             refused=refusal.action if refusal else "",
-            certificate_until=await asyncio.to_thread(valid_until, tls.certificate)
-            if tls and parts.settings.edge.enabled
-            else None,
+            certificate_until=await self._certificate(),
             audit=self._audit.problem,
-            registering=parts.nodes.desk.holds(REGISTRATIONS)
-            and time.monotonic() - self._started_s > REGISTER_S,
+            registering=self._registering(),
         )
+
+    def _registering(self) -> bool:
+        """Trunks that are not registered now are a trouble of this node."""
+        held = self._parts.nodes.desk.holds(REGISTRATIONS)
+        return held and time.monotonic() - self._started_s > REGISTER_S
+
+    async def _certificate(self) -> float | None:
+        edge = self._parts.settings.edge
+        if edge.tls is None or not edge.enabled:
+            return None
+        return await asyncio.to_thread(valid_until, edge.tls.certificate)
 
     async def _processes(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:
         """Workers, all children, and why the supervisor did not tell of them."""

@@ -22,6 +22,9 @@ from bridge.control_edge import targets_of
 from bridge.control_errands import Errands
 from bridge.control_glimpses import Glimpses
 from bridge.control_nodes import REAPER, REGISTRATIONS, NodeDesk, NodeParts, instance_of, notes
+from bridge.control_roads import Roads
+from bridge.control_roads import read as read_roads
+from bridge.control_roads import told as told_roads
 from bridge.control_tools import ToolOffice
 from bridge.edge.target import Target, read
 from bridge.errors import StoreError
@@ -34,7 +37,7 @@ from bridge.store.callrows import Death
 from bridge.store.database import DatabaseOptions
 from bridge.store.gatestore import DECISION
 from bridge.store.listen import CONNECTED, Listener
-from bridge.store.nodestore import HERE, LEFT, RELOAD, TOPIC, Card, NodeStore, Pulse
+from bridge.store.nodestore import HERE, LEFT, RELOAD, TOPIC, Card, NodeRow, NodeStore, Pulse
 from bridge.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -84,6 +87,8 @@ class NodeOffice:
         self.listener = Listener(str(settings.store), self._told, options_of(settings))
         self.glimpses = Glimpses(deps.store, deps.link.tell)
         self._registrar: int | None = None
+        roads = Roads(settings.console.url or "", node.url or "")
+        self._roads = told_roads(deps.key, self.desk.name, roads)
         self.desk.on_change(self._changed)
 
     def parts(self) -> list[Coroutine[Any, Any, None]]:
@@ -128,6 +133,16 @@ class NodeOffice:
         """Have a call of another node do something (control_hands.Elsewhere)."""
         return await self.errands.ask(record.node, record.call_id, kind, data, wait_s)
 
+    def roads(self, name: str) -> Roads:
+        """Where another node is reached; nothing when it is not there, or did not say so."""
+        row = next((row for row in self.desk.others() if row.name == name), None)
+        return read_roads(self._deps.key, name, row.facts) if row else Roads()
+
+    def known(self) -> Mapping[str, tuple[NodeRow, str]]:
+        """The other nodes, those too that are lost, and where their consoles are (control_healthtell.Others)."""
+        there = [row for row in self.desk.rows() if row.name != self.desk.name]
+        return {row.name: (row, self.roads(row.name).console) for row in there}
+
     def queues(self) -> dict[str, Any]:
         """Who waits, on every live node; each entry says on which one."""
         found: dict[str, list[Any]] = {}
@@ -152,6 +167,7 @@ class NodeOffice:
             "boots": [peer.hello.boot for peer in peers],
             "problems": self._problems(),
             "queues": dict(self._deps.queues()),
+            **self._roads,
         }
         mine = targets_of(list(peers), self._deps.settings, self.desk.name)
         return Pulse(self._deps.plan(), [asdict(target) for target in mine], facts)

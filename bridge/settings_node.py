@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from bridge.settings_base import EnvName, HostAddress, Seconds, Section
+from bridge.settings_base import EnvName, HostAddress, HttpUrl, Seconds, Section
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -32,6 +32,11 @@ class Node(Section):
     )
     address: HostAddress | None = Field(
         default=None, description="IP address at which the other nodes see this one; sip.bind when left out."
+    )
+    url: HttpUrl | None = Field(
+        default=None,
+        description="Where the controls of the other nodes reach this one's HTTP (console.bind and console.port, or a "
+        "proxy of them), such as http://10.0.0.11:8080: then any console plays the recordings of this node.",
     )
     heartbeat_s: Seconds = Field(default=1.0, description="How often a node says that it lives.")
     lost_after_s: Seconds = Field(

@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 BOOT_VARIABLE = "BRIDGE_BOOT"  # the supervisor's name for this life of the process (bridge/supervisor.py)
 SWITCH_INTERVAL_S = 0.0005  # a busy loop delays the media clock by this much instead of 5 ms (design §2)
 STOP_WAIT_S = 3.0
+CONTROL_WAIT_S = 1.0
 DELIVERY_WAIT_S = 2.0
 MAX_PLACED = 1000  # ids of calls that we placed; none is placed twice
 
@@ -180,6 +181,7 @@ class Worker:
     async def _say_ready(self) -> None:
         """Tell the supervisor, which reads our standard output, that a call would be taken now."""
         await self._trunks_known.wait()  # not longer than the SIP thread's deadline after the plan
+        await self._link.there(CONTROL_WAIT_S)  # the first call may ask it for something
         where = f"{self._config.sip.bind}:{self._config.sip.port}"
         print(f"ready {self._config.name}: SIP on {where}/udp", flush=True)  # noqa: T201  # the supervisor's wire
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -256,3 +257,23 @@ async def test_a_reload_for_all_nodes_is_done_by_each_with_its_own_files(cluster
         await a.control.nodes.store.tell("reload", by="anna")
         await eventually(lambda: b.control.plans.plan.version != before)
         assert a.control.plans.plan.version == before  # who asks has done it before
+
+
+async def facts_of(running):
+    return await running.control._outside.health.facts()
+
+
+async def test_every_node_s_health_is_known_to_the_others_and_that_of_a_lost_one_as_it_was(cluster, tmp_path):
+    url = cluster.fresh()
+    async with node(tmp_path, "a", url) as a, a.worker(0, "a0"), node(tmp_path, "b", url) as b:
+        (other,) = await eventually(lambda: others_of(a, lambda one: one.name == "b"))
+        assert (other.state, other.fresh, other.age_s < 11) == ("live", True, True)
+        assert [one.what for one in other.disks] == ["state"]
+        assert Path(other.disks[0].path) == b.settings.state_dir
+        vanish(b)
+        (other,) = await eventually(lambda: others_of(a, lambda one: one.state == "lost"))
+        assert (other.name, other.fresh, len(other.disks)) == ("b", False, 1)
+
+
+async def others_of(running, fits):
+    return [one for one in (await facts_of(running)).others if fits(one)]

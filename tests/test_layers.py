@@ -66,6 +66,7 @@ PURE = {
     "bridge.sip.identity",
     "bridge.sip.sdp",
     "bridge.capacity", "bridge.console.argnames", "bridge.console.lockout", "bridge.console.qr",
+    "bridge.console.banners", "bridge.console.healthfacts", "bridge.console.healthview", "bridge.console.nodehealth",
     "bridge.console.doing", "bridge.console.hands", "bridge.console.stepup", "bridge.console.texts",
     "bridge.records.heard", "bridge.seat.order",
     "bridge.control_api_docs", "bridge.piecejson", "bridge.site", "bridge.strictjson", "bridge.trunk",

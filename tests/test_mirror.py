@@ -97,6 +97,7 @@ ELSEWHERE = {
     "bridge/store/migrations/versions/rev_0009_nodes.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0010_console.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0014_identity.py": "run by tests/store/test_store.py",
+    "bridge/store/migrations/versions/rev_0015_node_health.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0011_history.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0008_bigger.py": "run by tests/store/test_store.py",
     "bridge/store/migrations/versions/rev_0007_holds.py": "run by tests/store/test_store.py",

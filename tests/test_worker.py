@@ -68,7 +68,9 @@ class SlowAgent:
         await self.known.wait()
 
 
-async def test_a_worker_is_ready_and_takes_calls_when_its_trunks_are_known(worker, capsys):
+async def test_a_worker_is_ready_and_takes_calls_when_its_trunks_are_known_and_control_is_there(
+    worker, capsys
+):
     worker._agent, worker._deps = agent, _ = SlowAgent(), SimpleNamespace(rendezvous=Rendezvous(set()))
     worker._plans.take(PLAN.to_json())
     async with asyncio.TaskGroup() as worker._tasks:
@@ -80,6 +82,9 @@ async def test_a_worker_is_ready_and_takes_calls_when_its_trunks_are_known(worke
         assert early.pj.ended[1] == 503
         assert not ready.done()
         agent.known.set()
+        await settle()
+        assert not ready.done(), "it asks control for the first call already"
+        worker._link._there.set()
         await ready
         trunks.cancel()
     assert "ready worker-0" in capsys.readouterr().out
@@ -144,12 +149,15 @@ def ends(worker):
         finally:
             ends.append("link")
 
+    async def there(_wait_s):
+        return True
+
     async def delivered(_wait_s):
         ends.append("delivered")
 
     worker._link.close()
     told = {"emit": lambda *_: None, "say_status": lambda: None, "close": lambda: None}
-    worker._link = SimpleNamespace(run=run, delivered=delivered, **told)
+    worker._link = SimpleNamespace(run=run, there=there, delivered=delivered, **told)
     worker._deps = SimpleNamespace(
         rendezvous=Rendezvous(set()), occupancy=SimpleNamespace(leave=lambda _id: ends.append("call"))
     )

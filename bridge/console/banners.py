@@ -6,7 +6,7 @@ They are found out for everybody at once (Watch in health.py), and name nobody: 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bridge.console.healthfacts import CRASHES, Facts
+from bridge.console.healthfacts import CRASHES, Facts, NodeHealth
 from bridge.console.healthview import BAD, WARN, span
 from bridge.console.texts import text
 
@@ -82,27 +82,41 @@ def _nodes(facts: Facts) -> Iterator[Banner]:
 
 
 def _crashing(facts: Facts) -> Iterator[Banner]:
-    names = [str(one["name"]) for one in facts.children if int(one["failures"]) >= CRASHES]
+    names = [
+        _at(facts, part, str(one["name"]))
+        for part in _heard(facts)
+        for one in part.children
+        if int(one["failures"]) >= CRASHES
+    ]
     if names:
         yield Banner("crashing", text("banner.crashing", names=_some(names)), "/health#processes", BAD)
 
 
 def _trunks(facts: Facts, worries: Worries) -> Iterator[Banner]:
-    names = [one.name for one in facts.trunks if one.registers and not one.registered]
-    if names and worries.registering:
+    names = [
+        _at(facts, part, one.name)
+        for part in _heard(facts)
+        if (worries.registering if part.name == facts.node else part.registering)
+        for one in part.trunks
+        if one.registers and not one.registered
+    ]
+    if names:
         yield Banner("trunk", text("banner.trunk", names=_some(names)), "/health#trunks", BAD)
 
 
 def _disks(facts: Facts) -> Iterator[Banner]:
-    names = [one.what for one in facts.disks if one.tight]
+    names = [_at(facts, part, one.what) for part in _heard(facts) for one in part.disks if one.tight]
     if names:
         yield Banner("disk", text("banner.disk", names=_some(names)), "/health#disks", BAD)
 
 
 def _certificate(facts: Facts, worries: Worries) -> Iterator[Banner]:
-    if worries.certificate_until is None:
+    """Every node's edge may have one; the one that expires first is told of."""
+    ends = [one.certificate_until for one in facts.others if one.fresh]
+    known = [until for until in (worries.certificate_until, *ends) if until is not None]
+    if not known:
         return
-    left_s = worries.certificate_until - facts.at
+    left_s = min(known) - facts.at
     if left_s <= 0:
         yield Banner("certificate", text("banner.certificate_over"), "/health", BAD)
     elif left_s < EXPIRES_S:
@@ -117,6 +131,18 @@ def _outcomes(facts: Facts) -> Iterator[Banner]:
 def _tools(facts: Facts) -> Iterator[Banner]:
     if facts.pending:
         yield Banner("tools", text("banner.tools", count=len(facts.pending)), "/health#pending")
+    names = [one.name for one in facts.others if one.fresh and one.pending]
+    if names:
+        yield Banner("tools_elsewhere", text("banner.tools_elsewhere", names=_some(names)), "/health#nodes")
+
+
+def _heard(facts: Facts) -> list[NodeHealth]:
+    """Every node whose word still counts; that one is lost is a banner of its own."""
+    return [part for part in facts.parts() if part.fresh]
+
+
+def _at(facts: Facts, part: NodeHealth, name: str) -> str:
+    return name if part.name == facts.node else text("banner.at", name=name, node=part.name)
 
 
 def _some(names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """What is known of the installation at one moment: plain values, for the health page and the banners. Pure.
 
-Gathered by bridge/control_healthlook.py; shown by healthview.py and banners.py.
+Gathered by bridge/control_healthlook.py, told to other nodes by control_healthtell.py and nodehealth.py; shown by
+healthview.py and banners.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,9 @@ FULL = 0.05
 """A disk with less free than this share, and less than ROOMY_BYTES, is nearly full."""
 ROOMY_BYTES = 20 * GB
 LEAST_BYTES = GB
+STALE_S = 60.0
+"""What a node said so long ago is no news of it any more; it says something every ten seconds."""
+HERE = ("live", "draining")
 CRASHES = 3
 """So many ends in a row, each soon after the start, and a process is said to keep crashing."""
 
@@ -33,7 +37,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """A trunk of the plan as this node's workers see it; None: not known, or not asked for."""
+    """A trunk of the plan as a node's workers see it; None: not known, or not asked for."""
 
     name: str
     registers: bool
@@ -92,6 +96,36 @@ class StoreState:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """What is a node's own, as it said it `age_s` seconds ago; `state`: live, draining, lost.
+
+    `console`: address of its own console, "" when nobody said so. `supervisor`: why it told of no processes.
+    `pending`: MCP definitions that wait there. `registering`: it is the node whose trunks should be registered.
+    `certificate_until`: unix seconds, of its edge's; None: it has none.
+    """
+
+    name: str
+    age_s: float = 0.0
+    state: str = "live"
+    console: str = ""
+    workers: Sequence[Mapping[str, Any]] = ()
+    children: Sequence[Mapping[str, Any]] = ()
+    supervisor: str = ""
+    trunks: Sequence[Trunk] = ()
+    edge: Mapping[str, float] | None = None
+    mcp: Sequence[McpState] = ()
+    disks: Sequence[Disk] = ()
+    pending: int = 0
+    registering: bool = True
+    certificate_until: float | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it still is as it said."""
+        return self.state in HERE and self.age_s < STALE_S
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """An outbound campaign in short."""
 
@@ -102,7 +136,10 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything at one moment, `at` unix seconds. `supervisor`: why it did not tell of its processes."""
+    """Everything at one moment, `at` unix seconds. `supervisor`: why it did not tell of its processes.
+
+    What is a node's own (workers to disks) is of this node; `others`: that of the others, as they said it last.
+    """
 
     at: float
     node: str = ""
@@ -122,3 +159,18 @@ class Facts:
     queues: Mapping[str, Any] = field(default_factory=dict)
     campaigns: Sequence[Campaign] = ()
     versions: Sequence[tuple[str, str]] = ()
+    others: Sequence[NodeHealth] = ()
+
+    def parts(self) -> tuple[NodeHealth, ...]:
+        """What is a node's own, of every node, this one first."""
+        here = NodeHealth(
+            self.node,
+            workers=self.workers,
+            children=self.children,
+            supervisor=self.supervisor,
+            trunks=self.trunks,
+            edge=self.edge,
+            mcp=self.mcp,
+            disks=self.disks,
+        )
+        return (here, *self.others)

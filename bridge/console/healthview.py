@@ -2,28 +2,33 @@
 
     Facts (control_healthlook.py) ──panels──► Panel(name, columns, rows), each cell with a tone
 
+What is a node's own is told of every node: then its tables have a second column, which says whose a row is, and how old
+when that is not as good as now. Of a lost node nothing stands out but that it is lost.
 Names of panels, columns and states are those of words/health.py; everything else in a cell is data and shown as text.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from bridge.console.healthfacts import CRASHES, GB, Facts, Provider
+from bridge.console.healthfacts import CRASHES, GB, Facts, NodeHealth, Provider
 from bridge.console.texts import text
 
 NONE = "\N{EN DASH}"
 GOOD, WARN, BAD, QUIET = "good", "warn", "bad", "quiet"
 MAX_ROWS = 200
 SLOW_MS = 250.0
+OLD_S = 30.0
+"""What a node said so long ago is shown with its age."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`number`: right-aligned."""
+    """`number`: right-aligned. `href`: where it leads."""
 
     text: str
     tone: str = ""
     number: bool = False
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,36 @@ def span(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
+def _of_all(
+    facts: Facts, name: str, columns: tuple[str, ...], rows_of: Callable[[NodeHealth], Iterator[Line]]
+) -> Panel:
+    """A table of what is a node's own; with other nodes each row says whose it is."""
+    if not facts.others:
+        return Panel(name, columns, tuple(rows_of(facts.parts()[0]))[:MAX_ROWS])
+    rows: list[Line] = []
+    for part in facts.parts():
+        whose = _whose(part, this=part.name == facts.node)
+        rows += [_told(line, whose, quiet=not part.fresh) for line in rows_of(part)]
+    return Panel(name, (columns[0], "name", *columns[1:]), tuple(rows[:MAX_ROWS]))
+
+
+def _whose(part: NodeHealth, *, this: bool) -> Cell:
+    words = {"name": part.name, "time": span(part.age_s)}
+    if part.state == "lost":
+        return Cell(text("health.lost", **words), BAD, href=part.console)
+    if part.age_s > OLD_S:
+        return Cell(text("health.old", **words), WARN, href=part.console)
+    return Cell(f"{part.name} ({text('health.this')})") if this else Cell(part.name, href=part.console)
+
+
+def _told(line: Line, whose: Cell, *, quiet: bool) -> Line:
+    first, *rest = [replace(cell, tone=QUIET) if quiet else cell for cell in line.cells]
+    return Line((first, whose, *rest), line.acts)
+
+
 def _nodes(facts: Facts) -> Panel:
     rows = []
+    consoles = {one.name: one.console for one in facts.others}
     for one in facts.nodes if facts.shared else ():
         state = str(one["state"])
         acts = {"live": ("drain",), "draining": ("undrain",)}.get(state, ())
@@ -106,7 +139,8 @@ def _nodes(facts: Facts) -> Panel:
             Line(
                 (
                     Cell(
-                        str(one["name"]) + (f" ({text('health.this')})" if one["name"] == facts.node else "")
+                        str(one["name"]) + (f" ({text('health.this')})" if one["name"] == facts.node else ""),
+                        href=consoles.get(str(one["name"]), ""),
                     ),
                     Cell(state, {"live": GOOD, "draining": WARN, "lost": BAD}.get(state, QUIET)),
                     Cell(f"{one['seen_s']:.0f} s", number=True),
@@ -124,72 +158,74 @@ def _nodes(facts: Facts) -> Panel:
 
 
 def _workers(facts: Facts) -> Panel:
-    rows = []
-    for one in facts.workers:
+    columns = ("worker", "state", "calls", "carried", "age", "cpu", "memory", "late", "note")
+    panel = _of_all(facts, "workers", columns, lambda part: _worker_rows(part, acts=part.name == facts.node))
+    silent = [part for part in facts.parts() if part.supervisor]
+    notes = [f"{part.name}: {part.supervisor}" if facts.others else part.supervisor for part in silent]
+    return replace(panel, note=" ".join(notes))
+
+
+def _worker_rows(part: NodeHealth, *, acts: bool) -> Iterator[Line]:
+    """`acts`: they can be drained from here."""
+    for one in part.workers:
         state = str(one.get("state", ""))
         if state == "free":
             continue
         slot = int(one["slot"])
-        acts = {"active": ("drain",), "paused": ("undrain",), "drained": ("undrain",)}.get(state, ())
+        orders = {"active": ("drain",), "paused": ("undrain",), "drained": ("undrain",)}.get(state, ())
         lag = str(one.get("plan_lag", ""))
-        rows.append(
-            Line(
-                (
-                    Cell(str(one.get("name", slot))),
-                    Cell(state, GOOD if state == "active" else WARN),
-                    Cell(str(one.get("calls", 0)), number=True),
-                    Cell(str(one.get("taken", NONE)), number=True),
-                    Cell(span(float(one.get("age_s", 0))), number=True),
-                    Cell(f"{one.get('cpu_percent', 0)} %", number=True),
-                    Cell(f"{one.get('memory_mb', 0)} MB", number=True),
-                    Cell(f"{one.get('late_ms', 0)} ms", number=True),
-                    Cell(
-                        ", ".join(part for part in (str(one.get("why", "")), lag) if part),
-                        WARN if lag else "",
-                    ),
+        yield Line(
+            (
+                Cell(str(one.get("name", slot))),
+                Cell(state, GOOD if state == "active" else WARN),
+                Cell(str(one.get("calls", 0)), number=True),
+                Cell(str(one.get("taken", NONE)), number=True),
+                Cell(span(float(one.get("age_s", 0))), number=True),
+                Cell(f"{one.get('cpu_percent', 0)} %", number=True),
+                Cell(f"{one.get('memory_mb', 0)} MB", number=True),
+                Cell(f"{one.get('late_ms', 0)} ms", number=True),
+                Cell(
+                    ", ".join(it for it in (str(one.get("why", "")), lag) if it),
+                    WARN if lag else "",
                 ),
-                tuple(Act(name, f"/workers/{slot}/{name}") for name in acts),
-            )
+            ),
+            tuple(Act(name, f"/workers/{slot}/{name}") for name in orders) if acts else (),
         )
-    columns = ("worker", "state", "calls", "carried", "age", "cpu", "memory", "late", "note")
-    return Panel("workers", columns, tuple(rows[:MAX_ROWS]), facts.supervisor)
 
 
 def _processes(facts: Facts) -> Panel:
-    rows = []
-    for one in facts.children:
+    return _of_all(facts, "processes", ("process", "state", "since", "restarts", "ended"), _process_rows)
+
+
+def _process_rows(part: NodeHealth) -> Iterator[Line]:
+    for one in part.children:
         name, state, restarts = str(one["name"]), str(one["state"]), int(one["restarts"])
         if name.startswith("worker") and not restarts:
             continue  # they have a table of their own
         up = state == "running"
         tone = GOOD if up and not one["failures"] else BAD if int(one["failures"]) >= CRASHES else WARN
-        rows.append(
-            Line(
-                (
-                    Cell(name),
-                    Cell(state, tone),
-                    Cell(span(float(one["since_s"])), number=True),
-                    Cell(str(restarts), WARN if restarts else "", number=True),
-                    Cell(str(one["last"])),
-                )
+        yield Line(
+            (
+                Cell(name),
+                Cell(state, tone),
+                Cell(span(float(one["since_s"])), number=True),
+                Cell(str(restarts), WARN if restarts else "", number=True),
+                Cell(str(one["last"])),
             )
         )
-    return Panel("processes", ("process", "state", "since", "restarts", "ended"), tuple(rows[:MAX_ROWS]))
 
 
 def _trunks(facts: Facts) -> Panel:
-    rows = tuple(
-        Line(
-            (
-                Cell(one.name),
-                _yes(one.registered) if one.registers else Cell(text("health.not_wanted"), QUIET),
-                _yes(one.reachable),
-                Cell(one.problem, BAD if one.problem else ""),
-            )
-        )
-        for one in facts.trunks[:MAX_ROWS]
-    )
-    return Panel("trunks", ("trunk", "registered", "reachable", "problems"), rows)
+    return _of_all(facts, "trunks", ("trunk", "registered", "reachable", "problems"), _trunk_rows)
+
+
+def _trunk_rows(part: NodeHealth) -> Iterator[Line]:
+    for one in part.trunks:
+        registered = _yes(one.registered) if one.registers else Cell(text("health.not_wanted"), QUIET)
+        if one.registers and not one.registered and not part.registering:
+            registered = Cell(text("health.elsewhere"), QUIET)
+        problem = Cell(one.problem, BAD if one.problem else "")
+        yield Line((Cell(one.name), registered, _yes(one.reachable), problem))
 
 
 def _yes(value: bool | None) -> Cell:
@@ -199,11 +235,12 @@ def _yes(value: bool | None) -> Cell:
 
 
 def _edge(facts: Facts) -> Panel:
-    rows = tuple(
-        Line((Cell(name), Cell(f"{value:g}", BAD if name == "up" and not value else "", number=True)))
-        for name, value in (facts.edge or {}).items()
-    )
-    return Panel("edge", ("what", "value"), rows, wide=False)
+    return replace(_of_all(facts, "edge", ("what", "value"), _edge_rows), wide=False)
+
+
+def _edge_rows(part: NodeHealth) -> Iterator[Line]:
+    for name, value in (part.edge or {}).items():
+        yield Line((Cell(name), Cell(f"{value:g}", BAD if name == "up" and not value else "", number=True)))
 
 
 def _providers(facts: Facts) -> Panel:
@@ -238,8 +275,12 @@ def _ago(at: float, then: float | None) -> str:
 
 
 def _mcp(facts: Facts) -> Panel:
-    rows = tuple(
-        Line(
+    return replace(_of_all(facts, "mcp", ("server", "state", "tools", "accepted"), _mcp_rows), wide=False)
+
+
+def _mcp_rows(part: NodeHealth) -> Iterator[Line]:
+    for one in part.mcp:
+        yield Line(
             (
                 Cell(one.name),
                 Cell(one.problem or text("health.connected"), BAD if one.problem else GOOD),
@@ -247,9 +288,6 @@ def _mcp(facts: Facts) -> Panel:
                 Cell(str(one.accepted), number=True),
             )
         )
-        for one in facts.mcp[:MAX_ROWS]
-    )
-    return Panel("mcp", ("server", "state", "tools", "accepted"), rows, wide=False)
 
 
 def _store(facts: Facts) -> Panel:
@@ -271,17 +309,18 @@ def _store(facts: Facts) -> Panel:
 
 
 def _disks(facts: Facts) -> Panel:
-    rows = tuple(
-        Line(
+    return replace(_of_all(facts, "disks", ("what", "free", "total"), _disk_rows), wide=False)
+
+
+def _disk_rows(part: NodeHealth) -> Iterator[Line]:
+    for one in part.disks:
+        yield Line(
             (
                 Cell(f"{one.what} ({one.path})"),
                 Cell(size(one.free), BAD if one.tight else GOOD, number=True),
                 Cell(size(one.total), number=True),
             )
         )
-        for one in facts.disks
-    )
-    return Panel("disks", ("what", "free", "total"), rows, wide=False)
 
 
 def _queues(facts: Facts) -> Panel:

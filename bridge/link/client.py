@@ -139,6 +139,7 @@ class LinkClient:
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[JsonObject]] = {}
         self._connection: ClientConnection | None = None
+        self._there = asyncio.Event()
         self._work = asyncio.Event()
         self._news = asyncio.Event()
         self._glimpses: deque[Glimpse] = deque(maxlen=MAX_GLIMPSES)
@@ -204,6 +205,15 @@ class LinkClient:
         finally:
             self._waiting.pop(request_id, None)
 
+    async def there(self, deadline_s: float) -> bool:
+        """Wait until control is there. False: not within `deadline_s`."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._there.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def delivered(self, deadline_s: float) -> bool:
         """Wait until control has every event so far. False: not within `deadline_s`."""
         try:
@@ -265,6 +275,7 @@ class LinkClient:
         await self._send(connection, encode(hello))
         self.counters.connects += 1
         self._connection = connection
+        self._there.set()
         self._work.set()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -274,6 +285,7 @@ class LinkClient:
                 tasks.create_task(self._receive(connection))
         finally:
             self._connection = None
+            self._there.clear()
             self._outbox.disconnected()
             self._fail_waiting()
 

@@ -19,7 +19,7 @@ from bridge.errors import StoreError
 from bridge.store.callrows import NODES
 from bridge.store.database import POSTGRESQL, lock, notify, now
 from bridge.store.store import Store
-from bridge.store.tables import HERE_STATES, leases, node_keys, nodes
+from bridge.store.tables import HERE_STATES, leases, node_health, node_keys, nodes
 
 LIVE, DRAINING, LOST, LEFT = "live", "draining", "lost", "left"
 HERE = frozenset(HERE_STATES)
@@ -199,6 +199,7 @@ class NodeStore:
             if row is not None and row.state in HERE and row.age_s < lost_after_s:
                 raise StoreError(f"node {name} lives (seen {row.age_s:.0f} s ago): stop it first")
             notify(connection, TOPIC)
+            connection.execute(sa.delete(node_health).where(node_health.c.name == name))
             return bool(connection.execute(sa.delete(nodes).where(nodes.c.name == name)).rowcount)
 
         return await self._store.transaction("cannot forget a node", work)

@@ -22,6 +22,7 @@ link_offsets  how far each boot of each worker is stored: what makes a second de
 nodes         one row a node (bridge/store/nodestore.py); `epoch` grows with every start, `targets` and `facts` are JSON
 node_commands what one node asks another to do with a call, and the answer
 node_keys     public keys of the audit chain, of every node; `seal` is by the nodes' common decision key
+node_health   how each node is, as it said it last; for the health pages of the others
 leases        who does what only one node does, until when by the database's clock; `token` grows with every holder
 webhook_endpoints  how far each webhook is (numbers of call_events and audit_entries), and how it fares
 webhook_deliveries  which event has to go to which webhook: pending, delivered, parked; the event itself is not in it
@@ -45,9 +46,9 @@ from bridge.store.tables_webhooks import webhook_deliveries, webhook_endpoints
 __all__ = [
     "BIG", "HERE_STATES", "HOLDS", "OPEN_STATES", "String", "Text", "api_tokens", "audit_entries", "audit_payloads",
     "call_events", "call_holds", "calls", "console_factors", "console_links", "console_sessions", "console_steps",
-    "console_tries", "leases", "link_offsets", "metadata", "node_commands", "node_keys", "nodes", "outbound_attempts",
-    "outbound_calls", "outbound_campaigns", "schema_state", "tool_decisions", "tool_requests", "users",
-    "voicemail_deliveries", "voicemails", "webhook_deliveries", "webhook_endpoints",
+    "console_tries", "leases", "link_offsets", "metadata", "node_commands", "node_health", "node_keys", "nodes",
+    "outbound_attempts", "outbound_calls", "outbound_campaigns", "schema_state", "tool_decisions", "tool_requests",
+    "users", "voicemail_deliveries", "voicemails", "webhook_deliveries", "webhook_endpoints",
 ]  # fmt: skip
 
 OPEN_STATES = ("requested", "confirming", "pending", "approved", "executing", "unknown")
@@ -303,6 +304,14 @@ nodes = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("targets", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+
+node_health = Table(
+    "node_health",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("told_at", Float, nullable=False),
     Column("facts", Text, nullable=False),
 )
 

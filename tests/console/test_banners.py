@@ -1,13 +1,17 @@
 """What needs a person: one line each, the worst first, few of them, and each leads somewhere."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.console.banners import MOST, Worries, banners
-from bridge.console.healthfacts import GB, Disk, Facts, Pending, StoreState, Trunk
+from bridge.console.healthfacts import GB, Disk, Facts, NodeHealth, Pending, StoreState, Trunk
 
 DAY = 86_400.0
 CHILD = {"name": "worker-1", "failures": 3}
 PENDING = Pending("till", "pay", "changed", "h", "Pay.", ())
+FULL = Disk("state", "/x", GB, 100 * GB)
+CARRIER = Trunk("carrier", registers=True, registered=False)
 CASES = {
     "store": (Facts(0.0, store=StoreState("sqlite", failing_s=10.0)), Worries()),
     "audit": (Facts(0.0), Worries(audit="entry 3 was edited")),
@@ -28,6 +32,33 @@ def test_each_trouble_has_its_line_and_a_page_to_go_to(name):
     (found,) = banners(*CASES[name])
     assert (found.name, found.path[0]) == (name, "/")
     assert "{" not in found.words
+
+
+ELSEWHERE = {
+    "disk": (NodeHealth("b", disks=[FULL]), "state (node b)"),
+    "trunk": (NodeHealth("b", trunks=[CARRIER]), "carrier (node b)"),
+    "crashing": (NodeHealth("b", children=[CHILD]), "worker-1 (node b)"),
+    "certificate": (NodeHealth("b", certificate_until=5 * DAY), "5 d"),
+    "tools_elsewhere": (NodeHealth("b", pending=2), "node b"),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_the_trouble_of_another_node_has_its_line_too_and_says_where_while_the_node_is_heard_of(name):
+    other, words = ELSEWHERE[name]
+    (found,) = banners(Facts(0.0, node="a", others=[other]), Worries())
+    assert found.name == name
+    assert words in found.words
+    for silent in (replace(other, state="lost"), replace(other, age_s=61.0)):
+        assert banners(Facts(0.0, node="a", others=[silent]), Worries()) == ()
+
+
+def test_a_trunk_is_missed_by_the_node_that_registers_it_and_by_no_other():
+    idle = NodeHealth("b", trunks=[CARRIER], registering=False)
+    assert banners(Facts(0.0, node="a", others=[idle]), Worries()) == ()
+    both = Facts(0.0, node="a", trunks=[CARRIER], others=[replace(idle, registering=True)])
+    (found,) = banners(both, Worries(registering=False))
+    assert "trunk carrier (node b)." in found.words
 
 
 def test_nothing_is_said_when_all_is_well():

@@ -1,7 +1,7 @@
 """The health page's tables: what is shown, and what of it stands out."""
 
 from bridge.console import healthview
-from bridge.console.healthfacts import GB, Disk, Facts, McpState, Provider, StoreState, Trunk
+from bridge.console.healthfacts import GB, Disk, Facts, McpState, NodeHealth, Provider, StoreState, Trunk
 from bridge.console.healthview import Act, panels
 
 WORKER = {
@@ -56,6 +56,40 @@ def test_a_trunk_says_whether_it_is_registered_if_it_should_be():
     )
     assert [texts(row)[1] for row in found.rows] == ["no", "not asked for"]
     assert found.tone == "bad"
+
+
+def test_with_other_nodes_each_row_says_whose_it_is_and_only_this_one_s_workers_can_be_drained_here():
+    other = NodeHealth("b", 4.0, workers=[WORKER], console="https://b.example")
+    found = panel("workers", node="a", shared=True, workers=[WORKER], others=[other])
+    assert found.columns[:3] == ("worker", "name", "state")
+    assert [texts(row)[:3] for row in found.rows] == [
+        ["worker-0", "a (this one)", "active"],
+        ["worker-0", "b", "active"],
+    ]
+    assert [bool(row.acts) for row in found.rows] == [True, False]
+    assert found.rows[1].cells[1].href == "https://b.example"
+
+
+def test_of_a_lost_node_only_that_it_is_lost_stands_out_and_what_is_old_says_how_old():
+    full = [Disk("state", "/x", 0, GB)]
+    lost, old = NodeHealth("b", 130.0, "lost", disks=full), NodeHealth("c", 45.0, disks=full)
+    found = panel("disks", node="a", others=[lost, old])
+    assert [texts(row)[1] for row in found.rows] == ["b: lost; as it was 2 min ago", "c, 45 s ago"]
+    assert [[cell.tone for cell in row.cells] for row in found.rows] == [
+        ["quiet", "bad", "quiet", "quiet"],
+        ["", "warn", "bad", ""],
+    ]
+
+
+def test_a_trunk_that_another_node_registers_is_no_trouble_here():
+    trunk = Trunk("carrier", registers=True, registered=False)
+    found = panel("trunks", node="a", others=[NodeHealth("b", trunks=[trunk], registering=False)])
+    assert (texts(found.rows[0])[2], found.tone) == ("another node does it", "")
+
+
+def test_a_node_that_does_not_know_its_processes_says_why_by_name():
+    other = NodeHealth("b", supervisor="no supervisor answers")
+    assert panel("workers", node="a", others=[other]).note == "b: no supervisor answers"
 
 
 def test_a_provider_whose_last_session_failed_stands_out_until_one_works():

@@ -1,8 +1,5 @@
 """Signing in, in Debian's Chromium: by a provider, an authenticator app, a passkey; and a decision that needs them."""
 
-import time
-
-import pyotp
 import pytest
 import sqlalchemy as sa
 
@@ -10,6 +7,7 @@ from bridge.store.tables import console_sessions
 from tests.fakes import axe, oidc
 from tests.fakes import browser as browsers
 from tests.fakes import console as consoles
+from tests.fakes import consoles as identity
 
 AUTHENTICATOR = {
     "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
@@ -31,30 +29,6 @@ def settings(provider):
             "groups": {"staff": ["boss"]},
         },
     }
-
-
-async def signed_in_by_the_provider(person, base):
-    """A link from a mail leads there: the session's cookie is Strict, and the page asked for is shown all the same."""
-    await person.page.goto(f"{base}/console/approvals")
-    await person.page.click("text=Sign in by Example Inc.")
-    await person.page.click("#go")  # a page of the provider
-    await person.page.wait_for_url(f"{base}/console/approvals")
-
-
-async def with_an_app(page, base):
-    """Set up under the own name; its codes."""
-    await page.click("header >> text=carl")
-    await page.fill("#main form[action$='/totp'] [name=label]", "phone")
-    await page.click("text=Add an authenticator app")
-    app = pyotp.TOTP((await page.inner_text("#secret")).replace(" ", ""))
-    await page.locator("svg.qr").wait_for()
-    await axe.accessible(page)
-    await page.fill("[name=code]", app.at(time.time() - 30))
-    await page.click("button:has-text('Confirm')")
-    await page.wait_for_selector(".secrets li:nth-child(10)")
-    await page.click("text=I have it")
-    await page.wait_for_selector("text=10 recovery codes left")
-    return app
 
 
 async def with_a_passkey(page):
@@ -85,8 +59,8 @@ async def test_a_decision_above_the_amount_takes_a_code_or_a_passkey_of_who_the_
         base = house.base.replace("127.0.0.1", "localhost")  # passkeys need a name
         person = await browsers.tab(running, viewport={"width": 1100, "height": 900})
         page = person.page
-        await signed_in_by_the_provider(person, base)
-        app = await with_an_app(page, base)
+        await identity.by_the_provider(page, base)
+        codes = await identity.with_an_app(page)
         await with_a_passkey(page)
         await page.screenshot(path=tmp_path / "account.png", full_page=True)
         await axe.accessible(page)
@@ -105,7 +79,7 @@ async def test_a_decision_above_the_amount_takes_a_code_or_a_passkey_of_who_the_
         await code.fill("000000")
         await card.get_by_role("button", name="Go on").click()
         await card.get_by_text("That is not right").wait_for()
-        await code.fill(app.now())
+        await code.fill(codes.next())
         await card.get_by_role("button", name="Go on").click()
         await page.locator("article.succeeded").wait_for()
 

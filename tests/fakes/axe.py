@@ -8,10 +8,14 @@ from axe_playwright_python.async_playwright import Axe
 
 FAILS = frozenset({"serious", "critical"})
 MAX_NODES = 5
+SETTLED = """() => Promise.allSettled(document.getAnimations().filter(one =>
+    one.effect.getComputedTiming().endTime < 10000).map(one => one.finished))"""
+"""What moves in has stopped: half-way it is pale, and axe says so."""
 
 
 async def accessible(page, context=None):
     """AssertionError: axe finds something serious. `context`: a selector, to look at a part of the page only."""
+    await page.evaluate(SETTLED)
     found = (await Axe().run(page, context)).response["violations"]
     wrong = [one for one in found if one["impact"] in FAILS]
     assert not wrong, f"{page.url} is not accessible:\n" + "\n".join(map(_told, wrong))

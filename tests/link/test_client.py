@@ -94,6 +94,15 @@ async def test_a_refusal_says_whether_asking_again_is_of_use_and_the_log_names_t
     assert [entry["call_id"] for entry in logs if entry["event"] == "request.failed"] == ["c1", "c1"]
 
 
+async def test_whether_control_is_there_can_be_waited_for(tmp_path):
+    async with client(tmp_path) as link:
+        assert not await link.there(0.01)
+        async with server(tmp_path, MemoryStore()):
+            assert await link.there(GUARD_S)
+        await until(lambda: not link.connected)
+        assert not await link.there(0.01)
+
+
 async def test_without_control_a_request_fails_at_once(tmp_path):
     async with client(tmp_path) as link:
         with pytest.raises(LinkError, match="control is away") as caught:

@@ -14,12 +14,10 @@ from bridge.settings import load
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
-from tests.fakes import axe
+from tests.fakes import axe, consoles
 from tests.fakes import browser as browsers
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "a long password"
-FIRST_LINK = re.compile(r"http://[\d.]+:(\d+)/console/link/[\w-]{43}")
 SCRIPT = """
 version: 1
 voice: en-us
@@ -55,24 +53,6 @@ async def phone(environ, folder, address, caller):
     return json.loads(output)
 
 
-async def first_link(folder):
-    """What the log says while nobody can sign in."""
-    async with asyncio.timeout(10):
-        while (found := FIRST_LINK.search((folder / "serve.log").read_text())) is None:  # noqa: ASYNC110  # a file
-            await asyncio.sleep(0.1)
-    return found[0], f"http://127.0.0.1:{found[1]}"
-
-
-async def choose_password(page, link, name=""):
-    await page.goto(link)
-    if name:
-        await page.fill("[name=name]", name)
-    await page.fill("[name=password]", PASSWORD)
-    await page.fill("[name=again]", PASSWORD)
-    await page.click("button.main")
-    await page.wait_for_selector("#tile-pending")
-
-
 async def records(environ):
     """By caller: the state of their request, and what the agent said to them."""
     async with Store(str(load(None, environ).store), migrate=False) as store:
@@ -94,9 +74,9 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
         browsers.browser() as running,
         asyncio.timeout(100),
     ):
-        link, base = await first_link(tmp_path)
+        link, base = await consoles.first_link(tmp_path)
         admin = await browsers.tab(running)
-        await choose_password(admin.page, link, "root.admin")
+        await consoles.choose_password(admin.page, link, "root.admin")
         assert "admin" in await admin.page.inner_text("header")
         await axe.accessible(admin.page)
 
@@ -105,7 +85,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
         _, output = await sipbridge(environ, "users", "link", "anna")
         anna = await browsers.tab(running, viewport={"width": 1100, "height": 900})
         page = anna.page
-        await choose_password(page, base + output.strip().partition("8080")[2])
+        await consoles.choose_password(page, base + output.strip().partition("8080")[2])
         await page.click("nav >> text=Approvals")
         await page.wait_for_selector(".empty")
 

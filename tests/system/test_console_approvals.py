@@ -17,6 +17,8 @@ from tests.fakes import browser as browsers
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "Which card did you pay with?"
+ANSWER = ".lines .agent:has-text('card did you pay with') ~ .caller"
+"""Whatever was understood of it: on a busy machine the words may be others."""
 SCRIPT = """
 version: 1
 voice: en-us
@@ -93,7 +95,7 @@ async def test_the_caller_is_asked_by_the_agent_and_two_people_approve_another_a
                     timeout=30_000
                 )
                 await one.page.locator(".questions .asked", has_text="asked").wait_for(timeout=30_000)
-                await one.page.locator(".lines .caller", has_text="opening hours").wait_for(timeout=30_000)
+                await one.page.locator(ANSWER).wait_for(timeout=30_000)
             await axe.accessible(anna.page)
             await card.get_by_text("Change it, and approve").click()
             await card.locator("[name='argument.amount']").fill("30")

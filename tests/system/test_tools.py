@@ -28,7 +28,7 @@ steps:
   - after_agent: true
   - {answer}
   - after_agent: true
-  - wait_ms: 21000
+  - wait_ms: {wait_ms}
   - say: Goodbye.
   - after_agent: true
 """
@@ -40,6 +40,11 @@ ANSWERS = {
 }
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+
+
+def script_of(answer, wait_ms):
+    """`answer`: to the read-back; `wait_ms`: at least so long for what becomes of it."""
+    return SCRIPT.format(answer=answer, wait_ms=wait_ms)
 
 
 def tools_of(folder):
@@ -68,7 +73,7 @@ async def me_approver(environ):
 
 async def phone(environ, folder, address, caller):
     script = folder / f"{caller}.yaml"
-    script.write_text(SCRIPT.replace("{answer}", ANSWERS[caller]))
+    script.write_text(script_of(ANSWERS[caller], wait_ms=21_000))
     words = ("call", f"sip:100@{address}", "--script", str(script), "--from", caller, "--json")
     status, output = await sipbridge(environ, *words)
     assert status == 0, output

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.demo import embedded_bridge, environment
-from tests.system.test_tools import ROOT, SCRIPT, approver, me_approver, sipbridge
+from tests.system.test_tools import ROOT, approver, me_approver, script_of, sipbridge
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
 
@@ -36,7 +36,7 @@ def process_of(folder, role):
 
 async def phone(environ, folder, address, caller, seconds):
     script = folder / f"{caller}.yaml"
-    script.write_text(SCRIPT.replace("{answer}", "say: Yes please."))
+    script.write_text(script_of("say: Yes please.", wait_ms=9_000))
     words = (
         "call",
         f"sip:100@{address}",

@@ -10,6 +10,9 @@ TEXTS: Mapping[str, str] = {
     "health.no": "no",
     "health.not_wanted": "not asked for",
     "health.connected": "connected",
+    "health.elsewhere": "another node does it",
+    "health.lost": "{name}: lost; as it was {time} ago",
+    "health.old": "{name}, {time} ago",
     "health.ago": "{time} ago",
     "health.as_of": "as of {at}; asked for again every five seconds",
     "health.no_script": "Without JavaScript this page does not change by itself.",
@@ -113,6 +116,9 @@ TEXTS: Mapping[str, str] = {
     "banner.refused": "The last {action} of the dialplan was refused. Calls keep the plan in force.",
     "banner.node": "Lost: node {names}. Its calls are over; start it again, or forget it with sipbridge nodes "
     "forget.",
+    "banner.at": "{name} (node {node})",
+    "banner.tools_elsewhere": "MCP servers of node {names} offer new or changed definitions. Those tools are off there "
+    "until an admin accepts them on that node.",
     "banner.crashing": "Keeps crashing: {names}. The log says why; calls go to the others.",
     "banner.trunk": "Not registered: trunk {names}. Calls to its number do not come in.",
     "banner.disk": "Nearly full: the disk of {names}. Make room before events and recordings are lost.",
