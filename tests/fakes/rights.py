@@ -181,6 +181,8 @@ GET /console/shared/{secret}
 GET /console/shared/{secret}/recording
 """
 """Nobody has to be somebody for these; what a form of them needs besides is the secret of its cookie."""
+NOT_BY_TOKEN = {("POST", "/api/v1/users/{name}/tokens")}
+"""No token may, whatever its roles: only a person who has signed in, here to the machine (its socket)."""
 SOMETIMES = {(method, f"/console/{path}") for method in ("GET", "POST") for path in ("oidc", "oidc/callback")}
 """Routes of the tables that depend on the settings."""
 
