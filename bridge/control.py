@@ -253,6 +253,7 @@ class Control:
 
         handlers = pages(desk.facts, link, self._settings.workers, lambda: self.plans.plan, more)
         chosen, routes = self._settings.console, [*self._outside.routes, *self._console.routes()]
+        routes += self.nodes.recordings.routes() if self.nodes.recordings else []
         door = Door(UserStore(store), owner(self._settings.state_dir))
         rate = Buckets(chosen.api_per_s, chosen.api_burst)
         return application(handlers, routes, door, chosen.names, rate)

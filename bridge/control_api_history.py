@@ -1,7 +1,7 @@
 """Calls that were, over the API (control_api.py): the same search as the console's page, and a call's recording.
 
     GET /api/v1/history                  ?number=4711&outcome=missed&since=…&after=PLACE&limit=50, the newest first
-    GET /api/v1/calls/{id}/recording     the WAV, from the node that has it; the whole id
+    GET /api/v1/calls/{id}/recording     the WAV, of any node that can be asked for it; the whole id
     GET /api/v1/calls/{id}/transcript    who said what, and what of it the caller did not hear; the whole id
 
 Who may not see personal data can neither search for numbers, reasons and words, nor hear or read anything.
@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from bridge.console.callview import words_of
 from bridge.console.deeds import Deeds, Listening
 from bridge.console.history import PERSONAL_FIELDS
-from bridge.console.waveforms import Waveforms
+from bridge.console.recordings import Recordings
 from bridge.control_api import ApiError, ApiRoute, Call, get
 from bridge.control_api_docs import FLAG, NUMBER, TEXT, Doc, along, list_of, maybe, one_of, string, thing
 from bridge.control_api_webhooks import number_of
@@ -68,8 +68,9 @@ DOCS = {
         "The recording of a call: a WAV with two channels, caller and agent.",
         {"type": "string", "format": "binary"},
         refuses=(400, 404),
-        details="Of a call that is over, from the node that has the file; the whole id. Who took it is in the audit, "
-        "once an hour.",
+        details="Of a call that is over; the whole id. Of another node where that says how it is reached (node.url), "
+        "otherwise only from the node that has the file. Who took it is in the "
+        "audit, once an hour.",
         media="audio/wav",
     ),
     "transcript": Doc(
@@ -90,11 +91,11 @@ DOCS = {
 
 
 class HistoryApi:
-    """The handlers. `waveforms` finds recordings."""
+    """The handlers. `recordings` finds them."""
 
-    def __init__(self, store: HistoryStore, waveforms: Waveforms, deeds: Deeds) -> None:
+    def __init__(self, store: HistoryStore, recordings: Recordings, deeds: Deeds) -> None:
         self._store = store
-        self._waveforms = waveforms
+        self._recordings = recordings
         self._listening = Listening(deeds)
 
     def routes(self) -> list[ApiRoute]:
@@ -141,13 +142,13 @@ class HistoryApi:
     async def _recording(self, call: Call) -> Response:
         one = await self._one(call)
         call_id = one.record.call_id
-        path = await self._waveforms.file(one.record)
-        if one.record.ended_at is None or path is None:
+        answer = await self._recordings.answer(one.record) if one.record.ended_at is not None else None
+        if answer is None:
             raise ApiError(
                 404, f"call {call_id[:8]} has no recording here (node {self._store.node or 'of this store'})"
             )
         await self._listening.note(call_id, call.user.name, call.how.lower(), download=True)
-        return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
+        return answer
 
 
 def whole_id(call: Call) -> str:

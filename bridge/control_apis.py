@@ -5,7 +5,6 @@ Who adds an endpoint adds its class here; what it says of itself (control_api_do
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bridge.console.deeds import Deeds
@@ -13,8 +12,8 @@ from bridge.console.figures import Figures
 from bridge.console.health import Health
 from bridge.console.keeping import Keeping
 from bridge.console.plans import Plans as PlanViews
+from bridge.console.recordings import Recordings
 from bridge.console.roster import Roster
-from bridge.console.waveforms import Waveforms
 from bridge.control_api import ApiRoute
 from bridge.control_api_approvals import ApprovalsApi
 from bridge.control_api_audit import AuditApi
@@ -135,7 +134,7 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
             step_up=settings.console.step_up.on,
         ),
         HealthApi(lambda: outside.health),
-        HistoryApi(HistoryStore(store), Waveforms(Path(str(settings.recording.folder))), deeds),
+        HistoryApi(HistoryStore(store), Recordings(nodes.waveforms, store.node, nodes.recordings), deeds),
         SharesApi(HistoryStore(store), ShareStore(store), deeds, settings.console.url or ""),
         KeepingApi(Keeping(KeepStore(store), deeds)),
         AuditApi(AuditStore(store)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
-from bridge.console.calls import LiveParts
+from bridge.console.calls import Elsewhere, LiveParts
 from bridge.console.overview import Pace
 from bridge.control_apis import Outside
 from bridge.control_dialplan import PlanDesk
@@ -75,7 +75,11 @@ def open_console(parts: ConsoleParts) -> Console:
         return await parts.hands.do(Order(call_id, kind, body, by, "console"))
 
     glimpses = parts.nodes.glimpses
-    live = LiveParts(act, lambda: parts.plans.plan, parts.hands.connected, glimpses.ask)
+
+    def elsewhere(node: str) -> Elsewhere:
+        return Elsewhere(nodes.roads(node).console, nodes.deaf(node))
+
+    live = LiveParts(act, lambda: parts.plans.plan, parts.hands.connected, glimpses.ask, elsewhere)
     console = Console(
         ConsoleDeps(
             store=parts.store,
@@ -87,6 +91,7 @@ def open_console(parts: ConsoleParts) -> Console:
             audio=parts.seats.audio(),
             api=parts.outside.document,
             recordings=Path(str(settings.recording.folder)),
+            far=nodes.recordings,
             plans=window,
             health=look,
             pace=lambda: pace(parts.facts),

@@ -12,22 +12,26 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from bridge import __version__
 from bridge.approval.signing import seal
+from bridge.console.waveforms import Waveforms
 from bridge.control_edge import targets_of
 from bridge.control_errands import Errands
 from bridge.control_glimpses import Glimpses
 from bridge.control_nodes import REAPER, REGISTRATIONS, NodeDesk, NodeParts, instance_of, notes
-from bridge.control_roads import Roads
+from bridge.control_recordings import NodeRecordings
+from bridge.control_roads import Roads, machine
 from bridge.control_roads import read as read_roads
 from bridge.control_roads import told as told_roads
 from bridge.control_tools import ToolOffice
 from bridge.edge.target import Target, read
-from bridge.errors import StoreError
+from bridge.errors import StoreError, ToolError
 from bridge.keys import key_print
 from bridge.link.server import LinkServer, Peer
 from bridge.records.cdr import CallRecord
@@ -86,8 +90,18 @@ class NodeOffice:
         self.errands = Errands(deps.store, self.desk, deps.tools.commands.run, self._boots, deps.key)
         self.listener = Listener(str(settings.store), self._told, options_of(settings))
         self.glimpses = Glimpses(deps.store, deps.link.tell)
+        self.waveforms = Waveforms(Path(str(settings.recording.folder)))
+        shared = deps.store.shared
+        self.recordings = (
+            NodeRecordings(self.desk.name, deps.store, self.waveforms, deps.key, self.roads)
+            if shared
+            else None
+        )
         self._registrar: int | None = None
-        roads = Roads(settings.console.url or "", node.url or "")
+        edge, self._machine = settings.edge, machine()
+        media = edge.workers_bind if edge.behind else settings.sip.bind
+        only = self._machine if ip_address(media).is_loopback else ""
+        roads = Roads(settings.console.url or "", node.url or "", media, only)
         self._roads = told_roads(deps.key, self.desk.name, roads)
         self.desk.on_change(self._changed)
 
@@ -96,7 +110,8 @@ class NodeOffice:
         if not self.desk.shared:
             # Without others and without an edge worker 0 registers by itself.
             return [self._registers()] if self._deps.settings.edge.enabled else []
-        looks = (self.listener.run(), self.errands.run(), self.glimpses.run())
+        looks = [self.listener.run(), self.errands.run(), self.glimpses.run()]
+        looks += [self.recordings.run()] if self.recordings else []
         return [self.desk.run(), *looks, self._bury(), self._keep_key()]
 
     def targets(self) -> list[Target]:
@@ -131,7 +146,19 @@ class NodeOffice:
         self, record: CallRecord, kind: str, data: Mapping[str, Any], wait_s: float
     ) -> Mapping[str, Any]:
         """Have a call of another node do something (control_hands.Elsewhere)."""
+        if "key" in data and (why := self.deaf(record.node)):  # somebody wants a seat
+            raise ToolError(why)
         return await self.errands.ask(record.node, record.call_id, kind, data, wait_s)
+
+    def deaf(self, name: str) -> str:
+        """Why nobody here can listen to calls of another node; "" when they can, as far as is known."""
+        roads = self.roads(name)
+        if not roads.deaf(self._machine):
+            return ""
+        return (
+            f"the workers of node {name} are at {roads.media}, which only its own machine reaches: listen on that "
+            "node's console, or give its workers a private address that the nodes share (sip.bind, edge.workers_bind)"
+        )
 
     def roads(self, name: str) -> Roads:
         """Where another node is reached; nothing when it is not there, or did not say so."""

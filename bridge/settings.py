@@ -20,6 +20,7 @@ from bridge import config, yamlfile
 from bridge.errors import Problem, SettingsError
 from bridge.fieldhelp import nearest
 from bridge.secretsource import FILE_SUFFIX, Secrets
+from bridge.settings_console import audio_rules
 from bridge.settings_edge import edge_rules
 from bridge.settings_model import Provider, Settings
 from bridge.yamlfile import Place, YamlFile
@@ -241,6 +242,8 @@ def _rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
         message = f"more than there are workers ({settings.workers})"
         yield document.problem(("pool", "wide_workers"), message, "raise workers, or lower this")
     yield from _codec_rules(settings, document)
+    for message, hint in audio_rules(settings.console.audio, list(_udp_ports(settings))):
+        yield document.problem(("console", "audio", "ports"), message, hint)
     for path, message, hint in edge_rules(
         settings.edge, settings.sip.bind, settings.sip.port, settings.workers
     ):
@@ -273,6 +276,25 @@ def _port_rules(settings: Settings, document: YamlFile) -> Iterator[Problem]:
         yield document.problem(port_key, "too high: worker i listens on port + i", "use a lower port")
     if any(one in range(first, last + 1) for one in range(port, port + places)):
         yield document.problem(ports_key, "the SIP port lies inside the RTP ports", "move one of them")
+
+
+def _udp_ports(settings: Settings) -> Iterator[tuple[str, int, int]]:
+    """(key, first, last) of every range that this node uses besides those of browsers."""
+    edge, sip, more = settings.edge, settings.sip, max(slots(settings) - 1, 0)
+    if edge.behind:
+        yield "edge.workers_rtp_ports", *_both(edge.workers_rtp_ports)
+        yield "edge.workers_port and those after it", edge.workers_port, edge.workers_port + more
+    if edge.enabled:
+        yield "edge.inner_port", edge.inner_port, edge.inner_port
+        yield "edge.control_port", edge.control_port, edge.control_port
+    if edge.enabled or not edge.at:
+        yield "sip.rtp_ports", *_both(sip.rtp_ports)
+        yield "sip.port", sip.port, sip.port + (0 if edge.enabled else more)
+
+
+def _both(ports: str) -> tuple[int, int]:
+    first, _, last = ports.partition("-")
+    return int(first), int(last)
 
 
 def _own_ports(settings: Settings) -> tuple[int, str]:

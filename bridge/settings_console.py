@@ -3,6 +3,7 @@
 Not worker-safe (pydantic). Pure.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -119,6 +120,20 @@ class Audio(Section):
         """First and last; (0, 0): any."""
         first, _, last = (self.ports or "0-0").partition("-")
         return int(first), int(last)
+
+
+def audio_rules(audio: Audio, taken: Sequence[tuple[str, int, int]]) -> Iterator[tuple[str, str]]:
+    """(mistake, hint) about console.audio.ports; `taken`: (key, first, last) of other UDP ports of this node."""
+    first, last = audio.port_range
+    if not first:
+        return
+    for key, low, high in taken:
+        if first <= high and low <= last:
+            where = f"{low}-{high}" if low != high else f"{low}"
+            yield f"{audio.ports} overlaps {key} ({where})", "give the browsers ports of their own"
+    if last - first + 1 < audio.seats:
+        message = f"{last - first + 1} ports are too few for {audio.seats} seats"
+        yield message, "one a seat for each address of the machine"
 
 
 class Console(Section):

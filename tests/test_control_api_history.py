@@ -4,6 +4,7 @@ import pytest
 
 from bridge.approval.signing import Signer
 from bridge.console.deeds import Deeds
+from bridge.console.recordings import Recordings
 from bridge.console.waveforms import Waveforms
 from bridge.control_api_history import HistoryApi
 from bridge.store.gatestore import GateStore
@@ -24,7 +25,7 @@ async def api(tmp_path):
 
     def routes(store):
         deeds = Deeds(GateStore(store, Signer(tmp_path / "keys")))
-        return HistoryApi(HistoryStore(store), Waveforms(folder), deeds).routes()
+        return HistoryApi(HistoryStore(store), Recordings(Waveforms(folder), "a"), deeds).routes()
 
     async with running_api(tmp_path, routes) as found:
         events = Script(HEARD, "b1").tell("call.started", **{"from": "+49170123", "to": "sip:100@u"})

@@ -277,3 +277,31 @@ async def test_every_node_s_health_is_known_to_the_others_and_that_of_a_lost_one
 
 async def others_of(running, fits):
     return [one for one in (await facts_of(running)).others if fits(one)]
+
+
+async def test_a_seat_is_refused_before_it_is_asked_for_where_no_audio_would_come(cluster, tmp_path):
+    url = cluster.fresh()
+    async with node(tmp_path, "a", url) as a, node(tmp_path, "b", url) as b:
+        words = Worker()
+        async with b.worker(0, "b0", words) as link:
+            say(link, "call.started", "call.answered")
+            assert await link.delivered(5)
+            await eventually(lambda: "b0" in a.control.nodes.boots())
+            record, seat = await record_of(url, "call-1"), {"target": "seat:" + "0" * 16, "key": "ab" * 32}
+            assert a.control.nodes.deaf("b") == "", "the two share one loopback device"
+            asked = asyncio.create_task(a.control.nodes.ask(record, "seat", seat, 5.0))
+            command = await eventually(lambda: words.commands and words.commands[0])
+            done = {
+                "call_id": "call-1",
+                "command_id": command.command_id,
+                "ok": True,
+                "address": "127.0.0.1:9",
+            }
+            await link.request("tool.command_done", done, 5)
+            assert (await asked)["address"] == "127.0.0.1:9"
+            a.control.nodes._machine = "another one"
+            with pytest.raises(
+                ToolError, match=r"workers of node b are at 127\.0\.0\.1, which only its own machine"
+            ):
+                await a.control.nodes.ask(record, "seat", seat, 5.0)
+            assert len(words.commands) == 1

@@ -1,6 +1,6 @@
 """Where nodes are reached: what no node said, or said of another one, leads nowhere."""
 
-from bridge.control_roads import Roads, read, told
+from bridge.control_roads import Roads, machine, read, told
 
 KEY = bytes(32)
 ROADS = Roads("https://a.example", "http://10.0.0.11:8080")
@@ -19,3 +19,13 @@ def test_an_address_that_only_the_database_was_told_leads_nowhere():
     assert read(KEY, "a", {"roads": {**said["roads"], "console": "https://evil.example"}}) == Roads()
     for strange in ({}, {"roads": None}, {"roads": "x"}, {"roads": {}}, {"roads": {"seal": 1}}):
         assert read(KEY, "a", strange) == Roads()
+
+
+def test_workers_on_loopback_are_reached_by_who_has_the_same_one():
+    here = machine()
+    assert here == machine() != ""
+    assert not Roads(media="127.0.0.1", machine=here).deaf(here)
+    assert Roads(media="127.0.0.1", machine="other").deaf(here)
+    assert Roads(media="::1", machine="").deaf("")
+    assert not Roads(media="10.0.0.5").deaf(here)
+    assert not Roads().deaf(here), "an older version does not say: it is tried"

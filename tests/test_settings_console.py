@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bridge.settings_console import Console
+from bridge.settings_console import Audio, Console, audio_rules
 
 
 def test_people_reach_it_where_it_says_or_where_it_listens():
@@ -33,3 +33,14 @@ def test_a_url_is_scheme_and_host_only(url):
 def test_a_session_lasts_a_minute_at_least_and_a_week_at_most(seconds):
     with pytest.raises(ValidationError):
         Console(session_s=seconds)
+
+
+def test_ports_of_browsers_are_their_own_and_enough():
+    audio = Audio(ports="30000-30009", seats=8)
+    others = [("sip.rtp_ports", 20000, 29999), ("edge.inner_port", 30010, 30010)]
+    assert list(audio_rules(audio, others)) == []
+    ((mistake, _),) = audio_rules(audio, [*others, ("x", 30009, 30020)])
+    assert mistake == "30000-30009 overlaps x (30009-30020)"
+    ((mistake, _),) = audio_rules(audio.model_copy(update={"seats": 11}), others)
+    assert "too few for 11 seats" in mistake
+    assert list(audio_rules(Audio(), [("x", 1, 65535)])) == [], "any port: the kernel finds a free one"

@@ -64,3 +64,14 @@ def test_without_an_edge_everything_is_as_it_was(tmp_path):
 )
 def test_what_cannot_work_is_refused_in_words(tmp_path, text, word):
     assert word in refused(tmp_path, text)
+
+
+def test_with_an_edge_elsewhere_its_ports_are_free_for_browsers_here(tmp_path):
+    chosen = settings(tmp_path, "edge: {at: ['10.0.0.5:5090']}\nconsole: {audio: {ports: 20000-20099}}\n")
+    assert chosen.console.audio.port_range == (20000, 20099)
+    said = refused(tmp_path, "edge: {enabled: true}\nconsole: {audio: {ports: 20000-20099}}\n")
+    assert "overlaps sip.rtp_ports" in said
+    said = refused(
+        tmp_path, "edge: {enabled: true, inner_port: 30001}\nconsole: {audio: {ports: 30000-30099}}\n"
+    )
+    assert "overlaps edge.inner_port (30001)" in said

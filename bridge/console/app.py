@@ -45,6 +45,7 @@ from bridge.console.keeping import Keeping
 from bridge.console.livecalls import LiveCalls
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
+from bridge.console.recordings import Far, Recordings
 from bridge.console.render import Renderer
 from bridge.console.seats import SeatLimits, Seats
 from bridge.console.stream import Hub, Stream, Streams
@@ -72,7 +73,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
-    `recordings`: the folder of this node's.
+    `recordings`: the folder of this node's; `far`: those of others.
     `api`: the OpenAPI description. `live`: for the pages of live calls.
     `gates`: the store that signs the audit. `environ`: secrets.
     """
@@ -86,6 +87,7 @@ class ConsoleDeps:
     audio: AudioDeps | None = None
     history: HistoryLimits = field(default_factory=HistoryLimits)
     recordings: Path | None = None
+    far: Far | None = None
     plans: Plans | None = None
     webhooks: Webhooks | None = None
     health: Health | None = None
@@ -150,7 +152,7 @@ class Console:
         deps = CallPageDeps(
             store=HistoryStore(store),
             shares=ShareStore(store),
-            waveforms=Waveforms(self._deps.recordings),
+            recordings=Recordings(Waveforms(self._deps.recordings), store.node, self._deps.far),
             keeping=Keeping(KeepStore(store), deeds),
             audit=AuditStore(store),
             deeds=deeds,

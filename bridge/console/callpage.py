@@ -16,19 +16,18 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bridge.console.callview import view
 from bridge.console.deeds import ANYBODY, Deeds, Listening
 from bridge.console.keeping import MAX_REASON_CHARS, Keeping
 from bridge.console.lockout import Lockout
+from bridge.console.recordings import THERE, Recordings
 from bridge.console.texts import text
 from bridge.console.trail import told
-from bridge.console.waveforms import Waveforms
 from bridge.console.web import ROOT, PageError, Visit, Web
 from bridge.records.cdr import CallRecord
 from bridge.records.export import as_document
@@ -55,7 +54,7 @@ class CallPageDeps:
 
     store: HistoryStore
     shares: ShareStore
-    waveforms: Waveforms
+    recordings: Recordings
     keeping: Keeping
     audit: AuditStore
     deeds: Deeds
@@ -66,7 +65,7 @@ class CallPage:
 
     def __init__(self, web: Web, deps: CallPageDeps) -> None:
         self._web = web
-        self._store, self._shares, self._waveforms = deps.store, deps.shares, deps.waveforms
+        self._store, self._shares, self._recordings = deps.store, deps.shares, deps.recordings
         self._keeping, self._audit, self._deeds = deps.keeping, deps.audit, deps.deeds
         self._listening = Listening(deps.deeds)
         self._lockout = Lockout()
@@ -113,14 +112,14 @@ class CallPage:
     async def _values(
         self, one: OneCall, *, personal: bool, place: str, shared: bool = False
     ) -> dict[str, Any]:
-        path = await self._waveforms.file(one.record) if personal else None
-        state = self._recording_state(one, path, personal=personal)
+        state = await self._recording_state(one, personal=personal)
         async with self._making:
-            peaks = await self._waveforms.of(path) if path is not None and state == "there" else None
+            peaks = await self._recordings.peaks(one.record) if state == THERE else None
             seen = await asyncio.to_thread(view, one, peaks, personal=personal, shared=shared)
-        return {"it": seen, "recording": state, "place": place, "personal": personal}
+        console = self._recordings.console(one.record)
+        return {"it": seen, "recording": state, "place": place, "personal": personal, "console": console}
 
-    def _recording_state(self, one: OneCall, path: Path | None, *, personal: bool) -> str:
+    async def _recording_state(self, one: OneCall, *, personal: bool) -> str:
         """Of the names in words/history.py: a player is shown where there is something to play."""
         record = one.record
         made = bool(record.recording_path) or any(event.type == "recording" for event in one.events)
@@ -132,21 +131,18 @@ class CallPage:
             return "running"
         if not record.recording_path:
             return "erased"
-        if path is None:
-            return "elsewhere" if record.node not in {"", self._store.node} else "gone"
-        return "there"
+        return await self._recordings.find(record)
 
     async def _recording(self, visit: Visit) -> Response:
         return await self._file((await self._call(visit)).record, visit, visit.who.name)
 
     async def _file(self, record: CallRecord, visit: Visit, by: str, **facts: str) -> Response:
-        path = await self._waveforms.file(record)
-        if path is None:
+        download = "download" in visit.request.query_params
+        answer = await self._recordings.answer(record, "attachment" if download else "inline")
+        if answer is None:
             raise PageError(404, text("history.is.recording.gone"))
-        name, download = f"{record.call_id}.wav", "download" in visit.request.query_params
         await self._listening.note(record.call_id, by, "console", download=download, **facts)
-        kind = "attachment" if download else "inline"
-        return FileResponse(path, media_type="audio/wav", filename=name, content_disposition_type=kind)
+        return answer
 
     async def _document(self, visit: Visit) -> Response:
         one, personal = await self._call(visit), visit.may("personal")

@@ -42,17 +42,26 @@ async def _nobody(_call_id: str, _kind: str, _body: Mapping[str, Any], _by: str)
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A node: where its own console is ("": this one, or nobody knows); `deaf`: why nobody can listen from here."""
+
+    console: str = ""
+    deaf: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LiveParts:
     """What the pages of live calls need of control.
 
     `plan`: the one in force here; `boots`: workers that can be reached; `ask`: have a call's worker tell what is on its
-    way for so many seconds.
+    way for so many seconds; `elsewhere(node)`: what is different with a call of that node.
     """
 
     act: Act = _nobody
     plan: Callable[[], Plan | None] = lambda: None
     boots: Boots = frozenset
     ask: Ask = lambda _record, _seconds: None
+    elsewhere: Callable[[str], Elsewhere] = lambda _node: Elsewhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,7 @@ class Calls:
             "agents": sorted(agents.get(watched.story.now.agent, ())),
             "said": said,
             "problem": problem,
+            "far": self._deps.live.elsewhere(watched.record.node),
             "now": self._deps.feed.snapshot,
             "here": "call",
         }

@@ -16,6 +16,7 @@ from bridge.control_plan import around
 from bridge.dialplan.load import Inspected, inspect
 from bridge.dialplan.plan import Plan
 from bridge.doctor import (
+    audio,
     certificates,
     flawtable,
     gather_network,
@@ -82,6 +83,7 @@ class _Examination:
             ("nodes", self._of_nodes),
             ("ports", self._of_ports),
             ("addresses", self._of_addresses),
+            ("audio", self._of_audio),
             ("call", self._of_call),
             ("certificates", self._of_certificates),
             ("providers", self._of_providers),
@@ -190,6 +192,28 @@ class _Examination:
         for name, host in hosts:
             where = host if self._wishes.offline else await asyncio.to_thread(gather_network.resolve, host)
             yield name, where
+
+    async def _of_audio(self) -> Iterable[Finding]:
+        console = self._settings.console
+        chosen, url = console.audio, console.url or ""
+        first, last = chosen.port_range
+        host = urlsplit(url).hostname or ""
+        ask = host and not self._wishes.offline
+        taken = await asyncio.to_thread(gather_network.foreign, first, last, self._pid) if first else []
+        name = chosen.ice_password_env
+        facts = audio.AudioFacts(
+            seats=chosen.seats,
+            ports=chosen.port_range,
+            taken=tuple(taken),
+            address=chosen.address or "",
+            local=await asyncio.to_thread(gather_network.local_addresses),
+            url=url,
+            bind=console.bind,
+            host_at=await asyncio.to_thread(gather_network.resolve, host) if ask else host,
+            servers=tuple(chosen.ice_servers),
+            password=bool(name and self._secrets.get(name)),
+        )
+        return audio.audio(facts)
 
     async def _of_call(self) -> Iterable[Finding]:
         if self._pid is None:

@@ -36,6 +36,7 @@ SECTIONS = {
     "nodes": "nodes",
     "ports": "ports",
     "addresses": "addresses",
+    "audio": "audio of browsers",
     "call": "test call",
     "certificates": "certificates",
     "clock": "clock",

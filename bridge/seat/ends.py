@@ -34,6 +34,8 @@ FIRST_SIP_PORT, SIP_PORTS = 10_000, 9_000
 """As bridge/sim/phone.py: each process looks for a free port from one of its own on."""
 RTP_PORTS = (31000, 31998)
 SILENT_S = 4.0
+NO_WORKER = "worker"
+"""Why, when the worker was never heard: the page has words for it."""
 LOOK_S = 0.5
 RING_S = 60.0
 BYE_S = 2.0
@@ -78,6 +80,7 @@ class WorkerEnd(asyncio.DatagramProtocol):
         self._address = (host, int(port))
         self._heard = Steady(size)
         self._heard_s = time.monotonic()
+        self._ever = False
         self._transport: asyncio.DatagramTransport | None = None
         self._over = asyncio.Event()
 
@@ -100,7 +103,7 @@ class WorkerEnd(asyncio.DatagramProtocol):
             while not self._over.is_set():
                 await asyncio.sleep(LOOK_S)
                 if time.monotonic() - self._heard_s > self._silent_s:
-                    return "nothing is heard of the call any more"
+                    return "nothing is heard of the call any more" if self._ever else NO_WORKER
             return "the call is over"
         finally:
             for _ in range(BYES):
@@ -113,7 +116,7 @@ class WorkerEnd(asyncio.DatagramProtocol):
         frame = self._wire.open(data)
         if frame is None:
             return
-        self._heard_s = time.monotonic()
+        self._heard_s, self._ever = time.monotonic(), True
         if frame:
             self._heard.put(frame)
         else:

@@ -275,7 +275,11 @@ def ship(data: Mapping[str, Any], options: argparse.Namespace) -> None:
     """Write bridge/capacity.json: what the largest level that was right needed."""
     way = "through the edge" if options.edge else "direct"
     at = data["facts"]["at"][:10]
-    source = f"make load, {os.cpu_count()} cores of {_cpu_model()}, {way}, {at}"
+    measured = max((one for one in data["levels"] if one["right"]), key=lambda one: one["calls"])
+    machine = f"{os.cpu_count()} cores of {_cpu_model()} (slow ms {measured['slow_ms']:.1f})"
+    source = (
+        f"make load, {measured['calls']} calls, {machine}, {way}, Python {platform.python_version()}, {at}"
+    )
     kept = json.loads(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}
     kept[options.format] = asdict(Measured.read(data, source))
     rounded = {name: {key: _rounded(value) for key, value in one.items()} for name, one in kept.items()}

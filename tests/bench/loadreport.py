@@ -17,7 +17,7 @@ AIMS = {
     "refused_ms": 100.0,
     "rate": 20.0,
 }
-KNEE = 1.25  # times the cheapest level's cost, or a wrong call, or pacing beyond its aim: past the knee
+KNEE = 1.25  # times what a call adds at the cheapest level, or a wrong call, or pacing beyond its aim: past the knee
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,16 @@ class Level:
     def cpu_percent(self) -> float:
         """Of a core, a call, for the bridge's own processes."""
         return sum(self.used[kind].cores for kind in OWN if kind in self.used) / self.calls * 100
+
+    @property
+    def idle_percent(self) -> float:
+        """Of a core, for the bridge's own processes without a call."""
+        return sum(self.resting[kind].cores for kind in OWN if kind in self.resting) * 100
+
+    @property
+    def added_percent(self) -> float:
+        """Of a core, a call, above what the bridge takes without one."""
+        return self.cpu_percent - self.idle_percent / self.calls
 
     @property
     def mb(self) -> float:
@@ -171,10 +181,10 @@ def knee(levels: Sequence[Level]) -> int | None:
 
     0: the first level is past it already.
     """
-    cheapest = min((level.cpu_percent for level in levels), default=0.0)
+    cheapest = min((level.added_percent for level in levels), default=0.0)
     before = 0
     for level in levels:
-        if not level.right or not level.paced or level.cpu_percent > cheapest * KNEE:
+        if not level.right or not level.paced or level.added_percent > cheapest * KNEE:
             return before
         before = level.calls
     return None
@@ -183,7 +193,8 @@ def knee(levels: Sequence[Level]) -> int | None:
 def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
     """The aims, each with what was seen."""
     last = levels[-1]
-    costs = [level.cpu_percent for level in levels]
+    costs = [level.added_percent for level in levels]
+    idle = [level.idle_percent for level in levels]
     found = knee(levels)
     refusals = [refusal for level in levels for refusal in level.refusals]
     worst = max((refusal.ms for refusal in refusals), default=float("nan"))
@@ -204,7 +215,7 @@ def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
             "the call after the last gets 503 in 100 ms",
             f"{worst:.1f} ms",
         ),
-        f"     cost per call from {levels[0].calls} to {last.calls} calls: {min(costs):.2f} to {max(costs):.2f} %",
+        f"     a call adds, at {levels[0].calls} to {last.calls}: {_range(costs)} % of a core; idle: {_range(idle)} %",
         f"     the knee: {'none up to here' if found is None else f'after {found} calls'}",
     ]
     if steps:
@@ -216,6 +227,10 @@ def summary(levels: Sequence[Level], steps: Sequence[RateStep]) -> list[str]:
 
 def _aim(ok: bool, aim: str, seen: str) -> str:
     return f"{'OK  ' if ok else 'MISS'} {aim}: {seen}"
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def _percentile(values: Sequence[float], percent: float) -> float:

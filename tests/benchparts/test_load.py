@@ -151,17 +151,20 @@ def heard_of(calls, gap=200, **faults):
     return Heard.read({"calls": entries, "rtt": {"500": 100}, "gaps": {str(gap): 1000}, "late": {"1": 10}})
 
 
-def level(calls, cores_a_call=0.008, *, gap=200, status=503, **faults):
-    used = {"worker": Usage(cores_a_call * calls, 9.0 * calls, 100.0, calls // 4)}
+def level(calls, cores_a_call=0.008, *, idle=0.0, gap=200, status=503, **faults):
+    used = {"worker": Usage(idle + cores_a_call * calls, 9.0 * calls, 100.0, calls // 4)}
+    resting = {"worker": Usage(idle, 9.0, 10.0, 1)}
     placed = Placed(calls, calls, tuple([5.0] * calls), "")
     heard, refused = heard_of(calls, gap, **faults), [Refusal(status, 2.0, "5")]
-    return Level(calls, calls, placed, heard, used, {}, refused, calls + 1, 0.1)
+    return Level(calls, calls, placed, heard, used, resting, refused, calls + 1, 0.1)
 
 
 def test_a_level_is_right_only_with_all_its_frames_and_records():
     assert level(4).right
     assert level(4).cpu_percent == pytest.approx(0.8)
     assert level(4).mb == pytest.approx(9)
+    assert level(4, idle=0.02).cpu_percent == pytest.approx(1.3)
+    assert level(4, idle=0.02).added_percent == pytest.approx(0.8)
     assert not level(4, foreign=1).right
     assert not level(4, back=99).right
     assert "foreign" in level(4, foreign=1).said()
@@ -174,6 +177,7 @@ def test_a_level_is_right_only_with_all_its_frames_and_records():
         ([level(4), level(16), level(80, 0.02)], 16),
         ([level(4), level(16, gap=350), level(80)], 4),
         ([level(4, lost=1), level(16)], 0),
+        ([level(4, idle=0.015), level(16, idle=0.015), level(80, idle=0.02)], None),
     ],
 )
 def test_the_knee_is_before_the_first_level_that_is_wrong_dear_or_late(levels, found):

@@ -135,6 +135,24 @@ async def test_a_recording_that_is_gone_is_no_broken_player(house, statement, sa
     assert (await (await house.as_("chief")).get(f"{PAGE}/recording")).status_code == 404
 
 
+class FarNode:
+    def reached(self, _node):
+        return False
+
+    def console(self, node):
+        return f"https://{node}.example"
+
+
+async def test_a_recording_that_cannot_be_had_here_has_a_link_to_the_console_of_its_node(tmp_path):
+    (tmp_path / "recordings").mkdir()
+    more = {"recordings": tmp_path / "recordings", "far": FarNode()}
+    async with consoles.running(tmp_path, more=more) as house:
+        house.recordings = tmp_path / "recordings"
+        await keep(house)
+        await forget(house, "UPDATE calls SET node = 'far', recording_path = '/far/c1.wav'")
+        assert '<a href="https://far.example/console/history/c1" rel="noreferrer">' in await page(house)
+
+
 async def test_a_call_without_recording_says_so_and_still_has_its_picture(house):
     await keep(house, recorded=False)
     text = await page(house)

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from bridge.console.calls import LiveParts
+from bridge.console.audio import AudioDeps
+from bridge.console.calls import Elsewhere, LiveParts
 from bridge.console.pieces import key_of
+from bridge.console.seats import SeatLimits
 from bridge.dialplan.agent import Agent
 from bridge.dialplan.plan import Plan
 from bridge.errors import OrderError
@@ -25,7 +27,7 @@ class Control:
     """Remembers what it is asked for; `refuses`: with these words."""
 
     def __init__(self):
-        self.orders, self.watched, self.refuses = [], [], ""
+        self.orders, self.watched, self.refuses, self.elsewhere = [], [], "", Elsewhere()
 
     async def act(self, call_id, kind, body, by):
         self.orders.append((call_id, kind, dict(body), by))
@@ -35,7 +37,11 @@ class Control:
 
     def parts(self):
         return LiveParts(
-            self.act, lambda: PLAN, lambda: {"b1"}, lambda record, _s: self.watched.append(record.call_id)
+            self.act,
+            lambda: PLAN,
+            lambda: {"b1"},
+            lambda record, _s: self.watched.append(record.call_id),
+            lambda _node: self.elsewhere,
         )
 
 
@@ -271,3 +277,20 @@ async def test_what_can_be_done_stands_on_the_page_and_hanging_up_is_asked_twice
     ):
         assert shown in words(text), shown
     assert re.search(r"<details[^>]*><summary>Hang up</summary>", text)
+
+
+async def test_a_call_of_a_node_whose_audio_does_not_come_here_says_why_and_leads_there(tmp_path):
+    control = Control()
+    control.elsewhere = Elsewhere("https://b.example", "its workers are on loopback")
+    deps = AudioDeps(None, limits=SeatLimits(program=("false",)))
+    async with consoles.running(tmp_path, more={"live": control.parts(), "audio": deps}) as house:
+        await house.office.store.write(0, begun().events)
+        browser = await house.as_("chief")
+        await house.office.users.put(User("chief", frozenset({"admin"}), frozenset()))
+        text = (await browser.get(f"/console/calls/{LIVE}")).text
+        assert 'data-part="speaker"' not in text
+        assert "You cannot listen to this call here: its workers are on loopback." in words(text)
+        assert f'href="https://b.example/console/calls/{LIVE}"' in text
+        control.elsewhere = Elsewhere("https://b.example")
+        text = (await browser.get(f"/console/calls/{LIVE}")).text
+        assert 'data-part="speaker"' in text

@@ -150,6 +150,20 @@ async def test_9_a_carrier_that_cannot_reach_the_loopback(here):
     await here.fails("addresses", "we say 127.0.0.1 in SDP and Contact, but trunk carrier is at 10.1.2.3")
 
 
+async def test_another_program_sits_in_the_ports_of_browsers(here):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        here.environ["SIPBRIDGE_CONSOLE__AUDIO__PORTS"] = f"{port}-{port + 40}"
+        here.environ["SIPBRIDGE_SIP__RTP_PORTS"] = "2000-2099"
+        await here.fails("audio", f"{port} (", Level.WARN)
+
+
+async def test_a_console_that_people_reach_without_https(here):
+    here.environ["SIPBRIDGE_CONSOLE__URL"] = "http://bridge.example"
+    await here.fails("audio", "no microphone to http://bridge.example", Level.WARN)
+
+
 async def test_10_a_key_that_everybody_can_read(here):
     (here.state / "keys" / "audit.key").chmod(0o644)
     await here.fails("files", "audit.key) can be read by others (0644)")

@@ -16,4 +16,4 @@ def test_a_finding_is_json_with_words_for_levels():
     assert Finding("disk", Level.WARN, "full", "make room").to_json() == {
         "section": "disk", "level": "warn", "text": "full", "do": "make room",
     }  # fmt: skip
-    assert len(SECTIONS) == 18
+    assert len(SECTIONS) == 19

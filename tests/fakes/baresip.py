@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.fakes.realtime_server import tone
 from tests.fakes.worker_process import free_udp_port
 
-GUARD_S = 10.0
+GUARD_S = 20.0
 MODULES = Path("/usr/lib/baresip/modules")
 CONFIG = """\
 sip_listen 127.0.0.1:{sip}
@@ -64,10 +64,14 @@ class Baresip:
 
     async def event(self, kind, count=1):
         """Wait until it has reported `count` events of a kind, e.g. CALL_ESTABLISHED."""
-        async with asyncio.timeout(GUARD_S), self.changed:
-            await self.changed.wait_for(
-                lambda: sum(event.get("type") == kind for event in self.events) >= count
-            )
+        try:
+            async with asyncio.timeout(GUARD_S), self.changed:
+                await self.changed.wait_for(
+                    lambda: sum(event.get("type") == kind for event in self.events) >= count
+                )
+        except TimeoutError:
+            said = (self.folder / "log").read_text(errors="replace")[-2000:]
+            raise AssertionError(f"no {kind} in {GUARD_S:g} s but {self.events}; its log: {said}") from None
 
     async def listen(self):
         """Read its events until it is gone."""

@@ -179,11 +179,17 @@ GET /console/oidc/callback
 POST /console/oidc/callback
 GET /console/shared/{secret}
 GET /console/shared/{secret}/recording
+GET /node/recordings/{id}
+GET /node/recordings/{id}/peaks
 """
-"""Nobody has to be somebody for these; what a form of them needs besides is the secret of its cookie."""
+"""Nobody has to be somebody for these; what a form of them needs besides is the secret of its cookie.
+
+Those of /node are for other nodes, by tickets that they seal: tests/test_control_recordings.py.
+"""
 NOT_BY_TOKEN = {("POST", "/api/v1/users/{name}/tokens")}
 """No token may, whatever its roles: only a person who has signed in, here to the machine (its socket)."""
 SOMETIMES = {(method, f"/console/{path}") for method in ("GET", "POST") for path in ("oidc", "oidc/callback")}
+SOMETIMES |= {("GET", "/node/recordings/{id}"), ("GET", "/node/recordings/{id}/peaks")}
 """Routes of the tables that depend on the settings."""
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.call.seatline import seat_line
 from bridge.media.mixer import Mixer
-from bridge.seat.ends import PhoneEnd, WorkerEnd
+from bridge.seat.ends import NO_WORKER, PhoneEnd, WorkerEnd
 from bridge.seat.order import Dial, Listen
 from bridge.sip.events import HangUpBy, Ringing
 from tests.fakes.line import FakeLine, frame
@@ -37,11 +37,15 @@ async def test_it_hears_the_call_and_is_heard_20_ms_at_a_time():
             assert await running == "the call is over"
 
 
-async def test_a_call_of_which_nothing_is_heard_is_over():
+async def test_a_call_of_which_nothing_is_ever_heard_is_over_for_another_reason_than_one_that_falls_silent():
     async with asyncio.timeout(GUARD_S):
-        assert "nothing is heard" in await WorkerEnd(Listen("127.0.0.1:9", KEY, 8000), 0.1).run(
-            lambda _: None
-        )
+        assert await WorkerEnd(Listen("127.0.0.1:9", KEY, 8000), 0.1).run(lambda _: None) == NO_WORKER
+    async with seat_line("127.0.0.1", KEY, 320) as line, asyncio.timeout(GUARD_S):
+        end = WorkerEnd(Listen(line.address, KEY, 8000), 0.1)
+        running = asyncio.create_task(end.run(lambda _: None))
+        while end.exchange(frame(0)) is None:  # noqa: ASYNC110  # the beat is a timer's
+            await asyncio.sleep(0.005)
+        assert await running == "nothing is heard of the call any more"
 
 
 class Dialled:

@@ -9,6 +9,7 @@
   const part = (name) => seat.querySelector(`[data-part=${name}]`);
   const speaker = part("speaker");
   const GATHER_MS = 2000;
+  const KNOWN = ["ice", "worker"];  // why it ended, where the page has words for that
   const SPEAKS = ["whisper", "join", "taking", "alone", "back"];
   let peer = null, channel = null, sender = null, id = "", microphone = null, sound = null;
   let meters = [];
@@ -119,7 +120,7 @@
       part("live").hidden = false;
     }
     if (news.state === "on_call") show("listen");
-    else if (news.state === "over") over(news.why === "ice" ? words.wrong.ice : news.why, news.why === "ice");
+    else if (news.state === "over") over(KNOWN.includes(news.why) ? words.wrong[news.why] : news.why, KNOWN.includes(news.why));
     else if (news.state) show(news.state);
   };
   const over = (why, bad = false) => {

@@ -29,9 +29,13 @@ TEXTS: Mapping[str, str] = {
     "seat.wrong.webrtc": "This browser has no WebRTC.",
     "seat.wrong.ice": "No audio path to the bridge. A firewall must let UDP through to it, to the ports of "
     "console.audio.ports; behind a router set console.audio.address, or use a TURN server (console.audio.ice_servers).",
+    "seat.wrong.worker": "No audio came from the worker that has the call. Its private address must be reached from "
+    "this console's machine, by UDP: sip.bind or edge.workers_bind of its node, and the firewalls between.",
     "seat.wrong.answer": "The bridge did not answer as expected. Load the page again.",
     "nav.phone": "Browser call",
     # the seat on a live call's page
+    "seat.deaf": "You cannot listen to this call here: {why}.",
+    "seat.there": "Open the call on node {node}",
     "seat.window": "Call {call}",
     "seat.title": "Listen and talk",
     "seat.listen_in": "Listen in",

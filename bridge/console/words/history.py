@@ -159,6 +159,7 @@ TEXTS: Mapping[str, str] = {
     "history.is.recording.running": "The call is being recorded; it can be played when it is over.",
     "history.is.recording.erased": "The recording has been erased by the rules of retention.",
     "history.is.recording.elsewhere": "The recording lies on node {node}: open this page there.",
+    "history.open_there": "Open it on node {node}",
     "history.is.recording.gone": "The recording's file is not there any more.",
     "history.is.words.hidden": "What was said is hidden: your roles do not let you see it.",
     "history.is.words.none": "Nothing was said.",

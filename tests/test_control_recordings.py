@@ -1,0 +1,203 @@
+"""Recordings between two nodes over a real socket: whole, in parts, and to nobody who has no ticket."""
+
+import asyncio
+import base64
+import json
+import time
+from contextlib import asynccontextmanager
+
+import httpx
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from bridge.approval.signing import seal
+from bridge.console.waveforms import Waveforms
+from bridge.control_door import serve
+from bridge.control_recordings import MAX_AT_ONCE, NodeRecordings, _about
+from bridge.control_roads import Roads
+from bridge.store.store import Store
+from tests.fakes import databases
+from tests.fakes.events import Script
+from tests.media.test_peaks import write
+
+KEY = b"k" * 32
+PATH = "/node/recordings/c1"
+
+
+class House:
+    """Node b has the file and gives it; node a asks. `port`: of b; `front`: of a page of a's that plays it."""
+
+    def __init__(self, store, folder):
+        self.store, self.folder, self.roads = store, folder, Roads()
+        self.b = NodeRecordings("b", store, Waveforms(folder), KEY, lambda _node: Roads())
+        self.a = NodeRecordings("a", store, Waveforms(None), KEY, lambda _node: self.roads)
+
+    async def record(self):
+        (found,) = await self.store.find("c1")
+        return found
+
+    def ticket(self, node="b", call_id="c1", key=KEY, **changed):
+        words = {"origin": "a", "until": time.time() + 60, "once": "1" * 32} | changed
+        words["seal"] = seal(key, _about(node, call_id), words)
+        return {"authorization": "Node " + base64.urlsafe_b64encode(json.dumps(words).encode()).decode()}
+
+    async def ask(self, path=PATH, **headers):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+            return await client.get(path, headers=headers)
+
+    async def play(self, **headers):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.front}") as client:
+            return await client.get("/play", headers=headers)
+
+
+@pytest.fixture
+async def house(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    async with Store(databases.migrated(tmp_path / "store.db"), node="b") as store:
+        path = write(folder / "c1.wav", np.full(16_000, 8000), np.full(16_000, 90))
+        script = Script(call_id="c1").tell("call.started").tell("recording", path=str(path), seconds=2.0)
+        await store.write(0, script.tell("call.ended", 1, by="caller").events)
+        async with running(House(store, folder)) as it:
+            it.wav = path.read_bytes()
+            yield it
+
+
+@asynccontextmanager
+async def running(it):
+    async def play(_request):
+        return it.a.answer(await it.record(), "inline")
+
+    given, played = Starlette(routes=it.b.routes()), Starlette(routes=[Route("/play", play)])
+    task = asyncio.create_task(it.a.run())
+    async with serve(given, "127.0.0.1", 0) as it.port, serve(played, "127.0.0.1", 0) as it.front:
+        it.roads = Roads("https://b.example", f"http://127.0.0.1:{it.port}/")
+        try:
+            yield it
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_recording_of_another_node_is_played_whole_and_in_parts(house):
+    whole = await house.play()
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "audio/wav")
+    assert whole.content == house.wav
+    assert whole.headers["content-length"] == str(len(house.wav))
+    assert whole.headers["content-disposition"] == 'inline; filename="c1.wav"'
+    part = await house.play(range="bytes=44-143")
+    assert (part.status_code, part.content) == (206, house.wav[44:144])
+    assert part.headers["content-range"] == f"bytes 44-143/{len(house.wav)}"
+    same = await house.play(range="bytes=44-143", **{"if-range": whole.headers["etag"]})
+    assert same.status_code == 206
+    assert (await house.play(range=f"bytes={len(house.wav)}-")).status_code == 416
+    several = await house.play(range="bytes=0-9,20-29")
+    assert (several.status_code, several.content) == (200, house.wav)
+
+
+async def test_the_picture_of_another_node_s_recording_is_that_node_s(house):
+    record, forms = await house.record(), Waveforms(house.folder)
+    found = await house.a.peaks(record)
+    assert found == await forms.of(await forms.file(record))
+    assert max(found.caller) > 50
+
+
+async def test_nobody_gets_anything_without_a_ticket_of_the_nodes_for_this_recording_now_and_once(house):
+    good = house.ticket()
+    wrong = [
+        {},
+        {"authorization": "Bearer x"},
+        {"authorization": "Node x"},
+        {"authorization": "Node " + "x" * 5000},
+        {"authorization": "Node " + base64.urlsafe_b64encode(b"[1]").decode()},
+        house.ticket(key=b"x" * 32),
+        house.ticket(node="c"),
+        house.ticket(call_id="c2"),
+        house.ticket(until=time.time() - 100),
+        house.ticket(until=time.time() + 1000),
+        house.ticket(until="soon"),
+        house.ticket(until="nan"),
+    ]
+    for headers in wrong:
+        answer = await house.ask(**headers)
+        assert (answer.status_code, answer.text) == (403, "no\n"), headers
+        assert (await house.ask(f"{PATH}/peaks", **headers)).status_code == 403
+    assert (await house.ask(**good)).content == house.wav
+    assert (await house.ask(**good)).status_code == 403
+
+
+async def test_only_a_finished_call_s_file_of_the_node_s_own_folder_is_given(house):
+    outside = house.folder.parent / "secret.wav"
+    outside.write_bytes(b"RIFF" + bytes(4000))
+    script = (
+        Script(call_id="c2", boot="b2").tell("call.started").tell("recording", path=str(outside), seconds=1.0)
+    )
+    await house.store.write(0, script.tell("call.ended", by="caller").events)
+    path = str(house.folder / "c1.wav")
+    live = Script(call_id="c3", boot="b3").tell("call.started").tell("recording", path=path, seconds=1.0)
+    await house.store.write(0, live.events)
+    for number, call_id in enumerate(("c2", "c3", "c", "none")):
+        ticket = house.ticket(call_id=call_id, once=str(number))
+        assert (await house.ask(f"/node/recordings/{call_id}", **ticket)).status_code == 404, call_id
+
+
+async def test_what_cannot_be_had_is_said(house):
+    house.b._name = "other"  # as a node whose clock, or key, is not ours
+    answer = await house.play()
+    assert (answer.status_code, "clocks of the nodes" in answer.text) == (502, True)
+    assert await house.a.peaks(await house.record()) is None
+    house.roads = Roads("", "http://127.0.0.1:9")
+    answer = await house.play()
+    assert (answer.status_code, "does not answer" in answer.text) == (502, True)
+    house.roads = Roads()
+    assert not house.a.reached("b")
+    assert (await house.play()).status_code == 502
+
+
+async def test_a_node_is_asked_where_it_said_and_never_this_one(house):
+    assert house.a.reached("b")
+    assert not house.a.reached("a")
+    assert house.a.console("b") == "https://b.example"
+
+
+async def test_a_listener_who_goes_makes_room(house):
+    with (house.folder / "c1.wav").open("ab") as file:
+        file.truncate(64 * 1024**2)  # more than sockets hold
+    async with (
+        httpx.AsyncClient() as client,
+        client.stream("GET", f"http://127.0.0.1:{house.front}/play") as it,
+    ):
+        await anext(it.aiter_raw())
+        assert house.a._asking == 1
+    async with asyncio.timeout(5):
+        while house.a._asking:  # noqa: ASYNC110  # no event tells it
+            await asyncio.sleep(0.01)
+
+
+async def test_few_are_played_at_a_time(house):
+    house.a._asking = MAX_AT_ONCE
+    assert "too many" in (await house.play()).text
+    house.a._asking = MAX_AT_ONCE - 1
+    assert (await house.play()).status_code == 200
+    assert house.a._asking == MAX_AT_ONCE - 1
+
+
+async def test_strange_answers_of_a_node_are_no_picture(house):
+    for body in (
+        "[]",
+        "{}",
+        '{"seconds": 1, "caller": [1], "agent": []}',
+        "x" * 2_000_000,
+        '{"seconds": "x"}',
+    ):
+
+        async def odd(_request, body=body):
+            return PlainTextResponse(body)
+
+        app = Starlette(routes=[Route("/node/recordings/{id}/peaks", odd)])
+        async with serve(app, "127.0.0.1", 0) as port:
+            house.roads = Roads("", f"http://127.0.0.1:{port}")
+            assert await house.a.peaks(await house.record()) is None
