@@ -67,7 +67,7 @@ DOCS = {
     "recording": Doc(
         "The recording of a call: a WAV with two channels, caller and agent.",
         {"type": "string", "format": "binary"},
-        refuses=(400, 404),
+        refuses=(400, 404, 502),
         details="Of a call that is over; the whole id. Of another node where that says how it is reached (node.url), "
         "otherwise only from the node that has the file. Who took it is in the "
         "audit, once an hour.",

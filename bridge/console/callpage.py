@@ -112,14 +112,15 @@ class CallPage:
     async def _values(
         self, one: OneCall, *, personal: bool, place: str, shared: bool = False
     ) -> dict[str, Any]:
-        state = await self._recording_state(one, personal=personal)
+        state, peaks = self._recording_state(one, personal=personal), None
         async with self._making:
-            peaks = await self._recordings.peaks(one.record) if state == THERE else None
+            if state == THERE:
+                state, peaks = await self._recordings.look(one.record)
             seen = await asyncio.to_thread(view, one, peaks, personal=personal, shared=shared)
         console = self._recordings.console(one.record)
         return {"it": seen, "recording": state, "place": place, "personal": personal, "console": console}
 
-    async def _recording_state(self, one: OneCall, *, personal: bool) -> str:
+    def _recording_state(self, one: OneCall, *, personal: bool) -> str:
         """Of the names in words/history.py: a player is shown where there is something to play."""
         record = one.record
         made = bool(record.recording_path) or any(event.type == "recording" for event in one.events)
@@ -131,7 +132,7 @@ class CallPage:
             return "running"
         if not record.recording_path:
             return "erased"
-        return await self._recordings.find(record)
+        return THERE  # or so it seems
 
     async def _recording(self, visit: Visit) -> Response:
         return await self._file((await self._call(visit)).record, visit, visit.who.name)
