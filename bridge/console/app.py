@@ -108,7 +108,7 @@ class Console:
         self._feed = Feed(QueueStore(store), deps.describe)
         self._calls = LiveCalls(LiveStore(store), self._feed, deps.live.boots)
         self._course = CallWatch(LiveStore(store), deps.live.ask)
-        place = Place(settings.names, settings.url or "")
+        place = Place(settings.names, settings.url or "", settings.proxies)
         limits = deps.audio.limits if deps.audio else SeatLimits()
         self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)

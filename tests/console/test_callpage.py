@@ -339,3 +339,27 @@ async def test_who_tries_many_links_has_to_wait(house):
     ]
     assert answers[:20] == [404] * 20
     assert answers[-1] == 429
+
+
+async def tried(house, count, said):
+    """The statuses of so many wrong links; `said`: X-Forwarded-For of each."""
+    browser, statuses = house.browser(), []
+    for place in range(count):
+        path = f"/console/shared/{place:x>43}"
+        statuses.append((await browser.get(path, **{"x-forwarded-for": said(place)})).status_code)
+    return statuses
+
+
+async def test_behind_a_trusted_proxy_links_are_counted_for_each_client_and_no_invented_address_helps(
+    tmp_path,
+):
+    async with consoles.running(tmp_path, trusted_proxies=["127.0.0.1"]) as house:
+        statuses = await tried(house, 22, lambda place: f"10.9.8.{place}, 198.51.100.7")
+        assert (statuses[:20], statuses[-1]) == ([404] * 20, 429)
+        assert await tried(house, 1, lambda _: "198.51.100.8") == [404], "somebody else behind the same proxy"
+        assert await tried(house, 1, lambda _: "198.51.100.7") == [429]
+
+
+async def test_without_a_trusted_proxy_what_the_header_says_is_nothing(house):
+    statuses = await tried(house, 22, lambda place: f"198.51.100.{place}")
+    assert (statuses[:20], statuses[-1]) == ([404] * 20, 429)
