@@ -34,7 +34,7 @@ from bridge.control_door import ACCOUNT
 from bridge.control_health import Page, Pages
 from bridge.errors import BridgeError
 from bridge.site import foreign, names
-from bridge.store.userstore import User, UserStore
+from bridge.store.userstore import User, UserStore, token_id_of
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +66,8 @@ class Call:
     query: Mapping[str, str]
     body: Mapping[str, Any]
     raw: bytes = b""
+    token: str = ""
+    """Id of the token that came; "": an account of this machine asks."""
     last_event_id: str = ""
     """Of a client of server-sent events that comes again."""
 
@@ -106,11 +108,8 @@ class Door:
 
     async def who(self, request: Request) -> User:
         """The user. ApiError 401: nobody we know."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if token:
-            user = (
-                await self._users.by_token(token.strip(), time.time()) if scheme.lower() == "bearer" else None
-            )
+        if request.headers.get("authorization", "").partition(" ")[2]:
+            user = await self._users.by_token(_bearer(request), time.time())
             if user is None:
                 raise ApiError(401, "the token is not valid, or has expired")
             return user
@@ -236,7 +235,14 @@ async def _answer(request: Request, may: str, handler: Handler, terms: Terms) ->
     body = _object(raw) if terms.content == JSON else {}
     how = "API" if account(request) is None else "CLI"
     came = request.headers.get("last-event-id", "")
-    return await handler(Call(user, how, request.path_params, request.query_params, body, raw, came))
+    token = token_id_of(_bearer(request))
+    return await handler(Call(user, how, request.path_params, request.query_params, body, raw, token, came))
+
+
+def _bearer(request: Request) -> str:
+    """The token of a request; "" when it has none, or says who it is in another way."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def account(request: Request) -> int | None:

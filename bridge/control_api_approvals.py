@@ -4,6 +4,7 @@
     GET  /api/v1/approvals/{id}               one; a beginning will do
     POST /api/v1/approvals/{id}/approve       {"binding", "reason", "arguments"}: as it was seen, or in this form
     POST /api/v1/approvals/{id}/deny          {"binding", "reason"}
+    POST /api/v1/approvals/{id}/ask           {"question"}: the agent asks the caller this first; it decides nothing
     POST /api/v1/approvals/{id}/reconcile     {"outcome": succeeded | failed, "note"}: what became of an unknown one
 
 `binding` names the form that was seen: when somebody changed it meanwhile, the decision does not count (409). A
@@ -17,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from bridge.approval.questions import ASKED, ASKING, INTERRUPTED, MAX_CHARS, MAX_QUESTIONS, NOT_ASKED
 from bridge.approval.request import CallerFacts
 from bridge.control_api import ApiError, ApiRoute, Call, Handler, Terms, get, post
 from bridge.control_api_docs import (
@@ -51,7 +53,19 @@ _ID = re.compile(r"[0-9a-f]{4,64}")
 _NOT_YOURS = frozenset(
     {"not_an_approver", "wrong_group", "own_request", "duplicate_approver", "step_up", "unknown_user"}
 )
-_NOT_FIT = frozenset({"bad_arguments", "other_rule", "not_editable", "no_such_tool"})
+_NOT_FIT = frozenset(
+    {"bad_arguments", "other_rule", "not_editable", "no_such_tool", "no_question", "too_long"}
+)
+QUESTION = thing(
+    {
+        "number": INTEGER,
+        "by": TEXT,
+        "at": AT,
+        "state": one_of(ASKING, ASKED, INTERRUPTED, NOT_ASKED),
+        "text": TEXT,
+        "why": TEXT,
+    }
+)
 APPROVAL = thing(
     {
         "request_id": TEXT,
@@ -75,6 +89,7 @@ APPROVAL = thing(
         "caller": maybe(CallerFacts),
         "why": TEXT,
         "reason": TEXT,
+        "questions": list_of(QUESTION),
     }
 )
 _WORDS = maybe(string(MAX_WORDS))
@@ -107,6 +122,14 @@ DOCS = {
         exactly({"binding": string(64, 1)}, reason=_WORDS),
         refuses=_REFUSES,
     ),
+    "ask": Doc(
+        "Have the agent ask the caller something first. It decides nothing, and no clock stops.",
+        DECIDED,
+        exactly({"question": string(MAX_CHARS, 1)}),
+        refuses=_REFUSES,
+        details=f"It is said as it stands, as soon as the agent can; `questions` of the request says what became of "
+        f"it. One at a time, {MAX_QUESTIONS} a request; for who may decide about it. 409 `one_at_a_time`, `too_many`.",
+    ),
     "reconcile": Doc(
         "Say what became of a request whose outcome is unknown.",
         DECIDED,
@@ -133,6 +156,7 @@ class ApprovalsApi:
             get(f"{BASE}/{{id}}", "look", self._one, DOCS["one"]),
             post(f"{BASE}/{{id}}/approve", "decide", self._deciding("approve"), DOCS["approve"], terms),
             post(f"{BASE}/{{id}}/deny", "decide", self._deciding("deny"), DOCS["deny"], terms),
+            post(f"{BASE}/{{id}}/ask", "decide", self._ask, DOCS["ask"], terms),
             post(f"{BASE}/{{id}}/reconcile", "reconcile", self._reconcile, DOCS["reconcile"], terms),
         ]
 
@@ -160,6 +184,11 @@ class ApprovalsApi:
             return await self._leave(call, verdict, binding, reason, arguments)
 
         return decide
+
+    async def _ask(self, call: Call) -> Mapping[str, Any]:
+        _taken(call.body, {"question"})
+        question = _text(call.body, "question", MAX_CHARS, required=True)
+        return await self._leave(call, "ask", "", question, None)
 
     async def _reconcile(self, call: Call) -> Mapping[str, Any]:
         _taken(call.body, {"outcome", "note"})
@@ -237,7 +266,14 @@ def shown(row: StoredRequest, *, personal: bool) -> dict[str, Any]:
         "caller": caller if personal and isinstance(caller, Mapping) else None,
         "why": str(ruling.get("why") or "") if personal else "",
         "reason": str(gate.get("reason") or "") if personal else "",
+        "questions": [_asked(one, personal=personal) for one in gate.get("questions") or ()],
     }
+
+
+def _asked(question: Mapping[str, Any], *, personal: bool) -> dict[str, Any]:
+    """Who asked when, and what came of it, is for everybody who may look; what was said is not."""
+    words = {name: str(question.get(name) or "") if personal else "" for name in ("text", "why")}
+    return {name: question[name] for name in ("number", "by", "at", "state")} | words
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -6,8 +6,9 @@
     event: reset         too much was missed: look at GET /api/v1/calls and go on from here
 
 What was missed while a client was away comes first, up to MAX_BEHIND events. Every so often a stream ends by itself and
-the client comes again (EventSource does by itself), so that a token that was taken back is soon no use. Runs on
-control's loop; each stream reads its own pages, once one look for all of them says that there is something.
+the client comes again (EventSource does by itself); that of a token that was taken back, or of a user who may no more,
+ends within seconds (console/standing.py). Runs on control's loop; each stream reads its own pages, once one look for
+all of them says that there is something.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from bridge.console.standing import LOOK_EVERY_S, Standing
 from bridge.control_api import ApiError, ApiRoute, Call, get
 from bridge.control_api_docs import Doc, string
 from bridge.control_events import EventWatch
@@ -52,6 +54,7 @@ class Limits:
 
     most: int = 40
     heartbeat_s: float = 15.0
+    look_s: float = LOOK_EVERY_S
     longest_s: float = 900.0
     behind: int = 20_000
 
@@ -61,8 +64,8 @@ class EventsApi:
 
     def __init__(self, watch: EventWatch, users: UserStore, limits: Limits | None = None) -> None:
         self._watch = watch
-        self._users = users
         self._limits = limits or Limits()
+        self._standing = Standing(users.holders, self._limits.look_s)
         self._open = 0
 
     def routes(self) -> list[ApiRoute]:
@@ -90,10 +93,11 @@ class EventsApi:
             return
         self._open += 1
         try:
-            async with self._watch.watched():
-                yield f"retry: {RETRY_MS}\n\n"
-                async for piece in self._pages(call, names, after):
-                    yield piece
+            with self._standing.open(call.token):
+                async with self._watch.watched():
+                    yield f"retry: {RETRY_MS}\n\n"
+                    async for piece in self._pages(call, names, after):
+                        yield piece
         finally:
             self._open -= 1
 
@@ -102,28 +106,40 @@ class EventsApi:
         place, fresh = await self._begin(after)
         if not fresh:
             yield _framed("reset", {"missed": True}, place)
-        known: Position | None = None
-        checked_at = began
+        known, quiet_since = None, began
         while not self._watch.closed and time.monotonic() - began < limits.longest_s:
-            now = await self._watch.news(known, limits.heartbeat_s)
-            if time.monotonic() - checked_at >= limits.heartbeat_s:  # also where something always happens
-                checked_at = time.monotonic()
-                if not await self._still(call):
+            now = await self._watch.news(known, min(limits.look_s, limits.heartbeat_s))
+            if not await self._still(call):
+                return
+            if now is not None and now != known:
+                known = now
+                async for piece, reached in self._up_to(now, place, call, names):
+                    place = reached
+                    if piece:
+                        yield piece
+                        quiet_since = time.monotonic()
+                if _behind(place, now):  # the client comes again, with the id it has
                     return
-            if now is None or now == known:
+            if time.monotonic() - quiet_since >= limits.heartbeat_s:
+                quiet_since = time.monotonic()
                 yield ": still here\n\n"
-                continue
-            known = now
-            while place.calls < now.calls or place.audit < now.audit:
-                try:
-                    told, reached = await self._watch.store.between(place, now, PAGE)
-                except StoreError:  # the client comes again, with the id it has
-                    return
-                for one in sorted(told, key=lambda one: (one.source != CALL, one.number)):
-                    place = _beyond(place, reached, one)
-                    if wanted(one, names, personal=call.may("personal")):
-                        yield _framed_told(one, place, personal=call.may("personal"))
-                place = reached
+
+    async def _up_to(
+        self, now: Position, place: Position, call: Call, names: frozenset[str]
+    ) -> AsyncIterator[tuple[str, Position]]:
+        """Pieces, each with the place behind it. It ends before `now` where the store is away, or they may no more."""
+        personal = call.may("personal")
+        while _behind(place, now) and await self._still(call):  # much was missed, or it is read slowly
+            try:
+                told, reached = await self._watch.store.between(place, now, PAGE)
+            except StoreError:
+                return
+            for one in sorted(told, key=lambda one: (one.source != CALL, one.number)):
+                place = _beyond(place, reached, one)
+                if wanted(one, names, personal=personal):
+                    yield _framed_told(one, place, personal=personal), place
+            place = reached
+            yield "", place
 
     async def _begin(self, after: Position | None) -> tuple[Position, bool]:
         """Where to begin, and whether nothing was missed before it."""
@@ -135,12 +151,12 @@ class EventsApi:
         return (after, True) if not ahead and behind <= self._limits.behind else (head, False)
 
     async def _still(self, call: Call) -> bool:
-        """Whether it is still somebody who may see what this stream shows."""
-        try:
-            user = await self._users.user(call.user.name)
-        except StoreError:  # then it is looked at the next time
-            return True
-        return call.how != "API" or (user is not None and call.user.roles <= user.roles)
+        """Whether it is still somebody who may see what this stream shows; by the socket comes only who owns it."""
+        return not call.token or await self._standing.still(call.token, call.user)
+
+
+def _behind(place: Position, now: Position) -> bool:
+    return place.calls < now.calls or place.audit < now.audit
 
 
 def _beyond(place: Position, reached: Position, told: Told) -> Position:

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import structlog
 from starlette.responses import Response
 
 from bridge.console.callview import words_of
+from bridge.console.deeds import Deeds, Listening
 from bridge.console.history import PERSONAL_FIELDS
 from bridge.console.recordings import Recordings
 from bridge.control_api import ApiError, ApiRoute, Call, get
@@ -28,8 +28,6 @@ from bridge.records.lanes import lanes
 from bridge.records.public import hidden, whole
 from bridge.records.search import DIRECTIONS, ENDED_BY, MAX_CHARS, OUTCOMES, Place, read
 from bridge.store.historystore import HistoryStore, OneCall
-
-log = structlog.get_logger(__name__)
 
 PATH, RECORDING = "/api/v1/history", "/api/v1/calls/{id}/recording"
 TRANSCRIPT = "/api/v1/calls/{id}/transcript"
@@ -69,9 +67,10 @@ DOCS = {
     "recording": Doc(
         "The recording of a call: a WAV with two channels, caller and agent.",
         {"type": "string", "format": "binary"},
-        refuses=(400, 404),
+        refuses=(400, 404, 502),
         details="Of a call that is over; the whole id. Of another node where that says how it is reached (node.url), "
-        "otherwise only from the node that has the file.",
+        "otherwise only from the node that has the file. Who took it is in the "
+        "audit, once an hour.",
         media="audio/wav",
     ),
     "transcript": Doc(
@@ -94,9 +93,10 @@ DOCS = {
 class HistoryApi:
     """The handlers. `recordings` finds them."""
 
-    def __init__(self, store: HistoryStore, recordings: Recordings) -> None:
+    def __init__(self, store: HistoryStore, recordings: Recordings, deeds: Deeds) -> None:
         self._store = store
         self._recordings = recordings
+        self._listening = Listening(deeds)
 
     def routes(self) -> list[ApiRoute]:
         """For `application`."""
@@ -133,9 +133,7 @@ class HistoryApi:
         }
 
     async def _one(self, call: Call) -> OneCall:
-        call_id = call.path["id"].lower()
-        if not _ID.fullmatch(call_id):
-            raise ApiError(400, "this is no call's id")
+        call_id = whole_id(call)
         one = await self._store.one(call_id)
         if one is None:
             raise ApiError(404, f"there is no call {call_id}")
@@ -149,5 +147,13 @@ class HistoryApi:
             raise ApiError(
                 404, f"call {call_id[:8]} has no recording here (node {self._store.node or 'of this store'})"
             )
-        log.info("api.recording", call_id=call_id, by=call.user.name)
+        await self._listening.note(call_id, call.user.name, call.how.lower(), download=True)
         return answer
+
+
+def whole_id(call: Call) -> str:
+    """The call of a path, by its whole id: what is shared, heard or held is no guess. ApiError 400: it is none."""
+    call_id = call.path["id"].lower()
+    if not _ID.fullmatch(call_id):
+        raise ApiError(400, "this is no call's id")
+    return call_id

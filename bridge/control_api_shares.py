@@ -14,20 +14,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import structlog
-
+from bridge.console.deeds import Deeds
 from bridge.console.web import ROOT
 from bridge.control_api import ApiError, ApiRoute, Call, Terms, delete, get, post
 from bridge.control_api_docs import FLAG, TEXT, Doc, exactly, list_of, thing
+from bridge.control_api_history import whole_id
 from bridge.errors import StoreRefusedError
 from bridge.store.historystore import HistoryStore, OneCall
 from bridge.store.sharestore import MOST_S, Share, ShareStore
 
-log = structlog.get_logger(__name__)
-
 BASE = "/api/v1/calls/{id}"
 MAX_HOURS = int(MOST_S // 3600)
-_ID = re.compile(r"[0-9a-f]{4,100}")
 _SHARE_ID = re.compile(r"[0-9a-f]{16}")
 DOCS = {
     "shares": Doc(
@@ -55,9 +52,10 @@ DOCS = {
 class SharesApi:
     """The handlers. `url`: console.url, "" without."""
 
-    def __init__(self, history: HistoryStore, shares: ShareStore, url: str = "") -> None:
+    def __init__(self, history: HistoryStore, shares: ShareStore, deeds: Deeds, url: str = "") -> None:
         self._history = history
         self._shares = shares
+        self._deeds = deeds
         self._url = url.rstrip("/")
 
     def routes(self) -> list[ApiRoute]:
@@ -90,27 +88,22 @@ class SharesApi:
         share = await self._shares.find(secret, now) if secret is not None else None
         if share is None:
             raise ApiError(429, "too many links: 20 an hour of one user, 500 open ones")
-        log.info("api.shared", call_id=one.record.call_id, by=by, hours=hours)
+        facts: dict[str, Any] = {"share_id": share.share_id, "hours": hours, "via": call.how.lower()}
+        await self._deeds.note("call_shared", by, call_id=one.record.call_id, **facts)
         path = f"{ROOT}/shared/{secret}"
         return {"share": asdict(share), "path": path, "url": f"{self._url}{path}" if self._url else ""}
 
     async def _unshare(self, call: Call) -> Mapping[str, Any]:
-        call_id, share_id = _id(call), call.path["share_id"].lower()
+        call_id, share_id = whole_id(call), call.path["share_id"].lower()
         if not _SHARE_ID.fullmatch(share_id) or not await self._shares.revoke(call_id, share_id):
             raise ApiError(404, "there is no such link to this call")
-        log.info("api.unshared", call_id=call_id, by=call.user.name)
+        facts: dict[str, Any] = {"share_id": share_id, "via": call.how.lower()}
+        await self._deeds.note("call_unshared", call.user.name, call_id=call_id, **facts)
         return {"share_id": share_id, "revoked": True}
 
     async def _call(self, call: Call) -> OneCall:
-        call_id = _id(call)
+        call_id = whole_id(call)
         one = await self._history.one(call_id)
         if one is None:
             raise ApiError(404, f"there is no call {call_id}")
         return one
-
-
-def _id(call: Call) -> str:
-    call_id = call.path["id"].lower()
-    if not _ID.fullmatch(call_id):
-        raise ApiError(400, "this is no call's id")
-    return call_id

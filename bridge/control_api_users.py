@@ -4,11 +4,13 @@
     POST   /api/v1/users                    {"name", "roles", "groups", "numbers", "disabled"}: add one, or change one
     DELETE /api/v1/users/{name}             and their tokens and sessions
     GET    /api/v1/tokens                   what there is, without the secrets
-    POST   /api/v1/users/{name}/tokens      {"label", "days"} → 201 {"token"}: the only time it is seen
+    POST   /api/v1/users/{name}/tokens      {"label", "days"} → 201 {"token"}: the only time it is seen; not by a token
     DELETE /api/v1/tokens/{id}
 
-The rules are the console's (console/roster.py): there is always an admin, and the audit says who did what. Where some
-decisions need a second factor, a token gives nobody who is there already more than they have.
+The rules are the console's (console/roster.py): there is always an admin, and the audit says who did what. A token
+makes none, and gives its own user no more than they have: who stole one would have others when it is taken back. So
+tokens are made by people, who have signed in to the console or to the machine. Where some decisions need a second
+factor, a token gives nobody who is there already more than they have.
 """
 
 import re
@@ -77,7 +79,9 @@ DOCS = {
         "Make a token for a user; it is seen this once.",
         thing({"token": TEXT, "user": TEXT, "expires_at": maybe(AT)}),
         exactly({}, label=string(100), days={"type": "integer", "minimum": 1, "maximum": MAX_DAYS}),
-        refuses=(404,),
+        refuses=(403, 404),
+        details="Only over the machine's own socket: a token makes no token (403 `token`). People make their own in "
+        "the console.",
     ),
     "revoke": Doc("Take a token back.", thing({"token_id": TEXT, "revoked": FLAG}), refuses=(404,)),
 }
@@ -111,15 +115,22 @@ class UsersApi:
         known = await self._roster.one(user.name)
         if known is not None and known.subject and (known.roles, known.groups) != (user.roles, user.groups):
             raise ApiError(409, f"the roles and groups of {user.name} are what their provider says")
-        if known is not None and self._step_up and call.how == "API" and _widened(known, user):
-            # Who can sign in as them would set up a factor, and decide what no token may.
-            raise ApiError(403, "this takes a second factor: give more in the console", code="step_up")
+        if known is not None and _widened(known, user):
+            self._not_more(call, known)
         put = self._roster.change if known is not None else self._roster.add
         try:
             await put(user, call.user.name)
         except StoreRefusedError as error:
             raise ApiError(409, str(error)) from None
         return plain(await self._known(user.name))
+
+    def _not_more(self, call: Call, known: User) -> None:
+        """ApiError 403: who asks may give this user no more than they have."""
+        if call.token and known.name == call.user.name:  # the token would have more with them
+            raise ApiError(403, "a token gives its own user nothing: do it in the console", code="token")
+        if self._step_up and call.how == "API":
+            # Who can sign in as them would set up a factor, and decide what no token may.
+            raise ApiError(403, "this takes a second factor: give more in the console", code="step_up")
 
     async def _remove(self, call: Call) -> Mapping[str, Any]:
         user = await self._known(call.path["name"])
@@ -139,6 +150,10 @@ class UsersApi:
         return {"tokens": [asdict(token) for token in await self._users.tokens()]}
 
     async def _give(self, call: Call) -> Mapping[str, Any]:
+        if call.token:
+            raise ApiError(
+                403, "a token makes no token: sign in to the console, or sipbridge users token", code="token"
+            )
         name, body = call.path["name"], call.body
         _only(body, ("label", "days"))
         label, days = body.get("label", ""), body.get("days")

@@ -10,16 +10,19 @@ from typing import Any
 from bridge.console.deeds import Deeds
 from bridge.console.figures import Figures
 from bridge.console.health import Health
+from bridge.console.keeping import Keeping
 from bridge.console.plans import Plans as PlanViews
 from bridge.console.recordings import Recordings
 from bridge.console.roster import Roster
 from bridge.control_api import ApiRoute
 from bridge.control_api_approvals import ApprovalsApi
+from bridge.control_api_audit import AuditApi
 from bridge.control_api_calls import CallsApi, CallsDeps
 from bridge.control_api_dialplan import DialplanApi
 from bridge.control_api_events import EventsApi
 from bridge.control_api_health import HealthApi
 from bridge.control_api_history import HistoryApi
+from bridge.control_api_keeping import KeepingApi
 from bridge.control_api_nodes import NodesApi
 from bridge.control_api_outbound import OutboundApi, OutboundApiDeps
 from bridge.control_api_plans import PlansApi
@@ -37,9 +40,11 @@ from bridge.control_plan import around
 from bridge.control_versions import PlanVersions
 from bridge.control_webhooks import WebhookDeps, WebhookDesk
 from bridge.settings import Settings
+from bridge.store.auditstore import AuditStore
 from bridge.store.eventstore import EventStore
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
+from bridge.store.keepstore import KeepStore
 from bridge.store.outboundstore import OutboundStore
 from bridge.store.paststore import PastStore
 from bridge.store.peoplestore import PeopleStore
@@ -111,7 +116,7 @@ class Outside:
 def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
     """All of them, and the one that describes them."""
     settings, store, nodes = parts.settings, parts.store, parts.nodes
-    plans = parts.plans
+    plans, deeds = parts.plans, Deeds(parts.gates)
     calls = CallsDeps(store, parts.hands, nodes.queues)
     outbound = OutboundApiDeps(OutboundStore(store), parts.key, lambda: plans.desk.plan)
     apis = (
@@ -125,12 +130,14 @@ def _routes(parts: ApiParts, outside: Outside) -> list[ApiRoute]:
         EventsApi(outside.watch, UserStore(store)),
         UsersApi(
             UserStore(store),
-            Roster(UserStore(store), PeopleStore(store), Deeds(parts.gates)),
+            Roster(UserStore(store), PeopleStore(store), deeds),
             step_up=settings.console.step_up.on,
         ),
         HealthApi(lambda: outside.health),
-        HistoryApi(HistoryStore(store), Recordings(nodes.waveforms, store.node, nodes.recordings)),
-        SharesApi(HistoryStore(store), ShareStore(store), settings.console.url or ""),
+        HistoryApi(HistoryStore(store), Recordings(nodes.waveforms, store.node, nodes.recordings), deeds),
+        SharesApi(HistoryStore(store), ShareStore(store), deeds, settings.console.url or ""),
+        KeepingApi(Keeping(KeepStore(store), deeds)),
+        AuditApi(AuditStore(store)),
         PlansApi(lambda: outside.plans),
     )
     routes = [route for api in apis for route in api.routes()]

@@ -34,6 +34,7 @@ from starlette.types import Receive, Scope, Send
 from bridge.approval.signing import seal, sealed
 from bridge.console.recordings import WAV
 from bridge.console.waveforms import Waveforms
+from bridge.control_api import API
 from bridge.control_roads import Roads
 from bridge.errors import StoreError
 from bridge.media.peaks import Peaks
@@ -57,7 +58,7 @@ MAX_PEAKS_BYTES = 1024 * 1024
 _ID = re.compile(r"[\w.@~+-]{1,100}")
 _ASKED = ("range", "if-range")
 _TOLD = ("content-length", "content-range", "accept-ranges", "etag", "last-modified")
-_TIMEOUT = httpx.Timeout(ANSWER_S, connect=5.0)
+_TIMEOUT = httpx.Timeout(ANSWER_S, connect=3.0)
 
 
 class _FarError(Exception):
@@ -219,17 +220,20 @@ class _Passed(Response):
         try:
             async with asyncio.timeout(WHOLE_S), self._far.opened(self._record, "", asked) as answer:
                 own = {name: value for name, value in self.headers.items() if name != "content-length"}
-                told = {name: answer.headers[name] for name in _TOLD if name in answer.headers}
+                theirs = {name: answer.headers[name] for name in _TOLD if name in answer.headers}
                 begun = True
-                body = StreamingResponse(answer.aiter_raw(), answer.status_code, {**own, **told})
+                body = StreamingResponse(answer.aiter_raw(), answer.status_code, {**own, **theirs})
                 await body(scope, receive, send)
         except (_FarError, httpx.HTTPError, TimeoutError) as error:
             words = {"node": self._record.node, "call_id": self._record.call_id, "reason": _why(error)}
             log.warning("node.no_recording", **words)
             if begun:
                 raise
-            sentence = f"The recording could not be had from node {self._record.node}: {_why(error)}\n"
-            await PlainTextResponse(sentence, 502)(scope, receive, send)
+            sentence = f"the recording could not be had from node {self._record.node}: {_why(error)}"
+            told: Response = PlainTextResponse(sentence, 502)
+            if str(scope["path"]).startswith(API):
+                told = JSONResponse({"error": sentence}, 502)
+            await told(scope, receive, send)
 
 
 def _about(node: str, call_id: str) -> str:

@@ -3,18 +3,28 @@
 Not worker-safe (pydantic). Pure.
 """
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from bridge.forwarded import Network
 from bridge.settings_base import EnvName, HostAddress, HttpUrl, Port, RtpPorts, Section
+from bridge.settings_base import Network as NetworkText
 
 _ICE = r"^(stun|turns?):[A-Za-z0-9.-]+(:\d{1,5})?(\?transport=(udp|tcp))?$"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nobody binds it: it is what is replaced
 
 
+def _not_everybody(value: str) -> str:
+    if ipaddress.ip_network(value).prefixlen == 0:
+        raise ValueError("this trusts everybody to say who they are | name the proxies: 10.0.0.2")
+    return value
+
+
+ProxyNetwork = Annotated[NetworkText, AfterValidator(_not_everybody)]
 Role = Literal["viewer", "operator", "approver", "admin"]
 Claim = Annotated[str, Field(min_length=1, max_length=200)]
 GroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -154,6 +164,13 @@ class Console(Section):
             "from there is taken. With https its cookies are never sent in the clear.",
         )
     )
+    trusted_proxies: list[ProxyNetwork] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Addresses and networks of the proxies before it, such as 10.0.0.2 or 10.0.0.0/24: only from these "
+        "X-Forwarded-For is believed, and only its right-most address that is none of them. Wrong passwords and links "
+        "are counted for that one. A proxy must add to the header whom it heard.",
+    )
     session_idle_s: float = Field(
         default=3600,
         ge=60,
@@ -201,6 +218,11 @@ class Console(Section):
         """What the Host of a request may be, besides addresses."""
         named = urlsplit(self.url).hostname if self.url else None
         return (self.bind, *self.hosts, *([named] if named else []))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, read."""
+        return tuple(ipaddress.ip_network(one) for one in self.trusted_proxies)
 
     def base(self, port: int) -> str:
         """Where people reach it: `url`, or the port that was bound."""

@@ -8,6 +8,7 @@ import pytest
 from bridge.control_api import Door, application, owner
 from bridge.control_api_approvals import ApprovalsApi, shown
 from bridge.control_door import serve
+from bridge.settings_console import StepUp
 from bridge.store.gaterows import StoredRequest
 from bridge.store.queuestore import QueueStore
 from bridge.store.userstore import User
@@ -188,6 +189,59 @@ async def test_an_unknown_outcome_is_settled_and_nothing_else_is(desk):
         "POST", f"{BASE}/{other['request_id']}/reconcile", {"outcome": "failed", "note": "x"}
     )
     assert (status, data["code"]) == (409, "not_unknown")
+
+
+async def test_the_caller_is_asked_something_first_and_nothing_is_decided(desk):
+    one = await desk.asked()
+    path = f"{BASE}/{one['request_id']}/ask"
+    status, data = await desk.ask("POST", path, {"question": "Which order\nwas it?"})
+    (asked,) = data["approval"]["questions"]
+    assert (status, data["verdict"], data["approval"]["state"]) == (200, "ask", "pending")
+    assert (asked["number"], asked["by"], asked["state"]) == (1, "anna", "asking")
+    assert asked["text"] == "Which order was it?", "as the gate cleans it, for whoever asks"
+    (entry,) = [row for row in await desk.office.gates.audit("c1") if row["type"] == "question"]
+    assert (entry["actor"], entry["facts"]["via"]) == ("anna", "api")
+    assert "order" not in repr(entry["facts"]), "what was said lies apart"
+    status, data = await desk.ask("POST", path, {"question": "And why?"}, by="bert")
+    assert (status, data["code"]) == (409, "one_at_a_time")
+    _, seen = await desk.ask("GET", f"{BASE}/{one['request_id']}", by="looks")
+    assert (seen["questions"][0]["by"], seen["questions"][0]["text"]) == ("anna", "")
+
+
+@pytest.mark.parametrize(
+    ("by", "code"), [("sales", "wrong_group"), ("caller", "own_request"), ("chief", None)]
+)
+async def test_who_could_not_decide_asks_the_caller_nothing(desk, by, code):
+    one = await desk.asked()
+    path = f"{BASE}/{one['request_id']}/ask"
+    status, data = await desk.ask("POST", path, {"question": "Who are you?"}, by=by)
+    assert (status, data.get("code")) == (403, code)
+    assert (await desk.ask("GET", f"{BASE}/{one['request_id']}"))[1]["questions"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"question": ""}, 400),
+        ({"question": "q" * 301}, 400),
+        ({"question": "Why?", "binding": "x"}, 400),
+        ({"question": " \n ?!"}, 422),
+    ],
+)
+async def test_a_question_that_is_none_is_not_asked(desk, body, status):
+    one = await desk.asked()
+    assert (await desk.ask("POST", f"{BASE}/{one['request_id']}/ask", body))[0] == status
+
+
+async def test_a_question_needs_no_second_factor_where_an_approval_does(desk):
+    """As on the page: it decides nothing."""
+    desk.office.source.step_up = StepUp(risks=["money"])
+    one = await desk.asked()
+    path = f"{BASE}/{one['request_id']}"
+    status, data = await desk.ask("POST", f"{path}/approve", {"binding": one["binding"]})
+    assert (status, data["code"]) == (403, "step_up")
+    assert (await desk.ask("POST", f"{path}/ask", {"question": "Which card?"}))[0] == 200
 
 
 async def test_a_token_decides_by_the_roles_it_has_not_by_all_of_its_users(desk):

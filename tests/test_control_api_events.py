@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from bridge.console.stream import Streams
 from bridge.control_api_events import EventsApi, Limits
 from bridge.control_events import EventWatch
 from bridge.store.eventstore import EventStore
-from bridge.store.userstore import User, UserStore
+from bridge.store.userstore import User, UserStore, token_id_of
 from tests.fakes.api import running_api
 from tests.fakes.events import Script, conversation
 
@@ -135,10 +136,10 @@ async def test_streams_are_bounded(tmp_path):
 
 
 async def test_a_stream_ends_by_itself_and_for_who_may_no_more(tmp_path):
-    async with stream(tmp_path, Limits(longest_s=0.05, heartbeat_s=0.05)) as api:
+    async with stream(tmp_path, Limits(longest_s=0.05, look_s=0.05)) as api:
         assert await read(api) == []
     (tmp_path / "b").mkdir()
-    async with stream(tmp_path / "b", Limits(heartbeat_s=0.05)) as api:
+    async with stream(tmp_path / "b", Limits(look_s=0.05)) as api:
 
         async def disable():
             await UserStore(api.store).put(
@@ -148,8 +149,33 @@ async def test_a_stream_ends_by_itself_and_for_who_may_no_more(tmp_path):
         assert await read(api, then=disable) == []
 
 
+async def test_a_stream_ends_when_its_token_is_taken_back_and_that_of_another_goes_on(tmp_path):
+    """Two tokens of one user: it is the token that counts, not its user alone."""
+    async with stream(tmp_path, Limits(look_s=0.05)) as api:
+        users = UserStore(api.store)
+        api.tokens["other"] = await users.give_token("a-operator", "other", None)
+
+        async def revoke():
+            await users.revoke(token_id_of(api.tokens["operator"]))
+
+        async def after(lost):
+            assert await lost == []
+            await api.store.write(0, Script().tell("call.started").events)
+
+        async with asyncio.TaskGroup() as tasks:
+            lost = tasks.create_task(read(api, then=revoke))
+            found = await read(api, role="other", until="call.started", then=lambda: after(lost))
+        assert [name for _, name, _ in found] == ["call.started"]
+
+
+def test_a_stream_outlives_its_token_by_five_seconds_at_most():
+    """A look that is just not old enough, and a stream that has just looked."""
+    for limits in (Limits(), Streams()):
+        assert 2 * limits.look_s < 5
+
+
 async def test_a_stream_ends_for_who_may_no_more_also_where_something_always_happens(tmp_path):
-    async with stream(tmp_path, Limits(heartbeat_s=0.4)) as api, asyncio.TaskGroup() as tasks:
+    async with stream(tmp_path, Limits(look_s=0.4)) as api, asyncio.TaskGroup() as tasks:
 
         async def talk():
             for script in (Script(f"c{n}", f"b{n}") for n in range(10_000)):

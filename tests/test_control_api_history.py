@@ -2,9 +2,12 @@
 
 import pytest
 
+from bridge.approval.signing import Signer
+from bridge.console.deeds import Deeds
 from bridge.console.recordings import Recordings
 from bridge.console.waveforms import Waveforms
 from bridge.control_api_history import HistoryApi
+from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from tests.fakes.api import running_api
 from tests.fakes.events import Script, conversation
@@ -21,7 +24,8 @@ async def api(tmp_path):
     (tmp_path / "outside.wav").write_bytes(b"RIFF" + bytes(4000))
 
     def routes(store):
-        return HistoryApi(HistoryStore(store), Recordings(Waveforms(folder), "a")).routes()
+        deeds = Deeds(GateStore(store, Signer(tmp_path / "keys")))
+        return HistoryApi(HistoryStore(store), Recordings(Waveforms(folder), "a"), deeds).routes()
 
     async with running_api(tmp_path, routes) as found:
         events = Script(HEARD, "b1").tell("call.started", **{"from": "+49170123", "to": "sip:100@u"})
@@ -90,6 +94,11 @@ async def test_a_recording_is_heard_by_who_may(api):
     assert (await get("cccc" * 8)).status_code == 404  # the store names a file outside of the folder
     assert (await get("dddd" * 8)).status_code == 404
     assert (await get("zz")).status_code == 400
+    told = [
+        (one["type"], one["actor"], one["call_id"], one["facts"])
+        for one in await GateStore(api.store).audit()
+    ]
+    assert told == [("recording_downloaded", "a-operator", HEARD, {"via": "api"})]
 
 
 async def test_what_was_said_is_read_by_who_may(api):

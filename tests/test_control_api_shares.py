@@ -2,7 +2,10 @@
 
 import pytest
 
+from bridge.approval.signing import Signer
+from bridge.console.deeds import Deeds
 from bridge.control_api_shares import SharesApi
+from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
 from bridge.store.sharestore import MAX_AN_HOUR, ShareStore
 from bridge.store.userstore import User, UserStore
@@ -17,7 +20,8 @@ NOW = 1e9
 @pytest.fixture
 async def api(tmp_path):
     def routes(store):
-        return SharesApi(HistoryStore(store), ShareStore(store), "https://pbx.example/").routes()
+        deeds = Deeds(GateStore(store, Signer(tmp_path / "keys")))
+        return SharesApi(HistoryStore(store), ShareStore(store), deeds, "https://pbx.example/").routes()
 
     async with running_api(tmp_path, routes) as found:
         await found.store.write(0, conversation(call_id=CALL))
@@ -42,6 +46,13 @@ async def test_a_link_is_made_listed_without_its_secret_and_revoked(api):
     assert await ShareStore(api.store).find(secret, share["created_at"]) is None
     assert (await api.ask("DELETE", f"{SHARES}/{share['share_id']}"))[0] == 404
     assert (await api.ask("GET", SHARES))[1] == {"shares": []}
+    told = [(one["type"], one["actor"], one["facts"]) for one in await GateStore(api.store).audit(CALL)]
+    facts = {"share_id": share["share_id"], "via": "api"}
+    assert told == [
+        ("call_shared", "a-operator", {**facts, "hours": 24}),
+        ("call_unshared", "a-approver", facts),
+    ]
+    assert secret not in repr(await GateStore(api.store).evidence()), "whoever reads the audit has no link"
 
 
 async def test_who_may_not_see_persons_shares_none(api):

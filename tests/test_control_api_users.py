@@ -1,5 +1,7 @@
 """Users and tokens over the API: for admins only, and nobody locks everybody out."""
 
+import os
+import pwd
 from functools import partial
 
 import pytest
@@ -75,7 +77,7 @@ async def test_where_decisions_need_a_second_factor_a_token_gives_nobody_more_th
 
 async def test_the_last_admin_stays_one(api):
     for body in (
-        {"name": "a-admin", "roles": ["viewer"]},
+        {"name": "a-admin", "roles": []},
         {"name": "a-admin", "roles": ["admin"], "disabled": True},
     ):
         assert (await api.ask("POST", USERS, body, "admin"))[0] == 409
@@ -99,13 +101,15 @@ async def test_an_admin_who_cannot_sign_in_is_no_other_admin(api):
 async def test_the_audit_says_who_did_what_to_whom(api):
     await api.ask("POST", USERS, ANN, "admin")
     await api.ask("POST", USERS, {"name": "ann", "roles": ["viewer"]}, "admin")
-    _, made = await api.ask("POST", f"{USERS}/ann/tokens", {"label": "crm"}, "admin")
+    _, made = await api.ask("POST", f"{USERS}/ann/tokens", {"label": "crm"}, "")
     token_id = made["token"].split("_")[1]
     await api.ask("DELETE", f"{TOKENS}/{token_id}", role="admin")
     await api.ask("DELETE", f"{USERS}/ann", role="admin")
     found = await audit(api)
-    assert [(what, by, facts["whose"]) for what, by, facts in found] == [
-        (what, "a-admin", "ann")
+    assert {by for what, by, _ in found if what != "token_given"} == {"a-admin"}
+    assert found[2][1] == pwd.getpwuid(os.geteuid()).pw_name
+    assert [(what, facts["whose"]) for what, _, facts in found] == [
+        (what, "ann")
         for what in ("user_added", "user_changed", "token_given", "token_revoked", "user_removed")
     ]
     assert (found[1][2]["was_roles"], found[1][2]["roles"]) == (["approver"], ["viewer"])
@@ -124,7 +128,7 @@ async def test_what_a_provider_says_of_somebody_is_not_said_otherwise(api):
 
 
 async def test_a_token_is_shown_once_and_works_until_it_is_taken_back(api):
-    status, made = await api.ask("POST", f"{USERS}/a-viewer/tokens", {"label": "crm", "days": 1}, "admin")
+    status, made = await api.ask("POST", f"{USERS}/a-viewer/tokens", {"label": "crm", "days": 1}, "")
     assert (status, made["user"]) == (201, "a-viewer")
     api.tokens["made"] = made["token"]
     assert (await api.ask("GET", "/api/v1/calls", role="made"))[0] == 200
@@ -168,4 +172,27 @@ async def test_a_user_that_makes_no_sense_is_refused(api, body):
     ],
 )
 async def test_a_token_for_nobody_or_for_ever_and_ever_is_none(api, name, body, status):
-    assert (await api.ask("POST", f"{USERS}/{name}/tokens", body, "admin"))[0] == status
+    assert (await api.ask("POST", f"{USERS}/{name}/tokens", body, ""))[0] == status
+
+
+async def test_a_token_makes_no_token_whatever_its_roles(api):
+    """Who steals one would make others, which live on when it is taken back, and for whoever may more."""
+    for whose in ("a-admin", "a-approver", "nobody"):
+        status, told = await api.ask("POST", f"{USERS}/{whose}/tokens", {}, "admin")
+        assert (status, told["code"]) == (403, "token"), whose
+    headers = {"authorization": f"Bearer {api.tokens['admin']}"}
+    assert (await api.ask("POST", f"{USERS}/a-admin/tokens", {}, "", headers=headers))[0] == 403, (
+        "by the socket too"
+    )
+    assert len(await UserStore(api.store).tokens()) == len(api.tokens)
+    assert await audit(api) == []
+
+
+async def test_a_token_gives_its_own_user_nothing_that_it_would_have_with_them(api):
+    more = {"name": "a-admin", "roles": ["admin", "approver"], "groups": ["boss"]}
+    status, told = await api.ask("POST", USERS, more, "admin")
+    assert (status, told["code"]) == (403, "token")
+    assert (await UserStore(api.store).user("a-admin")).roles == {"admin"}
+    assert (await api.ask("POST", USERS, more, ""))[0] == 200, "on the machine"
+    less = {"name": "a-admin", "roles": ["admin"]}
+    assert (await api.ask("POST", USERS, less, "admin"))[0] == 200

@@ -71,7 +71,8 @@ async def running(it):
     async def play(_request):
         return it.a.answer(await it.record(), "inline")
 
-    given, played = Starlette(routes=it.b.routes()), Starlette(routes=[Route("/play", play)])
+    given = Starlette(routes=it.b.routes())
+    played = Starlette(routes=[Route("/play", play), Route("/api/v1/play", play)])
     task = asyncio.create_task(it.a.run())
     async with serve(given, "127.0.0.1", 0) as it.port, serve(played, "127.0.0.1", 0) as it.front:
         it.roads = Roads("https://b.example", f"http://127.0.0.1:{it.port}/")
@@ -152,6 +153,9 @@ async def test_what_cannot_be_had_is_said(house):
     house.roads = Roads("", "http://127.0.0.1:9")
     answer = await house.play()
     assert (answer.status_code, "does not answer" in answer.text) == (502, True)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.front}") as client:
+        answer = await client.get("/api/v1/play")
+    assert (answer.status_code, "does not answer" in answer.json()["error"]) == (502, True)
     house.roads = Roads()
     assert not house.a.reached("b")
     assert (await house.play()).status_code == 502

@@ -107,7 +107,6 @@ ELSEWHERE = {
     "bridge/console/argnames.py": "seen on cards and by stepup: tests/console/test_card.py, test_stepup.py",
     "bridge/console/identity.py": "puts parts together: tests/console/test_signin.py, test_account.py, …",
     "bridge/console/again.py": "asks on pages: tests/console/test_account.py, test_approvals.py",
-    "bridge/console/deeds.py": "what it notes: tests/console/test_people.py",
     "bridge/console/passkey.py": "a real authenticator: tests/console/test_identity_browser.py",
     "bridge/control_decisions.py": "its rules need gates and a store: tests/test_control_tools.py",
     "bridge/control_gates.py": "its rules need gates and a store: tests/test_control_tools.py",

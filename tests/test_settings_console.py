@@ -29,6 +29,18 @@ def test_a_url_is_scheme_and_host_only(url):
         Console(url=url)
 
 
+def test_proxies_are_addresses_or_networks_and_none_by_default():
+    assert Console().proxies == ()
+    read = Console(trusted_proxies=["10.0.0.2", "10.1.0.0/16", "fd00::/64"]).proxies
+    assert [str(one) for one in read] == ["10.0.0.2/32", "10.1.0.0/16", "fd00::/64"]
+
+
+@pytest.mark.parametrize("proxy", ["0.0.0.0/0", "::/0", "*", "proxy.example", "10.0.0.2/24", ""])
+def test_nobody_trusts_everybody_nor_a_name(proxy):
+    with pytest.raises(ValidationError):
+        Console(trusted_proxies=[proxy])
+
+
 @pytest.mark.parametrize("seconds", [0, 59, 604_801, float("nan")])
 def test_a_session_lasts_a_minute_at_least_and_a_week_at_most(seconds):
     with pytest.raises(ValidationError):

@@ -1,15 +1,16 @@
 """`sipbridge calls export`: records as CSV or JSON lines, by the same filter and in the same form as the console's.
 
-Reads the store beside a running bridge or without one, page by page; changes nothing. Not worker-safe.
+Reads the store beside a running bridge or without one, page by page; the audit says who did. Not worker-safe.
 """
 
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
+from bridge.cli.calls_keep import deeds_of
 from bridge.cli.identity import with_store
 from bridge.errors import StoreError
 from bridge.records.export import FORMATS, head, lines
@@ -44,7 +45,8 @@ def export(
     wanted = wanted_of(where or [])
 
     async def work(store: Store, settings: Settings, me: User) -> str:
-        del settings, me
+        facts: dict[str, Any] = {"kind": kind, "filter": wanted.told(), "personal": True, "via": "cli"}
+        await deeds_of(store, settings).note("calls_exported", me.name, **facts)
         if output is None:
             await _write(HistoryStore(store), wanted, kind, limit, sys.stdout)
             return ""

@@ -11,11 +11,14 @@ import typer
 
 from bridge.approval.signing import Signer
 from bridge.cli.identity import with_store
+from bridge.console.deeds import Deeds
+from bridge.console.keeping import Keeping
 from bridge.control_retention import remove_inside
 from bridge.errors import StoreError
+from bridge.keys import keys_folder
 from bridge.settings import Settings
-from bridge.store.gatestore import GateStore, NewAudit
-from bridge.store.keepstore import Hold, KeepStore
+from bridge.store.gatestore import GateStore
+from bridge.store.keepstore import KeepStore
 from bridge.store.store import Store
 from bridge.store.userstore import User
 
@@ -32,9 +35,8 @@ def hold(
 
     async def work(store: Store, settings: Settings, me: User) -> str:
         call_id = await _one(store, call)
-        if not await KeepStore(store).hold(Hold(call_id, reason, me.name, time.time())):
+        if not await _keeping(store, settings).hold(call_id, reason, me.name, "cli"):
             return f"{call_id} is held already"
-        await _audit(store, settings, "held", call_id, me, {"reason": reason})
         return f"{call_id} is held"
 
     typer.echo(with_store(config, "administer", work))
@@ -45,9 +47,8 @@ def release(call: Id, config: Config = None) -> None:
 
     async def work(store: Store, settings: Settings, me: User) -> str:
         call_id = await _one(store, call)
-        if not await KeepStore(store).release(call_id):
+        if not await _keeping(store, settings).release(call_id, me.name, "cli"):
             raise StoreError(f"{call_id} is not held")
-        await _audit(store, settings, "released", call_id, me, {})
         return f"{call_id} is released"
 
     typer.echo(with_store(config, "administer", work))
@@ -76,20 +77,18 @@ async def _erase(store: Store, settings: Settings, call_id: str, me: User) -> st
         raise StoreError(f"call {call_id} goes on: hang it up first (sipbridge calls hangup)")
     if any(one.call_id == call_id for one in await keep.holds()):
         raise StoreError(f"call {call_id} is held: sipbridge calls release {call_id} first")
-    payloads = await GateStore(store, Signer(settings.state_dir / "keys")).erase(
-        call_id, me.name, time.time()
-    )
+    payloads = await GateStore(store, Signer(keys_folder(settings))).erase(call_id, me.name, time.time())
     messages = await keep.messages_of(call_id)
     named = [Path(path) for path in (record.recording_path, *(one.path for one in messages)) if path]
     files = [path for path in named if remove_inside(path, folder)]
     gone = await keep.erase(call_id)
-    counts = {
+    counts: dict[str, Any] = {
         "events": gone.events,
         "messages": gone.voicemails,
         "files": len(files),
         "outbound": gone.outbound,
     }
-    await _audit(store, settings, "call_erased", call_id, me, counts)
+    await deeds_of(store, settings).note("call_erased", me.name, call_id=call_id, via="cli", **counts)
     lines = [
         f"{call_id} is erased: {gone.events} events, {len(files)} files, {payloads} payloads of the audit"
     ]
@@ -105,11 +104,13 @@ async def _one(store: Store, call: str) -> str:
     return found[0].call_id
 
 
-async def _audit(
-    store: Store, settings: Settings, what: str, call_id: str, me: User, facts: dict[str, Any]
-) -> None:
-    gates = GateStore(store, Signer(settings.state_dir / "keys"))
-    await gates.note(NewAudit(what, me.name, {"call_id": call_id, **facts}), "", time.time())
+def deeds_of(store: Store, settings: Settings) -> Deeds:
+    """What a command did, for the audit: signed by this machine's key. StoreError: it is not ours to read."""
+    return Deeds(GateStore(store, Signer(keys_folder(settings))), logged=False)
+
+
+def _keeping(store: Store, settings: Settings) -> Keeping:
+    return Keeping(KeepStore(store), deeds_of(store, settings))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -30,16 +30,18 @@ from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps, needs_factor
 from bridge.console.audio import Audio, AudioDeps
-from bridge.console.callpage import CallPage
+from bridge.console.callpage import CallPage, CallPageDeps
 from bridge.console.calls import Calls, CallsDeps, LiveParts, no_seat
 from bridge.console.callwatch import CallWatch
 from bridge.console.decided import Decided
+from bridge.console.deeds import Deeds
 from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.figures import Figures
 from bridge.console.health import Health, HealthPages, Watch
 from bridge.console.history import History, HistoryLimits
 from bridge.console.identity import Identity, IdentityDeps
+from bridge.console.keeping import Keeping
 from bridge.console.livecalls import LiveCalls
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
@@ -51,8 +53,10 @@ from bridge.console.waveforms import Waveforms
 from bridge.console.web import HEADERS, ROOT, Place, Web
 from bridge.console.webhooks import WebhookPages, Webhooks
 from bridge.settings_console import Console as ConsoleSettings
+from bridge.store.auditstore import AuditStore
 from bridge.store.gatestore import GateStore
 from bridge.store.historystore import HistoryStore
+from bridge.store.keepstore import KeepStore
 from bridge.store.livestore import LiveStore
 from bridge.store.paststore import PastStore
 from bridge.store.queuestore import QueueStore
@@ -104,7 +108,7 @@ class Console:
         self._feed = Feed(QueueStore(store), deps.describe)
         self._calls = LiveCalls(LiveStore(store), self._feed, deps.live.boots)
         self._course = CallWatch(LiveStore(store), deps.live.ask)
-        place = Place(settings.names, settings.url or "")
+        place = Place(settings.names, settings.url or "", settings.proxies)
         limits = deps.audio.limits if deps.audio else SeatLimits()
         self.seats = Seats(sessions, limits, lambda user, right: bool(MAY[right] & user.roles))
         self._web = Web(sessions, self._renderer, place, lambda: self._feed.snapshot)
@@ -115,9 +119,7 @@ class Console:
 
     def routes(self) -> list[BaseRoute]:
         """For control's HTTP door."""
-        gates, history = GateStore(self._deps.store), HistoryStore(self._deps.store)
-        deps = self._deps
-        recordings = Recordings(Waveforms(deps.recordings), deps.store.node, deps.far)
+        gates = GateStore(self._deps.store)
         hub = Hub(self._web, self._deps.streams)
         audio = Audio(self._web, self.seats, self._deps.audio) if self._deps.audio else None
         parts = CallsDeps(self._web, self._feed, hub, self._calls, self._course, self._deps.live)
@@ -135,8 +137,7 @@ class Console:
             *decided.routes(),
             *approvals.routes(),
             *(audio.routes() if audio else ()),
-            *History(self._web, history, self._deps.history).routes(),
-            *CallPage(self._web, history, ShareStore(self._deps.store), recordings).routes(),
+            *self._history(),
             *(DialplanPages(self._web, self._deps.plans).routes() if self._deps.plans else ()),
             *(HealthPages(self._web, self._watch).routes() if self._watch else ()),
             *ApiPage(self._web, self._deps.api).routes(),
@@ -144,6 +145,20 @@ class Console:
             *Calls(parts, audio.panel if audio else no_seat).routes(),
             *Stream(self._web, self._feed, hub).routes(),
         ]
+
+    def _history(self) -> list[BaseRoute]:
+        """Calls that were: the list before the pages of one."""
+        store, deeds = self._deps.store, Deeds(self._deps.gates)
+        deps = CallPageDeps(
+            store=HistoryStore(store),
+            shares=ShareStore(store),
+            recordings=Recordings(Waveforms(self._deps.recordings), store.node, self._deps.far),
+            keeping=Keeping(KeepStore(store), deeds),
+            audit=AuditStore(store),
+            deeds=deeds,
+        )
+        every = History(self._web, deps.store, deeds, self._deps.history)
+        return [*every.routes(), *CallPage(self._web, deps).routes()]
 
     async def run(self, port: int) -> None:
         """Keep open pages up to date, until cancelled; then they are let go of, and ask again by themselves.

@@ -211,4 +211,4 @@ def _offer(visit: Visit) -> str:
     offer = visit.form.get("offer", "")
     if why := unusable(offer):
         raise SeatError(why, 400)
-    return located(offer, visit.request.client.host if visit.request.client else "")
+    return located(offer, visit.address)

@@ -3,9 +3,11 @@
     /console/history/{id}                  the page; also of a call that goes on, as far as it is known
     /console/history/{id}/recording        the WAV file, also in parts (Range)     /{id}/call.json  everything as JSON
     /console/history/{id}/share, /unshare  a link for somebody without an account, and its end
+    /console/history/{id}/hold, /release   a legal hold: kept whatever retention says, until it is lifted
     /console/shared/{secret}[/recording]   what that somebody sees: this one call, nothing to press
 
-Redaction and retention hold at the time of looking: what is erased is said to be. Pages are made
+Redaction and retention hold at the time of looking: what is erased is said to be. Who hears, takes along, shares or
+holds a call is in the audit, and on the page for who may read that. Pages are made
 on a thread: that of an hour's talk is a large one.
 """
 
@@ -13,29 +15,32 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import structlog
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bridge.console.callview import view
+from bridge.console.deeds import ANYBODY, Deeds, Listening
+from bridge.console.keeping import MAX_REASON_CHARS, Keeping
 from bridge.console.lockout import Lockout
 from bridge.console.recordings import THERE, Recordings
 from bridge.console.texts import text
+from bridge.console.trail import told
 from bridge.console.web import ROOT, PageError, Visit, Web
 from bridge.records.cdr import CallRecord
 from bridge.records.export import as_document
 from bridge.records.public import bare
 from bridge.records.timeline import build
+from bridge.store.auditstore import AuditStore, Sought
 from bridge.store.historystore import HistoryStore, OneCall
 from bridge.store.sharestore import Share, ShareStore
 
-log = structlog.get_logger(__name__)
-
 PATH, SHARED = "/history/{id}", "/shared/{secret}"
 HOURS = (1, 24, 168, 720)
+MAX_DEEDS = 100
+"""Of the audit that are shown with a call."""
 MAX_PICTURES = 4
 """Pages of calls that are made at a time."""
 _ID = re.compile(r"[\w.@~+-]{1,100}")
@@ -43,14 +48,26 @@ _SHARE_ID = re.compile(r"[0-9a-f]{16}")
 _NO_INDEX = {"x-robots-tag": "noindex, nofollow, noarchive"}
 
 
+@dataclass(frozen=True, slots=True)
+class CallPageDeps:
+    """What the pages work with."""
+
+    store: HistoryStore
+    shares: ShareStore
+    recordings: Recordings
+    keeping: Keeping
+    audit: AuditStore
+    deeds: Deeds
+
+
 class CallPage:
     """The pages."""
 
-    def __init__(self, web: Web, store: HistoryStore, shares: ShareStore, recordings: Recordings) -> None:
+    def __init__(self, web: Web, deps: CallPageDeps) -> None:
         self._web = web
-        self._store = store
-        self._shares = shares
-        self._recordings = recordings
+        self._store, self._shares, self._recordings = deps.store, deps.shares, deps.recordings
+        self._keeping, self._audit, self._deeds = deps.keeping, deps.audit, deps.deeds
+        self._listening = Listening(deps.deeds)
         self._lockout = Lockout()
         self._making = asyncio.Semaphore(MAX_PICTURES)
 
@@ -63,6 +80,8 @@ class CallPage:
             web.get(f"{PATH}/call.json", self._document),
             web.post(f"{PATH}/share", self._share, "personal"),
             web.post(f"{PATH}/unshare", self._unshare, "personal"),
+            web.post(f"{PATH}/hold", self._hold, "administer"),
+            web.post(f"{PATH}/release", self._release, "administer"),
             web.public(SHARED, self._shared),
             web.public(f"{SHARED}/recording", self._shared_recording),
         ]
@@ -77,20 +96,31 @@ class CallPage:
         shares = await self._shares.of_call(call_id, time.time()) if personal else []
         place = f"{ROOT}/history/{call_id}"
         values = await self._values(one, personal=personal, place=place)
-        more = {"here": "history", "shares": shares, "link": link, "hours": HOURS, "shared": None}
+        more: dict[str, Any] = {
+            "here": "history",
+            "shares": shares,
+            "link": link,
+            "hours": HOURS,
+            "shared": None,
+        }
+        more |= {"hold": await self._keeping.of(call_id), "reason_chars": MAX_REASON_CHARS}
+        if visit.may("audit"):
+            deeds = await self._audit.listed(Sought(call_id, deeds=True), MAX_DEEDS)
+            more["deeds"] = [told(one, personal=personal) for one in deeds]
         return await asyncio.to_thread(self._web.page, "history_call.html", visit, {**values, **more}, status)
 
     async def _values(
         self, one: OneCall, *, personal: bool, place: str, shared: bool = False
     ) -> dict[str, Any]:
-        state = await self._recording_state(one, personal=personal)
+        state, peaks = self._recording_state(one, personal=personal), None
         async with self._making:
-            peaks = await self._recordings.peaks(one.record) if state == THERE else None
+            if state == THERE:
+                state, peaks = await self._recordings.look(one.record)
             seen = await asyncio.to_thread(view, one, peaks, personal=personal, shared=shared)
         console = self._recordings.console(one.record)
         return {"it": seen, "recording": state, "place": place, "personal": personal, "console": console}
 
-    async def _recording_state(self, one: OneCall, *, personal: bool) -> str:
+    def _recording_state(self, one: OneCall, *, personal: bool) -> str:
         """Of the names in words/history.py: a player is shown where there is something to play."""
         record = one.record
         made = bool(record.recording_path) or any(event.type == "recording" for event in one.events)
@@ -102,21 +132,24 @@ class CallPage:
             return "running"
         if not record.recording_path:
             return "erased"
-        return await self._recordings.find(record)
+        return THERE  # or so it seems
 
     async def _recording(self, visit: Visit) -> Response:
-        return await self._file((await self._call(visit)).record, visit)
+        return await self._file((await self._call(visit)).record, visit, visit.who.name)
 
-    async def _file(self, record: CallRecord, visit: Visit) -> Response:
-        kind = "attachment" if "download" in visit.request.query_params else "inline"
-        answer = await self._recordings.answer(record, kind)
+    async def _file(self, record: CallRecord, visit: Visit, by: str, **facts: str) -> Response:
+        download = "download" in visit.request.query_params
+        answer = await self._recordings.answer(record, "attachment" if download else "inline")
         if answer is None:
             raise PageError(404, text("history.is.recording.gone"))
+        await self._listening.note(record.call_id, by, "console", download=download, **facts)
         return answer
 
     async def _document(self, visit: Visit) -> Response:
         one, personal = await self._call(visit), visit.may("personal")
         body = await asyncio.to_thread(_document_of, one, personal=personal)
+        facts: dict[str, Any] = {"kind": "json", "personal": personal, "via": "console"}
+        await self._deeds.note("call_exported", visit.who.name, call_id=one.record.call_id, **facts)
         name = f"call-{one.record.call_id[:8]}.json"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(body, media_type="application/json", headers=headers)
@@ -137,16 +170,34 @@ class CallPage:
         hours = next((hours for hours in HOURS if str(hours) == visit.form.get("hours")), None)
         if hours is None:
             raise PageError(400, text("error.form"))
-        secret = await self._shares.give(one.record.call_id, visit.who.name, time.time(), hours * 3600.0)
-        if secret is None:
+        call_id, by, now = one.record.call_id, visit.who.name, time.time()
+        secret = await self._shares.give(call_id, by, now, hours * 3600.0)
+        share = await self._shares.find(secret, now) if secret is not None else None
+        if share is None:
             raise PageError(429, text("history.share.too_many"))
-        log.info("console.shared", call_id=one.record.call_id, by=visit.who.name, hours=hours)
+        facts: dict[str, Any] = {"share_id": share.share_id, "hours": hours, "via": "console"}
+        await self._deeds.note(
+            "call_shared", by, call_id=call_id, **facts
+        )  # else nobody gets to see the link
         return await self._page(visit, one, f"{self._web.base(visit)}{ROOT}/shared/{secret}")
 
     async def _unshare(self, visit: Visit) -> Response:
         one, share_id = await self._call(visit), visit.form.get("share_id", "")
         if _SHARE_ID.fullmatch(share_id) and await self._shares.revoke(one.record.call_id, share_id):
-            log.info("console.unshared", call_id=one.record.call_id, by=visit.who.name)
+            facts: dict[str, Any] = {"share_id": share_id, "via": "console"}
+            await self._deeds.note("call_unshared", visit.who.name, call_id=one.record.call_id, **facts)
+        return await self._page(visit, one)
+
+    async def _hold(self, visit: Visit) -> Response:
+        one, reason = await self._call(visit), visit.form.get("reason", "").strip()
+        if not reason or len(reason) > MAX_REASON_CHARS:
+            raise PageError(400, text("history.hold.why"))
+        await self._keeping.hold(one.record.call_id, reason, visit.who.name, "console")
+        return await self._page(visit, one)
+
+    async def _release(self, visit: Visit) -> Response:
+        one = await self._call(visit)
+        await self._keeping.release(one.record.call_id, visit.who.name, "console")
         return await self._page(visit, one)
 
     async def _shared(self, visit: Visit) -> Response:
@@ -160,8 +211,9 @@ class CallPage:
         return answer
 
     async def _shared_recording(self, visit: Visit) -> Response:
-        _, one = await self._behind(visit)
-        answer = await self._file(one.record, visit)
+        share, one = await self._behind(visit)
+        by = f"{ANYBODY} {share.share_id}"
+        answer = await self._file(one.record, visit, by, shared_by=share.user)
         answer.headers.update(_NO_INDEX)
         return answer
 

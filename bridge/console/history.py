@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import structlog
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
 
+from bridge.console.deeds import Deeds
 from bridge.console.historyrow import row_of
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
@@ -25,8 +25,6 @@ from bridge.errors import StoreError
 from bridge.records.export import FORMATS, head, lines
 from bridge.records.search import DIRECTIONS, ENDED_BY, OUTCOMES, Filter, Place, read
 from bridge.store.historystore import Found, HistoryStore
-
-log = structlog.get_logger(__name__)
 
 PATH = "/history"
 DAY_S = 86_400.0
@@ -49,9 +47,14 @@ class History:
     """The list and its files."""
 
     def __init__(
-        self, web: Web, store: HistoryStore, limits: HistoryLimits = HistoryLimits()
-    ) -> None:  # frozen
+        self,
+        web: Web,
+        store: HistoryStore,
+        deeds: Deeds,
+        limits: HistoryLimits = HistoryLimits(),  # frozen
+    ) -> None:
         self._web = web
+        self._deeds = deeds
         self._store = store
         self._limits = limits
         self._exports = 0
@@ -94,8 +97,15 @@ class History:
                 raise PageError(503, text("history.busy"))
             name = f"calls-{datetime.now().astimezone():%Y%m%d-%H%M%S}.{kind}"
             headers = {"content-disposition": f'attachment; filename="{name}"'}
-            body = self._export(wanted, kind, personal=visit.may("personal"))
-            log.info("console.exported", by=visit.who.name, kind=kind)
+            personal = visit.may("personal")
+            facts: dict[str, Any] = {
+                "kind": kind,
+                "filter": wanted.told(),
+                "personal": personal,
+                "via": "console",
+            }
+            await self._deeds.note("calls_exported", visit.who.name, **facts)  # before the first line leaves
+            body = self._export(wanted, kind, personal=personal)
             return StreamingResponse(body, media_type=FORMATS[kind], headers=headers)
 
         return export

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
@@ -173,7 +174,7 @@ class People:
             return await self._card(visit, user, str(error), 400)
         return RedirectResponse(HERE, 303)
 
-    async def _deeds(self, what: str, visit: Visit, user: User, **facts: object) -> None:
+    async def _deeds(self, what: str, visit: Visit, user: User, **facts: Any) -> None:
         await self._deps.deeds.note(what, visit.who.name, whose=user.name, **facts)
 
     def _back(self, name: str) -> Response:

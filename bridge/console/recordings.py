@@ -1,7 +1,7 @@
 """A call's recording wherever it lies: a file of this node, or another node's control that can be asked for it.
 
     record ─► Recordings.find ─► there | elsewhere | gone          Recordings.answer ─► the WAV, also in parts (Range)
-                                                                   Recordings.peaks  ─► how loud, for the picture
+                                                                   Recordings.look   ─► and how loud, for the picture
 
 Who may hear it is for whoever asks here to know (`personal`): the other node is told only that this one does.
 """
@@ -54,12 +54,19 @@ class Recordings:
         """Where the console of its node is, when that is another one that said so."""
         return self._far.console(record.node) if self._far and record.node != self._node else ""
 
-    async def peaks(self, record: CallRecord) -> Peaks | None:
-        """None: there is no picture."""
+    async def look(self, record: CallRecord) -> tuple[str, Peaks | None]:
+        """As `find`, and how loud it is; None: there is no picture.
+
+        Another node that does not say how loud a recording is would not give it either: no player without sound.
+        """
+        state = await self.find(record)
+        if state != THERE:
+            return state, None
         path = await self._waveforms.file(record)
         if path is not None:
-            return await self._waveforms.of(path)
-        return await self._far.peaks(record) if self._far and self._far.reached(record.node) else None
+            return state, await self._waveforms.of(path)
+        found = await self._far.peaks(record) if self._far else None
+        return (THERE, found) if found else (ELSEWHERE, None)
 
     async def answer(self, record: CallRecord, disposition: str = "attachment") -> Response | None:
         """The WAV; None: it cannot be had here. `disposition`: inline, or attachment."""

@@ -5,6 +5,7 @@ People (pages), UsersApi ──► Roster ──► PeopleStore (there is always
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from bridge.console.deeds import Deeds
 from bridge.store.peoplestore import PeopleStore
@@ -58,6 +59,6 @@ class Roster:
         return True
 
 
-def _told(user: User) -> dict[str, object]:
+def _told(user: User) -> dict[str, Any]:
     """What the audit says of a user: no telephone number."""
     return {"roles": sorted(user.roles), "groups": sorted(user.groups), "disabled": user.disabled}

@@ -4,7 +4,8 @@
     event: bye    the session is over; the page says so and does not ask again
 
 Each page is told what it does not show yet (snapshot.py); one that reads slowly misses steps in between, not the last.
-The session is looked at again every few seconds. An open page is use: the session idles only when no page is open.
+The sessions of all pages are looked at together every other second (standing.py). An open page is use: a session idles
+only when no page is open.
 """
 
 import asyncio
@@ -21,9 +22,9 @@ from starlette.routing import BaseRoute
 from bridge.console.approvals import view
 from bridge.console.feed import Feed
 from bridge.console.snapshot import Changes, Seen, Snapshot
+from bridge.console.standing import LOOK_EVERY_S, Standing
 from bridge.console.texts import text
 from bridge.console.web import PageError, Visit, Web
-from bridge.errors import StoreError
 
 RETRY_MS = 2000
 
@@ -32,12 +33,14 @@ RETRY_MS = 2000
 class Streams:
     """`most` at a time: half of the connections that the door takes, so that health, metrics and API get through.
 
-    `of_one`: of these by one person, so that nobody's windows keep the others from theirs.
+    `of_one`: of these by one person, so that nobody's windows keep the others from theirs. `look_s`: how often it is
+    looked whether they still may; twice that is how long a stream outlives its session.
     """
 
     most: int = 100
     of_one: int = 20
     heartbeat_s: float = 15.0
+    look_s: float = LOOK_EVERY_S
 
 
 class Channel(Protocol):
@@ -64,6 +67,7 @@ class Hub:
         self._limits = limits
         self._web = web
         self._open: Counter[str] = Counter()
+        self._standing = Standing(web.sessions.users, limits.look_s)
 
     def check(self, visit: Visit) -> None:
         """Raises PageError: too many are open."""
@@ -80,37 +84,33 @@ class Hub:
     async def _tell(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
         self._open[visit.who.name] += 1
         try:
-            async with channel.watched():
-                yield f"retry: {RETRY_MS}\n\n"
-                async for event in self._news(visit, channel):
-                    yield event
+            with self._standing.open(visit.secret):
+                async with channel.watched():
+                    yield f"retry: {RETRY_MS}\n\n"
+                    async for event in self._news(visit, channel):
+                        yield event
         finally:
             self._open[visit.who.name] -= 1
             self._open += Counter()  # forgets who has none
 
     async def _news(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
-        checked_at = time.monotonic()
+        """What is there, and then what is new; now and then what came without news."""
+        limits, quiet_since, look = self._limits, time.monotonic(), True
         while True:
-            async for frame in channel.frames():
-                yield frame
+            if look:
+                async for frame in channel.frames():
+                    yield frame
+                    quiet_since = time.monotonic()
             if channel.over:
                 return
-            if not await channel.news(self._limits.heartbeat_s):
+            look = await channel.news(min(limits.look_s, limits.heartbeat_s))
+            if not await self._standing.still(visit.secret, visit.who):
+                yield framed("news", self._web.piece("signed_out.html", visit, {}))
+                yield BYE
+                return
+            if time.monotonic() - quiet_since >= limits.heartbeat_s:
+                quiet_since, look = time.monotonic(), True
                 yield ": still here\n\n"
-            if time.monotonic() - checked_at >= self._limits.heartbeat_s:
-                checked_at = time.monotonic()
-                if not await self._signed_in(visit):
-                    yield framed("news", self._web.piece("signed_out.html", visit, {}))
-                    yield BYE
-                    return
-
-    async def _signed_in(self, visit: Visit) -> bool:
-        """As somebody who may still see what this page shows."""
-        try:
-            user = await self._web.sessions.user(visit.secret, time.time())
-        except StoreError:  # then it is looked at the next time
-            return True
-        return user == visit.user
 
 
 class Stream:

@@ -1,4 +1,4 @@
-"""One entry of the audit about a request, in words. Pure.
+"""One entry of the audit, about a request or a call, in words. Pure.
 
 Names of who decided are for everybody who may look; what was said and changed is for who may see it.
 """
@@ -6,13 +6,38 @@ Names of who decided are for everybody who may look; what was said and changed i
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bridge.console.texts import TEXTS, text
-from bridge.store.paststore import Trace
 
 _OURS = ("model", "caller", "system")
+_PARTS = ("via", "to", "kind", "hours", "shared_by", "share_id")
+"""Facts that are told as they are, each in its words (trail.NAME)."""
 _WORDS = ("reason", "text", "note", "why", "how")
+
+
+class Trace(Protocol):
+    """What the store has of an entry. `personal`: None once erased, and where there was nothing."""
+
+    @property
+    def at(self) -> float:
+        """Unix seconds."""
+
+    @property
+    def type(self) -> str:
+        """What was done."""
+
+    @property
+    def actor(self) -> str:
+        """Who did it."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Nobody's number or words."""
+
+    @property
+    def personal(self) -> Mapping[str, Any] | None:
+        """What may be forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +55,7 @@ def told(trace: Trace, *, personal: bool) -> Told:
     """An entry as the page shows it."""
     name = f"trail.{trace.type}"
     what = text(name) if name in TEXTS else text("trail.other", type=trace.type)
-    actor = text(f"trail.{trace.actor}") if trace.actor in _OURS else trace.actor
+    actor = _actor(trace.actor)
     parts = _parts(trace.type, trace.facts)
     kept: Mapping[str, Any] = trace.personal if personal and trace.personal is not None else {}
     if isinstance(changed := kept.get("arguments"), dict) and trace.facts.get("edited"):
@@ -39,16 +64,18 @@ def told(trace: Trace, *, personal: bool) -> Told:
     return Told(trace.at, actor, what, parts, words)
 
 
+def _actor(actor: str) -> str:
+    kind, _, share_id = actor.partition(" ")  # no user's name has a space
+    return text(f"trail.{kind}", id=share_id) if kind in _OURS or (kind == "link" and share_id) else actor
+
+
 def _parts(kind: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
     if kind == "requested":
         found.append(text("trail.rule", rule=facts.get("rule") or text("card.no_rule")))
-    if facts.get("via"):
-        found.append(text("trail.via", via=facts["via"]))
+    found += [text(f"trail.{name}", **{name: facts[name]}) for name in _PARTS if facts.get(name)]
     if facts.get("edited"):
         found.append(text("trail.edited"))
-    if kind == "escalated":
-        found.append(text("trail.to", to=facts.get("to", "")))
     if kind == "question_put":
         outcome = f"asked.{facts.get('outcome')}"
         found.append(text(outcome) if outcome in TEXTS else str(facts.get("outcome")))

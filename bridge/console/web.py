@@ -27,6 +27,7 @@ from bridge.console.render import Renderer, visible
 from bridge.console.snapshot import Snapshot
 from bridge.console.texts import text
 from bridge.errors import BridgeError
+from bridge.forwarded import Network, client_of
 from bridge.site import foreign, names, stranger
 from bridge.store.sessionstore import Began, SessionStore
 from bridge.store.userstore import User
@@ -98,6 +99,8 @@ class Visit:
     secret: str
     user: User | None = None
     form: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    """Where it comes from: the client, where console.trusted_proxies says who stands between; else who connected."""
 
     @property
     def csrf(self) -> str:
@@ -116,11 +119,6 @@ class Visit:
         """Whether a piece of a page is wanted (htmx), not a page."""
         return "hx-request" in self.request.headers
 
-    @property
-    def address(self) -> str:
-        """Where it comes from; behind a proxy that is the proxy."""
-        return self.request.client.host if self.request.client else ""
-
     def may(self, right: str) -> bool:
         """Whether this user has a right (MAY)."""
         return self.user is not None and bool(MAY[right] & self.user.roles)
@@ -131,10 +129,14 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the console is reached: names of Host, and the address that people use ("": by Host)."""
+    """Where the console is reached: names of Host, and the address that people use ("": by Host).
+
+    `proxies`: those that are believed whom they heard.
+    """
 
     hosts: tuple[str, ...] = ()
     url: str = ""
+    proxies: tuple[Network, ...] = ()
 
     @property
     def secure(self) -> bool:
@@ -221,7 +223,7 @@ class Web:
             raise PageError(403, why)
         form = await _form(request) if posted else {}
         if may == PUBLIC:
-            return await handler(Visit(request, ""))
+            return await handler(self._visit(request, ""))
         if may is None:
             return await self._before(request, handler, form)
         secret = request.cookies.get(self._session_cookie, "")
@@ -230,12 +232,18 @@ class Web:
             return self._sign_in_first(request)
         if posted and not _same(form, secret):
             raise PageError(403, text("error.form"))
-        visit = Visit(request, secret, user, form)
+        visit = self._visit(request, secret, user, form)
         if not visit.may(may):
             roles = ", ".join(sorted(user.roles)) or text("error.no_role")
             wanted = " / ".join(sorted(MAY[may]))
             raise PageError(403, text("error.may_not", name=user.name, roles=roles, wanted=wanted))
         return await handler(visit)
+
+    def _visit(
+        self, request: Request, secret: str, user: User | None = None, form: Mapping[str, str] | None = None
+    ) -> Visit:
+        peer, said = request.client.host if request.client else "", request.headers.getlist("x-forwarded-for")
+        return Visit(request, secret, user, form or {}, client_of(peer, said, self._place.proxies))
 
     async def _before(self, request: Request, handler: Handler, form: Mapping[str, str]) -> Response:
         """Before sign-in the forms have a cookie of their own; it is no session, and never becomes one."""
@@ -243,7 +251,7 @@ class Web:
         if request.method == "POST" and not (secret and _same(form, secret)):
             raise PageError(403, text("sign_in.stale"))
         fresh = secret or secrets.token_urlsafe(32)
-        answer = await handler(Visit(request, fresh, None, form))
+        answer = await handler(self._visit(request, fresh, None, form))
         if not secret:
             self._give(answer, self._form_cookie, fresh, FORM_S)
         return answer

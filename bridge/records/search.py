@@ -23,6 +23,7 @@ DIRECTIONS = ("inbound", "outbound")
 ENDED_BY = ("caller", "agent", "operator", "bridge", "network")
 TROUBLE_MOS = 3.0
 LOST = ("worker_died", "node_lost")
+_TYPED = frozenset({"number", "reason", "route", "agent", "node", "words"})
 _DIGITS = re.compile(r"[^0-9A-Za-z+*#._@-]")
 _PLACE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)~([^\0]{1,100})")  # PostgreSQL has no NUL
 
@@ -50,6 +51,11 @@ class Filter:
     trouble: bool = False
     barge_ins: bool = False
     words: str = ""
+
+    def told(self) -> dict[str, Any]:
+        """What was looked for, as the audit may keep it for ever: of what was typed, only that there was something."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: True if name in _TYPED else value for name, value in kept.items() if value}
 
     def without_persons(self) -> "Filter":
         """As far as somebody may ask who may not see numbers and words: what is found would tell them."""

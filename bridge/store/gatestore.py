@@ -293,9 +293,9 @@ class GateStore:
         columns = sa.select(tool_requests.c.request_id, tool_requests.c.state)
         return {row.request_id: row.state for row in await self._rows(columns)}
 
-    async def note(self, entry: NewAudit, request_id: str, at: float) -> None:
-        """An entry that belongs to no request."""
-        owner = {"request_id": request_id, "call_id": ""}
+    async def note(self, entry: NewAudit, request_id: str, at: float, call_id: str = "") -> None:
+        """An entry that belongs to no request. `call_id`: the call it is about, with which its words are erased."""
+        owner = {"request_id": request_id, "call_id": call_id}
         await self._store.transaction(
             "cannot keep an audit entry", lambda it: self._chain(it, owner, entry, at)
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreRefusedError
 from bridge.outbound.job import FINAL
 from bridge.records.retention import WORDS
 from bridge.store.database import lock
@@ -88,13 +88,13 @@ class KeepStore:
         self._store = store
 
     async def hold(self, hold: Hold) -> bool:
-        """Keep a call as it is. False: it is held already. StoreError: there is no such call."""
+        """Keep a call as it is. False: it is held already. StoreRefusedError: there is no such call."""
 
         def work(connection: sa.Connection) -> bool:
             lock(connection, HOLDS)
             known = connection.execute(sa.select(calls.c.call_id).where(calls.c.call_id == hold.call_id))
             if known.first() is None:
-                raise StoreError(f"there is no call {hold.call_id}")
+                raise StoreRefusedError(f"there is no call {hold.call_id}")
             mine = call_holds.c.call_id == hold.call_id
             if connection.execute(sa.select(call_holds.c.at).where(mine)).first() is not None:
                 return False
@@ -110,6 +110,16 @@ class KeepStore:
         return bool(
             await self._store.transaction("cannot release a call", lambda it: it.execute(gone).rowcount)
         )
+
+    async def hold_of(self, call_id: str) -> Hold | None:
+        """The hold on a call; None: it is not held."""
+        query = sa.select(call_holds).where(call_holds.c.call_id == call_id)
+
+        def work(connection: sa.Connection) -> Hold | None:
+            row = connection.execute(query).first()
+            return None if row is None else Hold(row.call_id, row.reason, row.by, row.at)
+
+        return await self._store.transaction("cannot read a hold", work)
 
     async def holds(self) -> list[Hold]:
         """All of them, the newest first."""

@@ -7,13 +7,14 @@ Every look at a session reads its user anew: who was disabled, removed or given 
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.errors import StoreError
-from bridge.store.database import lock
+from bridge.store.database import few_lengths, lock
 from bridge.store.store import Store
 from bridge.store.tables import console_links, console_sessions, users
 from bridge.store.userstore import User, keep_password, user_of
@@ -78,24 +79,26 @@ class SessionStore:
 
     async def user(self, secret: str, now: float) -> User | None:
         """Whose session it is; None: it is over, or there never was one."""
-        row = console_sessions.c
-        mine = row.hash == hashed(secret)
+        return (await self.users([secret], now)).get(secret)
 
-        def work(connection: sa.Connection) -> User | None:
-            joined = console_sessions.join(users, users.c.name == row.user)
-            query = sa.select(users, row.seen_at, row.created_at.label("began_at")).select_from(joined)
-            found = connection.execute(query.where(mine, users.c.disabled == 0)).first()
-            if (
-                found is None
-                or now - found.seen_at >= self._idle_s
-                or now - found.began_at >= self._longest_s
-            ):
-                return None
-            if now - found.seen_at >= NOTED_EVERY_S:
-                connection.execute(sa.update(console_sessions).where(mine).values(seen_at=now))
-            return user_of(found)
+    async def users(self, secrets: Collection[str], now: float) -> dict[str, User]:
+        """Whose sessions these are, by secret; those that are over are not in it. For all of them this is use."""
+        row, by_hash = console_sessions.c, {hashed(secret): secret for secret in secrets}
+        here = (row.seen_at > now - self._idle_s) & (row.created_at > now - self._longest_s)
+        query = sa.select(users, row.hash, row.seen_at).select_from(
+            console_sessions.join(users, users.c.name == row.user)
+        )
+        query = query.where(row.hash.in_(few_lengths(by_hash)), here, users.c.disabled == 0)
 
-        return await self._store.transaction("cannot read a session", work)
+        def work(connection: sa.Connection) -> dict[str, User]:
+            found = connection.execute(query).all()
+            late = [one.hash for one in found if now - one.seen_at >= NOTED_EVERY_S]
+            if late:
+                noted = sa.update(console_sessions).where(row.hash.in_(few_lengths(late)))
+                connection.execute(noted.values(seen_at=now))
+            return {by_hash[one.hash]: user_of(one) for one in found}
+
+        return await self._store.transaction("cannot read sessions", work)
 
     async def session(self, secret: str, now: float) -> Session | None:
         """The session itself; None: it is over."""

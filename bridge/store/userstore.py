@@ -11,7 +11,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -22,6 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from bridge.approval.request import ROLES, Actor
 from bridge.errors import StoreError
+from bridge.store.database import few_lengths
 from bridge.store.store import Store
 from bridge.store.tables import api_tokens, console_factors, console_links, console_sessions, users
 from bridge.store.tables_history import console_shares
@@ -188,8 +189,19 @@ class UserStore:
             return None
         used = sa.update(api_tokens).where(api_tokens.c.token_id == token_id).values(used_at=now)
         await self._store.transaction("cannot note a token's use", lambda it: it.execute(used))
-        user, roles = await self.user(rows[0].user), _roles(rows[0].roles)
-        return user if user is None or roles is None else replace(user, roles=user.roles & roles)
+        return (await self.holders([token_id], now)).get(token_id)
+
+    async def holders(self, token_ids: Collection[str], now: float) -> dict[str, User]:
+        """Whose tokens these are, by id, with the roles that each has; those that are none any more are not in it."""
+        row = api_tokens.c
+        query = sa.select(users, row.token_id, row.roles.label("its_roles")).select_from(
+            api_tokens.join(users, users.c.name == row.user)
+        )
+        here = row.expires_at.is_(None) | (row.expires_at > now)
+        found = await self._rows(
+            query.where(row.token_id.in_(few_lengths(token_ids)), here, users.c.disabled == 0)
+        )
+        return {one.token_id: _as_far_as(user_of(one), _roles(one.its_roles)) for one in found}
 
     async def _rows(self, query: sa.Executable) -> list[sa.Row[Any]]:
         return await self._store.transaction(
@@ -209,6 +221,15 @@ def keep_password(connection: sa.Connection, name: str, hashed: str) -> None:
 @cache
 def _nobody() -> str:
     return PasswordHasher().hash("nobody has this password")
+
+
+def token_id_of(token: str) -> str:
+    """The id in a token's text; it names the token and opens nothing."""
+    return token.partition("_")[2].partition("_")[0]
+
+
+def _as_far_as(user: User, roles: frozenset[str] | None) -> User:
+    return user if roles is None else replace(user, roles=user.roles & roles)
 
 
 def _hash(secret: str) -> str:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from bridge.cli.calls import app
 from bridge.errors import StoreError
+from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
 from tests.fakes.events import Script
 
@@ -39,6 +40,23 @@ def test_what_fits_is_written_as_csv_newest_first_and_harmless(run):
     rows = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
     assert [row["call_id"] for row in rows] == ["c3", "c2", "c1"]
     assert rows[0]["from_display"] == "'=1+1"
+
+
+def test_who_exported_what_is_in_the_audit_and_nothing_of_that_in_the_file(run, tmp_path):
+    done = run("number=+493", "outcome=live")
+    assert done.stdout.startswith("call_id,")
+
+    async def read():
+        async with Store(f"sqlite:///{tmp_path}/var/sipbridge.db") as store:
+            return await GateStore(store).audit()
+
+    (entry,) = asyncio.run(read())
+    looked_for = {"number": True, "outcome": "live"}
+    assert (entry["type"], entry["facts"]) == (
+        "calls_exported",
+        {"kind": "csv", "filter": looked_for, "personal": True, "via": "cli"},
+    )
+    assert entry["signature"]
 
 
 def test_json_lines_go_to_a_file_as_many_as_are_wanted(run, tmp_path):

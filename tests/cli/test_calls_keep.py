@@ -40,7 +40,7 @@ def run(tmp_path):
 def entries(run):
     async def read():
         async with Store(run.url) as store:
-            return [(one["type"], one["facts"]) for one in await GateStore(store).audit()]
+            return [(one["type"], one["facts"]) for one in await GateStore(store).audit("call-1")]
 
     return asyncio.run(read())
 
@@ -55,7 +55,7 @@ def test_a_call_is_erased_with_everything_and_the_audit_says_so(run):
     assert run("show", "other").exit_code == 0
     assert entries(run)[-1] == (
         "call_erased",
-        {"call_id": "call-1", "events": 5, "messages": 1, "files": 1, "outbound": 0},
+        {"via": "cli", "events": 5, "messages": 1, "files": 1, "outbound": 0},
     )
     checked = run("verify", app=audit.app)
     assert checked.exit_code == 0, checked.output

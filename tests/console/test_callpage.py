@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from bridge.errors import StoreError
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
 from tests.fakes.console import words
@@ -69,7 +70,7 @@ async def test_a_call_is_shown_with_picture_player_words_and_ladder_and_all_of_i
     text = await page(house)
     assert EVIL not in text
     assert EVIL in words(text)
-    assert '<audio id="recording" controls preload="metadata" src="/console/history/c1/recording"' in text
+    assert '<audio id="recording" controls preload="none" src="/console/history/c1/recording"' in text
     assert 'class="wave caller" d="M' in text
     assert re.search(r'<rect class="bar agent cut" x="[\d.]+"', text)
     assert '<a href="#sip-0" class="arrow"' in text
@@ -223,6 +224,82 @@ async def test_a_link_shows_one_call_to_anybody_and_nothing_to_press(house):
     assert (await stranger.get(PAGE)).status_code == 303
 
 
+async def audit(house):
+    entries = await house.office.gates.audit("c1")
+    return [(one["type"], one["actor"], one["facts"]) for one in entries]
+
+
+async def test_who_hears_takes_along_or_shares_a_call_is_in_the_audit_and_on_its_page(house):
+    await keep(house)
+    browser, answer, link = await share(house)
+    share_id = re.search(r'name="share_id" value="(\w+)"', answer.text)[1]
+    for path in ("recording", "recording?download=1", "call.json"):
+        await browser.get(f"{PAGE}/{path}")
+    await browser.get(f"{PAGE}/recording", range="bytes=44-")
+    stranger = house.browser()
+    await stranger.get(link)
+    await stranger.get(f"{link}/recording")
+    await browser.post(f"{PAGE}/unshare", page=PAGE, share_id=share_id)
+    await browser.post(f"{PAGE}/unshare", page=PAGE, share_id=share_id)
+    ours = {"via": "console"}
+    assert await audit(house) == [
+        ("call_shared", "chief", {"share_id": share_id, "hours": 24, **ours}),
+        ("recording_played", "chief", ours),
+        ("recording_downloaded", "chief", ours),
+        ("call_exported", "chief", {"kind": "json", "personal": True, **ours}),
+        ("recording_played", f"link {share_id}", {"shared_by": "chief", **ours}),
+        ("call_unshared", "chief", {"share_id": share_id, **ours}),
+    ]
+    assert link.rpartition("/")[2] not in repr(await house.office.gates.evidence())
+    told = words(await page(house))
+    for line in (
+        f"chief made a link to it · by console · for 24 h · link {share_id}",
+        "chief downloaded the recording · by console",
+        f"whoever has link {share_id} played the recording · by console · link of chief",
+    ):
+        assert line in told, line
+    assert "made a link" not in words(await page(house, "anna")), "an approver does not read the audit"
+
+
+async def test_what_cannot_be_audited_is_not_given_away(house, monkeypatch):
+    await keep(house)
+    browser = await house.as_("chief")
+
+    async def full(*_args):
+        raise StoreError("no room")
+
+    monkeypatch.setattr(house.office.gates, "note", full)
+    for path in ("recording", "recording?download=1", "call.json"):
+        answer = await browser.get(f"{PAGE}/{path}")
+        assert (answer.status_code, answer.headers["content-type"][:9]) == (503, "text/html"), path
+    assert (await share(house))[2] is None
+
+
+async def test_an_admin_holds_a_call_and_lifts_the_hold_on_its_page(house):
+    await keep(house)
+    browser = await house.as_("chief")
+    assert (await browser.post(f"{PAGE}/hold", page=PAGE, reason="  ")).status_code == 400
+    held = await browser.post(f"{PAGE}/hold", page=PAGE, reason=f"case 7 {EVIL}")
+    assert held.status_code == 200
+    assert re.search(r"Held since .* by chief\. Why: case 7 <svg", words(held.text))
+    assert EVIL not in held.text
+    anna = words(await page(house, "anna"))
+    assert "by chief. Why: case 7" in anna
+    assert "Lift the hold" not in anna
+    told = words((await (await viewer(house)).get(PAGE)).text)
+    assert "by chief." in told
+    assert "case 7" not in told
+    assert "Lift the hold" in held.text
+    freed = await browser.post(f"{PAGE}/release", page=PAGE)
+    assert "Held since" not in freed.text
+    assert (await (await house.as_("anna")).post(f"{PAGE}/hold", page=PAGE, reason="x")).status_code == 403
+    assert await audit(house) == [
+        ("held", "chief", {"via": "console"}),
+        ("released", "chief", {"via": "console"}),
+    ]
+    assert "put it under legal hold · by console: case 7" in words(await page(house))
+
+
 async def test_a_revoked_link_shows_nothing(house):
     await keep(house)
     browser, answer, link = await share(house)
@@ -262,3 +339,27 @@ async def test_who_tries_many_links_has_to_wait(house):
     ]
     assert answers[:20] == [404] * 20
     assert answers[-1] == 429
+
+
+async def tried(house, count, said):
+    """The statuses of so many wrong links; `said`: X-Forwarded-For of each."""
+    browser, statuses = house.browser(), []
+    for place in range(count):
+        path = f"/console/shared/{place:x>43}"
+        statuses.append((await browser.get(path, **{"x-forwarded-for": said(place)})).status_code)
+    return statuses
+
+
+async def test_behind_a_trusted_proxy_links_are_counted_for_each_client_and_no_invented_address_helps(
+    tmp_path,
+):
+    async with consoles.running(tmp_path, trusted_proxies=["127.0.0.1"]) as house:
+        statuses = await tried(house, 22, lambda place: f"10.9.8.{place}, 198.51.100.7")
+        assert (statuses[:20], statuses[-1]) == ([404] * 20, 429)
+        assert await tried(house, 1, lambda _: "198.51.100.8") == [404], "somebody else behind the same proxy"
+        assert await tried(house, 1, lambda _: "198.51.100.7") == [429]
+
+
+async def test_without_a_trusted_proxy_what_the_header_says_is_nothing(house):
+    statuses = await tried(house, 22, lambda place: f"198.51.100.{place}")
+    assert (statuses[:20], statuses[-1]) == ([404] * 20, 429)

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from bridge.console.history import HistoryLimits
+from bridge.errors import StoreError
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
 from tests.fakes.console import words
@@ -125,6 +126,36 @@ async def test_what_was_found_is_a_file_that_a_spreadsheet_can_open_without_harm
         "c1",
         "c0",
     ]
+
+
+async def test_an_export_is_audited_before_its_first_line_without_what_was_typed(house):
+    await keep(house, "c1", T0)
+    browser = await house.as_("chief")
+    await browser.get("/console/history/export.csv?number=4930&route=desk&outcome=answered&trouble=1&since=5")
+    await (await viewer(house)).get("/console/history/export.jsonl?number=4930")
+    await browser.get("/console/history/export.csv?since=yesterday")
+    told = [(one["type"], one["actor"], one["facts"]) for one in await house.office.gates.audit()]
+    looked_for = {"number": True, "route": True, "outcome": "answered", "trouble": True, "since": 5.0}
+    assert told == [
+        (
+            "calls_exported",
+            "chief",
+            {"kind": "csv", "filter": looked_for, "personal": True, "via": "console"},
+        ),
+        ("calls_exported", "vera", {"kind": "jsonl", "filter": {}, "personal": False, "via": "console"}),
+    ]
+
+
+async def test_without_the_audit_nothing_is_exported(house, monkeypatch):
+    await keep(house, "c1", T0)
+
+    async def full(*_args):
+        raise StoreError("no room")
+
+    monkeypatch.setattr(house.office.gates, "note", full)
+    answer = await (await house.as_("chief")).get("/console/history/export.csv")
+    assert answer.status_code == 503
+    assert "+4930123456" not in answer.text
 
 
 async def test_an_export_is_bounded_in_rows_and_in_number(tmp_path):

@@ -26,8 +26,8 @@ class OtherNodes:
     def answer(self, record, disposition):
         return PlainTextResponse(f"{record.call_id} {disposition}")
 
-    async def peaks(self, _record):
-        return PEAKS
+    async def peaks(self, record):
+        return PEAKS if record.call_id == "c1" else None
 
 
 @pytest.fixture
@@ -40,16 +40,18 @@ async def test_a_file_of_this_node_is_this_node_s_business(recordings, tmp_path)
     here = replace(RECORD, recording_path=str(path))  # on shared storage it may be another node's call
     assert await recordings.find(here) == "there"
     assert (await recordings.answer(here)).media_type == "audio/wav"
-    assert await recordings.peaks(here) not in {None, PEAKS}
+    state, peaks = await recordings.look(here)
+    assert state == "there"
+    assert peaks not in {None, PEAKS}
 
 
 async def test_a_file_of_another_node_is_asked_for_where_that_can_be_reached(recordings):
     assert await recordings.find(RECORD) == "there"
     assert (await recordings.answer(RECORD, "inline")).body == b"c1 inline"
-    assert await recordings.peaks(RECORD) == PEAKS
+    assert await recordings.look(RECORD) == ("there", PEAKS)
     far = replace(RECORD, node="c")
     assert (await recordings.find(far), await recordings.answer(far)) == ("elsewhere", None)
-    assert await recordings.peaks(far) is None
+    assert await recordings.look(far) == ("elsewhere", None)
     assert recordings.console(far) == "https://c.example"
 
 
@@ -57,14 +59,20 @@ async def test_a_file_of_this_node_that_is_gone_is_nowhere(recordings):
     for node in ("", "a"):
         gone = replace(RECORD, node=node)
         assert (await recordings.find(gone), await recordings.answer(gone)) == ("gone", None)
-        assert await recordings.peaks(gone) is None
+        assert await recordings.look(gone) == ("gone", None)
     assert recordings.console(replace(RECORD, node="a")) == ""
+
+
+async def test_a_node_that_says_nothing_of_a_recording_has_no_player_here(recordings):
+    silent = replace(RECORD, call_id="c2")
+    assert await recordings.find(silent) == "there"
+    assert await recordings.look(silent) == ("elsewhere", None)
 
 
 async def test_without_other_nodes_there_is_nobody_to_ask(tmp_path):
     alone = Recordings(Waveforms(tmp_path), "a")
     assert (await alone.find(RECORD), await alone.answer(RECORD)) == ("elsewhere", None)
-    assert (await alone.peaks(RECORD), alone.console(RECORD)) == (None, "")
+    assert (await alone.look(RECORD), alone.console(RECORD)) == (("elsewhere", None), "")
 
 
 async def test_a_call_without_a_recording_is_asked_of_nobody(recordings):

@@ -7,9 +7,10 @@ import time
 import pytest
 import structlog
 
-from bridge.console.lockout import NAME_TRIES
+from bridge.console.lockout import NAME_TRIES, of_address
 from bridge.console.signin import MAX_AT_ONCE
 from bridge.store.sessionstore import FIRST, LinkStore
+from bridge.store.trystore import TryStore
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
 from tests.fakes.console import PASSWORD, words
@@ -62,6 +63,27 @@ async def test_after_some_wrong_passwords_even_the_right_one_has_to_wait(house):
     answer = await browser.sign_in("anna")
     assert answer.status_code == 429
     assert re.search(r"Try again in \d+ seconds", words(answer.text))
+
+
+@pytest.mark.parametrize(("proxies", "address"), [(["127.0.0.1"], "198.51.100.7"), ([], "127.0.0.1")])
+async def test_a_wrong_password_counts_for_the_client_only_where_the_proxy_is_ours(
+    tmp_path, proxies, address
+):
+    async with consoles.running(tmp_path, trusted_proxies=proxies) as house:
+        browser = house.browser(**{"x-forwarded-for": "1.2.3.4, 198.51.100.7"})
+        with structlog.testing.capture_logs() as logs:
+            await browser.sign_in("anna", "wrong")
+        (line,) = [line for line in logs if line["event"] == "console.sign_in_failed"]
+        assert line["address"] == address
+        counted = {}
+
+        def look(found, _now):
+            counted.update({key: count for key, (count, _) in found.items()})
+            return 1.0
+
+        each = [of_address(one) for one in ("127.0.0.1", "198.51.100.7", "1.2.3.4")]
+        await TryStore(house.office.store, 60.0).begin(each, look, time.time())
+        assert counted == {key: int(key == of_address(address)) for key in each}
 
 
 async def test_no_more_passwords_are_hashed_at_a_time_than_the_limit_however_they_come(house):

@@ -90,7 +90,7 @@ async def test_the_overview_gets_numbers_only(house):
 
 @pytest.mark.parametrize("change", ["sign-out", "role"])
 async def test_an_open_page_ends_when_its_session_does(tmp_path, change):
-    async with consoles.running(tmp_path, streams=Streams(heartbeat_s=0.05)) as house:
+    async with consoles.running(tmp_path, streams=Streams(look_s=0.05)) as house:
         anna = await house.as_("anna")
         page = Reader(anna, CARDS)
         await page.until("id: ")

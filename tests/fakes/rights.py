@@ -33,6 +33,11 @@ personal     GET    /calls/{id}/transcript
 personal     GET    /calls/{id}/shares
 personal     POST   /calls/{id}/shares
 personal     DELETE /calls/{id}/shares/{share_id}
+look         GET    /legal_holds
+look         GET    /calls/{id}/legal_hold
+administer   POST   /calls/{id}/legal_hold
+administer   DELETE /calls/{id}/legal_hold
+audit        GET    /audit
 dial         POST   /calls
 look         GET    /outbound
 look         GET    /outbound/{id}
@@ -58,6 +63,7 @@ look         GET    /approvals/statistics
 look         GET    /approvals/{id}
 decide       POST   /approvals/{id}/approve
 decide       POST   /approvals/{id}/deny
+decide       POST   /approvals/{id}/ask
 reconcile    POST   /approvals/{id}/reconcile
 look         GET    /events
 administer   GET    /users
@@ -89,6 +95,8 @@ personal     GET    /history/{id}/recording
 look         GET    /history/{id}/call.json
 personal     POST   /history/{id}/share
 personal     POST   /history/{id}/unshare
+administer   POST   /history/{id}/hold
+administer   POST   /history/{id}/release
 look         GET    /dialplan
 look         GET    /dialplan/disk
 look         GET    /dialplan/versions
@@ -178,6 +186,8 @@ GET /node/recordings/{id}/peaks
 
 Those of /node are for other nodes, by tickets that they seal: tests/test_control_recordings.py.
 """
+NOT_BY_TOKEN = {("POST", "/api/v1/users/{name}/tokens")}
+"""No token may, whatever its roles: only a person who has signed in, here to the machine (its socket)."""
 SOMETIMES = {(method, f"/console/{path}") for method in ("GET", "POST") for path in ("oidc", "oidc/callback")}
 SOMETIMES |= {("GET", "/node/recordings/{id}"), ("GET", "/node/recordings/{id}/peaks")}
 """Routes of the tables that depend on the settings."""

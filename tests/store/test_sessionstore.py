@@ -69,6 +69,20 @@ async def test_a_session_idles_out_and_use_keeps_it_but_not_for_ever(database):
         assert await sessions.user(used, LONGEST_S) is None
 
 
+async def test_many_sessions_are_looked_at_together_by_the_same_rules_and_that_is_use(database):
+    bert = User("bert", frozenset({"viewer"}), frozenset())
+    async with opened(database, ANNA, bert) as (store, sessions, _links):
+        anna, idle, ended = [await sessions.begin("anna", at) for at in (1000.0, 100.0, 1000.0)]
+        theirs = await sessions.begin("bert", 1000.0)
+        await sessions.end(ended)
+        every = [anna, idle, ended, theirs, "nobody's"]
+        found = await sessions.users(every, 1100.0)
+        assert {secret: user.name for secret, user in found.items()} == {anna: "anna", theirs: "bert"}
+        await UserStore(store).put(User("bert", bert.roles, frozenset(), disabled=True))
+        assert set(await sessions.users(every, 1100.0 + IDLE_S - 1)) == {anna}, "looking was use"
+        assert await sessions.users([], 1100.0) == {}
+
+
 async def test_a_page_in_use_does_not_write_at_every_request(database):
     async with opened(database, ANNA) as (store, sessions, _links):
         secret = await sessions.begin("anna", 0.0)

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.errors import StoreError
 from bridge.store.store import Store
-from bridge.store.userstore import User, UserStore
+from bridge.store.userstore import User, UserStore, token_id_of
 
 ANNA = User("anna", frozenset({"approver"}), frozenset({"boss"}), frozenset({"+491"}))
 
@@ -78,6 +78,27 @@ async def test_a_token_proves_its_user_until_it_expires_or_is_revoked(database):
         assert await users.by_token(token, 1.0) is None
         with pytest.raises(StoreError, match="no user"):
             await users.give_token("eve", "", None)
+
+
+async def test_whose_tokens_these_are_is_asked_for_all_at_once(database):
+    async with opened(database) as users:
+        await users.put(User("anna", frozenset({"admin", "viewer"}), frozenset()))
+        await users.put(User("bert", frozenset({"viewer"}), frozenset()))
+        whole = await users.give_token("anna", "x", None)
+        part = await users.give_token("anna", "x", 100.0, ["viewer"])
+        other, gone = await users.give_token("bert", "x", None), await users.give_token("bert", "x", None)
+        ids = [token_id_of(one) for one in (whole, part, other, gone)]
+        await users.revoke(ids[3])
+        found = await users.holders([*ids, "none"], 99.0)
+        assert {key: (one.name, sorted(one.roles)) for key, one in found.items()} == {
+            ids[0]: ("anna", ["admin", "viewer"]),
+            ids[1]: ("anna", ["viewer"]),
+            ids[2]: ("bert", ["viewer"]),
+        }
+        assert found[ids[1]] == await users.by_token(part, 99.0)
+        await users.put(User("bert", frozenset({"viewer"}), frozenset(), disabled=True))
+        assert set(await users.holders(ids, 100.0)) == {ids[0]}
+        assert await users.holders([], 1.0) == {}
 
 
 async def test_a_token_has_of_its_user_s_roles_those_it_was_made_with(database):

@@ -1,0 +1,71 @@
+"""The audit over the API (control_api.py): who decided, shared, exported, held, changed users. Newest first.
+
+    GET /api/v1/audit    ?call=ID&type=calls_exported&by=NAME&before=SEQ&limit=100
+
+It tells what the chain says. Whether the chain holds is `sipbridge audit verify`'s to say, best from another machine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bridge.control_api import ApiRoute, Call, get
+from bridge.control_api_docs import AT, INTEGER, TEXT, Doc, list_of, maybe, string, thing
+from bridge.control_api_webhooks import number_of
+from bridge.store.auditstore import MOST, AuditStore, Sought
+
+PATH = "/api/v1/audit"
+USUAL = 100
+MAX_SEQ = 999_999_999
+ENTRY = thing(
+    {
+        "seq": INTEGER,
+        "at": AT,
+        "type": TEXT,
+        "actor": TEXT,
+        "call_id": TEXT,
+        "request_id": TEXT,
+        "facts": thing({}),
+        "hash": TEXT,
+        "personal": maybe(thing({})),
+    }
+)
+DOC = Doc(
+    "What people and the bridge did, as the signed chain has it, the newest first.",
+    thing({"entries": list_of(ENTRY), "next": maybe(INTEGER)}),
+    query={
+        "call": string(100),
+        "type": string(32),
+        "by": string(100),
+        "before": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_SEQ,
+            "description": "`next` of the page before.",
+        },
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL},
+    },
+    refuses=(400,),
+    details="`personal`: arguments, reasons and words; null where there were none, or they were erased. Types: those "
+    "of tool requests (requested, approved, …), call_shared, call_unshared, call_exported, calls_exported, "
+    "recording_played, recording_downloaded, held, released, erased, call_erased, user_added, token_given, and others.",
+)
+
+
+class AuditApi:
+    """The handler."""
+
+    def __init__(self, audit: AuditStore) -> None:
+        self._audit = audit
+
+    def routes(self) -> list[ApiRoute]:
+        """For `application`."""
+        return [get(PATH, "audit", self._list, DOC)]
+
+    async def _list(self, call: Call) -> Mapping[str, Any]:
+        call_id, kind, by = (call.query.get(name, "") for name in ("call", "type", "by"))
+        before = number_of(call, "before", 0, MAX_SEQ) if "before" in call.query else 0
+        limit = number_of(call, "limit", USUAL, MOST)
+        found = await self._audit.listed(Sought(call_id, kind, by, before), limit)
+        following = found[-1].seq if len(found) == limit and found[-1].seq > 1 else None
+        return {"entries": [asdict(entry) for entry in found], "next": following}
