@@ -69,6 +69,8 @@ class Watchers:
             if not self._count:
                 self._some.clear()
 
-    async def some(self) -> None:
-        """Wait until there is somebody."""
-        await self._some.wait()
+    async def some(self, within_s: float | None = None) -> None:
+        """Wait until there is somebody, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._some.wait()

@@ -142,7 +142,20 @@ async def test_a_request_that_cannot_be_read_hides_no_other(feed, queue):
     assert await feed.one("none") is None
 
 
-async def test_nothing_is_asked_while_nobody_looks_and_news_come_to_who_waits(feed, queue):
+async def test_while_nobody_looks_it_is_read_seldom_so_that_who_comes_first_need_not_wait_for_all(queue):
+    queue.put("a")
+    feed = Feed(queue, Described, idle_s=0.01)
+    task = asyncio.create_task(feed.run())
+    try:
+        assert ids(await feed.news(feed.snapshot, GUARD_S)) == [("a", "pending")]
+        read = list(queue.read)
+        await feed.look()
+        assert queue.read == read, "who comes first reads nothing again"
+    finally:
+        task.cancel()
+
+
+async def test_nothing_is_asked_at_once_while_nobody_looks_and_news_come_to_who_waits(feed, queue):
     task = asyncio.create_task(feed.run())
     try:
         await asyncio.sleep(0)
