@@ -85,6 +85,10 @@ class SeatDesk:
         headers = {CONSOLE_HEADER: self._proof(seat_id, user)}
         if edge.behind and not edge.enabled:
             raise SeatError("this node has no edge of its own: call from the console of a node that has one")
+        if edge.enabled and "udp" not in edge.transports:
+            raise SeatError(
+                "the edge takes no SIP over UDP, as a browser's call comes: add udp to edge.transports"
+            )
         if edge.enabled:
             host, port = _reached(sip.bind), sip.port
             headers["X-Sipbridge-Console"] = console_word(edge_secret(self._settings.state_dir))

@@ -113,6 +113,12 @@ async def test_without_a_worker_it_says_so(tmp_path):
         desk(tmp_path, Peer(5060, draining=True)).dial("s1", OLGA, "100", "+4930")
 
 
+async def test_an_edge_that_takes_no_udp_is_said_instead_of_called_in_vain(tmp_path):
+    on = {"SIPBRIDGE_EDGE__ENABLED": "true", "SIPBRIDGE_EDGE__TRANSPORTS": "[tcp]"}
+    with pytest.raises(SeatError, match=r"add udp to edge\.transports"):
+        desk(tmp_path, **on).dial("s1", OLGA, "100", "+4930")
+
+
 async def test_with_an_edge_it_goes_there_and_carries_the_edges_word(tmp_path):
     on = {"SIPBRIDGE_EDGE__ENABLED": "true", "SIPBRIDGE_SIP__PORT": "5999"}
     one = desk(tmp_path, **on)

@@ -61,7 +61,7 @@ def packed(one: NodeHealth) -> dict[str, Any]:
     told = asdict(one)
     children = [it for it in told["children"] if it.get("restarts") or not _is_worker(it)]
     return {
-        "workers": _rows(_WORKER, told["workers"], MAX_WORKERS),
+        "workers": _rows(_WORKER, _first(told["workers"]), MAX_WORKERS),
         "children": _rows(_CHILD, children, MAX_CHILDREN),
         "supervisor": _text(one.supervisor),
         "trunks": _rows(_TRUNK, told["trunks"], MAX_TRUNKS),
@@ -108,6 +108,16 @@ def _figures(value: Any) -> dict[str, float] | None:
     if not isinstance(value, Mapping) or not value:
         return None
     return {_text(name): _figure(found) for name, found in list(value.items())[:MAX_FIGURES]}
+
+
+def _first(workers: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that something is to be said of; where not all have room, those that do not simply work."""
+    used = [one for one in workers if one.get("state") != "free"]
+    return used if len(used) <= MAX_WORKERS else sorted(used, key=_is_well)
+
+
+def _is_well(worker: Mapping[str, Any]) -> bool:
+    return worker.get("state") == "active" and not worker.get("plan_lag")
 
 
 def _is_worker(child: Mapping[str, Any]) -> bool:

@@ -48,6 +48,19 @@ def test_a_worker_that_never_ended_is_told_of_once():
     assert [one["name"] for one in told(NodeHealth("b", children=children))["children"]] == ["worker-1"]
 
 
+def test_of_many_workers_those_that_do_not_simply_work_are_told_of_first():
+    many = [WORKER | {"slot": slot} for slot in range(99)]
+    many[70], many[80] = (
+        WORKER | {"slot": 70, "state": "paused"},
+        WORKER | {"slot": 80, "plan_lag": "plan none"},
+    )
+    found = told(NodeHealth("b", workers=[*many, {"slot": 99, "state": "free"}]))["workers"]
+    assert [one["slot"] for one in found][:4] == [70, 80, 0, 1]
+    assert len(found) < 99
+    few = told(NodeHealth("b", workers=[{"slot": 9, "state": "free"}, many[3], many[70]]))["workers"]
+    assert [one["slot"] for one in few] == [3, 70]
+
+
 def test_the_largest_node_says_less_than_the_store_takes():
     words = "x" * 500
     large = NodeHealth(

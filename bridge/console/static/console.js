@@ -90,6 +90,17 @@
     for (const event of ["pointerdown", "keydown"]) body.addEventListener(event, arm);
   }
 
+  // ---- the forms of a card further down, as soon as it comes near (card.html says why) --------------------------------
+  const near = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      for (const forms of target.querySelectorAll("template.later")) forms.replaceWith(forms.content);
+      htmx.process(target);
+    }
+  }, { rootMargin: "200% 0px" });
+  for (const forms of document.querySelectorAll("template.later")) near.observe(forms.closest("article"));
+
   // ---- a card that changes keeps what is being typed in it, and never goes back -------------------------------------
   const drafts = new Map();
   const fields = (card) => card.querySelectorAll("input:not([type=hidden]), textarea, select");

@@ -61,6 +61,7 @@ TEXTS: Mapping[str, str] = {
     "people.not_group": "Only {group} may decide this.",
     "people.not_role": "Only approvers may decide this.",
     "people.own": "It is your own call: somebody else has to decide.",
+    "act.alone": "Decide about it on a page of its own",
     "act.approve": "Approve",
     "act.deny": "Deny",
     "act.reason": "Reason (the caller may hear it)",
