@@ -36,7 +36,7 @@ from bridge.store.store import Store
 SCRIPT = Path(__file__).with_name("demo_call.yaml")
 NUMBER = "100"
 CALLER = "+4930123456"
-START_S, CALL_S, RECORD_S, STOP_S = 20.0, 60.0, 5.0, 5.0
+START_S, CALL_S, RECORD_S, STOP_S = 60.0, 60.0, 15.0, 5.0
 POLL_S = 0.1
 FOREIGN = ("SIPBRIDGE_", "OPENAI_", "AZURE_OPENAI_")
 """Variables that would turn the demo into something else than the embedded default."""

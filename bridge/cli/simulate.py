@@ -33,7 +33,7 @@ LAST_WORDS_MS = 2000
 """After the last step: time for the plan to end the call itself."""
 FIRST_SIP_PORT, FIRST_CONSOLE_PORT, PORTS = 40_000, 45_000, 5000
 """Each simulation looks for free ports from some of its own on, so that two which start together do not collide."""
-RECORD_S, CALL_MARGIN_S, POLL_S = 5.0, 20.0, 0.1
+RECORD_S, CALL_MARGIN_S, POLL_S = 15.0, 20.0, 0.1
 
 To = Annotated[str, typer.Option("--to", help="Called number.")]
 From = Annotated[str, typer.Option("--from", help="Caller: number or SIP URI.")]

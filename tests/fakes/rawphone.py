@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bridge.media.g711 import pcma_decode, pcmu_decode, pcmu_encode
 
-GUARD_S = 10.0
+GUARD_S = 20.0
 _serial = itertools.count(1)
 
 

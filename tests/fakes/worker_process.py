@@ -29,7 +29,7 @@ from bridge.records.cdr import fold
 from tests.fakes.realtime_server import FakeRealtime, tone
 
 ROOT = Path(__file__).parents[2]
-GUARD_S = 15.0
+GUARD_S = 25.0
 GREETING = tone(400)
 AGENT = Agent("front", "Be kind.", greeting="Hello", turn_detection={"type": "server_vad"}, recording=False)
 

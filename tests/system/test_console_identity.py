@@ -81,6 +81,35 @@ async def token_of(page, base):
     return await page.inner_text(".secrets code")
 
 
+async def a_large_refund(base, page, viewer_page, codes, token):
+    """Of the call that is on: only who is asked and proves it can let it be done; their token can only look."""
+    card = page.locator("article.pending", has_text=refunding.CALLER)
+    await card.wait_for(timeout=30_000)
+    request_id = (await card.get_attribute("id")).removeprefix("r-")
+    await viewer_page.goto(f"{base}/console/approvals/{request_id}")
+    await viewer_page.locator("article.pending").wait_for()
+    assert await viewer_page.get_by_role("button", name="Approve").count() == 0
+
+    async with httpx.AsyncClient(base_url=f"{base}/api/v1", timeout=10) as api:
+        api.headers["authorization"] = f"Bearer {token}"
+        shown = await api.get(f"/approvals/{request_id}")
+        assert (shown.status_code, shown.json()["state"]) == (200, "pending")
+        refused = await api.post(
+            f"/approvals/{request_id}/approve", json={"binding": shown.json()["binding"]}
+        )
+        assert (refused.status_code, refused.json()["code"]) == (403, "step_up"), refused.text
+        await card.get_by_role("button", name="Approve", exact=True).click()
+        await card.get_by_label("Code of your authenticator app").fill(codes.next())
+        await card.get_by_role("button", name="Go on").click()
+        await page.locator("article.succeeded", has_text="approved by carl").wait_for()
+        await page.locator("article.succeeded", has_text="Done. I have refunded").wait_for()
+
+        await page.goto(f"{base}/console/account")
+        await page.click("form[action$='/revoke'] button")
+        await page.locator("[role=status].good").wait_for()
+        assert (await api.get(f"/approvals/{request_id}")).status_code == 401
+
+
 async def test_people_come_in_by_link_password_and_provider_and_a_large_refund_takes_a_code(tmp_path):
     async with oidc.running() as provider, asyncio.timeout(100):
         provider.form = True
@@ -88,7 +117,6 @@ async def test_people_come_in_by_link_password_and_provider_and_a_large_refund_t
         async with (
             embedded_bridge(tmp_path, environ) as address,
             browsers.browser() as running,
-            refunding.caller(environ, tmp_path, address),
         ):
             link, base = await consoles.first_link(tmp_path)
             admin, carl = await asyncio.gather(first_admin(running, link), browsers.tab(running))
@@ -97,33 +125,8 @@ async def test_people_come_in_by_link_password_and_provider_and_a_large_refund_t
             token = await token_of(carl.page, base)
             await carl.page.click("text=Sign out")
             await consoles.by_the_provider(carl.page, base)  # a new session: nothing is proved in it
-
-            page = carl.page
-            card = page.locator("article.pending", has_text=refunding.CALLER)
-            await card.wait_for(timeout=30_000)
-            request_id = (await card.get_attribute("id")).removeprefix("r-")
-            await vera.page.goto(f"{base}/console/approvals/{request_id}")
-            await vera.page.locator("article.pending").wait_for()
-            assert await vera.page.get_by_role("button", name="Approve").count() == 0
-
-            async with httpx.AsyncClient(base_url=f"{base}/api/v1", timeout=10) as api:
-                api.headers["authorization"] = f"Bearer {token}"
-                shown = await api.get(f"/approvals/{request_id}")
-                assert (shown.status_code, shown.json()["state"]) == (200, "pending")
-                refused = await api.post(
-                    f"/approvals/{request_id}/approve", json={"binding": shown.json()["binding"]}
-                )
-                assert (refused.status_code, refused.json()["code"]) == (403, "step_up"), refused.text
-                await card.get_by_role("button", name="Approve", exact=True).click()
-                await card.get_by_label("Code of your authenticator app").fill(codes.next())
-                await card.get_by_role("button", name="Go on").click()
-                await page.locator("article.succeeded", has_text="approved by carl").wait_for()
-                await page.locator("article.succeeded", has_text="Done. I have refunded").wait_for()
-
-                await page.goto(f"{base}/console/account")
-                await page.click("form[action$='/revoke'] button")
-                await page.locator("[role=status].good").wait_for()
-                assert (await api.get(f"/approvals/{request_id}")).status_code == 401
+            async with refunding.caller(environ, tmp_path, address):
+                await a_large_refund(base, carl.page, vera.page, codes, token)
         async with Store(str(load(None, environ).store), migrate=False) as store:
             audit = await GateStore(store).audit()
     (approved,) = [one for one in audit if one["type"] == "approved"]

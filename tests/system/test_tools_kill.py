@@ -71,7 +71,7 @@ async def test_control_and_worker_may_be_killed_while_an_approval_is_waited_for(
     async with embedded_bridge(tmp_path, environ) as address, asyncio.timeout(130):
         await me_approver(environ)
 
-        call = asyncio.create_task(phone(environ, tmp_path, address, "first", 40))
+        call = asyncio.create_task(phone(environ, tmp_path, address, "first", 70))
         row = await waiting(environ, "first")
         os.kill(process_of(tmp_path, "control"), signal.SIGKILL)
         decided = await approver(environ, {"first": "approve"})
