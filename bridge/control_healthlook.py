@@ -50,6 +50,7 @@ from bridge.errors import BridgeError, StoreError
 from bridge.link.server import LinkServer
 from bridge.pool.client import ask
 from bridge.records.cdr import number
+from bridge.records.complaint import Complaint
 from bridge.settings import Settings
 from bridge.settings_model import Provider as ProviderSettings
 from bridge.store.daystore import DayStore
@@ -96,6 +97,8 @@ class HealthLook:
         self._audit = AuditWatch(self._days)
         self._started_s = time.monotonic()
         self._versions: tuple[tuple[str, str], ...] = ()
+        self._statvfs: asyncio.Task[list[Disk]] | None = None
+        self._silent = Complaint(log, "health.disk_silent", "health.disk_answers")
         self.teller: HealthTeller | None = None
         if parts.nodes.desk.shared:
             name = parts.nodes.desk.name
@@ -150,7 +153,7 @@ class HealthLook:
             ]
             if mcp
             else (),
-            disks=await asyncio.to_thread(self._disks),
+            disks=await self._disks(),
             pending=len(self._pending()),
             registering=self._registering(),
             certificate_until=await self._certificate(),
@@ -269,7 +272,19 @@ class HealthLook:
             for one, standing, difference in (mcp.waiting()[:100] if mcp else ())
         ]
 
-    def _disks(self) -> list[Disk]:
+    async def _disks(self) -> Sequence[Disk]:
+        """None when one does not answer: a thread waits for it (no deadline ends statvfs), and never a second one."""
+        asked = self._statvfs
+        if asked is None or asked.done():
+            asked = self._statvfs = asyncio.create_task(asyncio.to_thread(self._found_disks))
+        await asyncio.wait({asked}, timeout=ASK_S)
+        if asked.done():
+            self._silent.worked()
+            return asked.result()
+        self._silent.failed("the file system of state_dir or recording.folder does not answer")
+        return ()
+
+    def _found_disks(self) -> list[Disk]:
         settings = self._parts.settings
         folders = {"state": settings.state_dir}
         if settings.recording.enabled:
