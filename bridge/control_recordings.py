@@ -4,9 +4,10 @@
           ◄── the WAV, or a part of it ◄──────────────────────────────────────┘
 
 Asked is only a node that says where (node.url), in words that carry the seal of the nodes' common key, as commands do.
-A ticket is sealed too: for one recording of one node, two minutes long, once. Whoever has no such key gets nothing, and
-learns nothing. What somebody may hear was looked at where they are signed in. Nothing is kept here; a few at a time,
-each as slowly as its listener reads it. Runs on control's loop.
+A ticket is sealed too: for one recording of one node, two minutes long, once; one that is older than the control that
+gets it counts for spent. Whoever has no such key gets nothing, and learns nothing. What somebody may hear was looked at
+where they are signed in. Nothing is kept here; a few at a time, each as slowly as its listener reads it. Runs on
+control's loop.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import contextlib
 import json
 import re
 import secrets
+import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -47,6 +49,8 @@ PATH = "/node/recordings/{id}"
 SCHEME = "Node"
 TICKET_S = 60.0
 """Clocks of nodes may differ by as much again."""
+ROUNDED_S = 1.0
+"""A ticket's time is whole seconds."""
 ANSWER_S = 10.0
 PEAKS_S = 25.0
 WHOLE_S = 1800.0
@@ -55,6 +59,7 @@ MAX_AT_ONCE = 32
 MAX_SPENT = 10_000
 MAX_TICKET_CHARS = 2000
 MAX_PEAKS_BYTES = 1024 * 1024
+MAX_DETAIL_CHARS = 200
 _ID = re.compile(r"[\w.@~+-]{1,100}")
 _ASKED = ("range", "if-range")
 _TOLD = ("content-length", "content-range", "accept-ranges", "etag", "last-modified")
@@ -80,12 +85,17 @@ class NodeRecordings:
         self._key = key
         self._roads = roads
         self._spent: deque[str] = deque(maxlen=MAX_SPENT)
+        self._since_s = time.monotonic()
         self._asking = 0
         self._client: httpx.AsyncClient | None = None
 
     async def run(self) -> None:
-        """Until cancelled. A proxy of the environment is not for what nodes tell each other."""
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as self._client:
+        """Until cancelled. A proxy of the environment is not for what nodes tell each other.
+
+        Certificates are those that the machine trusts (SSL_CERT_FILE too): nodes often have an authority of their own.
+        """
+        trusted = ssl.create_default_context()
+        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, verify=trusted) as self._client:
             await asyncio.Event().wait()
 
     # ---- asking ----------------------------------------------------------------------------------------------
@@ -108,7 +118,8 @@ class NodeRecordings:
             async with asyncio.timeout(PEAKS_S), self.opened(record, "/peaks", {}) as answer:
                 return _peaks(json.loads(await _all(answer)))
         except (_FarError, httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError) as error:
-            log.warning("node.no_peaks", node=record.node, call_id=record.call_id, reason=_why(error))
+            words = {"node": record.node, "call_id": record.call_id, "reason": _why(error)}
+            log.warning("node.no_peaks", **words, detail=str(error)[:MAX_DETAIL_CHARS])
             return None
 
     @contextlib.asynccontextmanager
@@ -186,8 +197,12 @@ class NodeRecordings:
             words = json.loads(base64.b64decode(ticket, altchars=b"-_", validate=True))
             if not isinstance(words, dict) or not sealed(self._key, _about(self._name, call_id), words):
                 return ""
-            late_s, once = time.time() - float(words["until"]), str(words["once"])
+            until, once = float(words["until"]), str(words["once"])
         except (ValueError, RecursionError, KeyError, TypeError, binascii.Error):
+            return ""
+        late_s = time.time() - until
+        here_s = time.monotonic() - self._since_s + ROUNDED_S
+        if late_s + TICKET_S > here_s:  # older than we are: the control before us may have taken it
             return ""
         if once in self._spent or not -2 * TICKET_S < late_s < TICKET_S:
             return ""
@@ -226,7 +241,7 @@ class _Passed(Response):
                 await body(scope, receive, send)
         except (_FarError, httpx.HTTPError, TimeoutError) as error:
             words = {"node": self._record.node, "call_id": self._record.call_id, "reason": _why(error)}
-            log.warning("node.no_recording", **words)
+            log.warning("node.no_recording", **words, detail=str(error)[:MAX_DETAIL_CHARS])
             if begun:
                 raise
             sentence = f"the recording could not be had from node {self._record.node}: {_why(error)}"

@@ -3,23 +3,35 @@
 import asyncio
 import base64
 import json
+import ssl
 import time
 from contextlib import asynccontextmanager
 
 import httpx
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from bridge.approval.signing import seal
+from bridge.approval.signing import Signer, seal
+from bridge.console.deeds import Deeds
+from bridge.console.recordings import Recordings
 from bridge.console.waveforms import Waveforms
+from bridge.control_api_history import HistoryApi
 from bridge.control_door import serve
 from bridge.control_recordings import MAX_AT_ONCE, NodeRecordings, _about
 from bridge.control_roads import Roads
+from bridge.errors import StoreError
+from bridge.store.gatestore import GateStore
+from bridge.store.historystore import HistoryStore
 from bridge.store.store import Store
+from bridge.store.userstore import User
+from tests.doctor.test_certificates import ec, made, pem
+from tests.fakes import console as consoles
 from tests.fakes import databases
+from tests.fakes.api import running_api
 from tests.fakes.events import Script
 from tests.media.test_peaks import write
 
@@ -130,6 +142,16 @@ async def test_nobody_gets_anything_without_a_ticket_of_the_nodes_for_this_recor
     assert (await house.ask(**good)).status_code == 403
 
 
+async def test_a_ticket_that_was_spent_is_spent_after_a_restart_too(house):
+    spent = house.ticket(until=time.time() + 57)  # made three seconds ago
+    house.b._since_s -= 10
+    assert (await house.ask(**spent)).status_code == 200
+    anew = NodeRecordings("b", house.store, Waveforms(house.folder), KEY, lambda _node: Roads())
+    async with serve(Starlette(routes=anew.routes()), "127.0.0.1", 0) as house.port:
+        assert (await house.ask(**spent)).status_code == 403
+        assert (await house.ask(**house.ticket(once="2" * 32))).status_code == 200
+
+
 async def test_only_a_finished_call_s_file_of_the_node_s_own_folder_is_given(house):
     outside = house.folder.parent / "secret.wav"
     outside.write_bytes(b"RIFF" + bytes(4000))
@@ -181,6 +203,32 @@ async def test_a_listener_who_goes_makes_room(house):
             await asyncio.sleep(0.01)
 
 
+async def test_a_node_s_certificate_may_be_of_an_authority_that_this_machine_trusts(
+    house, tmp_path, monkeypatch
+):
+    async def answer(_reader, writer):
+        writer.write(b"HTTP/1.1 404 no\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    root, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    above, chain = tmp_path / "root.pem", tmp_path / "chain.pem"
+    above.write_bytes(pem(made("root", "root", root, root)))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    chain.write_bytes(pem(made("b", "root", key, root, names=("localhost",))) + secret)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(chain)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        house.roads = Roads("", f"https://localhost:{server.sockets[0].getsockname()[1]}")
+        assert "does not answer" in (await house.play()).text
+        monkeypatch.setenv("SSL_CERT_FILE", str(above))
+        knows = NodeRecordings("a", house.store, Waveforms(None), KEY, lambda _node: house.roads)
+        house.a, task = knows, asyncio.create_task(knows.run())
+        await asyncio.sleep(0)
+        assert "no such file" in (await house.play()).text
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_few_are_played_at_a_time(house):
     house.a._asking = MAX_AT_ONCE
     assert "too many" in (await house.play()).text
@@ -205,3 +253,87 @@ async def test_strange_answers_of_a_node_are_no_picture(house):
         async with serve(app, "127.0.0.1", 0) as port:
             house.roads = Roads("", f"http://127.0.0.1:{port}")
             assert await house.a.peaks(await house.record()) is None
+
+
+@asynccontextmanager
+async def elsewhere(store, folder, call_id, asker):
+    """A call of node b in this store, and b's control. Gives its WAV, and which calls it was asked for."""
+    path = write(folder / f"{call_id}.wav", np.full(16_000, 8000), np.full(16_000, 90))
+    script = Script(call_id=call_id).tell("call.started").tell("recording", path=str(path), seconds=2.0)
+    await store.write(0, script.tell("call.ended", 1, by="caller").events)
+    await store.transaction("test", lambda it: it.exec_driver_sql("UPDATE calls SET node = 'b'"))
+    b, asked = NodeRecordings("b", store, Waveforms(folder), KEY, lambda _node: Roads()), []
+    given = Starlette(routes=b.routes())
+
+    async def door(scope, receive, send):
+        asked.append(scope["path"])
+        await given(scope, receive, send)
+
+    task = asyncio.create_task(asker.run())
+    async with serve(door, "127.0.0.1", 0) as port:
+        asker._roads = lambda _node: Roads("", f"http://127.0.0.1:{port}")
+        yield path.read_bytes(), asked
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_a_page_plays_of_another_node_is_audited_first_and_for_who_may_hear(tmp_path, monkeypatch):
+    asker = NodeRecordings("a", None, Waveforms(None), KEY, lambda _node: Roads())
+    page, sound = "/console/history/c1", "/console/history/c1/recording"
+    async with (
+        consoles.running(tmp_path, more={"far": asker}) as house,
+        elsewhere(house.office.store, tmp_path, "c1", asker) as (wav, asked),
+    ):
+        await house.office.users.put(User("vera", frozenset({"viewer"}), frozenset()))
+        vera, chief = await house.as_("vera"), await house.as_("chief")
+        assert "<audio" not in (await vera.get(page)).text
+        assert (await vera.get(sound)).status_code == 403
+        assert (await house.browser().get(sound)).status_code == 303
+        note = house.office.gates.note
+
+        async def full(*_args):
+            raise StoreError("no room")
+
+        monkeypatch.setattr(house.office.gates, "note", full)
+        assert (await chief.get(sound)).status_code == 503
+        assert asked == []
+        monkeypatch.setattr(house.office.gates, "note", note)
+        assert "<audio" in (await chief.get(page)).text
+        assert (await chief.get(sound, range="bytes=44-143")).content == wav[44:144]
+        assert (await chief.get(f"{sound}?download=1")).content == wav
+        told = [(one["type"], one["actor"], one["facts"]) for one in await house.office.gates.audit("c1")]
+    ours = {"via": "console"}
+    assert told == [("recording_played", "chief", ours), ("recording_downloaded", "chief", ours)]
+    assert asked == [f"{PATH}/peaks", PATH, PATH]
+
+
+async def test_what_the_api_gives_of_another_node_is_audited_and_for_who_may_hear(tmp_path):
+    asker = NodeRecordings("a", None, Waveforms(None), KEY, lambda _node: Roads())
+    call_id = "aaaa" * 8
+
+    def routes(store):
+        deeds = Deeds(GateStore(store, Signer(tmp_path / "keys")))
+        return HistoryApi(HistoryStore(store), Recordings(Waveforms(None), "a", asker), deeds).routes()
+
+    async with (
+        running_api(tmp_path, routes) as api,
+        elsewhere(api.store, tmp_path, call_id, asker) as (wav, asked),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}") as client,
+    ):
+
+        async def get(role):
+            headers = {"authorization": f"Bearer {api.tokens[role]}"}
+            return await client.get(f"/api/v1/calls/{call_id}/recording", headers=headers)
+
+        assert ((await get("viewer")).status_code, asked) == (403, [])
+        answer = await get("operator")
+        assert (answer.status_code, answer.content) == (200, wav)
+        assert answer.headers["content-disposition"].startswith("attachment")
+        told = [(one["type"], one["actor"], one["call_id"]) for one in await GateStore(api.store).audit()]
+    assert told == [("recording_downloaded", "a-operator", call_id)]
+
+
+async def test_what_is_erased_or_gone_meanwhile_is_not_given_though_the_ticket_is_good(house):
+    statement = "UPDATE calls SET recording_path = NULL WHERE call_id = 'c1'"
+    await house.store.transaction("test", lambda it: it.exec_driver_sql(statement))
+    assert (await house.ask(**house.ticket())).status_code == 404

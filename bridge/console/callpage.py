@@ -113,9 +113,9 @@ class CallPage:
         self, one: OneCall, *, personal: bool, place: str, shared: bool = False
     ) -> dict[str, Any]:
         state, peaks = self._recording_state(one, personal=personal), None
+        if state == THERE:  # a node that does not answer keeps nobody else's page waiting
+            state, peaks = await self._recordings.look(one.record)
         async with self._making:
-            if state == THERE:
-                state, peaks = await self._recordings.look(one.record)
             seen = await asyncio.to_thread(view, one, peaks, personal=personal, shared=shared)
         console = self._recordings.console(one.record)
         return {"it": seen, "recording": state, "place": place, "personal": personal, "console": console}

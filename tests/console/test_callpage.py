@@ -1,11 +1,13 @@
 """The page of one call: shown, played, taken along, shared; what is erased is said to be."""
 
+import asyncio
 import json
 import re
 
 import numpy as np
 import pytest
 
+from bridge.console.callpage import MAX_PICTURES
 from bridge.errors import StoreError
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
@@ -151,6 +153,34 @@ async def test_a_recording_that_cannot_be_had_here_has_a_link_to_the_console_of_
         await keep(house)
         await forget(house, "UPDATE calls SET node = 'far', recording_path = '/far/c1.wav'")
         assert '<a href="https://far.example/console/history/c1" rel="noreferrer">' in await page(house)
+
+
+async def test_a_node_that_does_not_answer_holds_no_other_call_s_page_up(tmp_path):
+    waiting, silent = asyncio.Semaphore(0), asyncio.Event()
+
+    class SilentNode(FarNode):
+        def reached(self, node):
+            return node == "far"
+
+        async def peaks(self, _record):
+            waiting.release()
+            await silent.wait()
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    async with consoles.running(tmp_path, more={"recordings": folder, "far": SilentNode()}) as house:
+        house.recordings = folder
+        await keep(house)
+        await forget(house, "UPDATE calls SET node = 'far', recording_path = '/far/c1.wav'")
+        other = Script(call_id="c2", boot="b2").tell("call.started").tell("call.ended", 1, by="caller")
+        await house.office.store.write(0, other.events)
+        stuck = [asyncio.create_task(page(house)) for _ in range(MAX_PICTURES)]
+        for _ in stuck:
+            await waiting.acquire()
+        async with asyncio.timeout(10):
+            assert "This call was not recorded." in words(await page(house, "anna", "/console/history/c2"))
+        silent.set()
+        assert "The recording lies on node far" in words((await asyncio.gather(*stuck))[0])
 
 
 async def test_a_call_without_recording_says_so_and_still_has_its_picture(house):

@@ -48,6 +48,7 @@ async def test_nobody_gets_in_as_a_user_that_does_not_exist(tmp_path, user):
         uri = f"sip:100@127.0.0.1:{edge.port}"
         answer = await phone.invite(body="", headers=answer_with("0" * 32, challenge, user, uri))
         assert answer.status == 407
+        challenge = answer.headers["proxy-authenticate"]
         phone.forget()
         right = hashlib.md5(b"alice:sipbridge:s3cret").hexdigest()
         phone.request_out("INVITE", headers=answer_with(right, challenge, "alice", uri))
@@ -233,6 +234,27 @@ async def test_an_answer_to_an_old_challenge_is_asked_for_again_and_is_no_strike
         again = await phone.invite(body="", headers=headers)
         assert (again.status, "stale=true" in again.headers["proxy-authenticate"]) == (407, True)
         assert await edge.rpc.table("strikes") == {}
+
+
+async def test_an_answer_to_a_challenge_counts_once_and_the_same_call_sent_again_is_the_same_call(tmp_path):
+    async with (
+        lone_edge(tmp_path, login=("alice", "s3cret")) as edge,
+        raw_phone(edge.port, STRANGER) as phone,
+    ):
+        challenge = (await phone.invite(body="")).headers["proxy-authenticate"]
+        right = hashlib.md5(b"alice:sipbridge:s3cret").hexdigest()
+        headers = answer_with(right, challenge, "alice", f"sip:100@127.0.0.1:{edge.port}")
+        phone.forget()
+        number = phone.request_out("INVITE", headers=headers)
+        invite = await edge.worker.got("INVITE ")
+        phone.raw(phone.message("INVITE", number=number, headers=headers))
+        edge.worker.answer(invite, 486)
+        assert (await phone.response(number)).status == 486
+        phone.forget()
+        stolen = await phone.invite(body="", headers=headers)
+        assert (stolen.status, "stale=true" in stolen.headers["proxy-authenticate"]) == (407, True)
+        assert await edge.rpc.table("strikes") == {}
+        assert len([text for text in edge.worker.texts if text.startswith("INVITE ")]) == 1
 
 
 async def test_a_workers_question_to_a_trunk_does_not_tell_its_address(tmp_path):
