@@ -93,7 +93,7 @@ class EventsApi:
             return
         self._open += 1
         try:
-            with self._standing.open(call.token):
+            with self._standing.open(call.token, call.user):
                 async with self._watch.watched():
                     yield f"retry: {RETRY_MS}\n\n"
                     async for piece in self._pages(call, names, after):

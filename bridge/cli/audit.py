@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from bridge.approval.chain import broken, contradicted, cut_off, payloads_changed, unapproved
-from bridge.approval.signing import AUDIT_PUBLIC, Signer, Verifier, sealed
-from bridge.cli.identity import with_store
+from bridge.approval.signing import AUDIT_PUBLIC, Verifier, sealed
+from bridge.cli.identity import gates_of, with_store
 from bridge.control_anchor import HEADS
 from bridge.errors import StoreError
 from bridge.keys import decision_key, keys_folder
@@ -116,8 +116,7 @@ def erase(call: Annotated[str, typer.Argument(help="Id of the call.")], config: 
     """Forget arguments, numbers and words of a call's requests. The chain stays whole."""
 
     async def work(store: Store, settings: Settings, me: User) -> int:
-        gates = GateStore(store, Signer(settings.state_dir / "keys"))
-        return await gates.erase(call, me.name, time.time())
+        return await (await gates_of(store, settings)).erase(call, me.name, time.time())
 
     typer.echo(f"{with_store(config, 'administer', work)} payloads erased")
 

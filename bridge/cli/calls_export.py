@@ -46,7 +46,7 @@ def export(
 
     async def work(store: Store, settings: Settings, me: User) -> str:
         facts: dict[str, Any] = {"kind": kind, "filter": wanted.told(), "personal": True, "via": "cli"}
-        await deeds_of(store, settings).note("calls_exported", me.name, **facts)
+        await (await deeds_of(store, settings)).note("calls_exported", me.name, **facts)
         if output is None:
             await _write(HistoryStore(store), wanted, kind, limit, sys.stdout)
             return ""

@@ -9,15 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.approval.signing import Signer
-from bridge.cli.identity import with_store
+from bridge.cli.identity import gates_of, with_store
 from bridge.console.deeds import Deeds
 from bridge.console.keeping import Keeping
 from bridge.control_retention import remove_inside
 from bridge.errors import StoreError
-from bridge.keys import keys_folder
 from bridge.settings import Settings
-from bridge.store.gatestore import GateStore
 from bridge.store.keepstore import KeepStore
 from bridge.store.store import Store
 from bridge.store.userstore import User
@@ -35,7 +32,7 @@ def hold(
 
     async def work(store: Store, settings: Settings, me: User) -> str:
         call_id = await _one(store, call)
-        if not await _keeping(store, settings).hold(call_id, reason, me.name, "cli"):
+        if not await (await _keeping(store, settings)).hold(call_id, reason, me.name, "cli"):
             return f"{call_id} is held already"
         return f"{call_id} is held"
 
@@ -47,7 +44,7 @@ def release(call: Id, config: Config = None) -> None:
 
     async def work(store: Store, settings: Settings, me: User) -> str:
         call_id = await _one(store, call)
-        if not await _keeping(store, settings).release(call_id, me.name, "cli"):
+        if not await (await _keeping(store, settings)).release(call_id, me.name, "cli"):
             raise StoreError(f"{call_id} is not held")
         return f"{call_id} is released"
 
@@ -77,7 +74,8 @@ async def _erase(store: Store, settings: Settings, call_id: str, me: User) -> st
         raise StoreError(f"call {call_id} goes on: hang it up first (sipbridge calls hangup)")
     if any(one.call_id == call_id for one in await keep.holds()):
         raise StoreError(f"call {call_id} is held: sipbridge calls release {call_id} first")
-    payloads = await GateStore(store, Signer(keys_folder(settings))).erase(call_id, me.name, time.time())
+    gates = await gates_of(store, settings)
+    payloads = await gates.erase(call_id, me.name, time.time())
     messages = await keep.messages_of(call_id)
     named = [Path(path) for path in (record.recording_path, *(one.path for one in messages)) if path]
     files = [path for path in named if remove_inside(path, folder)]
@@ -88,7 +86,7 @@ async def _erase(store: Store, settings: Settings, call_id: str, me: User) -> st
         "files": len(files),
         "outbound": gone.outbound,
     }
-    await deeds_of(store, settings).note("call_erased", me.name, call_id=call_id, via="cli", **counts)
+    await Deeds(gates, logged=False).note("call_erased", me.name, call_id=call_id, via="cli", **counts)
     lines = [
         f"{call_id} is erased: {gone.events} events, {len(files)} files, {payloads} payloads of the audit"
     ]
@@ -104,13 +102,13 @@ async def _one(store: Store, call: str) -> str:
     return found[0].call_id
 
 
-def deeds_of(store: Store, settings: Settings) -> Deeds:
-    """What a command did, for the audit: signed by this machine's key. StoreError: it is not ours to read."""
-    return Deeds(GateStore(store, Signer(keys_folder(settings))), logged=False)
+async def deeds_of(store: Store, settings: Settings) -> Deeds:
+    """What a command did, for the audit. StoreError: this machine cannot sign it."""
+    return Deeds(await gates_of(store, settings), logged=False)
 
 
-def _keeping(store: Store, settings: Settings) -> Keeping:
-    return Keeping(KeepStore(store), deeds_of(store, settings))
+async def _keeping(store: Store, settings: Settings) -> Keeping:
+    return Keeping(KeepStore(store), await deeds_of(store, settings))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.approval.request import MAY
+from bridge.approval.signing import AUDIT_KEY, Signer
 from bridge.errors import StoreError
+from bridge.keys import keys_folder
 from bridge.secretsource import Secrets
 from bridge.settings import Settings, load
+from bridge.store.gatestore import GateStore
+from bridge.store.nodestore import NodeStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
@@ -74,6 +78,30 @@ async def whoever(users: UserStore, settings: Settings, environ: Mapping[str, st
             f"{account} is no user of the bridge: an admin adds one by sipbridge users add {account}"
         )
     return user
+
+
+async def gates_of(store: Store, settings: Settings) -> GateStore:
+    """The audit, to which a command adds what it did. StoreError: nobody could verify what this machine signs.
+
+    One entry by a key that no `audit.pub` and no node names, and `audit verify` says for ever that the chain is broken.
+    """
+    path = keys_folder(settings) / AUDIT_KEY
+    begun = (await GateStore(store).head())[0] > 0
+    if begun and not path.exists():
+        raise StoreError(
+            f"there is no key {path}, and the audit of this store is signed by another: run it on a machine of the "
+            "bridge, with its settings (state_dir), as its account"
+        )
+    signer = Signer(keys_folder(settings))
+    if (
+        begun
+        and store.shared
+        and signer.key_id not in {row["key_id"] for row in await NodeStore(store).keys()}
+    ):
+        raise StoreError(
+            f"no node of this store has the key {path}: run it on one of its nodes, with that node's settings"
+        )
+    return GateStore(store, signer)
 
 
 def _owner(folder: Path) -> int:

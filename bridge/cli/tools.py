@@ -16,12 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.approval.signing import Signer
-from bridge.cli.identity import with_store
+from bridge.cli.identity import gates_of, with_store
 from bridge.errors import ToolError
 from bridge.secretsource import Secrets
 from bridge.settings import Settings, load
-from bridge.store.gatestore import GateStore, NewAudit
+from bridge.store.gatestore import NewAudit
 from bridge.store.store import Store
 from bridge.store.userstore import User
 from bridge.toolbox.load import load as load_toolbox
@@ -87,13 +86,13 @@ def run(
 
     async def work(store: Store, settings: Settings, me: User) -> ToolResult:
         key = f"cli:{uuid.uuid4().hex[:16]}"
-        gates = GateStore(store, Signer(settings.state_dir / "keys"))
+        gates = await gates_of(store, settings) if spec.options.risk != "read" else None
         facts = {"tool": name, "definition": spec.definition_hash, "key": key}
-        if spec.options.risk != "read":
+        if gates is not None:
             await gates.note(NewAudit("run_by_hand", me.name, facts, {"arguments": values}), key, time.time())
         context = ToolContext("", caller, key, settings.state_dir / "tools")
         result = await ToolRunner().run(spec, values, context)
-        if spec.options.risk != "read":
+        if gates is not None:
             done = NewAudit(
                 "ran_by_hand", me.name, {**facts, "ok": result.ok}, {"outcome": dict(result.output)}
             )

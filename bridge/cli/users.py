@@ -12,13 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.approval.request import ROLES
-from bridge.approval.signing import Signer
-from bridge.cli.identity import with_store
+from bridge.cli.identity import gates_of, with_store
 from bridge.errors import StoreError
-from bridge.keys import keys_folder
 from bridge.settings import Settings
 from bridge.store.factorstore import FactorStore
-from bridge.store.gatestore import GateStore, NewAudit
+from bridge.store.gatestore import NewAudit
 from bridge.store.sessionstore import FIRST, LinkStore, SessionStore, link_of
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
@@ -89,11 +87,12 @@ def reset_factors(name: Name, config: Config = None) -> None:
     async def work(store: Store, settings: Settings, me: User) -> int:
         if name not in {user.name for user in await UserStore(store).users()}:
             raise StoreError(f"there is no user {name}")
+        gates = await gates_of(store, settings)
         gone = await FactorStore(store).reset(name)
         console = settings.console
         await SessionStore(store, console.session_idle_s, console.session_s).end_of(name)
         note = NewAudit("factors_reset", me.name, {"whose": name, "via": "cli"})
-        await GateStore(store, Signer(keys_folder(settings))).note(note, "", time.time())
+        await gates.note(note, "", time.time())
         return gone
 
     gone = with_store(config, "administer", work)

@@ -35,8 +35,11 @@ class Keeping:
         return True
 
     async def release(self, call_id: str, by: str, via: str) -> bool:
-        """Let retention have it again. False: it was not held."""
-        if not await self._keep.release(call_id):
+        """Let retention have it again. False: it was not held.
+
+        The audit comes first: a hold tells who set it, of a lifted one nothing else is left.
+        """
+        if await self._keep.hold_of(call_id) is None:
             return False
         await self._deeds.note("released", by, call_id=call_id, via=via)
-        return True
+        return await self._keep.release(call_id)

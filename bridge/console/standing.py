@@ -30,20 +30,20 @@ class Standing:
         self._look = look
         self._every_s = every_s
         self._clock = clock
-        self._open: Counter[str] = Counter()
-        self._asked: frozenset[str] = frozenset()
+        self._open: Counter[tuple[str, User]] = Counter()
+        self._asked: frozenset[tuple[str, User]] = frozenset()
         self._found: Mapping[str, User] = {}
         self._looked_at = float("-inf")
         self._turn = asyncio.Lock()
 
     @contextlib.contextmanager
-    def open(self, key: str) -> Iterator[None]:
-        """A stream of whoever has this key."""
-        self._open[key] += 1
+    def open(self, key: str, user: User) -> Iterator[None]:
+        """A stream of this user, who has this key. Opened after the last look it is judged by the next."""
+        self._open[key, user] += 1
         try:
             yield
         finally:
-            self._open[key] -= 1
+            self._open[key, user] -= 1
             self._open += Counter()  # forgets who has none
 
     async def still(self, key: str, user: User) -> bool:
@@ -51,11 +51,11 @@ class Standing:
         if self._clock() - self._looked_at >= self._every_s and not self._turn.locked():
             async with self._turn:  # one looks; a slow store holds up no other stream
                 await self._see()
-        return key not in self._asked or self._found.get(key) == user
+        return (key, user) not in self._asked or self._found.get(key) == user
 
     async def _see(self) -> None:
-        keys = frozenset(self._open)
+        asked = frozenset(self._open)
         with contextlib.suppress(StoreError):  # then it is looked at the next time
-            self._found = await self._look(keys, time.time())
-            self._asked = keys
+            self._found = await self._look({key for key, _ in asked}, time.time())
+            self._asked = asked
         self._looked_at = self._clock()

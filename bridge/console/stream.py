@@ -84,7 +84,7 @@ class Hub:
     async def _tell(self, visit: Visit, channel: Channel) -> AsyncIterator[str]:
         self._open[visit.who.name] += 1
         try:
-            with self._standing.open(visit.secret):
+            with self._standing.open(visit.secret, visit.who):
                 async with channel.watched():
                     yield f"retry: {RETRY_MS}\n\n"
                     async for event in self._news(visit, channel):

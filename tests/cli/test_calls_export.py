@@ -8,9 +8,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from bridge.approval.signing import Signer
 from bridge.cli.calls import app
 from bridge.errors import StoreError
-from bridge.store.gatestore import GateStore
+from bridge.store.gatestore import GateStore, NewAudit
 from bridge.store.store import Store
 from tests.fakes.events import Script
 
@@ -79,3 +80,17 @@ def test_what_is_not_understood_is_an_error_not_a_wider_export(run, words, said)
     done = run(*words)
     assert isinstance(done.exception, StoreError)
     assert said in str(done.exception)
+
+
+def test_a_machine_that_cannot_sign_the_audit_of_the_store_gives_nothing_out_and_makes_no_key(run, tmp_path):
+    async def begin():
+        async with Store(f"sqlite:///{tmp_path}/var/sipbridge.db") as store:
+            gates = GateStore(store, Signer(tmp_path / "elsewhere"))
+            await gates.note(NewAudit("user_added", "root", {}), "", T0)
+
+    asyncio.run(begin())
+    done = run()
+    assert done.stdout == ""
+    assert isinstance(done.exception, StoreError)
+    assert f"no key {tmp_path}/var/keys/audit.key" in str(done.exception)
+    assert not (tmp_path / "var" / "keys").exists()

@@ -3,9 +3,12 @@ import pwd
 
 import pytest
 
-from bridge.cli.identity import TOKEN, whoever, with_store
+from bridge.approval.signing import Signer
+from bridge.cli.identity import TOKEN, gates_of, whoever, with_store
 from bridge.errors import StoreError
 from bridge.settings import load
+from bridge.store.gatestore import GateStore, NewAudit
+from bridge.store.nodestore import NodeStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 
@@ -62,3 +65,17 @@ def test_a_role_that_may_not_is_told_which_may(tmp_path, monkeypatch):
     for may in ("decide", "administer", "audit", "accept_tools", "reconcile"):
         with pytest.raises(StoreError, match="may not"):
             with_store(config, may, name)
+
+
+async def test_of_a_shared_store_only_the_nodes_that_made_their_keys_known_sign_the_audit(tmp_path):
+    settings = load(None, {"SIPBRIDGE_STATE_DIR": str(tmp_path)})
+    mine = Signer(tmp_path / "keys")
+    async with Store(f"sqlite:///{tmp_path}/store.db") as store:
+        store.shared = True
+        gates = await gates_of(store, settings)  # nothing is signed yet
+        await gates.note(NewAudit("user_added", "root", {}), "", 1.0)
+        with pytest.raises(StoreError, match="no node of this store has the key"):
+            await gates_of(store, settings)
+        words = {"key_id": mine.key_id, "node": "a", "public": mine.public, "seal": "", "at": 1.0}
+        await NodeStore(store).keep_key(words)
+        assert isinstance(await gates_of(store, settings), GateStore)

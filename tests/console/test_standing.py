@@ -31,7 +31,7 @@ class Kept:
 async def test_one_look_serves_all_streams_until_it_is_old():
     kept = Kept(a=ANNA, b=BERT)
     standing = kept.standing()
-    with standing.open("a"), standing.open("b"), standing.open("b"):
+    with standing.open("a", ANNA), standing.open("b", BERT), standing.open("b", BERT):
         for _ in range(5):
             assert await standing.still("a", ANNA)
             assert await standing.still("b", BERT)
@@ -56,7 +56,7 @@ async def test_one_look_serves_all_streams_until_it_is_old():
 async def test_who_is_gone_or_not_who_they_were_is_out_with_the_next_look(later):
     kept = Kept(a=ANNA)
     standing = kept.standing()
-    with standing.open("a"):
+    with standing.open("a", ANNA):
         assert await standing.still("a", ANNA)
         kept.users = later
         kept.now = 2.0
@@ -66,19 +66,33 @@ async def test_who_is_gone_or_not_who_they_were_is_out_with_the_next_look(later)
 async def test_a_stream_that_began_after_the_look_waits_for_the_next():
     kept = Kept(a=ANNA)
     standing = kept.standing()
-    with standing.open("a"):
+    with standing.open("a", ANNA):
         await standing.still("a", ANNA)
-        with standing.open("new"):
+        with standing.open("new", BERT):
             assert await standing.still("new", BERT)
             kept.now = 2.0
             assert not await standing.still("new", BERT)
 
 
+async def test_a_page_that_is_opened_anew_is_not_judged_by_a_look_at_who_they_were():
+    promoted = User("anna", frozenset({"approver", "operator"}), frozenset())
+    kept = Kept(a=ANNA)
+    standing = kept.standing()
+    with standing.open("a", ANNA):
+        assert await standing.still("a", ANNA)
+        kept.users, kept.now = {"a": promoted}, 1.0
+        with standing.open("a", promoted):
+            assert await standing.still("a", promoted)
+            kept.now = 2.0
+            assert not await standing.still("a", ANNA)
+            assert await standing.still("a", promoted)
+
+
 async def test_only_streams_that_are_open_are_asked_for():
     kept = Kept(a=ANNA, b=BERT)
     standing = kept.standing()
-    with standing.open("b"):
-        with standing.open("a"):
+    with standing.open("b", BERT):
+        with standing.open("a", ANNA):
             pass
         await standing.still("b", BERT)
     assert kept.asked == [["b"]]
@@ -87,7 +101,7 @@ async def test_only_streams_that_are_open_are_asked_for():
 async def test_while_the_store_is_away_nobody_is_thrown_out_and_it_is_not_asked_more_often():
     kept = Kept(a=ANNA)
     standing = kept.standing()
-    with standing.open("a"):
+    with standing.open("a", ANNA):
         kept.error = StoreError("away")
         assert await standing.still("a", ANNA)
         assert await standing.still("a", ANNA)
@@ -104,7 +118,7 @@ async def test_a_slow_look_holds_up_only_the_stream_that_looks():
         return {}
 
     standing = Standing(slow, 2.0, lambda: kept.now)
-    with standing.open("a"):
+    with standing.open("a", ANNA):
         looks = asyncio.create_task(standing.still("a", ANNA))
         await asyncio.sleep(0)
         assert await standing.still("a", ANNA)

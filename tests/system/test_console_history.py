@@ -81,8 +81,11 @@ async def test_a_call_is_found_played_in_time_with_its_picture_and_shared_until_
         await axe.accessible(page)
         await page.screenshot(path=tmp_path / "call.png", full_page=True)
 
+        await page.focus("#player")
+        await page.keyboard.press("ArrowRight")  # nothing of it is loaded yet
         before = await position(page)
-        await page.evaluate("document.getElementById('recording').play()")
+        assert before[0] == 2.0
+        await page.keyboard.press("Space")
         await until(page, f"document.getElementById('recording').currentTime > {before[0] + 0.5}")
         after = await position(page)
         assert after[1] > before[1]
@@ -117,6 +120,12 @@ async def test_a_call_is_found_played_in_time_with_its_picture_and_shared_until_
         await stranger.page.evaluate("document.getElementById('recording').play()")
         await until(stranger.page, "document.getElementById('recording').readyState >= 1")
         assert await stranger.page.locator("form, nav").count() == 0
+        await stranger.page.route("**/recording", lambda route: route.fulfill(status=404))
+        await stranger.page.reload()
+        assert not await stranger.page.is_visible("#unplayable")
+        await stranger.page.focus("#player")
+        await stranger.page.keyboard.press("Space")
+        await stranger.page.wait_for_selector("#unplayable")
         await axe.accessible(stranger.page)
         await page.click("text=Revoke")
         await page.locator(".shares").wait_for(state="detached")

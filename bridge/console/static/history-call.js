@@ -62,6 +62,10 @@
   };
   const seek = (at) => { audio.currentTime = Math.min(Math.max(at, 0), length()); show(true); };
 
+  const play = () => audio.play().catch(() => {});  // why not is told by the element's own error
+  const unplayable = document.getElementById("unplayable");
+  audio.addEventListener("error", () => { unplayable.hidden = false; });
+  audio.addEventListener("loadedmetadata", () => { unplayable.hidden = true; });
   audio.addEventListener("play", frame);
   for (const event of ["seeked", "timeupdate", "loadedmetadata"]) audio.addEventListener(event, () => show(false));
   audio.addEventListener("loadedmetadata", () => player.setAttribute("aria-valuemax", audio.duration.toFixed(1)));
@@ -75,13 +79,13 @@
     if (!item) return;
     event.preventDefault();
     seek(Number(item.dataset.from) - begins);
-    audio.play();
+    play();
   });
   const keys = {
     ArrowLeft: () => seek(audio.currentTime - 2), ArrowRight: () => seek(audio.currentTime + 2),
     PageDown: () => seek(audio.currentTime - 10), PageUp: () => seek(audio.currentTime + 10),
     Home: () => seek(0), End: () => seek(length()),
-    " ": () => (audio.paused ? audio.play() : audio.pause()),
+    " ": () => (audio.paused ? play() : audio.pause()),
   };
   player.addEventListener("keydown", (event) => {
     const act = keys[event.key];

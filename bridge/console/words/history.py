@@ -122,6 +122,8 @@ TEXTS: Mapping[str, str] = {
     "history.picture_title": "Who spoke when and what happened, over time; the same as a table below.",
     "history.no_events": "The timeline of this call has been erased by the rules of retention; its record is kept.",
     "history.recording": "Recording of the call",
+    "history.unplayable": "The recording did not come.",
+    "history.unplayable.why": "Open it alone to see why",
     "history.download": "Download WAV",
     "history.position": "Position in the recording",
     "history.keys": "Click to jump. Keys: arrows 2 s, Page Up and Down 10 s, Home, End, space.",
