@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 import sys
 import time
@@ -27,7 +26,6 @@ from bridge import __version__
 from bridge.console.banners import Worries
 from bridge.console.healthfacts import (
     Campaign,
-    Disk,
     Facts,
     McpState,
     NodeHealth,
@@ -40,6 +38,7 @@ from bridge.console.plans import DISK
 from bridge.control_auditwatch import AuditWatch
 from bridge.control_certificate import valid_until
 from bridge.control_dialplan import PlanDesk
+from bridge.control_disks import Disks
 from bridge.control_edge import EdgeKeeper, NoEdge
 from bridge.control_healthtell import HealthTeller
 from bridge.control_node import NodeOffice
@@ -50,7 +49,6 @@ from bridge.errors import BridgeError, StoreError
 from bridge.link.server import LinkServer
 from bridge.pool.client import ask
 from bridge.records.cdr import number
-from bridge.records.complaint import Complaint
 from bridge.settings import Settings
 from bridge.settings_model import Provider as ProviderSettings
 from bridge.store.daystore import DayStore
@@ -97,8 +95,7 @@ class HealthLook:
         self._audit = AuditWatch(self._days)
         self._started_s = time.monotonic()
         self._versions: tuple[tuple[str, str], ...] = ()
-        self._statvfs: asyncio.Task[list[Disk]] | None = None
-        self._silent = Complaint(log, "health.disk_silent", "health.disk_answers")
+        self._disks = Disks(parts.settings)
         self.teller: HealthTeller | None = None
         if parts.nodes.desk.shared:
             name = parts.nodes.desk.name
@@ -153,7 +150,7 @@ class HealthLook:
             ]
             if mcp
             else (),
-            disks=await self._disks(),
+            disks=await self._disks.look(),
             pending=len(self._pending()),
             registering=self._registering(),
             certificate_until=await self._certificate(),
@@ -271,31 +268,6 @@ class HealthLook:
             Pending(one.server, one.tool, standing, one.hash, one.description, difference)
             for one, standing, difference in (mcp.waiting()[:100] if mcp else ())
         ]
-
-    async def _disks(self) -> Sequence[Disk]:
-        """None when one does not answer: a thread waits for it (no deadline ends statvfs), and never a second one."""
-        asked = self._statvfs
-        if asked is None or asked.done():
-            asked = self._statvfs = asyncio.create_task(asyncio.to_thread(self._found_disks))
-        await asyncio.wait({asked}, timeout=ASK_S)
-        if asked.done():
-            self._silent.worked()
-            return asked.result()
-        self._silent.failed("the file system of state_dir or recording.folder does not answer")
-        return ()
-
-    def _found_disks(self) -> list[Disk]:
-        settings = self._parts.settings
-        folders = {"state": settings.state_dir}
-        if settings.recording.enabled:
-            folders["recordings"] = Path(str(settings.recording.folder))
-        found = []
-        for what, folder in folders.items():
-            with contextlib.suppress(OSError):  # it is made when it is needed
-                facts = os.statvfs(folder)
-                free, total = facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize
-                found.append(Disk(what, str(folder), free, total))
-        return found
 
     # ---- what an admin does ----------------------------------------------------------------------------------
 

@@ -1,8 +1,6 @@
 """What control finds out for the health page: what does not answer is a fact, orders go where commands' orders go."""
 
 import asyncio
-import os
-import threading
 import time
 from types import SimpleNamespace
 
@@ -116,25 +114,6 @@ async def test_every_part_says_how_it_is(house):
     assert [(one.server, one.tool, one.hash) for one in facts.pending] == [("till", "pay", "h2")]
     assert [(one.name, one.tools, one.accepted) for one in facts.mcp] == [("till", 1, 1)]
     assert dict(facts.versions)["starlette"]
-
-
-async def test_a_disk_that_does_not_answer_costs_one_thread_and_only_its_own_row(house, monkeypatch):
-    free, asked, statvfs = threading.Event(), [], os.statvfs
-
-    def dead(folder):
-        asked.append(folder)
-        free.wait(20)
-        return statvfs(folder)
-
-    monkeypatch.setattr("bridge.control_healthlook.ASK_S", 0.05)
-    monkeypatch.setattr(os, "statvfs", dead)
-    for _ in range(3):
-        facts = await house.look.facts()
-        assert (facts.disks, len(facts.workers)) == ((), 1)
-    assert len(asked) == 1
-    free.set()
-    await house.look._statvfs
-    assert [one.what for one in (await house.look.facts()).disks] == ["state"]
 
 
 async def test_a_store_that_is_away_is_a_fact_with_a_banner_and_nothing_else_is_lost(house):
