@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 version: 1
 voice: en-us
-wpm: 150
+wpm: 140
 steps:
   - after_agent: true
   - say: I want a refund of forty dollars.
@@ -35,7 +35,7 @@ steps:
 ANSWERS = {
     "approved": "say: Yes please.",
     "denied": 'dtmf: "1"',
-    "expired": "say: Yes please.",
+    "expired": 'dtmf: "1"',
     "refused": 'dtmf: "2"',
 }
 
@@ -73,7 +73,7 @@ async def me_approver(environ):
 
 async def phone(environ, folder, address, caller):
     script = folder / f"{caller}.yaml"
-    script.write_text(script_of(ANSWERS[caller], wait_ms=21_000))
+    script.write_text(script_of(ANSWERS[caller], wait_ms=23_000))
     words = ("call", f"sip:100@{address}", "--script", str(script), "--from", caller, "--json")
     status, output = await sipbridge(environ, *words)
     assert status == 0, output

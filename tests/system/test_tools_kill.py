@@ -36,7 +36,7 @@ def process_of(folder, role):
 
 async def phone(environ, folder, address, caller, seconds):
     script = folder / f"{caller}.yaml"
-    script.write_text(script_of("say: Yes please.", wait_ms=9_000))
+    script.write_text(script_of('dtmf: "1"', wait_ms=9_000))
     words = (
         "call",
         f"sip:100@{address}",
