@@ -58,8 +58,9 @@ def moved(name, line, places):
     [
         (2, 2, True),  # the 180, read late
         (1, 1, False),  # 100 and 180 of one phone
-        (4, 2, False),  # the 486, after the INVITE to the next
-        (8, 3, False),  # the callee's 200, after the caller's
+        (5, 2, True),  # the ACK to the busy one, read after the INVITE to the next
+        (6, -2, False),  # the INVITE to the next, before the first was busy
+        (10, -2, False),  # the caller's 200, before the callee's
     ],
 )
 def test_a_ladder_is_the_same_when_a_message_of_the_bridge_was_read_late(line, places, true):
