@@ -12,7 +12,7 @@ import hypothesis  # noqa: F401
 import pytest
 import structlog
 
-from tests.fakes import databases, parallel
+from tests.fakes import databases, parallel, ports
 from tests.fakes.netns import own_network
 from tests.fakes.postgres import Cluster
 
@@ -25,7 +25,9 @@ def common_folder(run: str) -> Path:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     if hasattr(config, "workerinput"):  # one of several processes of pytest-xdist
-        own_network()
+        if not own_network():
+            number = int(config.workerinput["workerid"].removeprefix("gw"))
+            ports.share_out(number, config.workerinput["workercount"])
     elif config.option.numprocesses:
         config.option.testrunuid = config.option.testrunuid or uuid4().hex
         common_folder(config.option.testrunuid).mkdir(mode=0o700)

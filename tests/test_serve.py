@@ -15,6 +15,7 @@ from bridge.ports import free_sip_port
 from bridge.serve import let_in, open_store, prepare, run, workers_user
 from bridge.settings import load
 from bridge.supervisor import lock, read_serve
+from tests.fakes.ports import free_port
 
 PLAN = "version: 1\nroutes:\n  - name: all\n    do:\n      - hang_up: {}\n"
 
@@ -40,12 +41,6 @@ def settings(config, text="", environ=None):
     )
     config.write_text(f"dialplans: plan.yaml\nstate_dir: state\n{ports}{text}")
     return load(config, environ or {})
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_processes_are_listed_in_stages_and_workers_get_their_configuration(config):

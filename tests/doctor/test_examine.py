@@ -21,14 +21,9 @@ from bridge.doctor.finding import Level, worst
 from bridge.store.store import Store
 from bridge.supervisor import lock
 from tests.fakes.events import conversation
+from tests.fakes.ports import free_block, free_port
 
 PLAN = "version: 1\nroutes:\n  - name: all\n    do:\n      - hang_up: {}\n"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Installation:
@@ -131,10 +126,9 @@ async def test_6_the_console_port_is_taken(here):
 
 async def test_7_another_program_sits_in_the_rtp_range(here):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("127.0.0.1", 0))
-        port = other.getsockname()[1]
-        first = port // 2 * 2 - 20
-        await here.fails("ports", f"{port} (", Level.WARN, sip=f", rtp_ports: {first}-{first + 40}")
+        port = free_block(42)
+        other.bind(("127.0.0.1", port + 20))
+        await here.fails("ports", f"{port + 20} (", Level.WARN, sip=f", rtp_ports: {port}-{port + 41}")
 
 
 async def test_8_an_address_of_another_machine(here):
@@ -152,8 +146,8 @@ async def test_9_a_carrier_that_cannot_reach_the_loopback(here):
 
 async def test_another_program_sits_in_the_ports_of_browsers(here):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("127.0.0.1", 0))
-        port = other.getsockname()[1]
+        port = free_block(41)
+        other.bind(("127.0.0.1", port))
         here.environ["SIPBRIDGE_CONSOLE__AUDIO__PORTS"] = f"{port}-{port + 40}"
         here.environ["SIPBRIDGE_SIP__RTP_PORTS"] = "2000-2099"
         await here.fails("audio", f"{port} (", Level.WARN)
@@ -290,7 +284,7 @@ async def test_24_too_few_open_files(here):
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     try:
         await here.fails(
-            "kernel", "1024 open files are allowed, 160 calls need", sip=", rtp_ports: 20000-21999"
+            "kernel", "1024 open files are allowed, 160 calls need", sip=", rtp_ports: 2000-3999"
         )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

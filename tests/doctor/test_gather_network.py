@@ -2,12 +2,12 @@ import os
 import socket
 
 from bridge.doctor import gather_network
-from tests.fakes.realedge import free_block
+from tests.fakes.ports import free_port
 
 
 def test_a_port_is_free_taken_ours_or_not_to_be_had():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine:
-        port = free_block(1)  # for TCP too: one of the system's choice may be a client's of a moment ago
+        port = free_port()
         mine.bind(("127.0.0.1", port))
         wanted = [
             ("a", "udp", "127.0.0.1", port),

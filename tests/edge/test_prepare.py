@@ -12,7 +12,7 @@ from bridge.edge.folder import EdgeFolder
 from bridge.edge.prepare import places, prepare_edge, worker_address, write_first
 from bridge.errors import EdgeError
 from bridge.settings import load
-from tests.fakes.realedge import free_block
+from tests.fakes.ports import free_block
 
 needs_edge = pytest.mark.skipif(
     any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in ("kamailio", "rtpengine")),

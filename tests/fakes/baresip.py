@@ -10,8 +10,8 @@ import wave
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.fakes.ports import free_block, free_port
 from tests.fakes.realtime_server import tone
-from tests.fakes.worker_process import free_udp_port
 
 GUARD_S = 20.0
 MODULES = Path("/usr/lib/baresip/modules")
@@ -105,7 +105,7 @@ async def baresip(folder, speech, registrar="", user="bare", password="", *, cod
     `codecs`: modules of its, offered in that order; `options`: more parameters of its account.
     """
     folder.mkdir()
-    sip, control, rtp = free_udp_port(), free_udp_port(), free_udp_port() // 100 * 100
+    sip, control, rtp = free_port(), free_port(), free_block(100)
     settings = {"sip": sip, "control": control, "rtp": rtp, "rtp_last": rtp + 98, "modules": MODULES}
     settings["codecs"] = "\n".join(f"module {name}.so" for name in codecs)
     (folder / "config").write_text(CONFIG.format(**settings, speech=speech, folder=folder))

@@ -8,7 +8,7 @@ Not the real one (bridge/edge): no dispatcher, no media, no defence.
 from contextlib import asynccontextmanager
 
 from tests.fakes.kamailio import Process
-from tests.fakes.worker_process import free_udp_port
+from tests.fakes.ports import free_port
 
 MODULES = ("tm", "tmx", "sl", "rr", "pv", "maxfwd", "textops", "siputils", "xlog", "cfgutils")
 CONFIG = """\
@@ -75,8 +75,8 @@ class Edge(Process):
     """`port`: for everybody; `inner`: for workers, which listen on the ports from `first` to `last`."""
 
     def __init__(self, folder, workers, trunk):
-        super().__init__(folder, free_udp_port())
-        self.inner = free_udp_port()
+        super().__init__(folder, free_port())
+        self.inner = free_port()
         self.first, self.last = min(workers), max(workers)
         self.trunk = trunk
 

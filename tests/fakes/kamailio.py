@@ -13,7 +13,7 @@ import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.fakes.worker_process import free_udp_port
+from tests.fakes.ports import free_port
 
 BINARY = "/usr/sbin/kamailio"
 GUARD_S = 10.0
@@ -144,7 +144,7 @@ class Kamailio(Process):
 async def kamailio(folder, onward, port=None):
     """Running for as long as the block."""
     folder.mkdir(exist_ok=True)
-    one = Kamailio(folder, port or free_udp_port(), onward)
+    one = Kamailio(folder, port or free_port(), onward)
     await one.start(one.text())
     try:
         yield one

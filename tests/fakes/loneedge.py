@@ -15,8 +15,8 @@ from bridge.edge.tables import address_list, dispatcher_list, entries, htable, l
 from bridge.settings import load
 from bridge.trunk import Digest, Trunk
 from tests.fakes.kamailio import Process
+from tests.fakes.ports import free_block
 from tests.fakes.rawphone import RawPhone
-from tests.fakes.realedge import free_block
 
 SECRET = "0123456789abcdef0123456789abcdef"
 

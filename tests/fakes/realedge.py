@@ -8,17 +8,16 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bridge.edge.dispatch import listed
 from bridge.edge.rpc import KamailioRpc
+from tests.fakes.ports import UDP, free_block
 from tests.fakes.rawphone import RawPhone
 
 ROOT = Path(__file__).parents[2]
@@ -38,19 +37,6 @@ routes:
 def missing():
     """Whether a program of the edge is not installed."""
     return any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in ("kamailio", "rtpengine"))
-
-
-def free_block(count, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM), within=(10_000, 20_000)):
-    """The first of `count` ports in a row that nobody has now, even."""
-    for _ in range(100):
-        first = random.randrange(*within, 2)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                for kind in kinds:
-                    probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
-                    probe.bind(("127.0.0.1", port))
-            return first
-    raise AssertionError("no free ports")
 
 
 class Edge:
@@ -156,7 +142,7 @@ async def edge_phone(edge, host="127.0.0.1"):
 @asynccontextmanager
 async def running_edge(folder, *, workers=1, settings="", edge="", trunks=TRUNKS, plan=None, environ=None):
     """`sipbridge serve` with an edge; `settings`, `edge`: more YAML of the file and of its section."""
-    rtp = free_block(600, (socket.SOCK_DGRAM,), (20_000, 32_000))
+    rtp = free_block(600, (UDP,))
     names = ("sip", "inner", "control", "console", "tls", "websocket")
     first = free_block(len(names) + workers + 2)
     ports = {name: first + number for number, name in enumerate(names)}

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.fakes.worker_process import free_udp_port
+from tests.fakes.ports import free_block
 
 SCENARIOS = Path(__file__).parents[1] / "system" / "sipp"
 GUARD_S = 25.0
@@ -17,7 +17,7 @@ async def sipp(folder, name, *, port, to=0, calls=1, keys=None):
     more = [word for key, value in (keys or {}).items() for word in ("-key", key, value)]
     arguments = [
         "sipp", *([f"127.0.0.1:{to}"] if to else []), "-sf", str(SCENARIOS / f"{name}.xml"), "-m", str(calls),
-        "-i", "127.0.0.1", "-p", str(port), "-mp", str(free_udp_port() // 4 * 4), "-nostdin", *more,
+        "-i", "127.0.0.1", "-p", str(port), "-mp", str(free_block(4, step=4)), "-nostdin", *more,
         "-timeout", "20", "-timeout_error", "-recv_timeout", "15000", "-trace_err", "-error_file", str(errors),
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 import wave
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from bridge.link.messages import CallCommand, Event, decode
 from bridge.link.server import LinkServer
 from bridge.media.tones import beep
 from bridge.records.cdr import fold
+from tests.fakes.ports import free_block, free_port
 from tests.fakes.realtime_server import FakeRealtime, tone
 
 ROOT = Path(__file__).parents[2]
@@ -37,13 +37,6 @@ AGENT = Agent("front", "Be kind.", greeting="Hello", turn_detection={"type": "se
 def plan_of(*steps, agent=AGENT, **changes):
     """One route for every call; without steps it leads to the agent."""
     return Plan((Route("all", (), steps or (AgentStep("front"),)),), (replace(agent, **changes),))
-
-
-def free_udp_port():
-    """A port nobody has now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Control:
@@ -168,8 +161,8 @@ class WorkerProcess:
 
 def worker_config(folder, model_url, *, limits=None, deadlines=None, media=None, sip=None, recording=None):
     """A worker of its own: free ports, everything else under `folder`."""
-    rtp_first = (free_udp_port() // 100) * 100
-    chosen = {"port": free_udp_port(), "rtp_first": rtp_first, "rtp_last": rtp_first + 98}
+    rtp_first = free_block(100)
+    chosen = {"port": free_port(), "rtp_first": rtp_first, "rtp_last": rtp_first + 98}
     return WorkerConfig(
         sip=SipConfig(**chosen | (sip or {})),
         media=MediaConfig(**(media or {})),

@@ -5,7 +5,6 @@ Who is heard, what is believed of where a call comes from, and that everything o
 
 import asyncio
 import re
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from bridge.trunk import CallerId, Credential, Digest, Registration, Trunk, line
 from tests.fakes.callee import callee
 from tests.fakes.edge import edge
 from tests.fakes.kamailio import kamailio, missing
+from tests.fakes.ports import free_port
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realtime_server import FakeRealtime
 from tests.fakes.worker_process import (
@@ -26,7 +26,6 @@ from tests.fakes.worker_process import (
     Control,
     WorkerProcess,
     _process,
-    free_udp_port,
     running_worker,
     worker_config,
 )
@@ -45,7 +44,7 @@ REFUSING = Plan((Route("all", (), (RingStep(100), HangUpStep(486, "busy"))),), (
 @asynccontextmanager
 async def behind(folder, plan, **config):
     """A worker and its edge."""
-    port = free_udp_port()
+    port = free_port()
     async with edge(folder / "edge", port) as gate:
         sip = {"port": port, "edge": gate.sockets}
         async with running_worker(folder, plan, sip=sip, **config) as worker:
@@ -95,9 +94,7 @@ async def test_nobody_but_the_edge_gets_an_answer_whatever_they_send_or_say_of_t
 
 async def test_the_worker_is_heard_by_the_edge_when_it_asks_with_options_and_when_it_is_full(tmp_path):
     """A raw edge: what a dispatcher's probe gets. Of a call that it takes elsewhere this worker keeps no record."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        inner = probe.getsockname()[1]
+    inner = free_port()
     sip = {"edge": (f"127.0.0.1:{inner}",), "max_calls": 1}
     plan = Plan((Route("all", (), (AgentStep("front"),)),), (AGENT,))
     async with running_worker(tmp_path, plan, sip=sip) as worker, raw_phone(worker.port) as gate:
@@ -137,7 +134,7 @@ async def test_the_worker_is_heard_by_the_edge_when_it_asks_with_options_and_whe
     ids=["the-trunk", "a-trunk-the-plan-does-not-know", "a-stranger-who-says-so"],
 )
 async def test_the_edges_word_routes_the_call_and_a_callers_does_not(tmp_path, host, trunk, status, remote):
-    port = free_udp_port()
+    port = free_port()
     plan = Plan(BY_TRUNK, (AGENT,), trunks=(PBX,))
     async with edge(tmp_path / "edge", port, trunk=trunk) as gate:
         sip = {"port": port, "edge": gate.sockets}
@@ -321,7 +318,7 @@ def registered(trunk_registrar):
 async def test_one_worker_registers_at_controls_word_and_the_registrars_call_is_the_trunks_at_any_worker(
     tmp_path,
 ):
-    ports = sorted({free_udp_port(), free_udp_port()})
+    ports = sorted((free_port(), free_port()))
     async with (
         raw_phone(0) as phone,
         kamailio(tmp_path / "k", phone.sip_port) as registrar,
@@ -370,7 +367,7 @@ async def test_a_parked_call_is_picked_up_by_a_call_of_another_worker_through_th
         route("700", ParkStep("701", 60, "", ()), HangUpStep(None, "")),
         route("701", PickUpStep("701", (HangUpStep(404, "empty"),)), HangUpStep(None, "")),
     )
-    ports = sorted({free_udp_port(), free_udp_port()})
+    ports = sorted((free_port(), free_port()))
     async with edge(tmp_path / "edge", *ports) as gate:
         desk = Desk(tmp_path)
         async with (

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from bridge.cli.demo import embedded_bridge, environment
-from bridge.ports import free_sip_port, free_tcp_port
 from tests.fakes import axe, consoles
 from tests.fakes import browser as browsers
+from tests.fakes.ports import free_port
 from tests.test_webhook import SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -56,10 +56,10 @@ def environ(tmp_path):
         "state_dir": "state",
         "watch_dialplans": False,
         "workers": 1,
-        "sip": {"port": free_sip_port("127.0.0.1", 24_000 + os.getpid() % 900 * 10)},
-        "console": {"port": free_tcp_port("127.0.0.1")},
+        "sip": {"port": free_port()},
+        "console": {"port": free_port()},
         "mcp": {"till": till},
-        "webhooks": {"crm": {"url": f"http://127.0.0.1:{free_tcp_port('127.0.0.1')}/", "secret_env": "HOOK"}},
+        "webhooks": {"crm": {"url": f"http://127.0.0.1:{free_port()}/", "secret_env": "HOOK"}},
     }
     (tmp_path / "bridge.yaml").write_text(json.dumps(settings))
     named = {"SIPBRIDGE_CONFIG": str(tmp_path / "bridge.yaml")}

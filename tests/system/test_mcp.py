@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from bridge.cli.demo import environment, said_address
+from tests.fakes.ports import free_port
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realtime_server import FakeRealtime, tone
 from tests.system.test_tools import me_approver, sipbridge
@@ -40,12 +40,6 @@ version: 1
 agents: {desk: {instructions: Be kind., greeting: Hello., recording: false, tools: [%s]}}
 routes: [{name: all, do: [{agent: desk}]}]
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

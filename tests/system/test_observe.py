@@ -13,8 +13,8 @@ from bridge.cli.demo import embedded_bridge, environment
 from bridge.records.spans import trace_id
 from bridge.records.timeline import build
 from tests.fakes.otlp import collecting
+from tests.fakes.ports import free_port
 from tests.fakes.rawphone import raw_phone
-from tests.system.test_operating import free_port
 from tests.system.test_tools import approver, me_approver, sipbridge, tools_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pwd
-import socket
 from contextlib import asynccontextmanager
 
 import httpx
@@ -11,6 +10,7 @@ import pytest
 
 from bridge.cli.demo import embedded_bridge, environment
 from bridge.media.tones import beep
+from tests.fakes.ports import free_port
 from tests.fakes.rawphone import loudness, raw_phone
 from tests.fakes.trunk import answers, fake_trunk
 from tests.system.test_tools import sipbridge
@@ -38,12 +38,6 @@ outbound:
 routes:
   - {{name: all, do: [{{hang_up: {{}}}}]}}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @asynccontextmanager

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bridge.media.g711 import pcmu_encode
+from tests.fakes.ports import free_block, free_port
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.realtime_server import tone
-from tests.fakes.worker_process import free_udp_port, running_worker
+from tests.fakes.worker_process import running_worker
 
 pytestmark = [
     pytest.mark.system,
@@ -28,7 +29,7 @@ async def sipp(worker, folder, name, *, calls=1, rate=1):
     errors = folder / f"{name}.errors"
     arguments = [
         "sipp", f"127.0.0.1:{worker.port}", "-sf", str(SCENARIOS / f"{name}.xml"), "-m", str(calls), "-r", str(rate),
-        "-i", "127.0.0.1", "-p", str(free_udp_port()), "-mp", str(free_udp_port() // 4 * 4), "-nostdin",
+        "-i", "127.0.0.1", "-p", str(free_port()), "-mp", str(free_block(4, step=4)), "-nostdin",
         "-timeout", "20", "-timeout_error", "-recv_timeout", "15000", "-trace_err", "-error_file", str(errors),
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(

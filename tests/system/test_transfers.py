@@ -17,10 +17,11 @@ from bridge.dialplan.steps import AnswerStep, DialStep, HoldStep, TransferStep, 
 from tests.fakes.baresip import MODULES, baresip, speech_file
 from tests.fakes.callee import callee
 from tests.fakes.ladder import check, ladder
+from tests.fakes.ports import free_port
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.sipp import sipp
 from tests.fakes.wire import wire
-from tests.fakes.worker_process import free_udp_port, plan_of, running_worker
+from tests.fakes.worker_process import plan_of, running_worker
 from tests.system.test_commands import notify
 from tests.system.test_steps import HIGH, LOW, pitch, way
 
@@ -109,7 +110,7 @@ async def test_a_redirected_call_follows_nobody(tmp_path):
 @needs_baresip
 async def test_baresip_follows_our_refer_to_sipp(tmp_path):
     """Without a space in the context: baresip 1.0 reads a Refer-To with an escape (%20) as a format string."""
-    port = free_udp_port()
+    port = free_port()
     async with (
         wire() as line,
         worker_with(tmp_path, f"sip:42@127.0.0.1:{port}", AnswerStep(), BARE) as (worker, _),
@@ -214,7 +215,7 @@ async def test_an_agents_warm_transfer_is_taken_or_leaves_the_caller_with_the_ag
 
 @needs_sipp
 async def test_sipp_takes_a_warm_transfer_by_info_and_then_the_callers_own_call_with_replaces(tmp_path):
-    port = free_udp_port()
+    port = free_port()
     async with (
         wire() as line,
         worker_with(tmp_path, f"sip:42@127.0.0.1:{port}", AnswerStep(), RELEASED) as (worker, caller),
@@ -324,7 +325,7 @@ async def test_sipp_takes_over_a_call_by_invite_with_replaces(tmp_path):
     ):
         answer = await caller.invite()
         tag = re.search(r";tag=([^;\s]+)", answer.headers["to"])[1]
-        port = free_udp_port()
+        port = free_port()
         keys = {"replaces": f"{caller.call_id};to-tag={tag};from-tag=r1"}
         async with sipp(tmp_path, "replaces", port=port, to=worker.port, keys=keys):
             caller.reply(await caller.request("BYE"))

@@ -13,10 +13,11 @@ from tests.fakes.baresip import baresip, speech_file
 from tests.fakes.callee import callee
 from tests.fakes.kamailio import kamailio, missing
 from tests.fakes.ladder import check, ladder
+from tests.fakes.ports import free_port
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.sipp import sipp
 from tests.fakes.wire import wire
-from tests.fakes.worker_process import free_udp_port, plan_of, running_worker
+from tests.fakes.worker_process import plan_of, running_worker
 from tests.system.test_steps import sound, way
 from tests.system.test_transfers import needs_baresip, needs_sipp
 from tests.system.test_trunks import Secrets
@@ -103,7 +104,7 @@ async def test_sipp_that_requires_reliable_progress_gets_it_also_where_none_is_o
         office(tmp_path, trunk, "sip:x@pbx.example", early, HoldStep(30)) as (worker, _),
         wire() as line,
     ):
-        port = free_udp_port()
+        port = free_port()
         async with sipp(tmp_path, "prack", port=port, to=worker.port):
             pass
         assert (await worker.ended())[0].ended_by == "caller"
@@ -117,7 +118,7 @@ async def test_sipp_negotiates_a_session_timer_and_refreshes_the_session(tmp_pat
         office(tmp_path, trunk, "sip:x@pbx.example", AnswerStep(), HoldStep(30)) as (worker, _),
         wire() as line,
     ):
-        port = free_udp_port()
+        port = free_port()
         async with sipp(tmp_path, "session_timer", port=port, to=worker.port):
             pass
         await worker.ended()

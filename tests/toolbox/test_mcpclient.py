@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from bridge.toolbox.mcplock import McpLock
 from bridge.toolbox.run import ToolRunner
 from bridge.toolbox.spec import ToolContext
 from tests.fakes.mcp_server import build
+from tests.fakes.ports import free_port
 
 GUARD_S = 20.0
 PROXY = Path(__file__).parents[2] / ".venv-peers" / "bin" / "mcp-proxy"
@@ -71,9 +71,7 @@ async def until(true):
 
 @contextlib.contextmanager
 def serving(app):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -109,9 +107,7 @@ async def test_a_server_from_pypi_works_over_stdio_once_its_tools_are_accepted(t
 async def test_a_server_from_pypi_works_over_streamable_http_and_comes_back_after_a_restart(tmp_path):
     if not PROXY.exists():
         pytest.skip("mcp-proxy is not installed: make .venv-peers/.setup")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     async def start():
         return await asyncio.create_subprocess_exec(
