@@ -45,9 +45,8 @@ class AuditWatch:
 
     async def _end(self) -> str:
         """There is nothing behind what was looked at: a pass over everything is done."""
-        last, highest = await self._store.end(), self.chain.to
-        if last < highest:
-            return f"entries {last + 1} to {highest} are gone"
+        if gone := self.chain.missing(await self._store.end()):
+            return gone
         self.chain = replace(self.chain, since=self._began_at)
         if time.monotonic() - self._began_s > AGAIN_S:
             self._begin()

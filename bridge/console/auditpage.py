@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from starlette.responses import Response
@@ -71,6 +71,7 @@ class AuditPage:
         sought, wrong = sought_of(given)
         found = await self._store.page(sought, self._limits.page)
         tools = await self._store.tools({one.request_id for one in found.entries} - {""})
+        chain, last = self._chain(), await self._store.end()  # in this order: the chain only grows
         values = {
             "here": "audit",
             "group": "audit.field.",
@@ -82,8 +83,8 @@ class AuditPage:
             "known": {"by": sorted({one.actor for one in found.entries})},
             "links": _links(given, found, sought, time.time()),
             "zone": time.strftime("%Z (UTC%z)"),
-            "chain": self._chain(),
-            "last": await self._store.end(),
+            "chain": replace(chain, problem=chain.problem or chain.missing(last)),
+            "last": last,
         }
         return await asyncio.to_thread(self._web.page, "audit.html", visit, values)
 

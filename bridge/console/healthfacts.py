@@ -32,6 +32,10 @@ class Chain:
     at: float = 0.0
     problem: str = ""
 
+    def missing(self, last: int) -> str:
+        """What is wrong when `last` is the newest entry there is; "": nothing was cut off."""
+        return f"entries {last + 1} to {self.to} are gone" if last < self.to else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:

@@ -67,7 +67,7 @@ async def records(environ):
         return found
 
 
-async def the_audit_tells(page, base):
+async def the_audit_tells(page, base, folder):
     """From a decided request to what the audit has of its call: by keyboard, on a phone, in the dark, as a file."""
     await page.goto(f"{base}/console/approvals/decided?state=succeeded")
     await page.click(".list a")
@@ -81,6 +81,7 @@ async def the_audit_tells(page, base):
     await row.locator("summary").focus()
     await page.keyboard.press("Enter")
     await row.locator("pre", has_text='"type": "approved"').wait_for()
+    await page.screenshot(path=folder / "audit.png", full_page=True)
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.emulate_media(color_scheme="dark")
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -142,7 +143,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
             await page.locator("article.denied", has_text="was not approved").wait_for()
             await page.locator("article.succeeded", has_text="Done. I have refunded").wait_for()
 
-        await the_audit_tells(admin.page, base)
+        await the_audit_tells(admin.page, base, tmp_path)
         await admin.page.click("text=Sign out")
         await admin.page.wait_for_selector("[name=password]")
         await axe.accessible(admin.page)

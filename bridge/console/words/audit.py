@@ -6,14 +6,14 @@ TEXTS: Mapping[str, str] = {
     "nav.audit": "Audit",
     "audit.title": "Audit",
     "audit.chain": "Whether the chain holds",
-    "audit.chain.none": "Nobody has looked yet whether the chain holds: control does, a few hundred entries at a time.",
+    "audit.chain.none": "Not looked at yet whether the chain holds: control does that by itself, bit by bit.",
     "audit.chain.empty": "There is no entry yet.",
-    "audit.chain.holds": "The chain holds: entries 1 to {to:,}, all there are, follow one another and are as they "
-    "were written. Looked at between {since} and {at}.",
-    "audit.chain.so_far": "The chain holds as far as it was looked at: entries 1 to {to:,} of {last:,}, between "
-    "{since} and {at}. The rest follows by itself.",
+    "audit.chain.holds": "The chain holds by its hashes: entries 1 to {to:,}, all there are, looked at between {since} "
+    "and {at}.",
+    "audit.chain.so_far": "The chain holds by its hashes as far as it was looked at: entries 1 to {to:,} of {last:,}, "
+    "between {since} and {at}. The rest follows by itself.",
     "audit.chain.looked": "Last looked at {at}.",
-    "audit.verify": "Signatures, and what was cut off, are proved on the machine, of {last:,} entries now or more:",
+    "audit.verify": "The proof, signatures included, is given on the machine and has to count {last:,} entries:",
     "audit.command": "sipbridge audit verify",
     "audit.field.by": "Who",
     "audit.field.type": "What",
@@ -27,7 +27,7 @@ TEXTS: Mapping[str, str] = {
     "audit.kinds.audit": "The audit and the store",
     "audit.kinds.other": "Other",
     "audit.export": "Download these",
-    "audit.part": "A part of the chain cannot be verified alone: each line has its number and hash in it.",
+    "audit.part": "JSON lines, each with its number and hash. Only the whole chain is verified: see above.",
     "audit.when": "When",
     "audit.who": "Who",
     "audit.what": "What",
