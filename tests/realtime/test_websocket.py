@@ -222,7 +222,7 @@ async def test_closing_is_idempotent_and_bounded_when_the_peer_is_deaf():
         connection.transport.pause_reading()
         await connection.wait_closed()
 
-    async with session(deaf) as transport, asyncio.timeout(5):
+    async with session(deaf) as transport, asyncio.timeout(20):
         await transport.close()
         await transport.close(1001, "again")
         assert (await ending(transport))[1] == "close_1006"
