@@ -106,31 +106,23 @@ class HealthLook:
     async def facts(self) -> Facts:
         """As it is now."""
         parts = self._parts
-        here = await self.mine()
         store, providers, campaigns = await self._stored()
         if not self._versions:
             self._versions = await asyncio.to_thread(_versions)
         mcp = parts.source.mcp
         return Facts(
             at=time.time(),
-            node=here.name,
+            here=await self.mine(),
+            others=await self.teller.others() if self.teller else (),
             shared=parts.nodes.desk.shared,
             nodes=[shown(row) for row in parts.nodes.desk.rows()],
-            workers=here.workers,
-            children=here.children,
-            supervisor=here.supervisor,
-            trunks=here.trunks,
-            edge=here.edge,
-            mcp=here.mcp,
             pending=self._pending(),
             accepted=mcp.accepted() if mcp else (),
             providers=providers,
-            disks=here.disks,
             store=store,
             queues=parts.nodes.queues(),
             campaigns=campaigns,
             versions=self._versions,
-            others=await self.teller.others() if self.teller else (),
         )
 
     async def mine(self) -> NodeHealth:
@@ -166,9 +158,7 @@ class HealthLook:
         return Worries(
             mistakes=len(disk.problems),
             refused=refusal.action if refusal else "",
-            certificate_until=await self._certificate(),
             audit=self._audit.problem,
-            registering=self._registering(),
         )
 
     def _registering(self) -> bool:

@@ -53,6 +53,8 @@ ROUNDED_S = 1.0
 """A ticket's time is whole seconds."""
 ANSWER_S = 10.0
 PEAKS_S = 25.0
+"""The other node reads the whole file before it answers."""
+CONNECT_S = 3.0
 WHOLE_S = 1800.0
 """A browser that plays reads only as far as it plays; one that is cut off asks for the rest."""
 MAX_AT_ONCE = 32
@@ -63,7 +65,6 @@ MAX_DETAIL_CHARS = 200
 _ID = re.compile(r"[\w.@~+-]{1,100}")
 _ASKED = ("range", "if-range")
 _TOLD = ("content-length", "content-range", "accept-ranges", "etag", "last-modified")
-_TIMEOUT = httpx.Timeout(ANSWER_S, connect=3.0)
 
 
 class _FarError(Exception):
@@ -95,7 +96,7 @@ class NodeRecordings:
         Certificates are those that the machine trusts (SSL_CERT_FILE too): nodes often have an authority of their own.
         """
         trusted = ssl.create_default_context()
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, verify=trusted) as self._client:
+        async with httpx.AsyncClient(trust_env=False, verify=trusted) as self._client:
             await asyncio.Event().wait()
 
     # ---- asking ----------------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ class NodeRecordings:
     async def peaks(self, record: CallRecord) -> Peaks | None:
         """How loud it is; None: its node does not say."""
         try:
-            async with asyncio.timeout(PEAKS_S), self.opened(record, "/peaks", {}) as answer:
+            async with asyncio.timeout(PEAKS_S), self.opened(record, "/peaks", {}, PEAKS_S) as answer:
                 return _peaks(json.loads(await _all(answer)))
         except (_FarError, httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError) as error:
             words = {"node": record.node, "call_id": record.call_id, "reason": _why(error)}
@@ -124,9 +125,12 @@ class NodeRecordings:
 
     @contextlib.asynccontextmanager
     async def opened(
-        self, record: CallRecord, what: str, asked: Mapping[str, str]
+        self, record: CallRecord, what: str, asked: Mapping[str, str], wait_s: float = ANSWER_S
     ) -> AsyncIterator[httpx.Response]:
-        """The other control's answer, of which nothing is read yet. Raises _FarError, httpx.HTTPError."""
+        """The other control's answer, of which nothing is read yet; `wait_s`: for it, and for each part of it.
+
+        Raises _FarError, httpx.HTTPError.
+        """
         road, client = self._roads(record.node).control, self._client
         if not road or client is None or self._asking >= MAX_AT_ONCE:
             raise _FarError("too many are played at a time" if road else "it cannot be reached now")
@@ -135,7 +139,8 @@ class NodeRecordings:
             url = f"{road.rstrip('/')}{PATH.format(id=quote(record.call_id, safe=''))}{what}"
             ticket = self._ticket(record.node, record.call_id)
             headers = {**asked, "authorization": f"{SCHEME} {ticket}", "accept-encoding": "identity"}
-            async with client.stream("GET", url, headers=headers) as answer:
+            times = httpx.Timeout(wait_s, connect=CONNECT_S)
+            async with client.stream("GET", url, headers=headers, timeout=times) as answer:
                 if answer.status_code not in {200, 206, 416}:
                     raise _FarError(_refusals.get(answer.status_code, f"it answers {answer.status_code}"))
                 yield answer

@@ -12,6 +12,8 @@ JITTER = 0.4
 GIVE_UP_S = 86_400.0
 DISABLE_S = 3 * 86_400.0
 """An endpoint that has failed for so long gets nothing any more until somebody enables it."""
+DISABLE_TRIES = 20
+"""But not after fewer tries in a row: the clock may have been set, the bridge may have been off for a week."""
 MAX_PAUSE_S = 60.0
 GONE = 410
 """Standard Webhooks: the receiver does not want to be told any more."""
@@ -56,12 +58,13 @@ def fared(endpoint: Endpoint, outcome: Outcome, now: float) -> Endpoint:
     if not outcome.error:
         return replace(endpoint, failing_since=None, failures=0, delivered_at=now, error="")
     since = endpoint.failing_since if endpoint.failing_since is not None else now
-    over = outcome.status == GONE or now - since >= DISABLE_S
+    failures = endpoint.failures + 1
+    over = outcome.status == GONE or (now - since >= DISABLE_S and failures >= DISABLE_TRIES)
     disabled_at = endpoint.disabled_at if endpoint.disabled_at is not None else (now if over else None)
     return replace(
         endpoint,
         failing_since=since,
-        failures=endpoint.failures + 1,
+        failures=failures,
         disabled_at=disabled_at,
         error=outcome.error,
     )

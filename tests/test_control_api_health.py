@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.console.healthfacts import Facts, Pending
+from bridge.console.healthfacts import Facts, NodeHealth, Pending
 from bridge.control_api_health import HealthApi
 from bridge.errors import BridgeError
 from tests.fakes.api import running_api
@@ -14,7 +14,7 @@ class Known:
 
     async def facts(self):
         self.asked.append("facts")
-        return Facts(7.0, node="n1", pending=(Pending("crm", "pay", "new", "abc", "pays", ()),))
+        return Facts(7.0, NodeHealth("n1"), pending=(Pending("crm", "pay", "new", "abc", "pays", ()),))
 
     async def accept(self, server, tool, shown, by):
         if shown != "abc":
@@ -36,7 +36,7 @@ async def api(tmp_path):
 async def test_what_there_is_is_told_and_looked_for_once_in_a_while(api):
     for _ in range(3):
         status, data = await api.ask("GET", "/api/v1/health", role="viewer")
-    assert (status, data["node"], data["pending"][0]["hash"]) == (200, "n1", "abc")
+    assert (status, data["here"]["name"], data["pending"][0]["hash"]) == (200, "n1", "abc")
     assert api.known.asked == ["facts"]
 
 

@@ -96,23 +96,23 @@ async def house(tmp_path):
 
 async def test_without_a_supervisor_the_workers_are_those_of_the_link_and_it_is_said_why(house):
     facts = await house.look.facts()
-    assert facts.supervisor
-    (worker,) = facts.workers
+    assert facts.here.supervisor
+    (worker,) = facts.here.workers
     assert (worker["name"], worker["calls"], worker["late_ms"]) == ("worker-3", 2, 7)
     assert worker["plan_lag"] == "plan none"
 
 
 async def test_every_part_says_how_it_is(house):
     facts = await house.look.facts()
-    assert [(one.name, one.registers, one.registered, one.problem) for one in facts.trunks] == [
+    assert [(one.name, one.registers, one.registered, one.problem) for one in facts.here.trunks] == [
         ("carrier", True, False, "403")
     ]
     assert [(one.name, one.where) for one in facts.providers] == [("main", "api.example.com")]
-    assert [one.what for one in facts.disks] == ["state"], "a folder that is not there yet is left out"
+    assert [one.what for one in facts.here.disks] == ["state"], "a folder that is not there yet is left out"
     assert (facts.store.error, facts.store.backlog_bytes) == ("", 9)
     assert facts.store.size_bytes > 0
     assert [(one.server, one.tool, one.hash) for one in facts.pending] == [("till", "pay", "h2")]
-    assert [(one.name, one.tools, one.accepted) for one in facts.mcp] == [("till", 1, 1)]
+    assert [(one.name, one.tools, one.accepted) for one in facts.here.mcp] == [("till", 1, 1)]
     assert dict(facts.versions)["starlette"]
 
 
@@ -126,15 +126,16 @@ async def test_a_store_that_is_away_is_a_fact_with_a_banner_and_nothing_else_is_
     facts, worries = await house.look.facts(), await house.look.worries()
     assert facts.store.error == "the database is gone"
     assert facts.store.failing_s >= 60
-    assert facts.workers
+    assert facts.here.workers
     assert "store" in [one.name for one in banners(facts, worries)]
 
 
 async def test_mistakes_on_disk_are_worries_and_a_trunk_is_none_just_after_the_start(house):
     house.window.problems = (Problem("x.yaml", 1, 1, "routes", "wrong"),)
     worries = await house.look.worries()
-    assert (worries.mistakes, worries.registering, worries.certificate_until) == (1, False, None)
-    assert [one.name for one in banners(await house.look.facts(), worries)] == ["dialplan", "tools"]
+    facts = await house.look.facts()
+    assert (worries.mistakes, facts.here.registering, facts.here.certificate_until) == (1, False, None)
+    assert [one.name for one in banners(facts, worries)] == ["dialplan", "tools"]
 
 
 async def test_only_the_definition_that_was_shown_is_accepted(house):

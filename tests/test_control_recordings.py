@@ -255,6 +255,23 @@ async def test_strange_answers_of_a_node_are_no_picture(house):
             assert await house.a.peaks(await house.record()) is None
 
 
+async def test_who_asks_says_how_long_a_node_may_be_silent(house):
+    read = asyncio.Event()
+
+    async def slow(_request):
+        await read.wait()
+        return PlainTextResponse("read")
+
+    async with serve(Starlette(routes=[Route(f"{PATH}/peaks", slow)]), "127.0.0.1", 0) as port:
+        house.roads, record = Roads("", f"http://127.0.0.1:{port}"), await house.record()
+        with pytest.raises(httpx.ReadTimeout):
+            async with house.a.opened(record, "/peaks", {}, 0.05):
+                pass
+        read.set()
+        async with house.a.opened(record, "/peaks", {}, 5.0) as answer:
+            assert await answer.aread() == b"read"
+
+
 @asynccontextmanager
 async def elsewhere(store, folder, call_id, asker):
     """A call of node b in this store, and b's control. Gives its WAV, and which calls it was asked for."""

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.control_retries import (
     DISABLE_S,
+    DISABLE_TRIES,
     GIVE_UP_S,
     STEPS_S,
     Outcome,
@@ -58,7 +59,11 @@ def test_an_endpoint_is_disabled_after_long_failure_and_not_before():
     assert (health(one), one.failing_since, one.failures) == ("failing", 1000.0, 1)
     one = fared(one, BAD, 1000.0 + DISABLE_S - 1)
     assert health(one) == "failing"
-    assert health(fared(one, BAD, 1000.0 + DISABLE_S)) == "disabled"
+    few, many = (replace(one, failures=DISABLE_TRIES - left) for left in (2, 1))
+    assert health(fared(few, BAD, 1000.0 + DISABLE_S)) == "failing", (
+        "the clock was set, or the bridge was off"
+    )
+    assert health(fared(many, BAD, 1000.0 + DISABLE_S)) == "disabled"
     well = fared(one, GOOD, 2000.0)
     assert (health(well), well.failures, well.error, well.delivered_at) == ("well", 0, "", 2000.0)
 

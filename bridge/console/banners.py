@@ -31,14 +31,12 @@ class Banner:
 class Worries:
     """What is not on the health page besides: mistakes of the dialplan's files, the last refusal, and the like.
 
-    `certificate_until`: unix seconds, None: no TLS here. `audit`: what is wrong with the chain, "" when nothing is.
+    `audit`: what is wrong with the chain, "" when nothing is.
     """
 
     mistakes: int = 0
     refused: str = ""
-    certificate_until: float | None = None
     audit: str = ""
-    registering: bool = True
 
 
 def banners(facts: Facts, worries: Worries) -> tuple[Banner, ...]:
@@ -49,9 +47,9 @@ def banners(facts: Facts, worries: Worries) -> tuple[Banner, ...]:
         *_dialplan(worries),
         *_nodes(facts),
         *_crashing(facts),
-        *_trunks(facts, worries),
+        *_trunks(facts),
         *_disks(facts),
-        *_certificate(facts, worries),
+        *_certificate(facts),
         *_outcomes(facts),
         *_tools(facts),
     ]
@@ -92,11 +90,11 @@ def _crashing(facts: Facts) -> Iterator[Banner]:
         yield Banner("crashing", text("banner.crashing", names=_some(names)), "/health#processes", BAD)
 
 
-def _trunks(facts: Facts, worries: Worries) -> Iterator[Banner]:
+def _trunks(facts: Facts) -> Iterator[Banner]:
     names = [
         _at(facts, part, one.name)
         for part in _heard(facts)
-        if (worries.registering if part.name == facts.node else part.registering)
+        if part.registering
         for one in part.trunks
         if one.registers and not one.registered
     ]
@@ -110,10 +108,9 @@ def _disks(facts: Facts) -> Iterator[Banner]:
         yield Banner("disk", text("banner.disk", names=_some(names)), "/health#disks", BAD)
 
 
-def _certificate(facts: Facts, worries: Worries) -> Iterator[Banner]:
+def _certificate(facts: Facts) -> Iterator[Banner]:
     """Every node's edge may have one; the one that expires first is told of."""
-    ends = [one.certificate_until for one in facts.others if one.fresh]
-    known = [until for until in (worries.certificate_until, *ends) if until is not None]
+    known = [one.certificate_until for one in _heard(facts) if one.certificate_until is not None]
     if not known:
         return
     left_s = min(known) - facts.at
@@ -142,7 +139,7 @@ def _heard(facts: Facts) -> list[NodeHealth]:
 
 
 def _at(facts: Facts, part: NodeHealth, name: str) -> str:
-    return name if part.name == facts.node else text("banner.at", name=name, node=part.name)
+    return name if part.name == facts.here.name else text("banner.at", name=name, node=part.name)
 
 
 def _some(names: list[str]) -> str:

@@ -136,41 +136,21 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything at one moment, `at` unix seconds. `supervisor`: why it did not tell of its processes.
-
-    What is a node's own (workers to disks) is of this node; `others`: that of the others, as they said it last.
-    """
+    """Everything at one moment, `at` unix seconds. `here`: what is this node's own; `others`: as they said it last."""
 
     at: float
-    node: str = ""
+    here: NodeHealth = NodeHealth("")
+    others: Sequence[NodeHealth] = ()
     shared: bool = False
     nodes: Sequence[Mapping[str, Any]] = ()
-    workers: Sequence[Mapping[str, Any]] = ()
-    children: Sequence[Mapping[str, Any]] = ()
-    supervisor: str = ""
-    trunks: Sequence[Trunk] = ()
-    edge: Mapping[str, float] | None = None
-    mcp: Sequence[McpState] = ()
     pending: Sequence[Pending] = ()
     accepted: Sequence[tuple[str, str]] = ()
     providers: Sequence[Provider] = ()
-    disks: Sequence[Disk] = ()
     store: StoreState = StoreState("")
     queues: Mapping[str, Any] = field(default_factory=dict)
     campaigns: Sequence[Campaign] = ()
     versions: Sequence[tuple[str, str]] = ()
-    others: Sequence[NodeHealth] = ()
 
     def parts(self) -> tuple[NodeHealth, ...]:
         """What is a node's own, of every node, this one first."""
-        here = NodeHealth(
-            self.node,
-            workers=self.workers,
-            children=self.children,
-            supervisor=self.supervisor,
-            trunks=self.trunks,
-            edge=self.edge,
-            mcp=self.mcp,
-            disks=self.disks,
-        )
-        return (here, *self.others)
+        return (self.here, *self.others)

@@ -106,10 +106,10 @@ def _of_all(
 ) -> Panel:
     """A table of what is a node's own; with other nodes each row says whose it is."""
     if not facts.others:
-        return Panel(name, columns, tuple(rows_of(facts.parts()[0]))[:MAX_ROWS])
+        return Panel(name, columns, tuple(rows_of(facts.here))[:MAX_ROWS])
     rows: list[Line] = []
     for part in facts.parts():
-        whose = _whose(part, this=part.name == facts.node)
+        whose = _whose(part, this=part.name == facts.here.name)
         rows += [_told(line, whose, quiet=not part.fresh) for line in rows_of(part)]
     return Panel(name, (columns[0], "name", *columns[1:]), tuple(rows[:MAX_ROWS]))
 
@@ -139,7 +139,8 @@ def _nodes(facts: Facts) -> Panel:
             Line(
                 (
                     Cell(
-                        str(one["name"]) + (f" ({text('health.this')})" if one["name"] == facts.node else ""),
+                        str(one["name"])
+                        + (f" ({text('health.this')})" if one["name"] == facts.here.name else ""),
                         href=consoles.get(str(one["name"]), ""),
                     ),
                     Cell(state, {"live": GOOD, "draining": WARN, "lost": BAD}.get(state, QUIET)),
@@ -159,7 +160,9 @@ def _nodes(facts: Facts) -> Panel:
 
 def _workers(facts: Facts) -> Panel:
     columns = ("worker", "state", "calls", "carried", "age", "cpu", "memory", "late", "note")
-    panel = _of_all(facts, "workers", columns, lambda part: _worker_rows(part, acts=part.name == facts.node))
+    panel = _of_all(
+        facts, "workers", columns, lambda part: _worker_rows(part, acts=part.name == facts.here.name)
+    )
     silent = [part for part in facts.parts() if part.supervisor]
     notes = [f"{part.name}: {part.supervisor}" if facts.others else part.supervisor for part in silent]
     return replace(panel, note=" ".join(notes))

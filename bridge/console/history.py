@@ -22,6 +22,7 @@ from bridge.console.historyrow import row_of
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
 from bridge.errors import StoreError
+from bridge.localday import midnight
 from bridge.records.export import FORMATS, head, lines
 from bridge.records.search import DIRECTIONS, ENDED_BY, OUTCOMES, Filter, Place, read
 from bridge.store.historystore import Found, HistoryStore
@@ -160,9 +161,8 @@ def _links(given: Mapping[str, str], found: Found, after: Place | None, now: flo
     def to(path: str = "", **query: str) -> str:
         return f"{ROOT}{PATH}{path}" + (f"?{urlencode(query)}" if query else "")
 
-    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     quick = (
-        ("history.today", {"since": _local(midnight.timestamp())}),
+        ("history.today", {"since": _local(midnight(now))}),
         ("history.day", {"since": _local(now - DAY_S)}),
         ("history.week", {"since": _local(now - 7 * DAY_S)}),
         ("history.live", {"outcome": "live"}),

@@ -12,16 +12,24 @@ CHILD = {"name": "worker-1", "failures": 3}
 PENDING = Pending("till", "pay", "changed", "h", "Pay.", ())
 FULL = Disk("state", "/x", GB, 100 * GB)
 CARRIER = Trunk("carrier", registers=True, registered=False)
+HERE = NodeHealth("a")
+
+
+def here(**facts):
+    """Of this node alone."""
+    return Facts(0.0, replace(HERE, **facts))
+
+
 CASES = {
     "store": (Facts(0.0, store=StoreState("sqlite", failing_s=10.0)), Worries()),
     "audit": (Facts(0.0), Worries(audit="entry 3 was edited")),
     "dialplan": (Facts(0.0), Worries(mistakes=2, refused="reload")),
     "refused": (Facts(0.0), Worries(refused="rollback")),
     "node": (Facts(0.0, shared=True, nodes=[{"name": "b", "state": "lost"}]), Worries()),
-    "crashing": (Facts(0.0, children=[CHILD]), Worries()),
-    "trunk": (Facts(0.0, trunks=[Trunk("carrier", registers=True, registered=False)]), Worries()),
-    "disk": (Facts(0.0, disks=[Disk("state", "/x", GB, 100 * GB)]), Worries()),
-    "certificate": (Facts(0.0), Worries(certificate_until=5 * DAY)),
+    "crashing": (here(children=[CHILD]), Worries()),
+    "trunk": (here(trunks=[CARRIER]), Worries()),
+    "disk": (here(disks=[FULL]), Worries()),
+    "certificate": (here(certificate_until=5 * DAY), Worries()),
     "unknown": (Facts(0.0, store=StoreState("sqlite", unknown=1)), Worries()),
     "tools": (Facts(0.0, pending=[PENDING]), Worries()),
 }
@@ -46,40 +54,43 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_the_trouble_of_another_node_has_its_line_too_and_says_where_while_the_node_is_heard_of(name):
     other, words = ELSEWHERE[name]
-    (found,) = banners(Facts(0.0, node="a", others=[other]), Worries())
+    (found,) = banners(Facts(0.0, HERE, [other]), Worries())
     assert found.name == name
     assert words in found.words
     for silent in (replace(other, state="lost"), replace(other, age_s=61.0)):
-        assert banners(Facts(0.0, node="a", others=[silent]), Worries()) == ()
+        assert banners(Facts(0.0, HERE, [silent]), Worries()) == ()
 
 
 def test_a_trunk_is_missed_by_the_node_that_registers_it_and_by_no_other():
     idle = NodeHealth("b", trunks=[CARRIER], registering=False)
-    assert banners(Facts(0.0, node="a", others=[idle]), Worries()) == ()
-    both = Facts(0.0, node="a", trunks=[CARRIER], others=[replace(idle, registering=True)])
-    (found,) = banners(both, Worries(registering=False))
+    assert banners(Facts(0.0, HERE, [idle]), Worries()) == ()
+    waits = replace(HERE, trunks=[CARRIER], registering=False)
+    (found,) = banners(Facts(0.0, waits, [replace(idle, registering=True)]), Worries())
     assert "trunk carrier (node b)." in found.words
 
 
 def test_nothing_is_said_when_all_is_well():
     quiet = Facts(
         0.0,
-        children=[CHILD | {"failures": 1}],
-        trunks=[Trunk("a", registers=True, registered=True), Trunk("b", registers=False)],
-        disks=[Disk("state", "/x", 90 * GB, 100 * GB)],
+        NodeHealth(
+            "a",
+            children=[CHILD | {"failures": 1}],
+            trunks=[Trunk("a", registers=True, registered=True), Trunk("b", registers=False)],
+            disks=[Disk("state", "/x", 90 * GB, 100 * GB)],
+            certificate_until=90 * DAY,
+        ),
         store=StoreState("sqlite", 1.0, 1, failing_s=1.0),
     )
-    assert banners(quiet, Worries(certificate_until=90 * DAY)) == ()
+    assert banners(quiet, Worries()) == ()
 
 
 def test_who_does_not_register_or_has_just_begun_misses_no_registration():
-    facts, _ = CASES["trunk"]
-    assert banners(facts, Worries(registering=False)) == ()
+    assert banners(here(trunks=[CARRIER], registering=False), Worries()) == ()
 
 
 def test_an_expired_certificate_is_worse_than_one_that_will_expire():
-    (soon,) = banners(Facts(0.0), Worries(certificate_until=DAY))
-    (over,) = banners(Facts(2 * DAY), Worries(certificate_until=DAY))
+    (soon,) = banners(here(certificate_until=DAY), Worries())
+    (over,) = banners(replace(here(certificate_until=DAY), at=2 * DAY), Worries())
     assert (soon.tone, over.tone) == ("warn", "bad")
 
 
@@ -88,13 +99,13 @@ def test_a_page_has_few_banners_and_the_worst_first():
         0.0,
         shared=True,
         nodes=[{"name": f"n{number}", "state": "lost"} for number in range(9)],
-        children=[CHILD],
-        trunks=[Trunk("carrier", registers=True)],
-        disks=[Disk("state", "/x", 0, GB)],
+        here=NodeHealth(
+            "a", children=[CHILD], trunks=[CARRIER], disks=[Disk("state", "/x", 0, GB)], certificate_until=DAY
+        ),
         store=StoreState("sqlite", failing_s=10.0, unknown=3),
         pending=[PENDING],
     )
-    found = banners(facts, Worries(mistakes=1, audit="x", certificate_until=DAY))
+    found = banners(facts, Worries(mistakes=1, audit="x"))
     assert len(found) == MOST
     assert all(one.tone == "bad" for one in found)
     assert next(one for one in found if one.name == "node").words.startswith("Lost: node n0, n1, n2 (+6)")

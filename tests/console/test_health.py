@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.console.banners import Worries
-from bridge.console.healthfacts import Disk, Facts, McpState, Pending, StoreState
+from bridge.console.healthfacts import Disk, Facts, McpState, NodeHealth, Pending, StoreState
 from bridge.errors import BridgeError
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
@@ -29,11 +29,9 @@ class Installation:
         self.looks += 1
         return Facts(
             at=1000.0,
-            workers=[WORKER],
-            mcp=[McpState("till", EVIL, 1, 0)],
+            here=NodeHealth("a", workers=[WORKER], mcp=[McpState("till", EVIL, 1, 0)], disks=[self.disk]),
             pending=self.pending,
             accepted=[("till", "balance")],
-            disks=[self.disk],
             store=StoreState("sqlite", 1.0, 5),
         )
 

@@ -16,8 +16,13 @@ NODE = {
 }  # fmt: skip
 
 
-def panel(name, **facts):
-    return next(one for one in panels(Facts(at=1000.0, **facts)) if one.name == name)
+def mine(**facts):
+    return NodeHealth("a", **facts)
+
+
+def panel(name, here=None, others=(), **facts):
+    found = Facts(1000.0, here or mine(), others, **facts)
+    return next(one for one in panels(found) if one.name == name)
 
 
 def texts(row):
@@ -25,34 +30,32 @@ def texts(row):
 
 
 def test_a_worker_is_shown_with_what_it_uses_and_can_be_drained_or_taken_back():
-    (row,) = panel("workers", workers=[WORKER, {"slot": 1, "state": "free"}]).rows
+    (row,) = panel("workers", mine(workers=[WORKER, {"slot": 1, "state": "free"}])).rows
     assert texts(row)[:6] == ["worker-0", "active", "2", "57", "2 h", "3.5 %"]
     assert row.acts == (Act("drain", "/workers/0/drain"),)
-    (row,) = panel("workers", workers=[WORKER | {"state": "drained"}]).rows
+    (row,) = panel("workers", mine(workers=[WORKER | {"state": "drained"}])).rows
     assert row.acts == (Act("undrain", "/workers/0/undrain"),)
 
 
 def test_processes_that_restart_stand_out_and_those_that_keep_crashing_more():
-    found = panel("processes", children=[CHILD, CHILD | {"name": "worker-0"}])
+    found = panel("processes", mine(children=[CHILD, CHILD | {"name": "worker-0"}]))
     assert [texts(row)[0] for row in found.rows] == ["kamailio"], "workers have a table of their own"
     assert found.tone == ""
-    assert panel("processes", children=[CHILD | {"restarts": 1, "failures": 1}]).tone == "warn"
-    assert (
-        panel("processes", children=[CHILD | {"restarts": 4, "failures": 4, "state": "waiting"}]).tone
-        == "bad"
-    )
+    once, often = {"restarts": 1, "failures": 1}, {"restarts": 4, "failures": 4, "state": "waiting"}
+    assert panel("processes", mine(children=[CHILD | once])).tone == "warn"
+    assert panel("processes", mine(children=[CHILD | often])).tone == "bad"
 
 
 def test_a_node_alone_is_no_table_and_a_lost_one_stands_out():
     assert all(one.name != "nodes" for one in panels(Facts(at=0.0, nodes=[NODE])))
-    found = panel("nodes", shared=True, node="a", nodes=[NODE, NODE | {"name": "b", "state": "lost"}])
+    found = panel("nodes", shared=True, nodes=[NODE, NODE | {"name": "b", "state": "lost"}])
     assert (texts(found.rows[0])[0], found.tone) == ("a (this one)", "bad")
     assert found.rows[1].acts == ()
 
 
 def test_a_trunk_says_whether_it_is_registered_if_it_should_be():
     found = panel(
-        "trunks", trunks=[Trunk("a", registers=True, registered=False), Trunk("b", registers=False)]
+        "trunks", mine(trunks=[Trunk("a", registers=True, registered=False), Trunk("b", registers=False)])
     )
     assert [texts(row)[1] for row in found.rows] == ["no", "not asked for"]
     assert found.tone == "bad"
@@ -60,7 +63,7 @@ def test_a_trunk_says_whether_it_is_registered_if_it_should_be():
 
 def test_with_other_nodes_each_row_says_whose_it_is_and_only_this_one_s_workers_can_be_drained_here():
     other = NodeHealth("b", 4.0, workers=[WORKER], console="https://b.example")
-    found = panel("workers", node="a", shared=True, workers=[WORKER], others=[other])
+    found = panel("workers", mine(workers=[WORKER]), [other], shared=True)
     assert found.columns[:3] == ("worker", "name", "state")
     assert [texts(row)[:3] for row in found.rows] == [
         ["worker-0", "a (this one)", "active"],
@@ -73,7 +76,7 @@ def test_with_other_nodes_each_row_says_whose_it_is_and_only_this_one_s_workers_
 def test_of_a_lost_node_only_that_it_is_lost_stands_out_and_what_is_old_says_how_old():
     full = [Disk("state", "/x", 0, GB)]
     lost, old = NodeHealth("b", 130.0, "lost", disks=full), NodeHealth("c", 45.0, disks=full)
-    found = panel("disks", node="a", others=[lost, old])
+    found = panel("disks", others=[lost, old])
     assert [texts(row)[1] for row in found.rows] == ["b: lost; as it was 2 min ago", "c, 45 s ago"]
     assert [[cell.tone for cell in row.cells] for row in found.rows] == [
         ["quiet", "bad", "quiet", "quiet"],
@@ -83,13 +86,13 @@ def test_of_a_lost_node_only_that_it_is_lost_stands_out_and_what_is_old_says_how
 
 def test_a_trunk_that_another_node_registers_is_no_trouble_here():
     trunk = Trunk("carrier", registers=True, registered=False)
-    found = panel("trunks", node="a", others=[NodeHealth("b", trunks=[trunk], registering=False)])
+    found = panel("trunks", others=[NodeHealth("b", trunks=[trunk], registering=False)])
     assert (texts(found.rows[0])[2], found.tone) == ("another node does it", "")
 
 
 def test_a_node_that_does_not_know_its_processes_says_why_by_name():
     other = NodeHealth("b", supervisor="no supervisor answers")
-    assert panel("workers", node="a", others=[other]).note == "b: no supervisor answers"
+    assert panel("workers", others=[other]).note == "b: no supervisor answers"
 
 
 def test_a_provider_whose_last_session_failed_stands_out_until_one_works():
@@ -117,7 +120,7 @@ def test_the_store_tells_of_its_size_and_of_what_waits():
 
 
 def test_an_mcp_server_that_is_away_says_why():
-    found = panel("mcp", mcp=[McpState("till", "", 3, 2), McpState("shop", "connection refused", 0, 0)])
+    found = panel("mcp", mine(mcp=[McpState("till", "", 3, 2), McpState("shop", "connection refused", 0, 0)]))
     assert [texts(row)[1] for row in found.rows] == ["connected", "connection refused"]
 
 

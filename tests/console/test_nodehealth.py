@@ -98,6 +98,6 @@ def test_whatever_stands_in_the_database_the_page_and_the_banners_are_made(seed)
     chosen = random.Random(seed)
     facts = {name: chosen.choice(ODD) for name in packed(SAID)}
     found = read("b", 1.0, facts, "live", "")
-    facts = Facts(0.0, node="a", shared=True, others=[found])
+    facts = Facts(0.0, NodeHealth("a"), [found], shared=True)
     assert panels(facts) is not None
     assert banners(facts, Worries()) is not None
