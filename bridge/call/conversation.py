@@ -4,8 +4,8 @@
     leg.audio.play ◄─ ModelAudio.decode ◄─ delta ◄── transport ◄─ model        (downlink)
                     Turn (barge-in)  Session (protocol)  Keypad: machines that decide; this shell obeys
 
-A shell: one TaskGroup, no rule of its own. It ends by raising: RemoteSessionError when the model side is lost,
-CancelledError when the call is over. Everything runs on the worker's loop.
+A shell: one TaskGroup, no rule of its own, on the worker's loop. It ends by raising: RemoteSessionError when the model
+side is lost, CancelledError when the call is over.
 """
 
 import asyncio
@@ -218,7 +218,11 @@ class Conversation:
 
     async def _send_wishes(self) -> None:
         while True:
-            for text in self._session.to_send(time.monotonic()):
+            asked_s, texts = self._session.asked_s, self._session.to_send(time.monotonic())
+            if self._session.asked_s != asked_s and not self._caller_speaks:
+                self._dead_air.asked(self._session.asked_s)
+                self._times_changed.set()
+            for text in texts:
                 await self._transport.send(text)
             wake_s = self._session.wake_s
             try:
@@ -268,7 +272,8 @@ class Conversation:
         self.speaking.set()
         self._limits.spoke()
         self._take_turn(AgentAudio(), now)
-        self._dead_air.broken()
+        if self._dead_air.heard(now + self._audio.queued_ms / 1000):
+            self._times_changed.set()
         if refused:
             # The answer is longer than the playout may hold: better a cut answer than a deaf call.
             log.warning("playout.full", call_id=self._journal.call_id, refused_bytes=refused)
@@ -312,6 +317,7 @@ class Conversation:
         self._journal.response(report)
         self._limits.spent(report.cost_usd, report.usage.total)
         self._transcript.keep_unfinished()
+        self._dead_air.answer_over()
         self._again.ended(report, now)
         self._times_changed.set()
 

@@ -166,6 +166,33 @@ async def test_a_model_that_answers_in_time_is_not_asked_again(talk):
     assert not talk.of("error")
 
 
+async def test_a_model_that_says_nothing_to_a_functions_result_counts_as_lost(talk):
+    session = await talk.ready()
+    await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
+    response_id, item_id = await session.start_response()
+    await session.audio(
+        response_id, item_id, tone(40)
+    )  # "let me look": heard, so the caller's turn is answered
+    call = {"id": "f1", "type": "function_call", "call_id": "k1", "name": "look", "arguments": "{}"}
+    await session.send("response.output_item.done", response_id=response_id, output_index=1, item=call)
+    await session.end_response(response_id, item_id)
+    await session.wait("response.create")
+    with pytest.raises(ExceptionGroup) as lost:
+        async with asyncio.timeout(5):
+            await talk.task
+    assert lost.group_contains(RemoteSessionError, match="silent_model")
+
+
+async def test_a_model_that_breaks_off_in_the_middle_of_an_answer_counts_as_lost(talk):
+    session = await talk.ready()
+    response_id, item_id = await session.start_response()
+    await session.audio(response_id, item_id, tone(40))
+    with pytest.raises(ExceptionGroup) as lost:
+        async with asyncio.timeout(5):
+            await talk.task
+    assert lost.group_contains(RemoteSessionError, match="silent_model")
+
+
 async def test_where_the_dialplan_wants_no_automatic_answers_silence_is_no_fault():
     talk = Talk(turn_detection={"type": "server_vad", "create_response": False})
     session = await talk.ready()
