@@ -302,7 +302,7 @@ async def test_targets_that_answer_no_cancel_do_not_keep_others_ringing():
         await stage.until(lambda: stage.dialler.lines[0].pj.ended is not None)
         began_s = time.monotonic()
         await stage.over()
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 5  # one after the other they would take 6
 
 
 async def test_the_target_of_a_warm_transfer_is_called_when_everything_is_spoken(tmp_path):
