@@ -345,6 +345,18 @@ async def test_a_connection_lost_in_the_call_is_mended_and_the_model_told_what_w
         assert stage.record.session_error == "close_1006: connection lost"
 
 
+async def test_a_session_at_its_longest_goes_on_in_another_that_knows_what_was_said():
+    """OpenAI ends every session after an hour: elsewhere that is the end of the call (pipecat issue 3170)."""
+    async with on_stage() as stage:
+        session = await stage.talking()
+        error = {"type": "invalid_request_error", "code": "session_expired", "message": "60 minutes"}
+        await session.send("error", error=error)
+        second = await stage.session(1)
+        await stage.until(lambda: second.of("response.create"))
+        assert 'You: "hello"' in second.of("conversation.item.create")[0]["item"]["content"][0]["text"]
+        assert stage.line.pj.ended is None
+
+
 async def test_a_session_lost_in_mid_speech_is_cut_and_its_words_are_remembered():
     async with on_stage(greeting=b"") as stage:
         session = await stage.session()
