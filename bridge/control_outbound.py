@@ -223,7 +223,7 @@ class OutboundOffice:
             return "the caller wanted to be called back a day ago"
         retries = self._rules.outbound.retries if self._rules else ()
         most = 1 + max((one.times for one in retries), default=0) + NOT_PLACED_MOST
-        return self._deps.spent.refuses(job.job_id, most)
+        return self._deps.spent.refuses(job.job_id, most, self._deps.now())
 
     def _no_steps(self, run: str) -> str:
         kind, _, name = run.partition(":")

@@ -10,8 +10,10 @@ from bridge.call.commands import CommandDesk
 from bridge.call.journal import Journal
 from bridge.call.party import Party
 from bridge.sip.events import HangUpBy, TransferProgress
+from tests.fakes.line import settle
+from tests.fakes.link import until
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 @dataclass
@@ -72,12 +74,6 @@ async def running(leg=None):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def until(true):
-    async with asyncio.timeout(GUARD_S):
-        while not true():  # noqa: ASYNC110  # a task of the desk
-            await asyncio.sleep(0.01)
 
 
 async def test_a_hang_up_waits_until_the_agent_has_finished():
@@ -151,7 +147,8 @@ async def test_a_transfer_goes_to_the_target_of_the_dialplan_and_ends_the_call_w
         await until(lambda: setting.leg.referred)
         assert setting.leg.referred == ["sip:1@pbx"]
         setting.desk.transfer_progress(TransferProgress(100, "Trying", final=False))
-        await asyncio.sleep(0.05)
+        await until(setting.desk.progress.empty)
+        await settle()
         assert setting.answers == []
         setting.desk.transfer_progress(TransferProgress(200, "OK", final=True))
         assert await setting.answer() == {"ok": True}
@@ -220,7 +217,8 @@ async def test_a_caller_who_goes_after_accepting_the_transfer_was_transferred(ac
         await until(lambda: setting.leg.referred)
         if accepted:
             setting.desk.transfer_progress(TransferProgress(100, "Trying", final=False))
-            await asyncio.sleep(0.05)
+            await until(setting.desk.progress.empty)
+            await settle()  # the transfer's own task has it
         await setting.desk.call_over()
         assert (await setting.answer())["ok"] is ok
         assert len(setting.answers) == 1

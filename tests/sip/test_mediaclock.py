@@ -7,7 +7,7 @@ import pytest
 
 from bridge.sip.mediaclock import BUSY_PORTS, GRACE_S, MAX_LATE_S, STILL_S, MediaClock, wake
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 class TickedPort:
