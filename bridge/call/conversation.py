@@ -57,8 +57,8 @@ KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
 class Conversation:
     """`run()` talks until the session or the call ends.
 
-    `ready`: the session is up. `speaking`: the agent can be heard. With `takes_over` it stays still, when it is up,
-    until `begin`: another conversation has the caller. `opening`: what it begins with, instead of a greeting.
+    `ready`: the session is up. `speaking`: the agent can be heard. `caller_speaks`: as the model hears. `opening`: what
+    it begins with, instead of a greeting. With `takes_over` it stays still, when it is up, until `begin`.
     """
 
     def __init__(  # noqa: PLR0913  # the pieces of a conversation
@@ -90,7 +90,7 @@ class Conversation:
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)
-        self._caller_speaks = False
+        self.caller_speaks = False
         self._barge_in = barge_in
         self._times_changed = asyncio.Event()
         self._outgoing = asyncio.Event()
@@ -219,7 +219,7 @@ class Conversation:
     async def _send_wishes(self) -> None:
         while True:
             asked_s, texts = self._session.asked_s, self._session.to_send(time.monotonic())
-            if self._session.asked_s != asked_s and not self._caller_speaks:
+            if self._session.asked_s != asked_s and not self.caller_speaks:
                 self._dead_air.asked(self._session.asked_s)
                 self._times_changed.set()
             for text in texts:
@@ -283,14 +283,14 @@ class Conversation:
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
-        self._caller_speaks = True
+        self.caller_speaks = True
         self._tools.speech_started(event.item_id, now)
         self._dead_air.broken()
         self._take_turn(CallerSpoke(), now)
 
     def _speech_stopped(self, event: rt.SpeechStopped, now: float) -> None:
         self._journal.note("speech.stopped", item_id=event.item_id, audio_ms=event.audio_end_ms)
-        self._caller_speaks = False
+        self.caller_speaks = False
         detection = self._session.config.turn_detection
         if not (isinstance(detection, Mapping) and detection.get("create_response") is False):
             self._await_answer(now)
@@ -367,7 +367,7 @@ class Conversation:
 
     def _await_answer(self, now: float) -> None:
         """It is the model's turn, unless the caller speaks: then the end of those words is waited for."""
-        if not self._caller_speaks:
+        if not self.caller_speaks:
             self._dead_air.caller_finished(now)
             self._times_changed.set()
 

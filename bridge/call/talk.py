@@ -106,6 +106,11 @@ class AgentTalk:
         if self.conversation is not None:
             self.conversation.press(digit)
 
+    @property
+    def caller_speaks(self) -> bool:
+        """Whether the model hears the caller speak now."""
+        return self.conversation is not None and self.conversation.caller_speaks
+
     def played(self, event: PlayoutEvent) -> None:
         """The playout clock reports."""
         if self.conversation is not None:

@@ -47,7 +47,10 @@ class Setting:
         self.notes = []
         journal = Journal("c1", lambda _call_id, event, data: self.notes.append((event, dict(data))))
         self.caller = Party(leg)
-        self.desk = CommandDesk(self.caller, {"sales": "sip:1@pbx"}, journal, self.request, 1.0)
+        self.caller_speaks = False
+        self.desk = CommandDesk(
+            self.caller, {"sales": "sip:1@pbx"}, journal, self.request, 1.0, lambda: self.caller_speaks
+        )
 
     async def request(self, kind, data, deadline_s):
         assert kind == "tool.command_done"
@@ -85,9 +88,34 @@ async def test_a_hang_up_waits_until_the_agent_has_finished():
         assert setting.answers == [{"ok": True}]
 
 
+async def test_a_caller_who_speaks_into_the_goodbye_is_not_hung_up_on():
+    async with running() as setting:
+        setting.leg.audio.silent = False
+        setting.desk.take(Word("hang_up"))
+        await asyncio.sleep(0.1)
+        setting.caller_speaks = setting.leg.audio.silent = (
+            True  # "wait, one more thing": the agent is silent at once
+        )
+        answer = await setting.answer()
+        assert (answer["ok"], setting.leg.ended) == (False, [])
+        assert "answer them" in answer["error"]
+
+
+async def test_a_line_that_is_never_quiet_is_hung_up_on_at_the_third_goodbye():
+    async with running() as setting:
+        setting.caller_speaks = True
+        for _ in range(module.MOST_HEARD_OUT):
+            setting.told.clear()
+            setting.desk.take(Word("hang_up"))
+            assert not (await setting.answer())["ok"]
+        setting.desk.take(Word("hang_up"))
+        await until(lambda: setting.leg.ended)
+
+
 async def test_an_operators_hang_up_is_done_at_once_and_is_theirs_in_the_record():
     async with running() as setting:
         setting.leg.audio.silent = False
+        setting.caller_speaks = True
         setting.desk.take(Word("hang_up", {"by": "ann", "reason": "fraud"}))
         assert await setting.answer() == {"ok": True}
         await until(lambda: setting.leg.ended)

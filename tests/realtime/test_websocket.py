@@ -339,6 +339,16 @@ async def test_nobody_listening_may_be_tried_again():
         assert await refusal(url) == (FailureKind.RETRY, "connect_failed")
 
 
+@pytest.mark.parametrize("name", ["socks_proxy", "https_proxy", "http_proxy"])
+async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch, name):
+    """One that somebody set for their browser keeps sip-to-ai's calls dumb (issue 6). Ours go where settings say."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(name, "socks5://127.0.0.1:1" if name == "socks_proxy" else "http://127.0.0.1:1")
+    async with session(silent) as transport:
+        assert isinstance(transport, WebSocketTransport)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://127.0.0.1:99999/", "nonsense"])
 async def test_what_is_no_websocket_url_is_refused(url):
     assert await refusal(url) == (FailureKind.FATAL, "bad_url")

@@ -34,8 +34,6 @@ from tests.fakes.office import GUARD_S, KEY, PEOPLE, running
 ROOT = Path(__file__).parents[2]
 CASES = {}
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def case(name, may=0):
     """Register an attack; after it the work was done exactly `may` times."""

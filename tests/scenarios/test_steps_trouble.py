@@ -238,6 +238,17 @@ async def test_a_late_word_about_an_earlier_transfer_says_nothing_of_the_next(mo
         assert "603" not in stage.of("step.failed")[1]["reason"]
 
 
+async def test_a_caller_whose_network_takes_the_refer_and_does_nothing_hears_music_until_or_else(monkeypatch):
+    monkeypatch.setattr("bridge.call.commands.TRANSFER_S", 0.5)
+    async with on_stage(plan_of(TransferStep("sales", (HoldStep(1, ""), end(504))))) as stage:
+        await stage.until(lambda: stage.line.pj.referred)
+        stage.line.event(TransferProgress(100, "Trying", final=False))
+        await stage.until(lambda: len(stage.line.heard()) > 10)
+        assert not stage.of("step.failed")
+        await stage.until(lambda: stage.of("step.failed"))
+        assert (await stage.over()).end_reason == "way 504"
+
+
 async def test_a_terminator_pressed_out_of_habit_is_no_choice_in_the_next_menu():
     menu = MenuStep((), {"1": (end(501),)}, {}, "en", 3, 1, (end(504),))
     steps = (CollectStep((), "order", 4, 4, "#", 3, 2), menu, BYE)

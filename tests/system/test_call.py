@@ -268,6 +268,31 @@ async def test_when_no_ack_comes_the_ghost_ends_by_the_rtp_timeout(tmp_path):
         assert (record.end_reason, record.end_status) == ("rtp_timeout", 408)
 
 
+@pytest.mark.timeout(40)
+async def test_a_caller_who_speaks_but_never_acknowledges_our_answer_gets_a_bye(tmp_path):
+    """RFC 3261 section 13.3.1.4. Elsewhere such calls stay for ever (pjproject issue 1857)."""
+    async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
+        number = phone.request_out("INVITE", body=phone.sdp())
+        phone.take(await phone.response(number))
+        async with phone.speaking():
+            phone.reply(await phone.request("BYE", guard_s=35))
+        (record,) = await worker.ended()
+        assert record.answered_at is not None
+
+
+async def test_a_phone_that_names_an_address_behind_its_nat_is_answered_where_its_audio_comes_from(tmp_path):
+    """What it says is 127.0.0.77, what it has is 127.0.0.1. Elsewhere: one-way audio (livekit/sip issue 424)."""
+    async with (
+        running_worker(tmp_path, greeting=tone(4000)) as worker,
+        raw_phone(worker.port) as phone,
+    ):
+        await phone.invite(phone.sdp(address="127.0.0.77"))
+        async with phone.speaking():
+            await (await worker.model.session()).hears(20)
+            await phone.heard(20)
+        await phone.bye()
+
+
 async def test_a_route_to_a_mute_agent_ends_in_its_fallback(tmp_path):
     plan = plan_of(AgentStep("front", (PlayStep(str(prompt(tmp_path, 200)), "p"), HangUpStep(503, "sorry"))))
     options = {"greeting": b"", "deadlines": {"answer_wait_s": 1.0}}

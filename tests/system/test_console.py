@@ -33,7 +33,7 @@ steps:
   - after_agent: true
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 async def sipbridge(environ, *words):
