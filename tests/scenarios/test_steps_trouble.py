@@ -156,7 +156,7 @@ async def test_one_who_answers_first_is_in_the_conference_at_once_and_the_others
 
 
 async def test_a_callee_back_from_hold_is_not_taken_for_dead():
-    config = config_of(limits={"rtp_timeout_s": 1})
+    config = config_of(limits={"rtp_timeout_s": 2})
     async with on_stage_with_targets(plan_of(dial(), end(501)), config=config) as stage:
         callee = await dialled(stage)
         callee.answer()
@@ -164,8 +164,7 @@ async def test_a_callee_back_from_hold_is_not_taken_for_dead():
         callee.event(Held())
         await pass_time(stage, 2.2, speaking=(stage.line,))
         callee.event(Resumed())
-        await pass_time(stage, 0.8, speaking=(stage.line,))
-        await pass_time(stage, 1.2, speaking=(stage.line, callee))
+        await pass_time(stage, 1.1, speaking=(stage.line,))  # it is looked at once a second
         assert not stage.task.done()
 
 
@@ -313,7 +312,7 @@ async def test_targets_that_answer_no_cancel_do_not_keep_others_ringing():
         await stage.until(lambda: stage.dialler.lines[0].pj.ended is not None)
         began_s = time.monotonic()
         await stage.over()
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 5  # one after the other they would take 6
 
 
 async def test_the_target_of_a_warm_transfer_is_called_when_everything_is_spoken(tmp_path):
