@@ -184,8 +184,12 @@ async def test_four_calls_are_carried_and_the_fifth_is_refused_with_a_record(tmp
         assert {(await phone.invite()).status for _, phone in phones} == {200}
         async with raw_phone(worker.port) as fifth:
             assert (await fifth.invite()).status in {486, 503}
-        for _, phone in phones:
+        for number, (_, phone) in enumerate(phones):
             await phone.heard(10)
+            await phone.speak(200)
+            await (await worker.model.session(number)).hears(9)
+        heard = [sum(session.loud()) for session in worker.model.sessions]
+        assert max(heard) <= 13, f"10 packets of each caller, heard by their own model only: {heard}"
         (record,) = await worker.ended()
         assert record.sip_call_id == fifth.call_id
         for context, phone in phones:
