@@ -26,7 +26,7 @@ def test_a_taken_port_is_told_in_one_sentence():
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         done = subprocess.run(
-            [*COMMAND, "--port", str(port)], capture_output=True, text=True, timeout=30, check=False
+            [*COMMAND, "--port", str(port)], capture_output=True, text=True, timeout=50, check=False
         )
     assert (done.returncode, done.stderr) == (
         1,
@@ -51,7 +51,7 @@ def test_a_wrong_script_is_told_and_ends_it(tmp_path):
     path = tmp_path / "faults.yaml"
     path.write_text("faults: [{do: drop}]\n")
     done = subprocess.run(
-        [*COMMAND, "--script", str(path)], capture_output=True, text=True, timeout=30, check=False
+        [*COMMAND, "--script", str(path)], capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 1
     assert f"{path}:1:10: faults[0]:" in done.stderr
