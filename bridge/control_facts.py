@@ -11,6 +11,7 @@ from bridge.approval.policy import Facts, Policy
 from bridge.approval.request import CallerFacts, ToolRequest
 from bridge.approval.tally import Past, counts
 from bridge.errors import ToolArgumentsError
+from bridge.localday import midnight
 from bridge.store.gatestore import GateStore
 from bridge.toolbox.run import validate
 from bridge.toolbox.spec import ToolSpec
@@ -19,7 +20,7 @@ from bridge.toolbox.spec import ToolSpec
 async def facts_of(store: GateStore, request: ToolRequest, now: float) -> Facts:
     """The facts of a request at unix second `now`. Raises StoreError."""
     local = time.localtime(now)
-    midnight = time.mktime((*local[:3], 0, 0, 0, 0, 0, -1))
+    day = midnight(now)
     mine = Past(
         request.tool,
         request.call_id,
@@ -28,8 +29,8 @@ async def facts_of(store: GateStore, request: ToolRequest, now: float) -> Facts:
         request.arguments,
         request.requested_at,
     )
-    before, cut = await store.past(mine, midnight, request.request_id)
-    whole = {scope: found for scope, found in counts(before, mine, midnight).items() if scope not in cut}
+    before, cut = await store.past(mine, day, request.request_id)
+    whole = {scope: found for scope, found in counts(before, mine, day).items() if scope not in cut}
     caller = request.caller
     return Facts(
         tool=request.tool,

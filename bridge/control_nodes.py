@@ -38,10 +38,14 @@ LEAVE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class NodeParts:
-    """What the desk asks its own node. `pulse` is told with every beat; `ready`: it takes calls."""
+    """What the desk asks its own node. `pulse` is told with every beat; `ready`: it takes calls.
+
+    `now`: monotonic seconds.
+    """
 
     pulse: Callable[[], Pulse]
     ready: Callable[[], bool] = lambda: True
+    now: Callable[[], float] = time.monotonic
 
 
 class NodeDesk:
@@ -64,7 +68,7 @@ class NodeDesk:
         self._started_at = time.time()
         self._told: list[Callable[[], None]] = []
         self._draining = False
-        self._away_since = time.monotonic()
+        self._away_since = parts.now()
         self.away = "it has not been reached since control was started"
         """Why the store did not answer last."""
         self.refused = ""
@@ -80,7 +84,7 @@ class NodeDesk:
     @property
     def away_s(self) -> float:
         """Since when the store does not answer; 0 while it does."""
-        return time.monotonic() - self._away_since if self._away_since and self.shared else 0.0
+        return self._parts.now() - self._away_since if self._away_since and self.shared else 0.0
 
     @property
     def epoch(self) -> int:
@@ -114,7 +118,7 @@ class NodeDesk:
         """Whether this node does it now."""
         if not self.shared:
             return True
-        return lease in self._held and time.monotonic() < self._held_until
+        return lease in self._held and self._parts.now() < self._held_until
 
     def had(self, lease: str) -> bool:
         """Whether nobody else is known to do it: what does no harm when two do it goes on while the store is away."""
@@ -144,7 +148,7 @@ class NodeDesk:
                     self.refused = "" if isinstance(error, StoreAwayError) else str(error)
                     if str(error) != self.away or not self._away_since:
                         log.warning("node.no_beat", reason=str(error))
-                    self._away_since, self.away = self._away_since or time.monotonic(), str(error)
+                    self._away_since, self.away = self._away_since or self._parts.now(), str(error)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.heartbeat_s):
                         await self._poked.wait()
@@ -156,7 +160,7 @@ class NodeDesk:
             self._epoch = await self._store.join(self._card, self._settings.lost_after_s)
             self.refused = ""
             log.info("node.joined", node=self.name, epoch=self._epoch)
-        asked_at = time.monotonic()
+        asked_at = self._parts.now()
         wanted = LEASES if self._parts.ready() else ()
         beat = await self._store.beat(
             self.name, self._epoch, self._parts.pulse(), wanted, self._settings.lease_s

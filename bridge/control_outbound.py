@@ -27,6 +27,7 @@ from bridge.control_spent import SpentWishes
 from bridge.dialplan.plan import Plan
 from bridge.errors import StoreError
 from bridge.link.messages import HangUp, Message, PlaceCall
+from bridge.localday import midnight
 from bridge.outbound.job import (
     FINAL,
     OPEN,
@@ -222,7 +223,7 @@ class OutboundOffice:
             return "the caller wanted to be called back a day ago"
         retries = self._rules.outbound.retries if self._rules else ()
         most = 1 + max((one.times for one in retries), default=0) + NOT_PLACED_MOST
-        return self._deps.spent.refuses(job.job_id, most)
+        return self._deps.spent.refuses(job.job_id, most, self._deps.now())
 
     def _no_steps(self, run: str) -> str:
         kind, _, name = run.partition(":")
@@ -274,7 +275,7 @@ class OutboundOffice:
         """The try is stored, then the worker is told: once."""
         now, rules, plan = job.dialled_at, self._rules, self._ruling
         if plan is None or not await self._store.dial(
-            job, _midnight(now), lambda counts: not_now(number, rules, counts, _local(now)) is None
+            job, midnight(now), lambda counts: not_now(number, rules, counts, _local(now)) is None
         ):
             return
         await asyncio.to_thread(self._deps.spent.placed, job.job_id, self._deps.now())
@@ -303,7 +304,7 @@ class OutboundOffice:
 
     async def _counts(self, number: str) -> Counts:
         now = self._deps.now()
-        return await self._store.counts(number, _midnight(now), now)
+        return await self._store.counts(number, midnight(now), now)
 
     # ---- following ---------------------------------------------------------------------------------------------
 
@@ -336,7 +337,3 @@ class OutboundOffice:
 
 def _local(now: float) -> datetime:
     return datetime.fromtimestamp(now).astimezone()
-
-
-def _midnight(now: float) -> float:
-    return _local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

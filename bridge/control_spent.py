@@ -8,7 +8,6 @@ time. Every method raises StoreError when the disk does not do it: nothing is di
 """
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ class _Spent:
 
 
 class SpentWishes:
-    """`tries` and `over` tell, `note` writes. Read when it is first asked."""
+    """`refuses` tells, the others write. Read when it is first asked. `now`: unix seconds."""
 
     def __init__(self, path: Path, keep_s: float, max_lines: int = MAX_LINES) -> None:
         self._path = path
@@ -37,9 +36,9 @@ class SpentWishes:
         self._known: dict[str, _Spent] | None = None
         self._added = 0
 
-    def refuses(self, job_id: str, most: int) -> str:
+    def refuses(self, job_id: str, most: int, now: float) -> str:
         """Why this wish is not dialled any more; "" while it had less than `most` tries and is not over."""
-        one = self._read().get(job_id)
+        one = self._read(now).get(job_id)
         if one is None:
             return ""
         if one.over:
@@ -59,7 +58,7 @@ class SpentWishes:
         self._note("o", job_id, now)
 
     def _note(self, word: str, job_id: str, now: float) -> None:
-        known = self._read()
+        known = self._read(now)
         line = f"{now:.0f} {word} {job_id}\n"
         try:
             if self._added >= self._max_lines:
@@ -76,7 +75,7 @@ class SpentWishes:
         self._added += 1
         _apply(known, line)
 
-    def _read(self) -> dict[str, _Spent]:
+    def _read(self, now: float) -> dict[str, _Spent]:
         if self._known is not None:
             return self._known
         known: dict[str, _Spent] = {}
@@ -85,7 +84,7 @@ class SpentWishes:
                 with self._path.open(encoding="ascii", errors="replace") as file:
                     for line in file:
                         _apply(known, line)
-                self._forget(known, time.time())
+                self._forget(known, now)
         except OSError as error:
             raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
         self._known = known

@@ -199,8 +199,8 @@ class Deadlines(Section):
     )
     model_silence_s: Seconds = Field(
         default=6,
-        description="After the caller's last word: how long the model may say nothing before it is asked again; "
-        "the same once more, and its session counts as lost.",
+        description="After the caller's last word, a function's result, or in the middle of an answer: how long the "
+        "model may say nothing before it is asked again; the same once more, and its session counts as lost.",
     )
     link_request_s: Seconds = Field(default=10, description="An answer of the control process.")
     drain_s: float = Field(

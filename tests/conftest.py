@@ -8,13 +8,20 @@ from uuid import uuid4
 
 # Early: pytest compiles it when it is first imported, and late, beside other threads that compile, Python 3.11 may
 # fail at that (github.com/python/cpython/issues/106905).
-import hypothesis  # noqa: F401
+import hypothesis
 import pytest
 import structlog
 
 from tests.fakes import databases, parallel, ports
 from tests.fakes.netns import own_network
 from tests.fakes.postgres import Cluster
+
+# A loaded machine is slow: an example has no deadline, a test has. And a run tells of the code it ran on: it tries the
+# same examples as the last one. `--hypothesis-profile=search` looks for others.
+LOADED = dict(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True)
+hypothesis.settings.register_profile("suite", derandomize=True, **LOADED)
+hypothesis.settings.register_profile("search", max_examples=2000, **LOADED)
+hypothesis.settings.load_profile("suite")
 
 
 def common_folder(run: str) -> Path:

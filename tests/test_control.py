@@ -354,7 +354,7 @@ def test_a_store_that_cannot_be_opened_ends_the_process_with_a_sentence(folder):
     with (folder / "settings.yaml").open("a") as file:
         file.write("store: sqlite:////nowhere/at/all.db\n")
     arguments = [sys.executable, "-c", MAIN, str(folder / "settings.yaml")]
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=50, check=False)
     assert ended.returncode == 1
     assert "cannot open the store" in ended.stderr
     assert "Traceback" not in ended.stderr

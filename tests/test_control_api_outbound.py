@@ -86,7 +86,7 @@ async def test_a_job_is_cancelled_once(api):
         200,
         {"job_id": job["job_id"], "state": "queued", "cancel": True},
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await api.ask("GET", path))[1]["state"] != "cancelled":  # noqa: ASYNC110  # another task
             await asyncio.sleep(0.05)
     assert (await api.ask("DELETE", path))[0] == 409

@@ -29,7 +29,6 @@ PLACES = {"id": "ffff0000", "name": "nobody", "version": "000000000000", "secret
 AT_ONCE = 8
 EXAMPLES = 5
 STREAMS = {"/api/v1/events", "/console/events", "/console/calls/events", "/console/calls/{id}/events"}
-pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ async def asked(office, number, after_s=0, call_id="call-7", ask=None):
     """The ruling, while the office works."""
     ask = ask or call_back(office.store, KEY, lambda: office.now)
     task = asyncio.create_task(ask(CallBackWish(call_id, number, after_s)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not task.done():
             await asyncio.sleep(0.02)
             await office.turn()

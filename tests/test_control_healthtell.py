@@ -63,7 +63,7 @@ async def test_it_tells_how_this_node_is_and_a_mistake_ends_nothing():
     assert not task.done()
     task.cancel()
     task = asyncio.create_task(teller.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await table.kept.get() == ("a", packed(MINE))
     task.cancel()
     with suppress(asyncio.CancelledError):

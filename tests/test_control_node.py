@@ -168,14 +168,14 @@ async def test_a_command_reaches_the_call_on_another_node_and_its_answer_comes_b
             assert await link.delivered(5)
             await eventually(lambda: "b0" in a.control.nodes.boots())
             record = await record_of(url, "call-1")
-            asked = asyncio.create_task(a.control.nodes.ask(record, "hang_up", {"reason": "now"}, 5.0))
+            asked = asyncio.create_task(a.control.nodes.ask(record, "hang_up", {"reason": "now"}, 60.0))
             command = await eventually(lambda: words.commands and words.commands[0])
             assert (command.call_id, command.kind, command.data) == ("call-1", "hang_up", {"reason": "now"})
             done = {"call_id": "call-1", "command_id": command.command_id, "ok": True}
             await link.request("tool.command_done", done, 5)
             began = time.monotonic()
             assert (await asked)["ok"] is True
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < 10.0
 
 
 async def test_a_command_that_only_the_database_was_told_is_not_done(cluster, tmp_path):
@@ -188,7 +188,7 @@ async def test_a_command_that_only_the_database_was_told_is_not_done(cluster, tm
             assert await link.delivered(5)
             await eventually(lambda: "b0" in a.control.nodes.boots())
             record, forged = await record_of(url, "call-1"), CommandStore(writer)
-            asked = asyncio.create_task(a.control.nodes.ask(record, "hang_up", {"reason": "now"}, 5.0))
+            asked = asyncio.create_task(a.control.nodes.ask(record, "hang_up", {"reason": "now"}, 60.0))
             await eventually(lambda: words.commands)
             asked.cancel()
             copied = "INSERT INTO node_commands (node, origin, call_id, kind, data, created_at, expires_at)"

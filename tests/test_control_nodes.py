@@ -1,13 +1,15 @@
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 
 import pytest
 
-from bridge.control_nodes import NodeDesk, NodeParts, instance_of, notes, shown
+from bridge.control_nodes import MARGIN_S, NodeDesk, NodeParts, instance_of, notes, shown
 from bridge.errors import StoreAwayError, StoreError
 from bridge.settings_node import Node
 from bridge.store.nodestore import Beat, Card, NodeRow, Pulse
+from tests.fakes.link import until
 
 CARD = Card("a", "m1", "10.0.0.1", "1.0", "key")
 ROW = NodeRow("a", 1, "m1", "live", "10.0.0.1", "1.0", "p1", "key", 0.0, 0.0)
@@ -20,6 +22,7 @@ class Rows:
     def __init__(self):
         self.rows, self.held, self.away, self.fenced = (ROW,), {"reaper": 1}, None, False
         self.joined, self.beats, self.lost, self.left = 0, asyncio.Event(), [], []
+        self.refusals = 0
 
     async def join(self, _card, _lost_after_s):
         self._fail()
@@ -43,19 +46,25 @@ class Rows:
 
     def _fail(self):
         if self.away is not None:
+            self.refusals += 1
             raise self.away
 
     async def next_beat(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             for _ in range(2):  # the second one begins after what the first one brought was taken
                 self.beats.clear()
                 await self.beats.wait()
 
+    async def refused(self):
+        """What the store answered was taken: it was asked a second time."""
+        before = self.refusals
+        await until(lambda: self.refusals >= before + 2)
+
 
 @contextlib.asynccontextmanager
-async def running(settings=QUICK, *, shared=True, ready=True, rows=None):
+async def running(settings=QUICK, *, shared=True, ready=True, rows=None, now=time.monotonic):
     rows = rows or Rows()
-    parts = NodeParts(pulse=lambda: Pulse("p1", [{"uri": "sip:w"}], {"calls": 2}), ready=lambda: ready)
+    parts = NodeParts(lambda: Pulse("p1", [{"uri": "sip:w"}], {"calls": 2}), lambda: ready, now)
     desk = NodeDesk(rows, CARD, settings, parts, shared=shared)
     task = asyncio.create_task(desk.run())
     try:
@@ -78,11 +87,15 @@ async def test_a_node_alone_holds_everything_and_writes_nothing():
 
 
 async def test_a_lease_is_held_only_until_shortly_before_others_may_take_it():
-    async with running(Node(name="a", heartbeat_s=0.01, lease_s=0.6)) as (desk, rows):
+    clock = [100.0]
+    async with running(now=lambda: clock[0]) as (desk, rows):
         assert desk.holds("reaper")
         assert not desk.holds("retention")
         rows.away = StoreAwayError("gone")
-        await asyncio.sleep(0.2)
+        await rows.refused()
+        clock[0] += QUICK.lease_s - MARGIN_S - 0.01
+        assert desk.holds("reaper")
+        clock[0] += 0.01
         assert not desk.holds("reaper")
         assert desk.had("reaper")  # nobody else is known to have it
 
@@ -97,7 +110,7 @@ async def test_the_nodes_stay_as_they_were_while_the_store_is_away():
     rows.rows = (ROW, replace(ROW, name="b", targets=({"uri": "sip:b"},)))
     async with running(rows=rows) as (desk, _):
         rows.away = StoreAwayError("gone")
-        await asyncio.sleep(0.05)
+        await rows.refused()
         assert [target["node"] for target in desk.targets()] == ["a", "b"]
 
 
@@ -106,9 +119,7 @@ async def test_a_node_that_was_declared_lost_holds_nothing_and_comes_back_as_a_n
         assert desk.epoch == 1
         rows.fenced = True
         await rows.next_beat()
-        async with asyncio.timeout(5):
-            while desk.epoch != 2:  # noqa: ASYNC110  # no event tells it
-                await asyncio.sleep(0.01)
+        await until(lambda: desk.epoch == 2)
         assert rows.joined == 2
 
 
@@ -152,7 +163,7 @@ async def test_a_node_says_why_the_others_do_not_let_it_in():
     rows = Rows()
     rows.away = StoreError("there is a node a already")
     async with running(rows=rows) as (desk, _):
-        await asyncio.sleep(0.03)
+        await rows.refused()
         assert "already" in desk.refused
         rows.away = None
         await rows.next_beat()

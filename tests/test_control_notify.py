@@ -9,7 +9,7 @@ from bridge.control_notify import Notifier
 from bridge.settings_tools import Channel, Notify
 from tests.test_webhook import receiving
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 SECRET = base64.b64encode(b"s" * 24).decode()
 
 

@@ -166,7 +166,7 @@ async def test_the_job_looks_at_once_and_says_what_it_did(house):
     await house.call("c1")
     with structlog.testing.capture_logs() as logs:
         task = asyncio.create_task(house.job(calls_days=10).run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not any(line["event"] == "retention.deleted" for line in logs):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         task.cancel()

@@ -15,6 +15,7 @@ from bridge.control_tools import MAX_REPAIRS
 from bridge.errors import LinkError, StoreError, ToolError, ToolLostError
 from bridge.toolbox.spec import spec_of, tool
 from tests.fakes.events import Script
+from tests.fakes.link import until
 from tests.fakes.office import GUARD_S, KEY, PEOPLE, running
 
 
@@ -326,7 +327,8 @@ async def test_a_store_that_is_locked_for_a_while_neither_loses_nor_doubles_an_e
         lock.execute("PRAGMA busy_timeout = 5000")
         lock.execute("BEGIN EXCLUSIVE")
         office.release.set()
-        await asyncio.sleep(0.5)
+        await until(lambda: office.done)
+        await asyncio.sleep(0.5)  # its outcome cannot be kept, and it is not done again for that
         assert len(office.done) == 1
         lock.execute("COMMIT")
         lock.close()

@@ -169,6 +169,11 @@ def test_no_link_is_dead(page):
             assert part in anchors(there), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_merge_was_left_half_done(page):
+    assert re.findall(r"^(?:<{7}|={7}$|>{7})", page.read_text(), re.MULTILINE) == []
+
+
 def test_the_map_leads_to_every_page():
     links = set(re.findall(r"\]\(([\w./-]+\.md)", MAP.read_text()))
     assert {f"actions/{page.name}" for page in (ROOT / "ops" / "actions").glob("*.md")} <= links

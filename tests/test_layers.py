@@ -57,7 +57,7 @@ PURE = {
     "bridge.backup.manifest", "bridge.edge.loglines", "bridge.edge.tables", "bridge.edge.target",
     "bridge.doctor.audio", "bridge.doctor.finding", "bridge.doctor.network", "bridge.doctor.parts",
     "bridge.doctor.system",
-    "bridge.errors", "bridge.fieldhelp", "bridge.forwarded",
+    "bridge.errors", "bridge.fieldhelp", "bridge.forwarded", "bridge.localday",
     "bridge.link.messages", "bridge.media.frame", "bridge.media.g711", "bridge.media.tones",
     "bridge.realtime.config", "bridge.realtime.endpoint", "bridge.realtime.events", "bridge.realtime.failures",
     "bridge.realtime.wire", "bridge.records.cdr", "bridge.records.ending", "bridge.records.metrics_families",
@@ -174,6 +174,7 @@ LEVELS = [
         "bridge.strictjson",
         "bridge.fieldhelp",
         "bridge.forwarded",
+        "bridge.localday",
         "bridge.secretsource",
         "bridge.sdnotify",
         "bridge.site",
@@ -363,7 +364,7 @@ def test_a_worker_process_stays_small():
         "import bridge.worker, sys; print(chr(10).join(sorted({name.split('.')[0] for name in sys.modules})))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50, check=True
     )
     loaded = set(run.stdout.split())
     assert "pjsua2" in loaded
@@ -373,6 +374,6 @@ def test_a_worker_process_stays_small():
 def test_the_supervisor_imports_nothing_heavy():
     code = "import bridge.supervisor, sys; print(chr(10).join(sorted({name.split('.')[0] for name in sys.modules})))"
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50, check=True
     )
     assert not set(run.stdout.split()) & (WORKER_NEVER_LOADS | {"numpy", "pjsua2", "websockets"})

@@ -49,7 +49,7 @@ def test_a_port_that_needs_root_is_told():
     if int(limit.read_text()) <= 7:
         pytest.skip("here every user may bind low ports")
     ended = subprocess.run(
-        [sys.executable, "-c", UNPRIVILEGED], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", UNPRIVILEGED], capture_output=True, text=True, timeout=50, check=False
     )
     assert "sip.port: 7 cannot be bound (ports below 1024 need root)" in ended.stderr
 

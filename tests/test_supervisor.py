@@ -123,11 +123,9 @@ def test_a_killed_child_is_back_at_once_and_how_it_ended_is_noted_for_its_boot(t
     with Bridge(tmp_path, program(tmp_path, "control", 1), worker) as bridge:
         bridge.until_line("all is up")
         first = bridge.pids("worker-1")[0]
-        killed_at = time.monotonic()
         os.kill(first, signal.SIGKILL)
         until(lambda: len(bridge.pids("worker-1")) == 2)
-        assert time.monotonic() - killed_at < 2
-        assert "signal 9 (SIGKILL); starting it again" in bridge.until_line("worker-1 ended")
+        assert "signal 9 (SIGKILL); starting it again in 0.05 s" in bridge.until_line("worker-1 ended")
         boots = bridge.boots("worker-1")
         assert boots[0] != boots[1]
         note = tmp_path / "spool" / f"worker-1-{boots[0]}.exit"

@@ -20,7 +20,7 @@ WORST = 2.0
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.fakes.worker_process import plan_of
 
 PLAN = plan_of()
 OTHER = plan_of(HangUpStep(480, "closed"))
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 class Told:

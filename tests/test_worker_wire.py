@@ -25,7 +25,7 @@ def wire(rest=b""):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  # the pipe tells nobody
             await asyncio.sleep(0)
 

@@ -93,7 +93,14 @@ class Call:
         if order:  # who is on the line, as the gate means it, is who we called
             who = {"caller": order.number, "called": order.rules.caller_id, "verstat": ""}
         self.tools = ToolDesk(deps.request, self._journal, who, link_s)
-        self.commands = CommandDesk(self.caller, plan.transfers, self._journal, deps.request, link_s)
+        self.commands = CommandDesk(
+            self.caller,
+            plan.transfers,
+            self._journal,
+            deps.request,
+            link_s,
+            lambda: self.talk.caller_speaks,
+        )
         self.context = CallContext(
             plan, deps, self._journal, self.caller, facts, self.end, self._run_steps, self.commands.progress
         )
@@ -297,7 +304,8 @@ class Call:
     async def _transfer(self, step: TransferStep) -> None:
         await self.caller.answer()
         headers = {name: self.context.render(value) for name, value in step.headers.items()}
-        await self.commands.transfer(step.target, headers=headers)
+        music = self.caller.music(await self.context.music(""))
+        await self.commands.transfer(step.target, headers=headers, meanwhile=music)
         await self.end(Ending(200, "transferred", ""))
 
     async def end(self, ending: Ending) -> None:

@@ -2,13 +2,15 @@
 
     control ──CallCommand──► CommandDesk ─► leg (BYE, REFER) · keys ──"tool.command_done"──► control
 
-The agent finishes what it is saying first, unless an operator (`by`: their name) hangs up. A transfer is blind (RFC
+The agent finishes what it is saying first, unless an operator (`by`: their name) hangs up; a caller who speaks up
+meanwhile is not hung up on. A transfer is blind (RFC
 3515, RFC 5589 section 6): REFER to a target that the dialplan names, never to one of the model's; the caller stays with
 the agent until the target has answered. Every command gets exactly one answer, also when the call ends in the middle of
 it. On the worker's loop.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -32,6 +34,8 @@ LOOK_S = 0.05
 SILENT_FOR_S = 0.3  # the agent's next words may be on their way
 TRANSFER_S = 40.0  # a target that rings longer has not answered
 COLLECT_MOST_S = 120.0
+MOST_HEARD_OUT = 2  # goodbyes that a voice may interrupt: music on the caller's side never ends
+HEAR_OUT = "the caller is speaking and has not been hung up on: answer them, and end the call after that"
 SHOWN = ("by", "target", "agent", "mode", "stop", "action", "now")
 """What the record says of an operator's command, beside its kind and how it went."""
 
@@ -51,7 +55,7 @@ class Word(Protocol):
 
 
 class CommandDesk:
-    """The commands of one call. `transfers`: target URI by name."""
+    """The commands of one call. `transfers`: target URI by name. `caller_speaks`: whether the model hears them now."""
 
     def __init__(
         self,
@@ -60,7 +64,10 @@ class CommandDesk:
         journal: Journal,
         request: Request,
         deadline_s: float,
+        caller_speaks: Callable[[], bool] = bool,
     ) -> None:
+        self._caller_speaks = caller_speaks
+        self._heard_out = 0
         self._caller = caller
         self._leg = caller.leg
         self._transfers = transfers
@@ -130,8 +137,9 @@ class CommandDesk:
         raise NotDoneError(f"there is no command {word.kind[:20]}")
 
     async def _hang_up(self, word: Word) -> Mapping[str, Any]:
-        if not word.data.get("by"):
-            await self._finish_saying()
+        if not word.data.get("by") and await self._finish_saying() and self._heard_out < MOST_HEARD_OUT:
+            self._heard_out += 1
+            raise NotDoneError(HEAR_OUT)
         return {}
 
     async def _transfer(self, word: Word) -> Mapping[str, Any]:
@@ -139,9 +147,16 @@ class CommandDesk:
         return {}
 
     async def transfer(
-        self, name: str, command_id: str = "", headers: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command_id: str = "",
+        headers: Mapping[str, str] | None = None,
+        meanwhile: contextlib.AbstractAsyncContextManager[None] | None = None,
     ) -> None:
-        """Hand the caller on. Returns when the target has answered. Raises NotDoneError, SipError."""
+        """Hand the caller on. Returns when the target has answered. Raises NotDoneError, SipError.
+
+        `meanwhile`: what the caller hears once they are referred, where nobody talks with them.
+        """
         target = self._transfers.get(name)
         if target is None:
             known = ", ".join(sorted(self._transfers)) or "none"
@@ -159,7 +174,7 @@ class CommandDesk:
                 raise NotDoneError("the call cannot be transferred now")
             await asyncio.sleep(LOOK_S)
         try:
-            async with asyncio.timeout(TRANSFER_S):
+            async with meanwhile or contextlib.nullcontext(), asyncio.timeout(TRANSFER_S):
                 while True:
                     event = await self.progress.get()
                     if event.status < 300:
@@ -192,15 +207,18 @@ class CommandDesk:
                     raise NotDoneError("the caller typed nothing") from None
         return {"digits": typed}
 
-    async def _finish_saying(self) -> None:
-        """Wait until the agent has been silent for a moment, but not for ever."""
+    async def _finish_saying(self) -> bool:
+        """Wait until the agent has been silent for a moment, but not for ever. True: the caller spoke meanwhile."""
         until_s = time.monotonic() + FINISH_SAYING_S
         silent_since_s: float | None = None
+        spoke = False
         while (now := time.monotonic()) < until_s:
+            spoke = spoke or self._caller_speaks()
             silent_since_s = (silent_since_s or now) if self._leg.audio.silent else None
             if silent_since_s is not None and now - silent_since_s >= SILENT_FOR_S:
-                return
+                break
             await asyncio.sleep(LOOK_S)
+        return spoke
 
     async def _tell(self, command_id: str, answer: Mapping[str, Any]) -> None:
         if self._open.pop(command_id, None) is None:

@@ -4,8 +4,8 @@
     leg.audio.play ◄─ ModelAudio.decode ◄─ delta ◄── transport ◄─ model        (downlink)
                     Turn (barge-in)  Session (protocol)  Keypad: machines that decide; this shell obeys
 
-A shell: one TaskGroup, no rule of its own. It ends by raising: RemoteSessionError when the model side is lost,
-CancelledError when the call is over. Everything runs on the worker's loop.
+A shell: one TaskGroup, no rule of its own, on the worker's loop. It ends by raising: RemoteSessionError when the model
+side is lost, CancelledError when the call is over.
 """
 
 import asyncio
@@ -57,8 +57,8 @@ KEYPAD_WORDS = "The caller pressed {digits} on the keypad."
 class Conversation:
     """`run()` talks until the session or the call ends.
 
-    `ready`: the session is up. `speaking`: the agent can be heard. With `takes_over` it stays still, when it is up,
-    until `begin`: another conversation has the caller. `opening`: what it begins with, instead of a greeting.
+    `ready`: the session is up. `speaking`: the agent can be heard. `caller_speaks`: as the model hears. `opening`: what
+    it begins with, instead of a greeting. With `takes_over` it stays still, when it is up, until `begin`.
     """
 
     def __init__(  # noqa: PLR0913  # the pieces of a conversation
@@ -90,7 +90,7 @@ class Conversation:
         self._turn = Turn(barge_in=barge_in)
         self._keypad = Keypad()
         self._dead_air = DeadAir(patience_s)
-        self._caller_speaks = False
+        self.caller_speaks = False
         self._barge_in = barge_in
         self._times_changed = asyncio.Event()
         self._outgoing = asyncio.Event()
@@ -218,7 +218,11 @@ class Conversation:
 
     async def _send_wishes(self) -> None:
         while True:
-            for text in self._session.to_send(time.monotonic()):
+            asked_s, texts = self._session.asked_s, self._session.to_send(time.monotonic())
+            if self._session.asked_s != asked_s and not self.caller_speaks:
+                self._dead_air.asked(self._session.asked_s)
+                self._times_changed.set()
+            for text in texts:
                 await self._transport.send(text)
             wake_s = self._session.wake_s
             try:
@@ -268,7 +272,8 @@ class Conversation:
         self.speaking.set()
         self._limits.spoke()
         self._take_turn(AgentAudio(), now)
-        self._dead_air.broken()
+        if self._dead_air.heard(now + self._audio.queued_ms / 1000):
+            self._times_changed.set()
         if refused:
             # The answer is longer than the playout may hold: better a cut answer than a deaf call.
             log.warning("playout.full", call_id=self._journal.call_id, refused_bytes=refused)
@@ -278,14 +283,14 @@ class Conversation:
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
         self._journal.note("speech.started", item_id=event.item_id, audio_ms=event.audio_start_ms)
-        self._caller_speaks = True
+        self.caller_speaks = True
         self._tools.speech_started(event.item_id, now)
         self._dead_air.broken()
         self._take_turn(CallerSpoke(), now)
 
     def _speech_stopped(self, event: rt.SpeechStopped, now: float) -> None:
         self._journal.note("speech.stopped", item_id=event.item_id, audio_ms=event.audio_end_ms)
-        self._caller_speaks = False
+        self.caller_speaks = False
         detection = self._session.config.turn_detection
         if not (isinstance(detection, Mapping) and detection.get("create_response") is False):
             self._await_answer(now)
@@ -312,6 +317,7 @@ class Conversation:
         self._journal.response(report)
         self._limits.spent(report.cost_usd, report.usage.total)
         self._transcript.keep_unfinished()
+        self._dead_air.answer_over()
         self._again.ended(report, now)
         self._times_changed.set()
 
@@ -361,7 +367,7 @@ class Conversation:
 
     def _await_answer(self, now: float) -> None:
         """It is the model's turn, unless the caller speaks: then the end of those words is waited for."""
-        if not self._caller_speaks:
+        if not self.caller_speaks:
             self._dead_air.caller_finished(now)
             self._times_changed.set()
 

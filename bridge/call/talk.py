@@ -104,7 +104,13 @@ class AgentTalk:
     def press(self, digit: str) -> None:
         """A key of the caller's that nobody else waits for."""
         if self.conversation is not None:
+            self._limits.caller_heard()
             self.conversation.press(digit)
+
+    @property
+    def caller_speaks(self) -> bool:
+        """Whether the model hears the caller speak now."""
+        return self.conversation is not None and self.conversation.caller_speaks
 
     def played(self, event: PlayoutEvent) -> None:
         """The playout clock reports."""
@@ -345,7 +351,10 @@ class AgentTalk:
         while True:
             await beat(LIMIT_CHECK_S)
             silent = self._scope.leg.audio.silent and not conversation.busy
-            match self._limits.check(time.monotonic(), silent=silent):
+            if conversation.caller_speaks:
+                self._limits.caller_heard()
+            waits = self._scope.leg.held or self._scope.tools.working
+            match self._limits.check(time.monotonic(), silent=silent, waits=waits):
                 case Say(order, why):
                     facts = {"cost_usd": round(self._limits.cost_usd, 6), "tokens": self._limits.tokens}
                     self._scope.journal.note("agent.limit", what=why, **facts)

@@ -100,6 +100,11 @@ class ToolDesk:
         """Whether the caller is being asked to confirm: their keys are the answer to that."""
         return self._calls.confirming
 
+    @property
+    def working(self) -> bool:
+        """Whether a function that the model called has no output yet."""
+        return bool(self._calls.open_names)
+
     async def offer(
         self, agent: str, names: tuple[str, ...], *, later: bool = False
     ) -> tuple[Mapping[str, Any], ...]:

@@ -23,6 +23,7 @@ from bridge.approval.request import Actor, Ruling
 from bridge.approval.tally import Past
 from bridge.approval.tally import counts as counts_of
 from bridge.errors import PolicyError, StoreError
+from bridge.localday import midnight
 from bridge.store.gaterows import StoredRequest
 from bridge.store.gatestore import GateStore
 from bridge.store.store import Store
@@ -154,7 +155,6 @@ def _past(row: StoredRequest) -> Past:
 def _facts_then(row: StoredRequest, past: list[Past]) -> Facts:
     """The facts as they were; states of earlier requests are those of today."""
     asked, then = row.gate["request"], datetime.fromtimestamp(row.created_at).astimezone()
-    midnight = then.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     return Facts(
         tool=row.tool,
         arguments=asked["arguments"],
@@ -163,7 +163,7 @@ def _facts_then(row: StoredRequest, past: list[Past]) -> Facts:
         agent=asked["agent"],
         hour=then.hour,
         weekday=then.isoweekday(),
-        counts=counts_of(past, _past(row), midnight),
+        counts=counts_of(past, _past(row), midnight(row.created_at)),
     )
 
 

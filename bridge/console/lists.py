@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError
 from bridge.errors import StoreError
+from bridge.localday import midnight
 from bridge.records.export import FORMATS
 
 DAY_S = 86_400.0
@@ -78,9 +79,8 @@ def link(path: str, **query: str) -> str:
 
 def lately(path: str, now: float) -> list[tuple[str, str]]:
     """(words, link) of searches for what was today, and in the last day and week. `now`: unix seconds."""
-    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     times = (
-        ("history.today", midnight.timestamp()),
+        ("history.today", midnight(now)),
         ("history.day", now - DAY_S),
         ("history.week", now - 7 * DAY_S),
     )

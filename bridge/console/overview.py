@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 from bridge.console.feed import Feed
 from bridge.console.historyrow import row_of
 from bridge.console.web import Visit, Web
+from bridge.localday import midnight
 from bridge.records.cdr import CallRecord
 from bridge.store.daystore import DayStore, Today
 from bridge.store.gaterows import StoredRequest
@@ -91,9 +92,3 @@ class Overview:
                 calls, requests = await self._store.recent(CALLS), await self._gates.requests((), REQUESTS)
                 self._day = now, Day(today, calls, requests)
             return self._day[1]
-
-
-def midnight(now: float) -> float:
-    """When this day began here."""
-    day = time.localtime(now)
-    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))

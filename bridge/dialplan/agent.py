@@ -22,7 +22,8 @@ class Agent:
     of the names that the agent's prompt file declares, `prompt` is that file's id and version ("front-desk@3").
     `audio_format` None: as in the settings. `provider` and `model` None: as in the settings. `stored_prompt`: sent as
     `session.prompt` to servers that keep prompts. Limits are None when there is none; `max_call_s` counts from the
-    answer, cost, tokens and tool calls over the whole call. `hand_off_to`: agents it may hand the caller over to.
+    answer, cost, tokens and tool calls over the whole call, `idle_s` from the last word of both. `hand_off_to`: agents
+    it may hand the caller over to.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Agent:
     max_tokens: int | None = None
     max_tool_calls: int | None = None
     warn_s: int = WARN_S
+    idle_s: int | None = None
     tools: tuple[str, ...] = ()
     hand_off_to: tuple[str, ...] = ()
     prompt: str = ""

@@ -44,6 +44,7 @@ def compile_agent(source: Source, name: str, spec: schema.Agent) -> plan.Agent:
         max_tokens=limits.max_tokens,
         max_tool_calls=limits.max_tool_calls,
         warn_s=limits.warn_s,
+        idle_s=limits.idle_s,
         tools=tuple(spec.tools),
         hand_off_to=tuple(spec.hand_off_to),
         prompt=f"{front.id}@{front.version}" if front else "",

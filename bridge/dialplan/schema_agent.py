@@ -137,6 +137,10 @@ class AgentLimits(Part):
     max_tool_calls: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
         default=None, description="Function calls that are carried out; further ones are refused."
     )
+    idle_s: Annotated[int, Field(ge=5, le=3600)] | None = Field(
+        default=None,
+        description="The caller says nothing for so long: asked whether they are there; again so long: a goodbye.",
+    )
 
 
 def _version(value: Any) -> Any:

@@ -93,6 +93,7 @@ class Session:
         self.state = State.CONNECTING
         self.unknown: dict[str, int] = {}
         self.malformed = 0
+        self.asked_s = 0.0  # when the last answer of the conversation was asked for, monotonic
         self._outbox = Outbox()
         self._early: list[str] = []
         self._owner = ResponseOwner(
@@ -120,7 +121,7 @@ class Session:
             early, self._early = self._early, []
             return early if self.state not in _OVER else []
         if self._owner.may_create(now):
-            event_id = self._outbox.next_id()
+            event_id, self.asked_s = self._outbox.next_id(), now
             wish = self._owner.next_create(event_id, now)
             self._outbox.put_as(event_id, wire.response_create(self._tagged(wish.tag, wish.response)))
         return self._outbox.take()

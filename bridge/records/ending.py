@@ -119,6 +119,9 @@ _RULES = (
         "max_duration", "limit", _ours("max_duration"), "{detail}", "limits.max_call_s, or max_call_s of the agent",
     ),
     _Rule(
+        "caller_silent", "limit", _ours("caller_silent"), "{detail}", "idle_s of the agent",
+    ),
+    _Rule(
         "budget", "limit", _ours("max_cost", "max_tokens"), "{detail}", "max_cost_usd and max_tokens of the agent",
     ),
     _Rule(

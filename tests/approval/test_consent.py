@@ -86,7 +86,7 @@ def test_one_word_of_doubt_before_or_behind_spoils_every_yes(yes, doubt):
     assert not isinstance(read(f"{doubt} {bare}"), Yes)
 
 
-@pytest.mark.timeout(2)
+@pytest.mark.timeout(20)  # backtracking would take minutes
 @pytest.mark.parametrize(
     "phrase", ["no thank you ", "yes please do it ", "please don't ", "that's not right ", "' "]
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.call.agentlimits import GOODBYE_BEFORE_S, GOODBYE_S, AgentLimits, Say
+from bridge.call.agentlimits import CALLER_SILENT, GOODBYE_BEFORE_S, GOODBYE_S, AgentLimits, Say
 from bridge.call.limits import Ending
 from bridge.dialplan.agent import Agent
 
@@ -107,3 +107,57 @@ def test_it_ends_once_warns_once_and_never_before_a_goodbye(silent, steps):
     assert said.count("warning") <= 1
     assert said.count("goodbye") <= 1
     assert action is None or said[-1] == "goodbye"
+
+
+def test_a_caller_who_says_nothing_is_asked_once_and_then_hears_a_goodbye():
+    limits = limits_of(idle_s=30)
+    assert limits.check(5.0, silent=False) is None
+    assert limits.check(10.0, silent=True) is None
+    assert limits.check(39.9, silent=True) is None
+    asked = limits.check(40.0, silent=True)
+    assert isinstance(asked, Say)
+    assert (asked.why, "30 seconds" in asked.order) == ("silence", True)
+    assert limits.check(41.0, silent=False) is None
+    assert limits.check(45.0, silent=True) is None
+    assert limits.check(74.9, silent=True) is None
+    assert limits.check(75.0, silent=True).why == "goodbye"
+    assert limits.check(75.0 + GOODBYE_S, silent=False).reason == CALLER_SILENT
+
+
+def test_a_word_of_the_caller_is_a_new_beginning_and_keeps_the_line_even_in_the_goodbye():
+    limits = limits_of(idle_s=30)
+    limits.check(0.0, silent=True)
+    limits.caller_heard()
+    assert limits.check(30.0, silent=True) is None
+    assert limits.check(60.0, silent=True).why == "silence"
+    limits.caller_heard()
+    limits.check(70.0, silent=True)
+    assert limits.check(100.0, silent=True).why == "silence"
+    limits.check(101.0, silent=True)
+    assert limits.check(131.0, silent=True).why == "goodbye"
+    limits.caller_heard()
+    assert limits.check(131.0 + GOODBYE_S, silent=True) is None
+    assert limits.tool_called()
+
+
+def test_who_waits_for_a_function_or_holds_us_is_not_asked():
+    limits = limits_of(idle_s=30)
+    for now in range(0, 300, 10):
+        assert limits.check(float(now), silent=True, waits=True) is None
+
+
+def test_a_word_of_the_caller_does_not_undo_the_end_of_their_time():
+    limits = limits_of(max_tokens=1, idle_s=30)
+    limits.spent(None, 1)
+    assert limits.check(1.0, silent=True).why == "goodbye"
+    limits.caller_heard()
+    assert limits.check(1.0 + GOODBYE_S, silent=True).reason == "max_tokens"
+
+
+def test_the_next_agent_has_patience_of_its_own():
+    limits = limits_of(idle_s=30)
+    limits.check(0.0, silent=True)
+    assert limits.check(30.0, silent=True).why == "silence"
+    limits.begin(Agent("b", "x", idle_s=30), 0.0)
+    assert limits.check(31.0, silent=True) is None
+    assert limits.check(61.0, silent=True).why == "silence"

@@ -10,8 +10,10 @@ from bridge.call.commands import CommandDesk
 from bridge.call.journal import Journal
 from bridge.call.party import Party
 from bridge.sip.events import HangUpBy, TransferProgress
+from tests.fakes.line import settle
+from tests.fakes.link import until
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 @dataclass
@@ -45,7 +47,10 @@ class Setting:
         self.notes = []
         journal = Journal("c1", lambda _call_id, event, data: self.notes.append((event, dict(data))))
         self.caller = Party(leg)
-        self.desk = CommandDesk(self.caller, {"sales": "sip:1@pbx"}, journal, self.request, 1.0)
+        self.caller_speaks = False
+        self.desk = CommandDesk(
+            self.caller, {"sales": "sip:1@pbx"}, journal, self.request, 1.0, lambda: self.caller_speaks
+        )
 
     async def request(self, kind, data, deadline_s):
         assert kind == "tool.command_done"
@@ -71,12 +76,6 @@ async def running(leg=None):
             await task
 
 
-async def until(true):
-    async with asyncio.timeout(GUARD_S):
-        while not true():  # noqa: ASYNC110  # a task of the desk
-            await asyncio.sleep(0.01)
-
-
 async def test_a_hang_up_waits_until_the_agent_has_finished():
     async with running() as setting:
         setting.leg.audio.silent = False
@@ -89,9 +88,34 @@ async def test_a_hang_up_waits_until_the_agent_has_finished():
         assert setting.answers == [{"ok": True}]
 
 
+async def test_a_caller_who_speaks_into_the_goodbye_is_not_hung_up_on():
+    async with running() as setting:
+        setting.leg.audio.silent = False
+        setting.desk.take(Word("hang_up"))
+        await asyncio.sleep(0.1)
+        setting.caller_speaks = setting.leg.audio.silent = (
+            True  # "wait, one more thing": the agent is silent at once
+        )
+        answer = await setting.answer()
+        assert (answer["ok"], setting.leg.ended) == (False, [])
+        assert "answer them" in answer["error"]
+
+
+async def test_a_line_that_is_never_quiet_is_hung_up_on_at_the_third_goodbye():
+    async with running() as setting:
+        setting.caller_speaks = True
+        for _ in range(module.MOST_HEARD_OUT):
+            setting.told.clear()
+            setting.desk.take(Word("hang_up"))
+            assert not (await setting.answer())["ok"]
+        setting.desk.take(Word("hang_up"))
+        await until(lambda: setting.leg.ended)
+
+
 async def test_an_operators_hang_up_is_done_at_once_and_is_theirs_in_the_record():
     async with running() as setting:
         setting.leg.audio.silent = False
+        setting.caller_speaks = True
         setting.desk.take(Word("hang_up", {"by": "ann", "reason": "fraud"}))
         assert await setting.answer() == {"ok": True}
         await until(lambda: setting.leg.ended)
@@ -123,7 +147,8 @@ async def test_a_transfer_goes_to_the_target_of_the_dialplan_and_ends_the_call_w
         await until(lambda: setting.leg.referred)
         assert setting.leg.referred == ["sip:1@pbx"]
         setting.desk.transfer_progress(TransferProgress(100, "Trying", final=False))
-        await asyncio.sleep(0.05)
+        await until(setting.desk.progress.empty)
+        await settle()
         assert setting.answers == []
         setting.desk.transfer_progress(TransferProgress(200, "OK", final=True))
         assert await setting.answer() == {"ok": True}
@@ -192,7 +217,8 @@ async def test_a_caller_who_goes_after_accepting_the_transfer_was_transferred(ac
         await until(lambda: setting.leg.referred)
         if accepted:
             setting.desk.transfer_progress(TransferProgress(100, "Trying", final=False))
-            await asyncio.sleep(0.05)
+            await until(setting.desk.progress.empty)
+            await settle()  # the transfer's own task has it
         await setting.desk.call_over()
         assert (await setting.answer())["ok"] is ok
         assert len(setting.answers) == 1

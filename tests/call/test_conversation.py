@@ -49,7 +49,7 @@ class Talk:
         raise LinkError("control is away")
 
     async def ready(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.conversation.ready.wait()
         return self.model.sessions[0]
 
@@ -57,7 +57,7 @@ class Talk:
         return [data for name, data in self.events if name == kind]
 
     async def until(self, condition):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not condition():  # noqa: ASYNC110  # what is waited for belongs to the code under test
                 await asyncio.sleep(0)
 
@@ -84,7 +84,7 @@ async def test_without_a_greeting_the_agent_waits_for_the_caller(talk):
 async def test_with_a_greeting_the_agent_can_be_heard_only_when_audio_is_there():
     talk = Talk(greeting=True)
     await talk.ready()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await talk.conversation.speaking.wait()
     assert talk.port.queued_ms > 0
     await talk.end()
@@ -151,7 +151,7 @@ async def test_a_model_that_says_nothing_to_the_caller_is_asked_again_and_then_c
     session = await talk.ready()
     await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
     with pytest.raises(ExceptionGroup) as lost:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await talk.task
     assert lost.group_contains(RemoteSessionError, match="silent_model")
     assert [error["code"] for error in talk.of("error")] == ["dead_air"]
@@ -164,6 +164,33 @@ async def test_a_model_that_answers_in_time_is_not_asked_again(talk):
     await talk.until(lambda: talk.of("response"))
     assert talk.conversation._dead_air.due_s is None
     assert not talk.of("error")
+
+
+async def test_a_model_that_says_nothing_to_a_functions_result_counts_as_lost(talk):
+    session = await talk.ready()
+    await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
+    response_id, item_id = await session.start_response()
+    await session.audio(
+        response_id, item_id, tone(40)
+    )  # "let me look": heard, so the caller's turn is answered
+    call = {"id": "f1", "type": "function_call", "call_id": "k1", "name": "look", "arguments": "{}"}
+    await session.send("response.output_item.done", response_id=response_id, output_index=1, item=call)
+    await session.end_response(response_id, item_id)
+    await session.wait("response.create")
+    with pytest.raises(ExceptionGroup) as lost:
+        async with asyncio.timeout(5):
+            await talk.task
+    assert lost.group_contains(RemoteSessionError, match="silent_model")
+
+
+async def test_a_model_that_breaks_off_in_the_middle_of_an_answer_counts_as_lost(talk):
+    session = await talk.ready()
+    response_id, item_id = await session.start_response()
+    await session.audio(response_id, item_id, tone(40))
+    with pytest.raises(ExceptionGroup) as lost:
+        async with asyncio.timeout(5):
+            await talk.task
+    assert lost.group_contains(RemoteSessionError, match="silent_model")
 
 
 async def test_where_the_dialplan_wants_no_automatic_answers_silence_is_no_fault():

@@ -21,7 +21,7 @@ async def stage():
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  # what a lease does
             await asyncio.sleep(0.01)
 

@@ -14,7 +14,7 @@ from bridge.media.seatwire import SeatWire, Side
 from tests.fakes.line import frame
 
 KEY = os.urandom(32)
-GUARD_S = 5
+GUARD_S = 20.0
 SILENCE = bytes(320)
 
 

@@ -8,6 +8,7 @@ from bridge.call.tooldesk import MAX_MISSED, Missed, ToolDesk
 from bridge.errors import LinkError, LocalSessionError
 from bridge.realtime.events import FunctionCall
 from tests.fakes.line import settle
+from tests.fakes.link import until
 
 QUESTION = "Really?"
 
@@ -105,9 +106,9 @@ async def test_a_call_that_control_did_not_answer_is_put_to_it_again_under_its_i
     monkeypatch.setattr("bridge.call.tooldesk.ASK_AGAIN_S", 0.01)
     desk.control.error = LinkError("it went away", unsure=True)
     desk.called(call(), 0.0)
-    await asyncio.sleep(0.05)
+    await until(lambda: len(desk.control.asked) >= 2)
     desk.control.answers["tool.call"] = {"state": "succeeded", "output": '"done"', "request_id": "r1"}
-    await asyncio.sleep(0.1)
+    await until(lambda: "output" in desk.session.kinds())
     assert [text for kind, text in desk.session.told if kind == "output"] == ['"done"']
     asked = [data["function_call_id"] for kind, data in desk.control.asked if kind == "tool.call"]
     assert len(asked) >= 2

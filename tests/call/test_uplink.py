@@ -11,7 +11,7 @@ from bridge.errors import FailureKind, RemoteSessionError
 from bridge.media import g711
 from bridge.media.codec import ModelAudio
 
-GUARD_S = 5
+GUARD_S = 20.0
 
 
 class Audio:

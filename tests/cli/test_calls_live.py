@@ -49,11 +49,11 @@ class Bench:
         with structlog.testing.capture_logs():
             thread.start()
             try:
-                assert ready.wait(10)
+                assert ready.wait(20)
                 yield self
             finally:
                 loop.call_soon_threadsafe(over.set)
-                thread.join(10)
+                thread.join(20)
                 loop.run_until_complete(loop.shutdown_default_executor())
                 loop.close()
 

@@ -35,12 +35,12 @@ def answering(config, text):
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(20)
     try:
         yield
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(5)
+        thread.join(20)
         loop.close()
 
 

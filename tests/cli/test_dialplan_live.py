@@ -51,12 +51,12 @@ class Bench:
         thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
         thread.start()
         try:
-            assert ready.wait(10)
+            assert ready.wait(20)
             with structlog.testing.capture_logs():  # what control logs is not what the command says
                 yield
         finally:
             loop.call_soon_threadsafe(control.stop)
-            thread.join(10)
+            thread.join(20)
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 

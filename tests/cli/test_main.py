@@ -11,7 +11,7 @@ def sipbridge(*words, folder):
         [sys.executable, "-m", "bridge", *words],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=50,
         check=False,
         cwd=folder,
     )
@@ -32,7 +32,7 @@ def test_an_error_of_the_system_in_a_command_is_one_sentence(tmp_path, capfd):
         "m.app = lambda: Path('/dev/null/x').read_text(); sys.exit(m.run())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
     )
     assert (done.returncode, done.stderr) == (1, "/dev/null/x: Not a directory\n")
 

@@ -37,12 +37,13 @@ async def ask(tmp_path, room, *words):
 
 
 async def test_an_admin_sees_who_waits_for_whom(tmp_path):
-    room = WaitingRoom()
-    place = encode(Place("a", SALES, time.time() - 90, "waiting"))
+    now = time.time()
+    room = WaitingRoom(wall=lambda: now)
+    place = encode(Place("a", SALES, now - 90, "waiting"))
     await room.answer("queue.wait", place)
     talking = {"call_id": "b", "state": "talking", "member": "ann", "offer": "x", "admitted": True}
     await room.answer("queue.wait", place | talking)
-    parked = {"call_id": "c", "slot": "701", "parked_at": time.time() - 5, "address": "h:1", "token": "t"}
+    parked = {"call_id": "c", "slot": "701", "parked_at": now - 5, "address": "h:1", "token": "t"}
     await room.answer("park.wait", parked)
     lines = (await ask(tmp_path, room)).output.splitlines()
     assert lines[0] == "sales: 1 waiting, the longest for 90 s; 1 free (ann talking, bob free)"

@@ -4,13 +4,13 @@ import re
 import time
 from html import unescape
 
-import pyotp
 import pytest
 
 from bridge.console.account import MAX_TOKENS
 from bridge.store.sessionstore import SessionStore
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
+from tests.fakes.codes import Codes
 from tests.fakes.console import PASSWORD, words
 
 HERE = "/console/account"
@@ -26,8 +26,8 @@ async def house(tmp_path):
 async def add_app(browser, **fields):
     """An authenticator app, set up as a person does; its codes."""
     page = await browser.post(f"{HERE}/totp", page=HERE, label="phone", proof_password=PASSWORD, **fields)
-    app = pyotp.TOTP(re.search(r'id="secret">([A-Z2-7 ]+)<', page.text)[1].replace(" ", ""))
-    answer = await confirm(browser, page, app.at(time.time() - 30))
+    app = Codes(re.search(r'id="secret">([A-Z2-7 ]+)<', page.text)[1].replace(" ", ""))
+    answer = await confirm(browser, page, app.next())
     return app, answer
 
 
@@ -87,7 +87,7 @@ async def test_who_has_a_factor_is_asked_for_it_and_the_password_does_not_do(hou
     asked = await later.post(f"{HERE}/{path}", page=HERE, proof_password=PASSWORD, **fields)
     assert (asked.status_code, 'name="code"' in asked.text) == (409, True)
     assert PASSWORD not in asked.text
-    done = await later.post(f"{HERE}/{path}", page=HERE, code=app.now(), **fields)
+    done = await later.post(f"{HERE}/{path}", page=HERE, code=app.next(), **fields)
     assert done.status_code in {200, 303, 404}
 
 

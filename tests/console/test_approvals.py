@@ -5,7 +5,6 @@ import re
 import time
 from contextlib import asynccontextmanager
 
-import pyotp
 import pytest
 
 from bridge.console.card import Described
@@ -15,6 +14,7 @@ from bridge.store.sessionstore import SessionStore
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
 from tests.fakes import office as offices
+from tests.fakes.codes import Codes
 from tests.fakes.console import words
 from tests.fakes.events import Script
 
@@ -288,8 +288,8 @@ async def guarded(folder, **rules):
     """A house where decisions need a second factor, and anna's app."""
     async with consoles.running(folder, step_up=rules or {"amount": 100}) as house:
         factors = Factors(house.office.store, offices.KEY)
-        app = pyotp.TOTP((await factors.begin_totp("anna", "phone")).secret)
-        assert await factors.confirm_totp("anna", app.at(time.time() - 30))
+        app = Codes((await factors.begin_totp("anna", "phone")).secret)
+        assert await factors.confirm_totp("anna", app.next())
         yield house, app
 
 
@@ -302,7 +302,7 @@ async def test_above_the_amount_an_approval_without_a_code_is_refused_and_with_i
         assert await house.office.state(opened["request_id"]) == "pending"
         assert (await anna.decide(opened["request_id"], code="000000")).status_code == 409
         assert await house.office.state(opened["request_id"]) == "pending"
-        assert (await anna.decide(opened["request_id"], code=app.now())).status_code == 200
+        assert (await anna.decide(opened["request_id"], code=app.next())).status_code == 200
         assert await house.office.settled(opened["request_id"]) == "succeeded"
         (approved,) = [entry for entry in await house.office.gates.audit() if entry["type"] == "approved"]
         assert approved["facts"]["via"] == "console+totp"
@@ -325,7 +325,7 @@ async def test_a_changed_form_counts_with_both_amounts(tmp_path, shown, changed)
         asked = await anna.decide(opened["request_id"], "edit", argument__amount=changed)
         assert asked.status_code == 409
         assert f'name="argument.amount" value="{changed}"' in asked.text, "it goes on with the change"
-        done = await anna.decide(opened["request_id"], "edit", argument__amount=changed, code=app.now())
+        done = await anna.decide(opened["request_id"], "edit", argument__amount=changed, code=app.next())
         assert done.status_code == 200
         assert await house.office.settled(opened["request_id"]) == "succeeded"
         assert house.office.done[-1][1] == changed
@@ -336,7 +336,7 @@ async def test_a_proof_holds_for_a_while_in_its_own_session_only(tmp_path):
         first = await house.office.call(arguments='{"amount": 100}')
         second = await house.office.call(arguments='{"amount": 100}', function_call_id="f2")
         anna, elsewhere = await house.as_("anna"), await house.as_("anna")
-        assert (await anna.decide(first["request_id"], code=app.now())).status_code == 200
+        assert (await anna.decide(first["request_id"], code=app.next())).status_code == 200
         assert (await elsewhere.decide(second["request_id"])).status_code == 409
         secret, sessions = anna.client.cookies["sipbridge"], SessionStore(house.office.store, 3600, 43_200)
         await sessions.proved(secret, time.time() - 301)

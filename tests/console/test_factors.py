@@ -1,7 +1,5 @@
 """Second factors over a real store: each code once, whoever tries; nothing in the database gives one away."""
 
-import time
-
 import pyotp
 import pytest
 import sqlalchemy as sa
@@ -11,6 +9,7 @@ from bridge.console.lockout import FACTOR_TRIES
 from bridge.console.passkey import Party
 from bridge.store.store import Store
 from bridge.store.tables import console_factors, console_steps
+from tests.fakes.codes import Codes
 
 KEY = b"k" * 32
 HERE = Party("localhost", "http://localhost:8080")
@@ -25,8 +24,8 @@ async def store(tmp_path):
 async def with_app(store, user="anna"):
     """The user's factors, and the app's codes: of this step and of the next."""
     factors = Factors(store, KEY)
-    app = pyotp.TOTP((await factors.begin_totp(user, "phone")).secret)
-    assert await factors.confirm_totp(user, app.at(time.time() - 30))
+    app = Codes((await factors.begin_totp(user, "phone")).secret)
+    assert await factors.confirm_totp(user, app.next())
     return factors, app
 
 
@@ -44,20 +43,18 @@ async def test_an_app_counts_only_once_a_code_of_it_has_come(store):
 
 async def test_a_code_is_taken_once(store):
     factors, app = await with_app(store)
-    code = app.now()
+    code = app.next()
     assert await factors.by_code("anna", code) == "totp"
     assert await factors.by_code("anna", code) == ""
-    assert await Factors(store, KEY).by_code("anna", app.at(time.time() - 30)) == "", (
-        "nor an earlier one, later"
-    )
+    assert await Factors(store, KEY).by_code("anna", app.given[0]) == "", "nor an earlier one, later"
 
 
 async def test_after_some_wrong_codes_even_the_right_one_has_to_wait(store):
     factors, app = await with_app(store)
     for _ in range(FACTOR_TRIES):
-        assert await factors.by_code("anna", "000000" if app.now() != "000000" else "111111") == ""
+        assert await factors.by_code("anna", app.given[0]) == "", "it is spent"
     with pytest.raises(WaitError) as error:
-        await Factors(store, KEY).by_code("anna", app.now())
+        await Factors(store, KEY).by_code("anna", app.next())
     assert 0 < error.value.seconds <= 30
     with pytest.raises(WaitError):
         await factors.by_passkey("anna", "session", HERE, "{}")
@@ -92,7 +89,7 @@ async def test_a_row_that_is_copied_to_another_user_opens_nothing(store):
     move = sa.update(console_factors).values(user="anna", counter=0)
     await store.transaction("forge", lambda it: it.execute(move))
     with pytest.raises(Exception, match="cannot be read with this decision key"):
-        await factors.by_code("anna", app.now())
+        await factors.by_code("anna", app.next())
 
 
 async def test_a_passkey_s_challenge_is_of_one_session_and_taken_once(store):

@@ -14,7 +14,7 @@ AUTHENTICATOR = {
     "isUserVerified": True, "automaticPresenceSimulation": True,
 }  # fmt: skip
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 def settings(provider):

@@ -47,7 +47,7 @@ agents:
     reasoning: {effort: low}
     barge_in: false
     recording: false
-    limits: {max_call_s: 60}
+    limits: {max_call_s: 60, idle_s: 30}
   plain: {instructions: x, greeting: y, turn_detection: semantic_vad, truncation: auto, tool_choice: required}
 routes:
   - name: one
@@ -134,6 +134,7 @@ def test_an_agent_keeps_what_is_given_and_nothing_else(load):
     assert desk.truncation == {"type": "retention_ratio", "retention_ratio": 0.8}
     assert desk.tool_choice == {"type": "function", "name": "f"}
     assert (desk.barge_in, desk.recording, desk.max_call_s, desk.language) == (False, False, 60, "de")
+    assert desk.idle_s == 30
     assert (plain.turn_detection, plain.truncation, plain.tool_choice) == (
         {"type": "semantic_vad"},
         "auto",

@@ -91,9 +91,9 @@ def test_a_template_that_reaches_out_is_refused_with_its_line(payload):
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_even_unchecked_it_gets_nothing_out_and_ends_soon(payload):
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     text = rendered(payload)
-    assert time.perf_counter() - began_s < 1.0
+    assert time.process_time() - began_s < 1.0
     assert len(text) <= sandbox.MAX_OUTPUT_CHARS
     for leaked in ("<class", "<module", "<function", "<built-in", "root:", "uid=", " object at 0x", "__"):
         assert leaked not in text
@@ -123,9 +123,9 @@ def test_a_caller_with_such_a_name_stays_a_name(payload):
 )
 def test_what_grows_is_cut(template):
     assert mistakes(template, KNOWN) == []
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     assert len(rendered(template)) <= sandbox.MAX_OUTPUT_CHARS
-    assert time.perf_counter() - began_s < 1.0
+    assert time.process_time() - began_s < 1.0
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_what_grows_is_cut(template):
 def test_lists_in_lists_are_refused_and_even_unchecked_do_not_blow_up(use):
     template = "{% set a = [1, 2] %}" + "{% set a = [a, a] %}" * 40 + use
     assert mistakes(template, KNOWN)
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     rendered(template)
-    assert time.perf_counter() - began_s < 1.0
+    assert time.process_time() - began_s < 1.0
 
 
 def test_loops_share_one_allowance_and_the_note_says_when_it_is_used_up():

@@ -79,7 +79,7 @@ def test_kamailio_accepts_every_variant(tmp_path, name):
         folder.write("tls.cfg", tls_cfg(chosen, place))
     run = subprocess.run(
         ["/usr/sbin/kamailio", "-c", "-f", str(folder.path / "kamailio.cfg")],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "ERROR" not in run.stderr
@@ -96,7 +96,7 @@ def make_certificate(folder):
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
          "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"),
          "-out", str(folder / "cert.pem")],
-        check=True, capture_output=True, timeout=30,
+        check=True, capture_output=True, timeout=50,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from tests.fakes.line import FakeLine, frame, settle
 from tests.fakes.memory import Connector
 from tests.fakes.realtime_server import FakeRealtime, tone
 
-GUARD_S = 8.0
+GUARD_S = 20.0
 PRICES = load_prices()
 VAD = {"type": "server_vad", "create_response": True, "interrupt_response": True}
 AGENT = Agent(

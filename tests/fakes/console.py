@@ -22,7 +22,7 @@ from bridge.store.userstore import keep_password
 from tests.fakes import office as offices
 
 PASSWORD = "a long password"
-GUARD_S = 5.0
+GUARD_S = 20.0
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]*)"')
 _BINDING = re.compile(r'name="binding" value="([0-9a-f]*)"')
 

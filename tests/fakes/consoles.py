@@ -5,14 +5,13 @@ import re
 import time
 from functools import partial
 
-import pyotp
-
 from bridge.settings import load
 from bridge.store.sessionstore import SessionStore
 from bridge.store.store import Store
 from bridge.store.userstore import User, UserStore
 from tests.fakes import axe
 from tests.fakes import browser as browsers
+from tests.fakes.codes import Codes
 
 PASSWORD = "a long password"
 FIRST_LINK = re.compile(r"http://[\d.]+:(\d+)/console/link/[\w-]{43}")
@@ -70,21 +69,6 @@ async def by_the_provider(page, base, label="Example Inc."):
     await page.click(f"text=Sign in by {label}")
     await page.click("#go")  # a page of the provider (oidc.py, with `form`)
     await page.wait_for_url(f"{base}/console/approvals")
-
-
-class Codes:
-    """Of an authenticator app, each once (bridge/console/totp.py): any number of them wait for no clock.
-
-    The first is the one before now, unless that would be too old when it arrives; then the next that counts.
-    """
-
-    def __init__(self, secret):
-        self._app, self._last = pyotp.TOTP(secret), 0
-
-    def next(self):
-        step, within_s = divmod(time.time(), 30)
-        self._last = max(self._last + 1, int(step) - (within_s < 25))
-        return self._app.generate_otp(self._last)
 
 
 async def with_an_app(page, password=""):

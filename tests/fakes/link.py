@@ -7,7 +7,7 @@ from bridge.errors import LinkError, StoreError
 from bridge.link.client import LinkClient, LinkDeadlines, LinkHandlers
 from bridge.link.server import LinkServer, ServerDeadlines
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 FAST = LinkDeadlines(retry_min_s=0.01, retry_max_s=0.02, status_s=60)
 
 

@@ -17,7 +17,7 @@ from bridge.store.userstore import User, UserStore
 from bridge.toolbox.spec import ToolContext, spec_of, tool
 from tests.fakes import databases
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 POLICY = """
 version: 1
 default_ask: {group: boss, decide_s: 60}

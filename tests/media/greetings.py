@@ -12,6 +12,10 @@ PEOPLE = (
     "Hello?", "Yes?", "Hello, this is Anna.", "Smith.", "Good morning.", "Hi.", "Anna Smith speaking.", "Yes, hello?",
     "Doctor Miller's office.", "Hello? Who is this?",
 )  # fmt: skip
+SCREENING = (
+    "Hi, if you record your name and reason for calling, I will see if this person is available.",
+    "The person you are calling is using a screening service. Please say your name and why you are calling.",
+)
 MACHINES = (
     "Hi, you have reached Anna Smith. I cannot take your call right now. Please leave a message after the tone.",
     "You have reached the voice mail of five five five, one two three four. Please record your message.",

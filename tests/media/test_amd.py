@@ -49,6 +49,12 @@ def test_machines_are_not_taken_for_people():
     assert found[Verdict.MACHINE] >= 0.97 * found.total()
 
 
+def test_a_phone_that_screens_its_calls_is_a_machine():
+    """Almost a third of the answered calls of others (livekit/agents issue 6125); `on_machine: agent` talks to it."""
+    found = rates(greetings.SCREENING)
+    assert found[Verdict.MACHINE] == found.total() == 16
+
+
 @pytest.mark.parametrize("gain", [0.12, 0.3, 1.0])
 def test_quiet_and_loud_lines_are_heard_alike(gain):
     person = greetings.greeting("Hello?", "en-us", 165, 300, -60.0, gain)

@@ -124,7 +124,7 @@ with RecorderThread(flush_s=0.01) as recorder:
 
 
 def test_a_kill_leaves_a_file_that_plays(tmp_path):
-    code = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=20, check=False).returncode
+    code = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=50, check=False).returncode
 
     assert code == -signal.SIGKILL
     left, right = sides(tmp_path / "a.wav")

@@ -15,7 +15,6 @@ CALLS = 8
 pytestmark = [
     pytest.mark.system,
     pytest.mark.nodes,
-    pytest.mark.timeout(180),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT),
 ]

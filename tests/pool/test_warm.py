@@ -105,7 +105,7 @@ def test_a_zygote_that_does_not_answer_is_reported_and_its_late_children_read_an
     child = house.zygote.fork(silent=True)
     house.warm.tick(3)
     assert house.stuck == [True]
-    assert child.wait(5) == 0
+    assert child.wait(20) == 0
 
 
 def test_when_the_bridge_stops_the_spares_go(house):
@@ -113,7 +113,7 @@ def test_when_the_bridge_stops_the_spares_go(house):
     child = house.zygote.fork()
     heard(house)
     house.warm.stop()
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(20) == -signal.SIGKILL
     assert house.warm.next_due() is None
 
 

@@ -222,7 +222,7 @@ async def test_closing_is_idempotent_and_bounded_when_the_peer_is_deaf():
         connection.transport.pause_reading()
         await connection.wait_closed()
 
-    async with session(deaf) as transport, asyncio.timeout(5):
+    async with session(deaf) as transport, asyncio.timeout(20):
         await transport.close()
         await transport.close(1001, "again")
         assert (await ending(transport))[1] == "close_1006"
@@ -337,6 +337,16 @@ async def test_nobody_listening_may_be_tried_again():
         reserved.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{reserved.getsockname()[1]}/"
         assert await refusal(url) == (FailureKind.RETRY, "connect_failed")
+
+
+@pytest.mark.parametrize("name", ["socks_proxy", "https_proxy", "http_proxy"])
+async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch, name):
+    """One that somebody set for their browser keeps sip-to-ai's calls dumb (issue 6). Ours go where settings say."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(name, "socks5://127.0.0.1:1" if name == "socks_proxy" else "http://127.0.0.1:1")
+    async with session(silent) as transport:
+        assert isinstance(transport, WebSocketTransport)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://127.0.0.1:99999/", "nonsense"])

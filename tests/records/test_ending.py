@@ -49,6 +49,7 @@ TABLE = [
     ("no_common_media", "client_error", {"by": "bridge", "status": 488, "reason": "no_common_media"}),
     ("rtp_timeout", "network", {"by": "bridge", "status": 408, "answered": True, "reason": "rtp_timeout"}),
     ("hold_timeout", "limit", {"by": "bridge", "answered": True, "reason": "hold_timeout"}),
+    ("caller_silent", "limit", {"by": "bridge", "answered": True, "reason": "caller_silent"}),
     ("max_duration", "limit", {"by": "bridge", "answered": True, "reason": "max_duration"}),
     ("budget", "limit", {"by": "bridge", "answered": True, "reason": "max_cost"}),
     ("ring_timeout", "limit", {"by": "bridge", "status": 480, "reason": "ring_timeout"}),

@@ -80,7 +80,7 @@ LINE += "log = structlog.get_logger(); log.warning('a.b', x=1); log.info('c.d')"
 
 def said(environ, stderr):
     subprocess.run(
-        [sys.executable, "-c", LINE], env={**os.environ, **environ}, stderr=stderr, check=True, timeout=20,
+        [sys.executable, "-c", LINE], env={**os.environ, **environ}, stderr=stderr, check=True, timeout=50,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import wave
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,6 +19,15 @@ from tests.fakes.realtime_server import tone
 LOST = RemoteSessionError(FailureKind.RETRY, "connect_timeout", "no answer")
 REFUSED = RemoteSessionError(FailureKind.FATAL, "invalid_api_key", "key refused")
 HANG_UP = HangUpStep(status=503, reason="no agent")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A word of control to the call."""
+
+    command_id: str
+    kind: str
+    data: dict
 
 
 def kinds(session):
@@ -116,6 +126,28 @@ async def test_without_barge_in_the_agent_finishes_its_sentence():
         await stage.talking()
         assert stage.of("agent.finished")[0] == {"item_id": "item_1", "heard_ms": 1000, "interrupted": False}
         assert not session.of("conversation.item.truncate")
+
+
+async def test_a_caller_who_speaks_into_the_agents_goodbye_keeps_the_line():
+    asked = []
+
+    async def control(kind, data, deadline_s):
+        asked.append((kind, data))
+        return {}
+
+    async with on_stage(request=control) as stage:
+        session = await stage.talking()
+        await session.say(tone(2000))
+        await stage.until(lambda: not stage.line.port.silent)
+        stage.call.commands.take(Command("1", "hang_up", {}))
+        await session.speech_started()
+        await stage.until(lambda: stage.of("command"))
+        assert not stage.of("command")[0]["ok"]
+        await session.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="user_1")
+        await stage.until(lambda: stage.of("speech.stopped"))
+        stage.call.commands.take(Command("2", "hang_up", {}))
+        record = await stage.over()
+        assert (record.ended_by, record.end_status) == ("agent", 200)
 
 
 async def test_keypad_digits_reach_the_model_in_words_as_one_number():
@@ -311,6 +343,18 @@ async def test_a_connection_lost_in_the_call_is_mended_and_the_model_told_what_w
         assert 'You: "hello"' in facts["content"][0]["text"]
         assert stage.line.pj.ended is None
         assert stage.record.session_error == "close_1006: connection lost"
+
+
+async def test_a_session_at_its_longest_goes_on_in_another_that_knows_what_was_said():
+    """OpenAI ends every session after an hour: elsewhere that is the end of the call (pipecat issue 3170)."""
+    async with on_stage() as stage:
+        session = await stage.talking()
+        error = {"type": "invalid_request_error", "code": "session_expired", "message": "60 minutes"}
+        await session.send("error", error=error)
+        second = await stage.session(1)
+        await stage.until(lambda: second.of("response.create"))
+        assert 'You: "hello"' in second.of("conversation.item.create")[0]["item"]["content"][0]["text"]
+        assert stage.line.pj.ended is None
 
 
 async def test_a_session_lost_in_mid_speech_is_cut_and_its_words_are_remembered():

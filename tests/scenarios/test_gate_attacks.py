@@ -34,8 +34,6 @@ from tests.fakes.office import GUARD_S, KEY, PEOPLE, running
 ROOT = Path(__file__).parents[2]
 CASES = {}
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def case(name, may=0):
     """Register an attack; after it the work was done exactly `may` times."""
@@ -837,7 +835,7 @@ def test_control_killed_by_sigkill_at_any_moment_never_does_it_twice(tmp_path, m
 
     def start(*words):
         command = [sys.executable, "-m", "tests.fakes.office_process", str(tmp_path), *words]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
 
     assert start(moment).returncode == -9
     after = start()

@@ -1,6 +1,7 @@
 """Limits, consent and recording of an agent in a whole call in memory."""
 
 import asyncio
+import time
 import wave
 from dataclasses import replace
 from types import SimpleNamespace
@@ -23,6 +24,8 @@ async def obedient(server, session, event):
         session.items = 10
     if event["type"] == "response.create" and session.responses and "goodbye" in str(event):
         await session.say(tone(300), "Goodbye")
+    elif event["type"] == "response.create" and "still there" in str(event):
+        await session.say(tone(300), "Are you still there?")
 
 
 async def calling(kind, data, deadline_s):
@@ -63,6 +66,27 @@ async def test_a_used_up_budget_ends_in_a_goodbye_that_is_heard_and_a_reason_of_
         assert [one["what"] for one in stage.of("agent.limit")] == ["goodbye"]
         assert stage.of("transcript")[-1]["text"] == "Goodbye"
         assert stage.of("agent.finished")[-1]["heard_ms"] == pytest.approx(300, abs=2)
+
+
+async def test_a_caller_who_says_nothing_is_asked_hears_a_goodbye_and_the_call_ends():
+    plan = plan_of(AgentStep("front"), agents=(replace(AGENT, idle_s=1),))
+    async with on_stage(plan, on_event=obedient) as stage:
+        record = await stage.over()
+        assert record.end_reason == "caller_silent"
+        assert [one["what"] for one in stage.of("agent.limit")] == ["silence", "goodbye"]
+        assert stage.of("transcript")[-1]["text"] == "Goodbye"
+
+
+async def test_a_caller_who_answers_keeps_the_line():
+    plan = plan_of(AgentStep("front"), agents=(replace(AGENT, idle_s=1),))
+    async with on_stage(plan, on_event=obedient) as stage:
+        session = await stage.talking()
+        await stage.until(lambda: stage.of("agent.limit"))
+        await session.speech_started()
+        begin_s = time.monotonic()
+        await stage.until(lambda: time.monotonic() - begin_s > 2.0)
+        assert [one["what"] for one in stage.of("agent.limit")] == ["silence"]
+        assert not stage.task.done()
 
 
 async def test_a_function_call_beyond_the_limit_is_refused_in_words():

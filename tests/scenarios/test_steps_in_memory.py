@@ -142,7 +142,7 @@ async def test_a_key_during_the_prompt_stops_it(tmp_path):
 
 
 async def test_a_menu_without_a_valid_choice_goes_on_with_or_else_after_its_tries():
-    steps = (menu(options={"1": (end(501),)}, or_else=(end(504),), timeout_s=0.05), BYE)
+    steps = (menu(options={"1": (end(501),)}, or_else=(end(504),), timeout_s=0.6), BYE)
     async with on_stage(plan_of(*steps)) as stage:
         await stage.until(lambda: stage.of("call.answered"))
         stage.line.press("7")
@@ -163,7 +163,7 @@ async def test_after_the_steps_of_an_option_the_call_goes_on_behind_the_menu():
 
 @pytest.mark.parametrize(("keys", "typed"), [("12#", "12"), ("1234", "1234"), ("9", "9")])
 async def test_digits_are_collected_to_the_terminator_the_most_or_a_pause(keys, typed):
-    steps = (collect(timeout_s=0.3), SwitchStep("{{ vars.order }}", {typed: (end(501),)}, (end(502),)))
+    steps = (collect(timeout_s=0.8), SwitchStep("{{ vars.order }}", {typed: (end(501),)}, (end(502),)))
     async with on_stage(plan_of(*steps)) as stage:
         await stage.until(lambda: stage.of("call.answered"))
         for key in keys:

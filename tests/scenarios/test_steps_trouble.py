@@ -156,7 +156,7 @@ async def test_one_who_answers_first_is_in_the_conference_at_once_and_the_others
 
 
 async def test_a_callee_back_from_hold_is_not_taken_for_dead():
-    config = config_of(limits={"rtp_timeout_s": 1})
+    config = config_of(limits={"rtp_timeout_s": 2})
     async with on_stage_with_targets(plan_of(dial(), end(501)), config=config) as stage:
         callee = await dialled(stage)
         callee.answer()
@@ -164,8 +164,7 @@ async def test_a_callee_back_from_hold_is_not_taken_for_dead():
         callee.event(Held())
         await pass_time(stage, 2.2, speaking=(stage.line,))
         callee.event(Resumed())
-        await pass_time(stage, 0.8, speaking=(stage.line,))
-        await pass_time(stage, 1.2, speaking=(stage.line, callee))
+        await pass_time(stage, 1.1, speaking=(stage.line,))  # it is looked at once a second
         assert not stage.task.done()
 
 
@@ -238,6 +237,17 @@ async def test_a_late_word_about_an_earlier_transfer_says_nothing_of_the_next(mo
         assert "603" not in stage.of("step.failed")[1]["reason"]
 
 
+async def test_a_caller_whose_network_takes_the_refer_and_does_nothing_hears_music_until_or_else(monkeypatch):
+    monkeypatch.setattr("bridge.call.commands.TRANSFER_S", 0.5)
+    async with on_stage(plan_of(TransferStep("sales", (HoldStep(1, ""), end(504))))) as stage:
+        await stage.until(lambda: stage.line.pj.referred)
+        stage.line.event(TransferProgress(100, "Trying", final=False))
+        await stage.until(lambda: len(stage.line.heard()) > 10)
+        assert not stage.of("step.failed")
+        await stage.until(lambda: stage.of("step.failed"))
+        assert (await stage.over()).end_reason == "way 504"
+
+
 async def test_a_terminator_pressed_out_of_habit_is_no_choice_in_the_next_menu():
     menu = MenuStep((), {"1": (end(501),)}, {}, "en", 3, 1, (end(504),))
     steps = (CollectStep((), "order", 4, 4, "#", 3, 2), menu, BYE)
@@ -302,7 +312,7 @@ async def test_targets_that_answer_no_cancel_do_not_keep_others_ringing():
         await stage.until(lambda: stage.dialler.lines[0].pj.ended is not None)
         began_s = time.monotonic()
         await stage.over()
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 5  # one after the other they would take 6
 
 
 async def test_the_target_of_a_warm_transfer_is_called_when_everything_is_spoken(tmp_path):

@@ -19,7 +19,7 @@ from bridge.dialplan.queue import Queue
 from bridge.dialplan.steps import CallbackStep, HoldStep, ParkStep, PickUpStep, QueueStep
 from bridge.errors import LinkError
 from bridge.strictjson import encode
-from tests.fakes.call import config_of
+from tests.fakes.call import GUARD_S, config_of
 from tests.fakes.line import FakeLine, frame, settle
 from tests.scenarios.test_steps_in_memory import (
     BYE,
@@ -83,8 +83,7 @@ async def test_a_caller_is_connected_with_a_free_member_and_goes_on_after_the_ca
         member.answer()
         await stage.until(lambda: stage.of("queue.connected"))
         assert stage.of("queue.connected")[0]["member"] == "sales"
-        await asyncio.sleep(0.1)
-        assert desk.states()[0].members[0].state == "talking"
+        await stage.until(lambda: desk.states()[0].members[0].state == "talking")
         member.hang_up()
         assert (await stage.over()).end_reason == "way 501"
         assert desk.states()[0].members[0].state == "free"
@@ -546,11 +545,9 @@ async def test_a_supervisor_moves_along_when_a_step_connects_the_caller_with_som
         callee = await dialled(stage, 1)
         callee.answer()
         await stage.until(lambda: stage.of("leg.connected"))
-        await asyncio.sleep(0.2)
-        for _ in range(10):
-            callee.stream.arrive(frame(222))
-            await asyncio.gather(stage.line.advance(20), callee.advance(20), supervisor.advance(20))
-        assert frame(222) in supervisor.heard()
+        async with asyncio.timeout(GUARD_S):
+            while frame(222) not in supervisor.heard():
+                callee.stream.arrive(frame(222))
+                await asyncio.gather(stage.line.advance(20), callee.advance(20), supervisor.advance(20))
         callee.hang_up()
-        await asyncio.sleep(0.3)
         await stage.until(lambda: frame(300) in supervisor.heard()[-5:])

@@ -11,9 +11,10 @@ from bridge.seat.ends import NO_WORKER, PhoneEnd, WorkerEnd
 from bridge.seat.order import Dial, Listen
 from bridge.sip.events import HangUpBy, Ringing
 from tests.fakes.line import FakeLine, frame
+from tests.fakes.link import until
 
 KEY = os.urandom(32).hex()
-GUARD_S = 5
+GUARD_S = 20.0
 
 
 async def test_it_hears_the_call_and_is_heard_20_ms_at_a_time():
@@ -68,12 +69,10 @@ def dialled():
 async def test_it_rings_then_talks_both_ways_and_presses_keys(dialled):
     end, agent, told = PhoneEnd(dialled), Dialled(), []
     running = asyncio.create_task(end.place(agent, told.append))
-    await asyncio.sleep(0.01)
+    await until(lambda: agent.placed)
     assert agent.placed == [(dialled.uri, dialled.headers, dialled.from_uri)]
     agent.line.answer()
-    async with asyncio.timeout(GUARD_S):
-        while not told or told[-1]["state"] != "talking":  # noqa: ASYNC110  # this test's own list
-            await asyncio.sleep(0.01)
+    await until(lambda: told and told[-1]["state"] == "talking")
     assert [one["state"] for one in told] == ["ringing", "talking"]
     wide = frame(1000) * 2
     agent.line.stream.arrive(wide)
@@ -83,8 +82,9 @@ async def test_it_rings_then_talks_both_ways_and_presses_keys(dialled):
     assert end.exchange(bytes(640)) == wide
     end.obey({"keys": "5#"})
     end.obey({"keys": "drop table"})
-    await asyncio.sleep(0.05)
-    assert [digits for digits, _ in agent.line.pj.digits] == ["5#"]
+    end.obey({"keys": "7"})
+    await until(lambda: len(agent.line.pj.digits) == 2)
+    assert [digits for digits, _ in agent.line.pj.digits] == ["5#", "7"]
     end.obey({"hang_up": True})
     async with asyncio.timeout(GUARD_S):
         await running
@@ -96,10 +96,9 @@ async def test_while_it_rings_a_ringing_tone_is_heard(dialled):
     assert end.exchange(bytes(640)) is None
     agent = Dialled()
     running = asyncio.create_task(end.place(agent, lambda _: None))
-    await asyncio.sleep(0.01)
+    await until(lambda: agent.placed)
     agent.line.event(Ringing(180))
-    await asyncio.sleep(0.05)
-    assert any(any(end.exchange(bytes(640)) or b"") for _ in range(5))
+    await until(lambda: any(end.exchange(bytes(640)) or b""))
     agent.line.refuse(486, "Busy Here")
     async with asyncio.timeout(GUARD_S):
         assert await running == "486 Busy Here"
@@ -107,10 +106,11 @@ async def test_while_it_rings_a_ringing_tone_is_heard(dialled):
 
 async def test_when_the_browser_goes_the_call_is_hung_up(dialled):
     end, agent = PhoneEnd(dialled), Dialled()
-    running = asyncio.create_task(end.place(agent, lambda _: None))
-    await asyncio.sleep(0.01)
+    told = []
+    running = asyncio.create_task(end.place(agent, told.append))
+    await until(lambda: agent.placed)
     agent.line.answer()
-    await asyncio.sleep(0.05)
+    await until(lambda: told and told[-1]["state"] == "talking")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert agent.line.pj.ended == (HangUpBy.BRIDGE, 200, "the browser has gone")

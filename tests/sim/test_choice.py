@@ -91,7 +91,7 @@ def test_unknown_words_are_found_without_loading_the_recogniser():
         "import sys; from bridge.sim.choice import unknown_words; "
         "print(unknown_words(['New orders!', \"I'd like\", '24 hours', 'xyzzy']), 'pocketsphinx' in sys.modules)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
     assert run.stdout == "['24', 'xyzzy'] False\n"
     assert unknown_words([]) == []
     assert unknown_words(["...", ""]) == []

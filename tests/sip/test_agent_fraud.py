@@ -108,7 +108,7 @@ async def test_a_leg_whose_dialling_was_cancelled_is_ended(agent):
         cancel = await phone.request("CANCEL")
         phone.reply(cancel)
         phone.reply(invite, 487, "Request Terminated")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while set(agent._calls) - before:  # noqa: ASYNC110  # the pj thread's
                 await asyncio.sleep(0.05)
 

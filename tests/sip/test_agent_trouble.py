@@ -11,7 +11,7 @@ from bridge.sip.events import HangUpBy, HungUp, Ringing
 from tests.fakes.rawphone import raw_phone
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 @asynccontextmanager

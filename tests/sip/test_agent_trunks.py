@@ -19,7 +19,7 @@ from tests.fakes.rawphone import raw_phone
 from tests.sip.test_agent import Desk, event
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
-GUARD_S = 5.0
+GUARD_S = 20.0
 PBX = Trunk("pbx", addresses=("127.0.0.2",), host="127.0.0.2")
 
 

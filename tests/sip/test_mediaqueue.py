@@ -7,7 +7,7 @@ import pytest
 
 from bridge.sip.mediaqueue import Pump
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -11,7 +11,7 @@ from bridge.media.tape import DELAY_FRAMES, MAX_FRAMES
 from bridge.sip.mediaclock import MAX_LATE_S, wake
 from tests.fakes.line import FakeStream, frame, make_port, settle
 
-GUARD_S = 5.0
+GUARD_S = 20.0
 
 
 def ticking(port, start_s, ms, every_ms=5):

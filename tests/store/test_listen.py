@@ -3,7 +3,7 @@ import contextlib
 import time
 
 from bridge.store.database import notify
-from bridge.store.listen import CONNECTED, Listener
+from bridge.store.listen import CHECK_S, CONNECTED, Listener
 from bridge.store.store import Store
 from tests.fakes.postgres import Cluster
 
@@ -29,7 +29,7 @@ async def following(words, topic):
     return found
 
 
-async def test_a_word_is_heard_within_a_tenth_of_a_second_of_its_commit(cluster):
+async def test_a_word_is_heard_when_it_is_committed_and_not_at_the_next_look(cluster):
     url = cluster.fresh()
     async with Store(url) as store, hearing(url) as (listener, words):
         await following(words, CONNECTED)
@@ -41,7 +41,7 @@ async def test_a_word_is_heard_within_a_tenth_of_a_second_of_its_commit(cluster)
             _, data, heard_at = await following(words, "decision")
             assert data["id"] == number
             waits.append(heard_at - at)
-        assert sorted(waits)[2] < 0.1
+        assert sorted(waits)[2] < CHECK_S / 5
 
 
 async def test_what_was_not_committed_is_not_heard(cluster):

@@ -12,8 +12,8 @@ from tests.fakes.postgres import Cluster
 
 async def test_a_database_that_does_not_answer_is_away_and_not_waited_for(cluster):
     url = cluster.fresh()
-    async with Store(url, options=DatabaseOptions(deadline_s=0.3)) as store:
-        with pytest.raises(StoreAwayError, match=r"within 0\.3 s"):
+    async with Store(url, options=DatabaseOptions(deadline_s=1.0)) as store:
+        with pytest.raises(StoreAwayError, match="within 1 s"):
             await store.transaction("sleep", lambda it: it.execute(sa.text("SELECT pg_sleep(5)")))
         assert await store.recent(1) == []
 
@@ -70,7 +70,7 @@ async def test_a_server_that_stands_still_is_away_after_the_deadline_and_used_ag
     try:
         server.start()
         url = server.fresh()
-        async with Store(url, options=DatabaseOptions(connect_s=0.5, deadline_s=1.0)) as store:
+        async with Store(url, options=DatabaseOptions(connect_s=5.0, deadline_s=2.0)) as store:
             assert await store.recent(1) == []
             server.freeze()
             with pytest.raises(StoreAwayError, match="not answered"):

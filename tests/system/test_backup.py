@@ -11,7 +11,7 @@ from bridge.cli.demo import embedded_bridge, environment
 from bridge.store.store import Store
 from tests.system.test_tools import sipbridge
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.system
 
 
 async def call(environ, address, number, seconds):

@@ -184,8 +184,12 @@ async def test_four_calls_are_carried_and_the_fifth_is_refused_with_a_record(tmp
         assert {(await phone.invite()).status for _, phone in phones} == {200}
         async with raw_phone(worker.port) as fifth:
             assert (await fifth.invite()).status in {486, 503}
-        for _, phone in phones:
+        for number, (_, phone) in enumerate(phones):
             await phone.heard(10)
+            await phone.speak(200)
+            await (await worker.model.session(number)).hears(9)
+        heard = [sum(session.loud()) for session in worker.model.sessions]
+        assert max(heard) <= 13, f"10 packets of each caller, heard by their own model only: {heard}"
         (record,) = await worker.ended()
         assert record.sip_call_id == fifth.call_id
         for context, phone in phones:
@@ -266,6 +270,31 @@ async def test_when_no_ack_comes_the_ghost_ends_by_the_rtp_timeout(tmp_path):
         phone.take(await phone.response(number))
         (record,) = await worker.ended()
         assert (record.end_reason, record.end_status) == ("rtp_timeout", 408)
+
+
+@pytest.mark.timeout(40)
+async def test_a_caller_who_speaks_but_never_acknowledges_our_answer_gets_a_bye(tmp_path):
+    """RFC 3261 section 13.3.1.4. Elsewhere such calls stay for ever (pjproject issue 1857)."""
+    async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
+        number = phone.request_out("INVITE", body=phone.sdp())
+        phone.take(await phone.response(number))
+        async with phone.speaking():
+            phone.reply(await phone.request("BYE", guard_s=35))
+        (record,) = await worker.ended()
+        assert record.answered_at is not None
+
+
+async def test_a_phone_that_names_an_address_behind_its_nat_is_answered_where_its_audio_comes_from(tmp_path):
+    """What it says is 127.0.0.77, what it has is 127.0.0.1. Elsewhere: one-way audio (livekit/sip issue 424)."""
+    async with (
+        running_worker(tmp_path, greeting=tone(4000)) as worker,
+        raw_phone(worker.port) as phone,
+    ):
+        await phone.invite(phone.sdp(address="127.0.0.77"))
+        async with phone.speaking():
+            await (await worker.model.session()).hears(20)
+            await phone.heard(20)
+        await phone.bye()
 
 
 async def test_a_route_to_a_mute_agent_ends_in_its_fallback(tmp_path):

@@ -33,7 +33,7 @@ steps:
   - after_agent: true
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 async def sipbridge(environ, *words):
@@ -98,7 +98,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
     async with (
         embedded_bridge(tmp_path, environ) as address,
         browsers.browser() as running,
-        asyncio.timeout(100),
+        asyncio.timeout(115),
     ):
         link, base = await consoles.first_link(tmp_path)
         admin = await browsers.tab(running)

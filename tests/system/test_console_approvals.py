@@ -35,7 +35,7 @@ steps:
   - after_agent: true
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 def two_people(folder):

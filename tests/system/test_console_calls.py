@@ -31,7 +31,7 @@ steps:
   - wait_ms: 60000
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 async def phone(environ, folder, address):

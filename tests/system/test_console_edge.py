@@ -32,7 +32,6 @@ routes:
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(150),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
     browsers.needed(),
 ]

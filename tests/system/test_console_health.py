@@ -35,7 +35,7 @@ routes:
 """
 POLICY = "version: 1\ndefault_ask: {group: supervisors}\nrules: [{name: reads, risk: [read], allow: true}]\n"
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 @pytest.fixture

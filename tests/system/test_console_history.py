@@ -25,7 +25,7 @@ steps:
   - wait_ms: 2500
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 async def call(environ, folder, address):

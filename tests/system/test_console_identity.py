@@ -17,7 +17,7 @@ from bridge.store.store import Store
 from tests.fakes import axe, consoles, oidc, refunding
 from tests.fakes import browser as browsers
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 def settings(folder, provider):

@@ -28,7 +28,7 @@ steps:
   - wait_ms: 60000
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150), browsers.needed()]
+pytestmark = [pytest.mark.system, browsers.needed()]
 
 
 def microphone(path):

@@ -12,7 +12,7 @@ from bridge.cli.demo import embedded_bridge, environment
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.system
 
 
 def run(*words, environ, deadline_s):

@@ -14,7 +14,7 @@ from bridge.settings import load
 from tests.fakes.realedge import ECHO_PLAN, TRUNKS, missing, running_edge
 from tests.system.test_tools import sipbridge
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 
 async def findings(environ, *words):

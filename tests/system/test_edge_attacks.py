@@ -27,7 +27,6 @@ from tests.system.test_torture import torture
 pytestmark = [
     pytest.mark.system,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(120),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
 ]
 TRUNK, STRANGER = "127.0.0.9", "127.0.0.2"

@@ -17,7 +17,6 @@ from tests.system.test_edge_attacks import gets_nothing
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(60),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
 ]
 STRANGER = "127.0.0.2"

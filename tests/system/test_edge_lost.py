@@ -13,7 +13,6 @@ from tests.fakes.realedge import edge_phone, missing, running_edge
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(150),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
 ]
 SETTINGS = "deadlines: {drain_s: 0.5}\nlimits: {rtp_timeout_s: 5}\npool: {surge: 0}\n"

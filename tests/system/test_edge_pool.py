@@ -11,7 +11,6 @@ from tests.system.test_pool import lives
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(120),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
 ]
 

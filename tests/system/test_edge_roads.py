@@ -22,7 +22,6 @@ from tests.fakes.trunk import answers, fake_trunk
 pytestmark = [
     pytest.mark.system,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(150),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
 ]
 PLAN = """\

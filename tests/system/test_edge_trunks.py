@@ -14,7 +14,6 @@ from tests.fakes.realedge import edge_phone, missing, running_edge
 pytestmark = [
     pytest.mark.system,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(120),
     pytest.mark.skipif(missing(), reason="kamailio and rtpengine-daemon are not installed"),
 ]
 PLAN = """\

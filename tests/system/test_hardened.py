@@ -23,7 +23,6 @@ from tests.system.test_tools import sipbridge
 ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(120),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
 ]
 

@@ -68,13 +68,15 @@ async def test_music_on_hold_is_not_taken_for_the_caller(tmp_path):
         await phone.bye()
 
 
-async def test_a_held_call_may_be_silent_for_longer_than_the_rtp_timeout(tmp_path):
+@pytest.mark.parametrize("hold", HOLDS)
+async def test_a_held_call_may_be_silent_for_longer_than_the_rtp_timeout(tmp_path, hold):
+    """Also where the phone says that it goes on sending (`sendonly`) and does not: it has no music."""
     limits = {"rtp_timeout_s": 1, "hold_max_s": 30}
     async with running_worker(tmp_path, limits=limits) as worker, raw_phone(worker.port) as phone:
         await phone.invite()
         async with phone.speaking():
             await phone.heard(15)
-        await change(phone, direction="inactive")
+        await change(phone, **HOLDS[hold])
         await worker.event("call.held")
         await asyncio.sleep(2.0)
         await change(phone)

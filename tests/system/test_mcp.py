@@ -26,7 +26,6 @@ GUARD_S = 30.0
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(120),
     pytest.mark.skipif(not PROXY.exists(), reason="mcp-proxy is not installed: make .venv-peers/.setup"),
 ]
 

@@ -17,7 +17,7 @@ from tests.fakes.ports import free_port
 from tests.fakes.rawphone import raw_phone
 from tests.system.test_tools import approver, me_approver, sipbridge, tools_of
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 HEAD = "version: 1\nvoice: en-us\nwpm: 150\nsteps:\n  - after_agent: true\n"
 SCRIPTS = {

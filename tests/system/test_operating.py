@@ -16,7 +16,7 @@ from tests.fakes.trunk import answers, fake_trunk
 from tests.system.test_tools import sipbridge
 from tests.system.test_waiting import Callee
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 NUMBER = "+493012345678"
 PERSON = beep(30_000, 700.0)

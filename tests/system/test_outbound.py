@@ -23,7 +23,7 @@ from tests.fakes.worker_process import AGENT, GUARD_S, running_worker
 from tests.system.test_tools import sipbridge
 from tests.system.test_tools_kill import process_of
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 PERSON = speak("Hello?", rate_hz=8000)
 MACHINE = speak(

@@ -15,7 +15,7 @@ from bridge.pool.client import ask
 from tests.fakes.rawphone import raw_phone
 from tests.system.test_tools import sipbridge
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 PLAN = """
 version: 1

@@ -11,7 +11,7 @@ from tests.fakes.link import until
 from tests.fakes.rawphone import raw_phone
 from tests.fakes.worker_process import plan_of, running_worker
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 RELOADS = 20
 
 

@@ -39,7 +39,7 @@ ANSWERS = {
     "refused": 'dtmf: "2"',
 }
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.system
 
 
 def script_of(answer, wait_ms):

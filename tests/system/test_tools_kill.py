@@ -14,7 +14,7 @@ import pytest
 from bridge.cli.demo import embedded_bridge, environment
 from tests.system.test_tools import ROOT, approver, me_approver, script_of, sipbridge
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.system
 
 
 def process_of(folder, role):

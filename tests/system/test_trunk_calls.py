@@ -170,7 +170,6 @@ async def test_keys_of_the_caller_go_to_a_trunk_as_it_wants_them(tmp_path):
 @pytest.mark.skipif(
     "SLOW_TESTS" not in os.environ, reason="46 s: RFC 4028 has no session below 90; SLOW_TESTS=1"
 )
-@pytest.mark.timeout(90)
 async def test_the_session_is_refreshed_by_us_after_half_its_time(tmp_path):
     async with callee() as carrier:
         trunk = Trunk(

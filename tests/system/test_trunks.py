@@ -14,7 +14,7 @@ from tests.fakes.rawphone import raw_phone
 from tests.fakes.wire import wire
 from tests.fakes.worker_process import running_worker
 
-pytestmark = [pytest.mark.system]
+pytestmark = pytest.mark.system
 needs_kamailio = pytest.mark.skipif(missing(), reason="kamailio is not installed")
 GUARD_S = 10.0
 

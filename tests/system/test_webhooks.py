@@ -26,7 +26,7 @@ CALL_NAMES = {"recording": "recording.ready"} | {
 }
 APPROVAL = ["approval.requested", "approval.decided", "approval.ended"]
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.system
 
 
 class Program(Receiver):

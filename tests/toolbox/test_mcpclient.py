@@ -28,8 +28,6 @@ GUARD_S = 20.0
 PROXY = Path(__file__).parents[2] / ".venv-peers" / "bin" / "mcp-proxy"
 TIME = [sys.executable, "-m", "mcp_server_time"]
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def ours(folder, **more):
     command = [sys.executable, "-m", "tests.fakes.mcp_server", str(folder)]

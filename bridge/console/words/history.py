@@ -90,6 +90,7 @@ TEXTS: Mapping[str, str] = {
     "history.is.cause.hold_timeout": "on hold too long",
     "history.is.cause.internal_error": "fault of the bridge",
     "history.is.cause.max_duration": "longest time reached",
+    "history.is.cause.caller_silent": "the caller said nothing",
     "history.is.cause.model_lost": "speech model lost",
     "history.is.cause.no_answer": "no answer",
     "history.is.cause.no_common_media": "no audio in common",
