@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.console.app import Console, ConsoleDeps
 from bridge.console.calls import Elsewhere, LiveParts
+from bridge.console.deeds import Deeds
 from bridge.console.overview import Pace
 from bridge.control_apis import Outside
 from bridge.control_dialplan import PlanDesk
@@ -65,6 +66,7 @@ def open_console(parts: ConsoleParts) -> Console:
         window=window,
         nodes=nodes,
         edge=parts.edge,
+        deeds=Deeds(parts.gates),
         config=parts.config,
     )
     parts.outside.plans = window

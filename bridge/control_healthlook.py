@@ -24,6 +24,7 @@ import structlog
 
 from bridge import __version__
 from bridge.console.banners import Worries
+from bridge.console.deeds import Deeds
 from bridge.console.healthfacts import (
     Campaign,
     Facts,
@@ -84,6 +85,7 @@ class HealthParts:
     window: PlanWindow
     nodes: NodeOffice
     edge: EdgeKeeper | NoEdge
+    deeds: Deeds
     config: Path | None = None
 
 
@@ -289,6 +291,8 @@ class HealthLook:
             raise BridgeError(
                 f"{server}: {tool} is not offered in the form that was shown; nothing was accepted"
             )
+        note = self._parts.deeds.note  # what is not audited is not accepted
+        await note("definition_accepted", by, server=server, tool=tool, hash=definition.hash)
         lock = McpLock(self._parts.settings.tools / LOCK)
         await asyncio.to_thread(lock.accept, [definition], by, time.time())
         mcp.look()
@@ -303,6 +307,12 @@ class HealthLook:
         await asyncio.to_thread(lock.remove, server, [tool])
         mcp.look()
         log.warning("mcp.forgotten", server=server, tool=tool, by=by)
+        try:
+            await self._parts.deeds.note("definition_forgotten", by, server=server, tool=tool)
+        except StoreError as error:
+            raise StoreError(
+                f"{server}: {tool} was taken back, but it is not in the audit: {error}"
+            ) from error
 
     async def doctor(self) -> Sequence[Mapping[str, Any]]:
         """`sipbridge doctor --json` in a process of its own. BridgeError: it did not answer in time."""

@@ -12,6 +12,7 @@ from bridge.control_healthlook import HealthLook, HealthParts
 from bridge.errors import BridgeError, Problem, StoreError
 from bridge.settings import load
 from bridge.store.store import Store
+from bridge.toolbox.mcplock import LOCK, McpLock
 from tests.fakes.events import conversation
 
 SETTINGS = """
@@ -26,7 +27,7 @@ class Mcp:
 
     def __init__(self):
         self.definition = SimpleNamespace(
-            server="till", tool="pay", name="till__pay", hash="h2", description="Pay.", definition={}
+            server="till", tool="pay", name="till__pay", hash="h2", description="Pay.", content=dict
         )
         self.connections = {"till": SimpleNamespace(problem="", definitions={"pay": self.definition})}
         self.specs, self.looked = {"till__balance": None}, 0
@@ -39,6 +40,16 @@ class Mcp:
 
     def look(self):
         self.looked += 1
+
+
+class Audit:
+    def __init__(self):
+        self.told, self.failing = [], None
+
+    async def note(self, what, by, **facts):
+        if self.failing is not None:
+            raise self.failing
+        self.told.append((what, by, facts))
 
 
 class Window:
@@ -76,7 +87,7 @@ async def house(tmp_path):
     peer = SimpleNamespace(hello=SimpleNamespace(worker=3), status=status)
     async with Store(f"sqlite:///{tmp_path}/store.db") as store:
         await store.write(0, conversation())
-        mcp, window = Mcp(), Window()
+        mcp, window, deeds = Mcp(), Window(), Audit()
         parts = HealthParts(
             settings=settings,
             store=store,
@@ -88,9 +99,16 @@ async def house(tmp_path):
             window=window,
             nodes=Nodes(),
             edge=SimpleNamespace(metrics=list),
+            deeds=deeds,
         )
         yield SimpleNamespace(
-            look=HealthLook(parts), parts=parts, store=store, mcp=mcp, window=window, peer=peer
+            look=HealthLook(parts),
+            parts=parts,
+            store=store,
+            mcp=mcp,
+            window=window,
+            peer=peer,
+            deeds=deeds,
         )
 
 
@@ -146,6 +164,27 @@ async def test_only_the_definition_that_was_shown_is_accepted(house):
     assert house.mcp.looked == 0
     with pytest.raises(BridgeError, match="is not accepted"):
         await house.look.forget("till", "pay", "ann")
+
+
+async def test_what_is_accepted_and_taken_back_is_in_the_audit_and_without_it_nothing_is_accepted(house):
+    definition, lock = house.mcp.definition, McpLock(house.parts.settings.tools / LOCK)
+    house.deeds.failing = StoreError("no room")
+    with pytest.raises(StoreError):
+        await house.look.accept("till", "pay", "h2", "ann")
+    lock.read()
+    assert (lock.standing(definition), house.mcp.looked) == ("new", 0)
+    house.deeds.failing = None
+    await house.look.accept("till", "pay", "h2", "ann")
+    lock.read()
+    assert lock.standing(definition) == "accepted"
+    await house.look.forget("till", "balance", "bob")
+    assert house.deeds.told == [
+        ("definition_accepted", "ann", {"server": "till", "tool": "pay", "hash": "h2"}),
+        ("definition_forgotten", "bob", {"server": "till", "tool": "balance"}),
+    ]
+    house.deeds.failing = StoreError("no room")
+    with pytest.raises(StoreError, match="was taken back, but it is not in the audit"):
+        await house.look.forget("till", "balance", "bob")
 
 
 async def test_a_node_alone_is_not_drained_and_a_worker_s_order_needs_a_supervisor(house):

@@ -10,14 +10,14 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bridge.cli.identity import gates_of, with_store
-from bridge.errors import ToolError
+from bridge.errors import StoreError, ToolError
 from bridge.secretsource import Secrets
 from bridge.settings import Settings, load
 from bridge.store.gatestore import NewAudit
@@ -133,11 +133,7 @@ def accept(
     config: Config = None,
 ) -> None:
     """Read the definitions of an MCP server's tools, and accept them as they are now (admin)."""
-
-    async def work(_store: Store, settings: Settings, me: User) -> tuple[Settings, User]:
-        return settings, me
-
-    settings, me = with_store(config, "accept_tools", work)
+    settings, me = with_store(config, "accept_tools", _me)
     found = asyncio.run(_definitions(settings, server))
     missing = sorted({*(tools or ())} - {*found})
     if missing:
@@ -156,6 +152,8 @@ def accept(
     if not yes:
         typer.confirm(f"Accept {len(wanted)} definitions? The model will be shown these words.", abort=True)
     lock.accept(wanted, me.name, time.time())
+    deeds = [{"server": server, "tool": one.tool, "hash": one.hash} for one in wanted]
+    _audit(config, "definition_accepted", deeds)
     typer.echo(f"accepted {len(wanted)}; in force within a second: {lock.path}")
 
 
@@ -166,12 +164,28 @@ def forget(
     config: Config = None,
 ) -> None:
     """Take back what was accepted (admin)."""
-
-    async def work(_store: Store, settings: Settings, _me: User) -> Settings:
-        return settings
-
-    McpLock(with_store(config, "accept_tools", work).tools / LOCK).remove(server, tools)
+    settings, _ = with_store(config, "accept_tools", _me)
+    McpLock(settings.tools / LOCK).remove(server, tools)
+    _audit(config, "definition_forgotten", [{"server": server, "tool": tool} for tool in tools])
     typer.echo("taken back; in force within a second")
+
+
+async def _me(_store: Store, settings: Settings, me: User) -> tuple[Settings, User]:
+    return settings, me
+
+
+def _audit(config: Path | None, what: str, deeds: Sequence[Mapping[str, Any]]) -> None:
+    """The lock file is what counts, and may be kept by who has no bridge: what cannot be audited is told, and done."""
+
+    async def work(store: Store, settings: Settings, me: User) -> None:
+        gates = await gates_of(store, settings)
+        for facts in deeds:
+            await gates.note(NewAudit(what, me.name, {**facts, "via": "cli"}), "", time.time())
+
+    try:
+        with_store(config, "accept_tools", work)
+    except StoreError as error:
+        typer.echo(f"not in the audit: {error}", err=True)
 
 
 async def _definitions(settings: Settings, server: str) -> Mapping[str, McpDefinition]:

@@ -25,6 +25,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "factor_removed", "factors_reset", "recovery_codes", "sessions_ended", "token_given", "token_revoked",
         "tokens_revoked",
     ),
+    "tools": ("definition_accepted", "definition_forgotten"),
     "audit": ("audit_exported", "restored"),
 }  # fmt: skip
 """Every type of entry there is, by what it is about. Each has words (trail.TYPE)."""
@@ -95,6 +96,8 @@ def _parts(kind: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
     if kind == "requested":
         found.append(text("trail.rule", rule=facts.get("rule") or text("card.no_rule")))
+    if kind in KINDS["tools"]:
+        found.append(text("trail.definition", server=facts.get("server"), tool=facts.get("tool")))
     found += [text(f"trail.{name}", **{name: facts[name]}) for name in _PARTS if facts.get(name)]
     if facts.get("edited"):
         found.append(text("trail.edited"))

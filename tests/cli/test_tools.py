@@ -82,5 +82,12 @@ def test_what_a_server_offers_is_read_and_accepted(config, tmp_path):
     assert run(config, "mcp").exit_code == 0
     assert run(config, "forget", "till", "pay").exit_code == 0
     assert "new       till__pay" in run(config, "mcp").output
+    with sqlite3.connect(config.parent / "var" / "sipbridge.db") as store:
+        kept = store.execute("SELECT type, facts FROM audit_entries ORDER BY seq").fetchall()
+    told = [(kind, json.loads(facts)) for kind, facts in kept]
+    pay = [(kind, facts["via"], facts.pop("hash", "")) for kind, facts in told if facts["tool"] == "pay"]
+    first, then, taken = pay
+    assert (first[:2], taken) == (("definition_accepted", "cli"), ("definition_forgotten", "cli", ""))
+    assert first[2] != then[2]
     assert isinstance(run(config, "accept", "till", "nothing").exception, ToolError)
     assert isinstance(run(config, "accept", "nobody").exception, ToolError)

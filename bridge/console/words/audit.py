@@ -23,6 +23,7 @@ TEXTS: Mapping[str, str] = {
     "audit.field.before": "Page",
     "audit.kinds.requests": "Requests of functions",
     "audit.kinds.calls": "Calls and recordings",
+    "audit.kinds.tools": "Functions of MCP servers",
     "audit.kinds.people": "People and what they get in by",
     "audit.kinds.audit": "The audit and the store",
     "audit.kinds.other": "Other",
