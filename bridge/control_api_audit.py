@@ -1,6 +1,6 @@
 """The audit over the API (control_api.py): who decided, shared, exported, held, changed users. Newest first.
 
-    GET /api/v1/audit    ?call=ID&type=calls_exported&by=NAME&before=SEQ&limit=100
+    GET /api/v1/audit    ?call=ID&type=calls_exported&by=NAME&since=…&until=…&before=SEQ&limit=100
 
 It tells what the chain says. Whether the chain holds is `sipbridge audit verify`'s to say, best from another machine.
 """
@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bridge.control_api import ApiRoute, Call, get
-from bridge.control_api_docs import AT, INTEGER, TEXT, Doc, list_of, maybe, string, thing
+from bridge.console.auditpage import sought_of
+from bridge.control_api import ApiError, ApiRoute, Call, get
+from bridge.control_api_docs import AT, FLAG, INTEGER, TEXT, Doc, list_of, maybe, string, thing
 from bridge.control_api_webhooks import number_of
-from bridge.store.auditstore import MOST, AuditStore, Sought
+from bridge.records.search import MAX_CHARS
+from bridge.store.auditstore import MOST, AuditStore
 
 PATH = "/api/v1/audit"
 USUAL = 100
@@ -32,11 +34,13 @@ ENTRY = thing(
 )
 DOC = Doc(
     "What people and the bridge did, as the signed chain has it, the newest first.",
-    thing({"entries": list_of(ENTRY), "next": maybe(INTEGER)}),
+    thing({"entries": list_of(ENTRY), "next": maybe(INTEGER), "cut": FLAG}),
     query={
-        "call": string(100),
+        "call": string(MAX_CHARS),
         "type": string(32),
-        "by": string(100),
+        "by": string(MAX_CHARS),
+        "since": {**string(MAX_CHARS), "description": "ISO 8601, or unix seconds."},
+        "until": string(MAX_CHARS),
         "before": {
             "type": "integer",
             "minimum": 1,
@@ -48,7 +52,8 @@ DOC = Doc(
     refuses=(400,),
     details="`personal`: arguments, reasons and words; null where there were none, or they were erased. Types: those "
     "of tool requests (requested, approved, …), call_shared, call_unshared, call_exported, calls_exported, "
-    "recording_played, recording_downloaded, held, released, erased, call_erased, user_added, token_given, and others.",
+    "recording_played, recording_downloaded, held, released, erased, call_erased, user_added, token_given, and others. "
+    "`cut`: it took too long to look at everything; go on with `next`.",
 )
 
 
@@ -63,9 +68,10 @@ class AuditApi:
         return [get(PATH, "audit", self._list, DOC)]
 
     async def _list(self, call: Call) -> Mapping[str, Any]:
-        call_id, kind, by = (call.query.get(name, "") for name in ("call", "type", "by"))
-        before = number_of(call, "before", 0, MAX_SEQ) if "before" in call.query else 0
         limit = number_of(call, "limit", USUAL, MOST)
-        found = await self._audit.listed(Sought(call_id, kind, by, before), limit)
-        following = found[-1].seq if len(found) == limit and found[-1].seq > 1 else None
-        return {"entries": [asdict(entry) for entry in found], "next": following}
+        sought, wrong = sought_of(call.query)
+        if wrong:
+            raise ApiError(400, f"{wrong[0]} cannot be understood")
+        found = await self._audit.page(sought, limit)
+        entries = [asdict(entry) for entry in found.entries]
+        return {"entries": entries, "next": found.next or None, "cut": found.cut}

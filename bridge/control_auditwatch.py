@@ -7,10 +7,12 @@ the banner says to run. Never takes long; one per control, on its loop, hashing 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bridge.approval.chain import GENESIS, broken
-from bridge.store.daystore import DayStore
+from bridge.console.healthfacts import Chain
+from bridge.store.auditstore import AuditStore
 
 STEP = 400
 AGAIN_S = 3600.0
@@ -18,30 +20,37 @@ AGAIN_S = 3600.0
 
 
 class AuditWatch:
-    """`problem`: the first thing that is wrong, "" when nothing was found."""
+    """`chain`: how far it was looked at since control's start, and the first thing that is wrong."""
 
-    def __init__(self, store: DayStore) -> None:
-        self.problem = ""
+    def __init__(self, store: AuditStore) -> None:
         self._store = store
+        self._begin()
+        self.chain = Chain(since=self._began_at)
+
+    def _begin(self) -> None:
         self._seq, self._hash = 0, GENESIS
-        self._highest = 0
-        self._began_s = time.monotonic()
+        self._began_s, self._began_at = time.monotonic(), time.time()
 
     async def step(self) -> str:
-        """A few entries further. Raises StoreError."""
-        entries = await self._store.audit(self._seq, STEP)
-        if not entries:
-            last = await self._store.audit_end()
-            if last < self._highest:
-                self.problem = self.problem or f"entries {last + 1} to {self._highest} are gone"
-            elif time.monotonic() - self._began_s > AGAIN_S:
-                self._seq, self._hash, self._began_s = 0, GENESIS, time.monotonic()
-            return self.problem
-        wrong = await asyncio.to_thread(self._wrong, entries)
-        self.problem = self.problem or wrong
-        self._seq, self._hash = int(entries[-1]["seq"]), str(entries[-1]["hash"])
-        self._highest = max(self._highest, self._seq)
-        return self.problem
+        """A few entries further; what is wrong with the chain, "" when nothing was found. Raises StoreError."""
+        entries = await self._store.chain(self._seq, STEP)
+        wrong = await (asyncio.to_thread(self._wrong, entries) if entries else self._end())
+        if entries:
+            self._seq, self._hash = int(entries[-1]["seq"]), str(entries[-1]["hash"])
+        known = self.chain
+        self.chain = replace(
+            known, to=max(known.to, self._seq), at=time.time(), problem=known.problem or wrong
+        )
+        return self.chain.problem
+
+    async def _end(self) -> str:
+        """There is nothing behind what was looked at: a pass over everything is done."""
+        if gone := self.chain.missing(await self._store.end()):
+            return gone
+        self.chain = replace(self.chain, since=self._began_at)
+        if time.monotonic() - self._began_s > AGAIN_S:
+            self._begin()
+        return ""
 
     def _wrong(self, entries: Sequence[Mapping[str, Any]]) -> str:
         return next(iter(broken(entries, begins=(self._seq + 1, self._hash))), "")

@@ -51,6 +51,7 @@ from bridge.pool.client import ask
 from bridge.records.cdr import number
 from bridge.settings import Settings
 from bridge.settings_model import Provider as ProviderSettings
+from bridge.store.auditstore import AuditStore
 from bridge.store.daystore import DayStore
 from bridge.store.healthstore import HealthStore
 from bridge.store.nodestore import DRAINING, LIVE
@@ -92,7 +93,7 @@ class HealthLook:
     def __init__(self, parts: HealthParts) -> None:
         self._parts = parts
         self._days, self._outbound = DayStore(parts.store), OutboundStore(parts.store)
-        self._audit = AuditWatch(self._days)
+        self._audit = AuditWatch(AuditStore(parts.store))
         self._started_s = time.monotonic()
         self._versions: tuple[tuple[str, str], ...] = ()
         self._disks = Disks(parts.settings)
@@ -158,7 +159,7 @@ class HealthLook:
         return Worries(
             mistakes=len(disk.problems),
             refused=refusal.action if refusal else "",
-            audit=self._audit.problem,
+            audit=self._audit.chain,
         )
 
     def _registering(self) -> bool:

@@ -28,6 +28,7 @@ async def api(tmp_path):
         ("?type=calls_exported", [1]),
         ("?by=anna", [3, 1]),
         ("?before=3&limit=1", [2]),
+        ("?since=2&until=1970-01-01T00:00:02.5%2B00:00", [2]),
     ],
 )
 async def test_entries_are_found_by_call_kind_and_who(api, query, seqs):
@@ -37,7 +38,7 @@ async def test_entries_are_found_by_call_kind_and_who(api, query, seqs):
 
 async def test_pages_follow_one_another_to_the_first_entry(api):
     _, first = await api.ask("GET", f"{PATH}?limit=2")
-    assert first["next"] == 2
+    assert (first["next"], first["cut"]) == (2, False)
     _, rest = await api.ask("GET", f"{PATH}?limit=2&before={first['next']}")
     assert ([entry["seq"] for entry in rest["entries"]], rest["next"]) == ([1], None)
     assert rest["entries"][0]["facts"] == {"kind": "csv"}
@@ -49,6 +50,8 @@ async def test_the_audit_is_for_who_may_read_it(api, role, status):
     assert (await api.ask("GET", PATH, role=role))[0] == status
 
 
-@pytest.mark.parametrize("query", ["?limit=0", "?limit=501", "?before=0", "?before=x"])
+@pytest.mark.parametrize(
+    "query", ["?limit=0", "?limit=501", "?before=0", "?before=x", "?since=yesterday", "?type=4711"]
+)
 async def test_a_page_that_makes_no_sense_is_refused(api, query):
     assert (await api.ask("GET", PATH + query))[0] == 400

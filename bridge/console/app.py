@@ -11,6 +11,7 @@
     /console/dialplan    which is in force, what the files say, what would happen to a call
     /console/calls       live calls          /console/calls/{id}      one of them, and what can be done with it
     /console/api         the API described   /console/webhooks        how webhooks fare
+    /console/audit       who did what
 
 Nothing here decides: roles are MAY's, decisions the gate's. Runs on control's loop.
 """
@@ -30,6 +31,7 @@ from bridge.approval.request import MAY
 from bridge.console.apipage import ApiPage
 from bridge.console.approvals import Approvals, ApprovalsDeps, needs_factor
 from bridge.console.audio import Audio, AudioDeps
+from bridge.console.auditpage import AuditPage
 from bridge.console.callpage import CallPage, CallPageDeps
 from bridge.console.calls import Calls, CallsDeps, LiveParts, no_seat
 from bridge.console.callwatch import CallWatch
@@ -39,9 +41,11 @@ from bridge.console.dialplan import DialplanPages
 from bridge.console.feed import Describe, Feed
 from bridge.console.figures import Figures
 from bridge.console.health import Health, HealthPages, Watch
-from bridge.console.history import History, HistoryLimits
+from bridge.console.healthfacts import Chain
+from bridge.console.history import History
 from bridge.console.identity import Identity, IdentityDeps
 from bridge.console.keeping import Keeping
+from bridge.console.lists import Files, ListLimits
 from bridge.console.livecalls import LiveCalls
 from bridge.console.overview import Overview, Pace
 from bridge.console.plans import Plans
@@ -74,6 +78,7 @@ class ConsoleDeps:
     """What the console works with. `describe`: what a function is; `decision_key` seals decisions.
 
     `recordings`: the folder of this node's; `far`: those of others.
+    `lists`: how long lists and their files are.
     `api`: the OpenAPI description. `live`: for the pages of live calls.
     `gates`: the store that signs the audit. `environ`: secrets.
     """
@@ -85,7 +90,7 @@ class ConsoleDeps:
     api: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     audio: AudioDeps | None = None
-    history: HistoryLimits = field(default_factory=HistoryLimits)
+    lists: ListLimits = field(default_factory=ListLimits)
     recordings: Path | None = None
     far: Far | None = None
     plans: Plans | None = None
@@ -147,7 +152,7 @@ class Console:
         ]
 
     def _history(self) -> list[BaseRoute]:
-        """Calls that were: the list before the pages of one."""
+        """Calls that were: the list before the pages of one. And the audit of what was done with them."""
         store, deeds = self._deps.store, Deeds(self._deps.gates)
         deps = CallPageDeps(
             store=HistoryStore(store),
@@ -157,8 +162,14 @@ class Console:
             audit=AuditStore(store),
             deeds=deeds,
         )
-        every = History(self._web, deps.store, deeds, self._deps.history)
-        return [*every.routes(), *CallPage(self._web, deps).routes()]
+        limits = self._deps.lists
+        files = Files(limits)
+        every = History(self._web, deps.store, deeds, limits, files)
+        audit = AuditPage(self._web, deps.audit, deeds, limits, files, self._chain)
+        return [*every.routes(), *CallPage(self._web, deps).routes(), *audit.routes()]
+
+    def _chain(self) -> Chain:
+        return self._watch.chain if self._watch else Chain()
 
     async def run(self, port: int) -> None:
         """Keep open pages up to date, until cancelled; then they are let go of, and ask again by themselves.

@@ -4,9 +4,9 @@ They are found out for everybody at once (Watch in health.py), and name nobody: 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bridge.console.healthfacts import CRASHES, Facts, NodeHealth
+from bridge.console.healthfacts import CRASHES, Chain, Facts, NodeHealth
 from bridge.console.healthview import BAD, WARN, span
 from bridge.console.texts import text
 
@@ -29,14 +29,11 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Worries:
-    """What is not on the health page besides: mistakes of the dialplan's files, the last refusal, and the like.
-
-    `audit`: what is wrong with the chain, "" when nothing is.
-    """
+    """What is not on the health page besides: mistakes of the dialplan's files, the last refusal, the audit's chain."""
 
     mistakes: int = 0
     refused: str = ""
-    audit: str = ""
+    audit: Chain = field(default_factory=Chain)
 
 
 def banners(facts: Facts, worries: Worries) -> tuple[Banner, ...]:
@@ -62,8 +59,8 @@ def _store(facts: Facts) -> Iterator[Banner]:
 
 
 def _audit(worries: Worries) -> Iterator[Banner]:
-    if worries.audit:
-        yield Banner("audit", text("banner.audit", what=worries.audit), "/health", BAD)
+    if worries.audit.problem:
+        yield Banner("audit", text("banner.audit", what=worries.audit.problem), "/health", BAD)
 
 
 def _dialplan(worries: Worries) -> Iterator[Banner]:

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from bridge.console.banners import Banner, Worries, banners
-from bridge.console.healthfacts import Facts
+from bridge.console.healthfacts import Chain, Facts
 from bridge.console.healthview import panels
 from bridge.console.texts import text
 from bridge.console.web import ROOT, PageError, Visit, Web
@@ -61,11 +61,12 @@ class Health(Protocol):
 
 
 class Watch:
-    """Facts and banners for all who look. `banners`: as of the last round."""
+    """Facts and banners for all who look. `banners`, and `chain` of the audit: as of the last round."""
 
     def __init__(self, health: Health) -> None:
         self.health = health
         self.banners: tuple[Banner, ...] = ()
+        self.chain = Chain()
         self._facts = Facts(0.0)
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
@@ -91,7 +92,8 @@ class Watch:
         while True:
             try:
                 async with asyncio.timeout(ROUND_DEADLINE_S):
-                    self.banners = banners(await self.facts(), await self.health.worries())
+                    facts, worries = await self.facts(), await self.health.worries()
+                    self.banners, self.chain = banners(facts, worries), worries.audit
             except TimeoutError:
                 log.warning("console.health_late", deadline_s=ROUND_DEADLINE_S)
             except Exception:

@@ -21,6 +21,23 @@ CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """How far the audit's chain was looked at: entries 1 to `to`, each between `since` and `at` (unix seconds).
+
+    `to` 0: none yet. `problem`: the first thing that is wrong, "" when nothing was found.
+    """
+
+    to: int = 0
+    since: float = 0.0
+    at: float = 0.0
+    problem: str = ""
+
+    def missing(self, last: int) -> str:
+        """What is wrong when `last` is the newest entry there is; "": nothing was cut off."""
+        return f"entries {last + 1} to {self.to} are gone" if last < self.to else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """`what` lies there: state, recordings."""
 

@@ -8,57 +8,35 @@ Who may not see personal data cannot search for it either. What a page shows is 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bridge.console.deeds import Deeds
 from bridge.console.historyrow import row_of
+from bridge.console.lists import Files, ListLimits, lately, link
 from bridge.console.texts import text
-from bridge.console.web import ROOT, PageError, Visit, Web
-from bridge.errors import StoreError
-from bridge.localday import midnight
+from bridge.console.web import PageError, Visit, Web
 from bridge.records.export import FORMATS, head, lines
 from bridge.records.search import DIRECTIONS, ENDED_BY, OUTCOMES, Filter, Place, read
 from bridge.store.historystore import Found, HistoryStore
 
 PATH = "/history"
-DAY_S = 86_400.0
 PERSONAL_FIELDS = ("number", "reason", "words")
 FLAGS = ("approvals", "trouble", "barge_ins")
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryLimits:
-    """Calls on a page; of an export the calls read at a time, calls altogether, and seconds; exports at a time."""
-
-    page: int = 50
-    export_page: int = 500
-    export: int = 100_000
-    export_s: float = 600.0
-    exports: int = 2
 
 
 class History:
     """The list and its files."""
 
-    def __init__(
-        self,
-        web: Web,
-        store: HistoryStore,
-        deeds: Deeds,
-        limits: HistoryLimits = HistoryLimits(),  # frozen
-    ) -> None:
+    def __init__(self, web: Web, store: HistoryStore, deeds: Deeds, limits: ListLimits, files: Files) -> None:
         self._web = web
         self._deeds = deeds
         self._store = store
         self._limits = limits
-        self._exports = 0
+        self._files = files
 
     def routes(self) -> list[BaseRoute]:
         """For the application. Before those of one call: an id is no file's name."""
@@ -76,6 +54,7 @@ class History:
         personal = visit.may("personal")
         values = {
             "here": "history",
+            "group": "history.field.",
             "rows": [row_of(one, asked.get(one.call_id, 0), personal=personal) for one in found.records],
             "found": found,
             "given": given,
@@ -94,10 +73,7 @@ class History:
             if wrong:  # a file of all calls is not what was asked for
                 names = ", ".join(text(f"history.field.{name}") for name in wrong)
                 raise PageError(400, text("history.wrong_file", names=names))
-            if self._exports >= self._limits.exports:
-                raise PageError(503, text("history.busy"))
-            name = f"calls-{datetime.now().astimezone():%Y%m%d-%H%M%S}.{kind}"
-            headers = {"content-disposition": f'attachment; filename="{name}"'}
+            self._files.room()
             personal = visit.may("personal")
             facts: dict[str, Any] = {
                 "kind": kind,
@@ -106,28 +82,15 @@ class History:
                 "via": "console",
             }
             await self._deeds.note("calls_exported", visit.who.name, **facts)  # before the first line leaves
-            body = self._export(wanted, kind, personal=personal)
-            return StreamingResponse(body, media_type=FORMATS[kind], headers=headers)
+
+            async def read(after: Place | None, most: int) -> tuple[str, int, Place | None]:
+                found = await self._store.page(wanted, after, most)
+                rows = await asyncio.to_thread(lines, found.records, kind, personal=personal)
+                return rows, len(found.records), found.next
+
+            return self._files.answer("calls", kind, read, head(kind, personal=personal))
 
         return export
-
-    async def _export(self, wanted: Filter, kind: str, *, personal: bool) -> AsyncIterator[str]:
-        """A file that could not be finished ends in a broken transfer, never as if it were whole."""
-        self._exports += 1
-        limits, after = self._limits, None
-        until_s, left = time.monotonic() + limits.export_s, limits.export
-        try:
-            yield head(kind, personal=personal)
-            while left > 0:
-                found = await self._store.page(wanted, after, min(limits.export_page, left))
-                yield await asyncio.to_thread(lines, found.records, kind, personal=personal)
-                left, after = left - len(found.records), found.next
-                if after is None:
-                    return
-                if time.monotonic() >= until_s:
-                    raise StoreError(f"an export took longer than {limits.export_s:g} s")
-        finally:
-            self._exports -= 1
 
 
 def _filter(visit: Visit, given: Mapping[str, str]) -> tuple[Filter, tuple[str, ...]]:
@@ -157,27 +120,16 @@ def _known(found: Found) -> dict[str, list[str]]:
 def _links(given: Mapping[str, str], found: Found, after: Place | None, now: float) -> dict[str, Any]:
     """Other pages of this search, and searches that are asked for often."""
     plain = {name: value for name, value in given.items() if value and name != "after"}
-
-    def to(path: str = "", **query: str) -> str:
-        return f"{ROOT}{PATH}{path}" + (f"?{urlencode(query)}" if query else "")
-
     quick = (
-        ("history.today", {"since": _local(midnight(now))}),
-        ("history.day", {"since": _local(now - DAY_S)}),
-        ("history.week", {"since": _local(now - 7 * DAY_S)}),
         ("history.live", {"outcome": "live"}),
         ("history.troubled", {"trouble": "1"}),
         ("history.approved", {"approvals": "1"}),
     )
     return {
-        "quick": [(text(name), to(**query)) for name, query in quick],
-        "clear": to(),
-        "older": to(**plain, after=str(found.next)) if found.next else "",
-        "newest": to(**plain) if after else "",
-        "exports": [(kind.upper(), to(f"/export.{kind}", **plain)) for kind in FORMATS],
+        "quick": [*lately(PATH, now), *((text(name), link(PATH, **query)) for name, query in quick)],
+        "clear": link(PATH),
+        "older": link(PATH, **plain, after=str(found.next)) if found.next else "",
+        "newest": link(PATH, **plain) if after else "",
+        "exports": [(kind.upper(), link(f"{PATH}/export.{kind}", **plain)) for kind in FORMATS],
         "searched_to": found.next.started_at if found.next else 0.0,
     }
-
-
-def _local(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().replace(tzinfo=None).isoformat(timespec="minutes")

@@ -10,6 +10,7 @@ from bridge.console.words import (
     api,
     approvals,
     audio,
+    audit,
     calls,
     common,
     decided,
@@ -33,6 +34,7 @@ _GROUPS = (
     webhooks,
     api,
     decided,
+    audit,
 )
 TEXTS: Mapping[str, str] = {name: words for group in _GROUPS for name, words in group.TEXTS.items()}
 

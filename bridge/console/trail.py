@@ -10,8 +10,26 @@ from typing import Any, Protocol
 
 from bridge.console.texts import TEXTS, text
 
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "requests": (
+        "requested", "confirmed", "not_confirmed", "approved", "denied", "escalated", "question", "question_put",
+        "executing", "retried", "succeeded", "failed", "unknown", "reconciled", "expired", "cancelled", "withdrawn",
+        "distrusted", "unreadable", "told_late", "run_by_hand", "ran_by_hand",
+    ),
+    "calls": (
+        "recording_played", "recording_downloaded", "call_shared", "call_unshared", "call_exported", "calls_exported",
+        "held", "released", "call_erased", "erased",
+    ),
+    "people": (
+        "user_added", "user_changed", "user_removed", "link_given", "password_changed", "factor_added",
+        "factor_removed", "factors_reset", "recovery_codes", "sessions_ended", "token_given", "token_revoked",
+        "tokens_revoked",
+    ),
+    "audit": ("audit_exported", "restored"),
+}  # fmt: skip
+"""Every type of entry there is, by what it is about. Each has words (trail.TYPE)."""
 _OURS = ("model", "caller", "system")
-_PARTS = ("via", "to", "kind", "hours", "shared_by", "share_id")
+_PARTS = ("whose", "via", "to", "kind", "hours", "shared_by", "share_id")
 """Facts that are told as they are, each in its words (trail.NAME)."""
 _WORDS = ("reason", "text", "note", "why", "how")
 
@@ -53,15 +71,19 @@ class Told:
 
 def told(trace: Trace, *, personal: bool) -> Told:
     """An entry as the page shows it."""
-    name = f"trail.{trace.type}"
-    what = text(name) if name in TEXTS else text("trail.other", type=trace.type)
     actor = _actor(trace.actor)
     parts = _parts(trace.type, trace.facts)
     kept: Mapping[str, Any] = trace.personal if personal and trace.personal is not None else {}
     if isinstance(changed := kept.get("arguments"), dict) and trace.facts.get("edited"):
         parts += (json.dumps(changed, ensure_ascii=False),)
     words = next((str(kept[key]) for key in _WORDS if kept.get(key)), "")
-    return Told(trace.at, actor, what, parts, words)
+    return Told(trace.at, actor, kind_words(trace.type), parts, words)
+
+
+def kind_words(kind: str) -> str:
+    """What an entry of this type says was done."""
+    name = f"trail.{kind}"
+    return text(name) if name in TEXTS else text("trail.other", type=kind)
 
 
 def _actor(actor: str) -> str:

@@ -78,6 +78,7 @@ PAGES = (
     Page("dialplan", "/dialplan"),
     Page("health", "/health"),
     Page("users", "/users", "administer"),
+    Page("audit", "/audit", "audit"),
     Page("webhooks", "/webhooks", "audit"),
     Page("api", "/api"),
 )

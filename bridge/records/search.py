@@ -99,9 +99,17 @@ def troubled(record: CallRecord) -> bool:
 
 def read(given: Mapping[str, str]) -> tuple[Filter, tuple[str, ...]]:
     """A filter of texts by its fields' names, and the names of those that could not be understood."""
+    values, wrong = understood(given, _READERS)
+    return Filter(**values), wrong
+
+
+def understood(
+    given: Mapping[str, str], readers: Mapping[str, Callable[[str], Any]]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What each reader makes of the text of its name, where there is one; and the names that raised ValueError."""
     values: dict[str, Any] = {}
     wrong = []
-    for name, reader in _READERS.items():
+    for name, reader in readers.items():
         text = given.get(name, "").strip()
         if not text:
             continue
@@ -109,10 +117,11 @@ def read(given: Mapping[str, str]) -> tuple[Filter, tuple[str, ...]]:
             values[name] = reader(text)
         except ValueError:
             wrong.append(name)
-    return Filter(**values), tuple(wrong)
+    return values, tuple(wrong)
 
 
-def _text(text: str) -> str:
+def typed(text: str) -> str:
+    """As it was typed. Raises ValueError: longer than MAX_CHARS, or not printable."""
     if len(text) > MAX_CHARS or not text.isprintable():
         raise ValueError(text)
     return text
@@ -120,7 +129,7 @@ def _text(text: str) -> str:
 
 def _number(text: str) -> str:
     """Blanks, brackets and strokes are how people write it, not what is stored."""
-    found = _DIGITS.sub("", _text(text))
+    found = _DIGITS.sub("", typed(text))
     if not found:
         raise ValueError(text)
     return found
@@ -142,8 +151,11 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _moment(text: str) -> float:
-    """Local time as a form's field has it (HTML, datetime-local), ISO 8601 with an offset, or unix seconds."""
+def moment(text: str) -> float:
+    """Unix seconds of local time as a form's field has it (HTML, datetime-local), ISO 8601 with an offset, or of those.
+
+    Raises ValueError.
+    """
     try:
         return _unix(float(text))
     except ValueError:
@@ -165,20 +177,20 @@ def _flag(text: str) -> bool:
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
-    "since": _moment,
-    "until": _moment,
+    "since": moment,
+    "until": moment,
     "number": _number,
     "direction": _one_of(*DIRECTIONS),
     "outcome": _one_of(*OUTCOMES),
     "ended_by": _one_of(*ENDED_BY),
-    "reason": _text,
-    "route": _text,
-    "agent": _text,
-    "node": _text,
+    "reason": typed,
+    "route": typed,
+    "agent": typed,
+    "node": typed,
     "shortest_s": _seconds,
     "longest_s": _seconds,
     "approvals": _flag,
     "trouble": _flag,
     "barge_ins": _flag,
-    "words": _text,
+    "words": typed,
 }

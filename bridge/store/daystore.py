@@ -4,16 +4,15 @@ Reads only, bounded: a day of calls over an index, or so many of the newest. Par
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store.gaterows import json_object
 from bridge.store.historystore import TROUBLE
 from bridge.store.store import Store
-from bridge.store.tables import audit_entries, calls, leases, tool_requests
+from bridge.store.tables import calls, leases, tool_requests
 
 NEWEST = 2000
 MAX_LEASES = 50
@@ -102,21 +101,6 @@ class DayStore:
         began_s = time.monotonic()
         found = await self._store.transaction("cannot look at the store", work)
         return Condition((time.monotonic() - began_s) * 1000, *found)
-
-    async def audit_end(self) -> int:
-        """The number of the newest entry of the audit chain; 0: it is empty."""
-        query = sa.select(sa.func.coalesce(sa.func.max(audit_entries.c.seq), 0))
-        return int(
-            await self._store.transaction("cannot read the audit", lambda it: it.execute(query).scalar_one())
-        )
-
-    async def audit(self, after: int, limit: int) -> list[Mapping[str, Any]]:
-        """Entries of the audit chain, in order."""
-        query = sa.select(audit_entries).where(audit_entries.c.seq > after).order_by(audit_entries.c.seq)
-        rows = await self._store.transaction(
-            "cannot read the audit", lambda it: it.execute(query.limit(limit)).all()
-        )
-        return [{**row._mapping, "facts": json_object(row.facts)} for row in rows]  # noqa: SLF001  # its public name
 
 
 def _providers(rows: Sequence[Any]) -> list[ProviderRow]:

@@ -68,6 +68,7 @@ PAGES: tuple[Shot, ...] = (
     Shot("user", "/users/root.admin"),
     Shot("account", "/account"),
     Shot("explain", "/dialplan/explain?to=100", act="button.main"),
+    Shot("audit", "/audit"),
     Shot("webhooks", "/webhooks"),
     Shot("api", "/api"),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.console.banners import MOST, Worries, banners
-from bridge.console.healthfacts import GB, Disk, Facts, NodeHealth, Pending, StoreState, Trunk
+from bridge.console.healthfacts import GB, Chain, Disk, Facts, NodeHealth, Pending, StoreState, Trunk
 
 DAY = 86_400.0
 CHILD = {"name": "worker-1", "failures": 3}
@@ -22,7 +22,7 @@ def here(**facts):
 
 CASES = {
     "store": (Facts(0.0, store=StoreState("sqlite", failing_s=10.0)), Worries()),
-    "audit": (Facts(0.0), Worries(audit="entry 3 was edited")),
+    "audit": (Facts(0.0), Worries(audit=Chain(problem="entry 3 was edited"))),
     "dialplan": (Facts(0.0), Worries(mistakes=2, refused="reload")),
     "refused": (Facts(0.0), Worries(refused="rollback")),
     "node": (Facts(0.0, shared=True, nodes=[{"name": "b", "state": "lost"}]), Worries()),
@@ -105,7 +105,7 @@ def test_a_page_has_few_banners_and_the_worst_first():
         store=StoreState("sqlite", failing_s=10.0, unknown=3),
         pending=[PENDING],
     )
-    found = banners(facts, Worries(mistakes=1, audit="x"))
+    found = banners(facts, Worries(mistakes=1, audit=Chain(problem="x")))
     assert len(found) == MOST
     assert all(one.tone == "bad" for one in found)
     assert next(one for one in found if one.name == "node").words.startswith("Lost: node n0, n1, n2 (+6)")

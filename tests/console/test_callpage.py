@@ -288,7 +288,9 @@ async def test_who_hears_takes_along_or_shares_a_call_is_in_the_audit_and_on_its
         f"whoever has link {share_id} played the recording · by console · link of chief",
     ):
         assert line in told, line
+    assert 'href="/console/audit?call=c1"' in await page(house)
     assert "made a link" not in words(await page(house, "anna")), "an approver does not read the audit"
+    assert "/console/audit" not in await page(house, "anna")
 
 
 async def test_what_cannot_be_audited_is_not_given_away(house, monkeypatch):

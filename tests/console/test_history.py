@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from bridge.console.history import HistoryLimits
+from bridge.console.lists import ListLimits
 from bridge.errors import StoreError
 from bridge.store.userstore import User
 from tests.fakes import console as consoles
@@ -18,12 +18,12 @@ T0 = 1_795_000_000.0
 EVIL = "=cmd|' /C calc'!A0<script>alert(1)</script>"
 
 
-FEW = HistoryLimits(page=2, export_page=2)
+FEW = ListLimits(page=2, file_page=2)
 
 
 @pytest.fixture
 async def house(tmp_path):
-    async with consoles.running(tmp_path, more={"history": FEW}) as found:
+    async with consoles.running(tmp_path, more={"lists": FEW}) as found:
         yield found
 
 
@@ -159,12 +159,12 @@ async def test_without_the_audit_nothing_is_exported(house, monkeypatch):
 
 
 async def test_an_export_is_bounded_in_rows_and_in_number(tmp_path):
-    async with consoles.running(tmp_path, more={"history": HistoryLimits(export=2)}) as house:
+    async with consoles.running(tmp_path, more={"lists": ListLimits(file=2)}) as house:
         for number in range(3):
             await keep(house, f"c{number}", T0 + number)
         text = (await (await house.as_("chief")).get("/console/history/export.jsonl")).text
         assert text.count("\n") == 2
-    async with consoles.running(tmp_path, more={"history": HistoryLimits(exports=0)}) as house:
+    async with consoles.running(tmp_path, more={"lists": ListLimits(files=0)}) as house:
         answer = await (await house.as_("chief")).get("/console/history/export.csv")
         assert (answer.status_code, "Too many exports" in answer.text) == (503, True)
 

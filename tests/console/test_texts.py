@@ -18,7 +18,7 @@ COMPUTED = (
     *("seat.is.", "seat.wrong."),
     *("health.", "doctor.", "pending."),
     *("ask.", "asked.", "done.", "areas.", "trail.", "statistics."),
-    *("hooks.health.", "doing.", "call.ms.", "call.delay.", "call.state."),
+    *("audit.field.", "audit.kinds.", "hooks.health.", "doing.", "call.ms.", "call.delay.", "call.state."),
     *("calls.from", "calls.to", "calls.agent", "calls.since", "calls.doing", "calls.node"),
 )
 """Names made of a request's own words."""

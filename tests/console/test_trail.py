@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from bridge.console.trail import told
+from bridge.console.texts import TEXTS
+from bridge.console.trail import KINDS, kind_words, told
 from bridge.store.paststore import Trace
 
 
@@ -46,3 +50,18 @@ def test_what_was_changed_is_shown_to_who_may_see_it():
         ("in another form",),
         "",
     )
+
+
+def test_every_type_that_is_written_anywhere_has_words_and_can_be_looked_for():
+    written = re.compile(r"""(?:Audit\(|deeds?(?:_of\([^)]*\)\))?\.note\(|_deeds\()\s*["'](\w+)["']""")
+    bridge = Path(__file__).parents[2] / "bridge"
+    names = {name for path in bridge.rglob("*.py") for name in written.findall(path.read_text())}
+    assert {"requested", "held", "link_given", "calls_exported", "restored", "told_late"} <= names
+    known = [kind for kinds in KINDS.values() for kind in kinds]
+    assert names - set(known) == set()
+    assert len(known) == len(set(known))
+    assert [kind for kind in known if f"trail.{kind}" not in TEXTS] == []
+
+
+def test_a_type_of_a_newer_version_is_named_as_it_is():
+    assert kind_words("teleported") == "teleported"

@@ -115,6 +115,8 @@ administer   POST   /health/workers/{name}/{order}
 administer   POST   /health/nodes/{name}/{order}
 accept_tools POST   /health/mcp/{order}
 look         GET    /api
+audit        GET    /audit
+audit        GET    /audit/export.jsonl
 audit        GET    /webhooks
 administer   POST   /webhooks/{name}/test
 administer   POST   /webhooks/{name}/enable

@@ -67,12 +67,38 @@ async def records(environ):
         return found
 
 
+async def the_audit_tells(page, base, folder):
+    """From a decided request to what the audit has of its call: by keyboard, on a phone, in the dark, as a file."""
+    await page.goto(f"{base}/console/approvals/decided?state=succeeded")
+    await page.click(".list a")
+    await page.click("text=everything about this call")
+    row = page.locator(".list tr", has_text="anna approved")
+    await row.wait_for()
+    await page.locator(".chain.whole", has_text="The chain holds").wait_for()
+    for told in ("the model wants it run", "the caller said yes", "the bridge done"):
+        assert told in " ".join((await page.inner_text(".list")).split())
+    await axe.accessible(page)
+    await row.locator("summary").focus()
+    await page.keyboard.press("Enter")
+    await row.locator("pre", has_text='"type": "approved"').wait_for()
+    await page.screenshot(path=folder / "audit.png", full_page=True)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.emulate_media(color_scheme="dark")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    await axe.accessible(page)
+    async with page.expect_download() as begun:
+        await page.click("text=Download these")
+    taken = await asyncio.to_thread(Path(await (await begun.value).path()).read_text)
+    assert len({json.loads(line)["call_id"] for line in taken.splitlines()}) == 1
+    await page.set_viewport_size({"width": 1280, "height": 860})
+
+
 async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_hears_it(tmp_path):
     environ = environment(tmp_path, os.environ) | {"SIPBRIDGE_TOOLS": str(ROOT / "tools")}
     async with (
         embedded_bridge(tmp_path, environ) as address,
         browsers.browser() as running,
-        asyncio.timeout(100),
+        asyncio.timeout(115),
     ):
         link, base = await consoles.first_link(tmp_path)
         admin = await browsers.tab(running)
@@ -117,7 +143,7 @@ async def test_two_calls_are_decided_from_the_page_as_they_wait_and_each_caller_
             await page.locator("article.denied", has_text="was not approved").wait_for()
             await page.locator("article.succeeded", has_text="Done. I have refunded").wait_for()
 
-        await admin.page.goto(f"{base}/console/approvals")
+        await the_audit_tells(admin.page, base, tmp_path)
         await admin.page.click("text=Sign out")
         await admin.page.wait_for_selector("[name=password]")
         await axe.accessible(admin.page)

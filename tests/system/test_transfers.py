@@ -155,8 +155,8 @@ async def test_a_released_warm_transfer_leaves_the_call_to_the_two(tmp_path):
         )
         assert "referred-by" in refer.headers
         caller.reply(refer, 202, "Accepted")
-        await target.bye()
         await caller.response(notify(caller, "200 OK", final=True), "NOTIFY")
+        await target.bye()
         caller.reply(await caller.request("BYE"))
         assert (await worker.ended())[0].end_reason == "transferred"
         check("warm-transfer-released", ladder(caller=caller, target=target))

@@ -73,7 +73,10 @@ async def test_a_dial_to_a_trunk_answers_its_challenge_and_reaches_a_baresip_reg
             await phone.event("CALL_CLOSED")
             assert server.seen("SEEN INVITE", "from=sip:1001@pbx.test", "au=1001")
             ports = {"trunk": server.port, "callee": phone.sip_port}
-            check("dial-trunk-digest", line.ladder(bridge=worker.port, **ports))
+            seen = line.ladder(
+                apart=True, bridge=worker.port, **ports
+            )  # Kamailio's processes overtake each other
+            check("dial-trunk-digest", seen)
 
 
 async def test_reliable_progress_of_a_trunk_is_acknowledged_when_a_step_dials_it(tmp_path):
