@@ -97,8 +97,8 @@ async def test_the_table_shows_who_talks_with_whom_and_what_happens(house):
 
 
 async def test_who_may_only_look_sees_no_number_name_or_word(house):
-    script = begun().tell("transcript", who="caller", item_id="i1", text="My card is 4111")
-    script.tell("function_call", function="f1", name="refund", arguments="4111").tell(
+    script = begun().tell("transcript", who="caller", item_id="i1", text="My card is 41112222333")
+    script.tell("function_call", function="f1", name="refund", arguments="41112222333").tell(
         "dtmf", digit="7", method="x"
     )
     await house.office.store.write(0, script.events)
@@ -107,12 +107,12 @@ async def test_who_may_only_look_sees_no_number_name_or_word(house):
         answer = await viewer.get(path)
         assert answer.status_code == 200
         assert "***56" in answer.text
-        for secret in ("4930123456", "alert(1)", "4111", "7 by x"):
+        for secret in ("4930123456", "alert(1)", "41112222333", "7 by x"):
             assert secret not in answer.text, (path, secret)
     assert "refund" in answer.text
     text = await viewer.events(f"/console/calls/{LIVE}/events?shows=0", "id: ")
     assert "refund" in text
-    assert "4111" not in text
+    assert "41112222333" not in text
 
 
 async def test_the_table_is_searched_and_sorted_by_its_address(house):
