@@ -16,6 +16,7 @@ import functools
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -61,6 +62,7 @@ log = structlog.get_logger(__name__)
 POLL_MS = 100  # how long the pj thread waits: a command wakes it at once (see Waker), a digit that came by RTP does not
 PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
 COMMAND_DEADLINE_S = 5.0  # a pj thread that does not answer for so long is stuck, and the worker replaced
+MAX_PLACED = 1000  # Call-IDs of calls we placed: the other side may challenge our BYE when they are over here
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
 
 T = TypeVar("T")
@@ -85,6 +87,7 @@ class SipAgent:
         self._submit = self._errands.submit
         self._calls: dict[str, PjCall] = {}
         self._dead: list[PjCall] = []
+        self._placed: deque[str] = deque(maxlen=MAX_PLACED)
         self._pace = Pace()
         self._thread = threading.Thread(target=self._run, name="pj", daemon=True)
         self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
@@ -170,6 +173,7 @@ class SipAgent:
                 raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
             leg.dialogs.append(call.sip_call_id)
+            self._placed.append(call.sip_call_id)
 
         try:
             await self._submit(dial)
@@ -229,6 +233,10 @@ class SipAgent:
         leg = self._new_leg(invite, trunk, incoming=True)
         account = self._accounts.account(invite.trunk, ready=False)
         call = self._calls[leg.id] = PjCall(self, account, leg, call_index)
+        if (
+            invite.sip_call_id in self._placed
+        ):  # who calls under the Call-ID of a call we placed gets no digest
+            self._placed.remove(invite.sip_call_id)
         verdict = unusable(invite, trunk)
         if verdict is not None:
             call.end(HangUpBy.BRIDGE, *verdict)
@@ -285,8 +293,8 @@ class SipAgent:
 
     def placed(self, sip_call_id: str) -> bool:
         """Whether a Call-ID is that of a call we placed, and of none that came in."""
-        calls = [call for call in (*self._calls.values(), *self._dead) if call.sip_call_id == sip_call_id]
-        return bool(calls) and not any(call.came_in for call in calls)
+        came_in = (call for call in (*self._calls.values(), *self._dead) if call.came_in)
+        return sip_call_id in self._placed and all(call.sip_call_id != sip_call_id for call in came_in)
 
     def pressed(self, info: Invite, digit: str) -> None:
         """A digit came by INFO."""

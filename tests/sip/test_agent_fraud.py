@@ -134,6 +134,13 @@ async def challenged(phone, method):
     return [m for m in phone.sip.got if m.method == method]
 
 
+async def forgotten(agent):
+    """The SIP thread has dropped the calls that are over."""
+    async with asyncio.timeout(20):
+        while agent._dead:
+            await agent.command("nobody", lambda call: call, None)
+
+
 @pytest.mark.parametrize("method", IN_CALLS)
 async def test_a_caller_who_challenges_us_gets_no_digest_of_the_trunks(agent, method):
     async with raw_phone(agent.info.port) as phone, trunks(agent, login(phone)):
@@ -155,3 +162,30 @@ async def test_within_a_call_we_placed_a_challenge_is_answered(agent):
         assert 'realm="pbx.test"' in requests[-1].headers["authorization"]
         phone.reply(requests[-1])
         await event(leg, HungUp)
+
+
+async def test_a_trunk_that_is_far_away_may_challenge_the_end_of_a_call_that_is_over_here(agent):
+    async with raw_phone(agent.info.port) as phone, trunks(agent, login(phone)):
+        leg, _ = await picked_up(agent, phone, trunk="pbx")
+        await leg.hang_up(HangUpBy.BRIDGE)
+        await event(leg, HungUp)
+        await forgotten(agent)
+        requests = await challenged(phone, "BYE")
+        assert 'realm="pbx.test"' in requests[-1].headers["authorization"]
+        phone.reply(requests[-1])
+
+
+async def test_who_calls_under_the_call_id_of_a_call_we_placed_gets_no_digest_when_both_are_over(agent):
+    async with raw_phone(agent.info.port) as phone, trunks(agent, login(phone)):
+        leg, invite = await picked_up(agent, phone, trunk="pbx")
+        await leg.hang_up(HangUpBy.BRIDGE)
+        phone.reply(await phone.request("BYE"))
+        await event(leg, HungUp)
+        async with raw_phone(agent.info.port) as thief:
+            thief.call_id = invite.headers["call-id"]
+            leg = await answered(agent, thief)
+            await leg.hang_up(HangUpBy.BRIDGE)
+            await event(leg, HungUp)
+            await forgotten(agent)
+            requests = await challenged(thief, "BYE")
+            assert [m.headers.get("authorization") for m in requests] == [None]

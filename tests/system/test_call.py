@@ -48,6 +48,7 @@ async def test_a_call_in_pcma_sounds_the_same(tmp_path):
         assert (await worker.ended())[0].codec == "PCMA"
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("ptime_ms", [10, 30, 40, 60])
 async def test_audio_is_whole_both_ways_at_other_packet_times(tmp_path, ptime_ms):
     payload = LOUD[:80] * (ptime_ms // 10)
