@@ -16,7 +16,6 @@ import functools
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -52,6 +51,7 @@ from bridge.sip.mediaqueue import MediaQueue, Pump
 from bridge.sip.natives import Natives, SilentConference
 from bridge.sip.pace import Pace
 from bridge.sip.pjcall import PjCall, call_parameters
+from bridge.sip.placed import PlacedCalls
 from bridge.sip.siptap import Tap
 from bridge.sip.trunkdesk import Secret, TrunkDesk
 from bridge.sip.waker import Waker
@@ -62,7 +62,6 @@ log = structlog.get_logger(__name__)
 POLL_MS = 100  # how long the pj thread waits: a command wakes it at once (see Waker), a digit that came by RTP does not
 PJSUA_LINES = 4  # PJSUA_MAX_CALLS as compiled; beyond it pjsua answers 486 and tells nobody
 COMMAND_DEADLINE_S = 5.0  # a pj thread that does not answer for so long is stuck, and the worker replaced
-MAX_PLACED = 1000  # Call-IDs of calls we placed: the other side may challenge our BYE when they are over here
 STUCK_S = 30.0  # a pj thread that has not come round for so long never will; longer than a slow name server
 
 T = TypeVar("T")
@@ -87,7 +86,7 @@ class SipAgent:
         self._submit = self._errands.submit
         self._calls: dict[str, PjCall] = {}
         self._dead: list[PjCall] = []
-        self._placed: deque[str] = deque(maxlen=MAX_PLACED)
+        self._placed = PlacedCalls()
         self._pace = Pace()
         self._thread = threading.Thread(target=self._run, name="pj", daemon=True)
         self._started: concurrent.futures.Future[AgentInfo] = concurrent.futures.Future()
@@ -173,7 +172,7 @@ class SipAgent:
                 raise SipError(400, f"cannot call {clean(uri)}: {problem}")
             self._calls[leg.id] = call
             leg.dialogs.append(call.sip_call_id)
-            self._placed.append(call.sip_call_id)
+            self._placed.add(call.sip_call_id)
 
         try:
             await self._submit(dial)
@@ -187,8 +186,7 @@ class SipAgent:
         """Run `action` on the leg's pj call on the pj thread; `default` when the leg is gone already."""
 
         def run() -> T:
-            call = self._calls.get(leg_id)
-            return default if call is None else action(call)
+            return default if (call := self._calls.get(leg_id)) is None else action(call)
 
         return await self._submit(run)
 
@@ -218,8 +216,7 @@ class SipAgent:
         """The call cannot go on: end it on the pj thread, soon. `what` is for the log. Any thread."""
 
         def run() -> None:
-            call = self._calls.get(leg_id)
-            if call is not None:
+            if (call := self._calls.get(leg_id)) is not None:
                 log.error("sip.call_failed", call_id=leg_id, status=status, reason=reason, what=what)
                 call.fail(status, reason)
 
@@ -233,12 +230,8 @@ class SipAgent:
         leg = self._new_leg(invite, trunk, incoming=True)
         account = self._accounts.account(invite.trunk, ready=False)
         call = self._calls[leg.id] = PjCall(self, account, leg, call_index)
-        if (
-            invite.sip_call_id in self._placed
-        ):  # who calls under the Call-ID of a call we placed gets no digest
-            self._placed.remove(invite.sip_call_id)
-        verdict = unusable(invite, trunk)
-        if verdict is not None:
+        self._placed.came_in(invite.sip_call_id)
+        if (verdict := unusable(invite, trunk)) is not None:
             call.end(HangUpBy.BRIDGE, *verdict)
             self.turned_away(invite, *verdict)
         elif self._on_incoming is not None:
@@ -293,8 +286,7 @@ class SipAgent:
 
     def placed(self, sip_call_id: str) -> bool:
         """Whether a Call-ID is that of a call we placed, and of none that came in."""
-        came_in = (call for call in (*self._calls.values(), *self._dead) if call.came_in)
-        return sip_call_id in self._placed and all(call.sip_call_id != sip_call_id for call in came_in)
+        return sip_call_id in self._placed
 
     def pressed(self, info: Invite, digit: str) -> None:
         """A digit came by INFO."""
