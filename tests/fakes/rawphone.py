@@ -304,3 +304,14 @@ async def raw_phone(port, host="127.0.0.1"):
         yield phone
     finally:
         phone.close()
+
+
+async def turned_away(port, guard_s=GUARD_S):
+    """The answer to the first call that a worker does not take which was told to end; until it knows it takes them."""
+    async with asyncio.timeout(guard_s):
+        while True:
+            async with raw_phone(port) as late:
+                answer = await late.invite()
+                if answer.status != 200:
+                    return answer
+                await late.bye()

@@ -10,7 +10,7 @@ import pytest
 from bridge.dialplan.plan import AgentStep, HangUpStep, PlayStep
 from bridge.ports import free_tcp_port
 from bridge.records.cdr import fold
-from tests.fakes.rawphone import LOUD, raw_phone
+from tests.fakes.rawphone import LOUD, raw_phone, turned_away
 from tests.fakes.realtime_server import tone
 from tests.fakes.worker_process import plan_of, running_worker
 
@@ -115,23 +115,12 @@ async def test_a_call_ends_at_its_longest_duration_with_the_reason(tmp_path):
         assert (await worker.ended())[0].duration_s == pytest.approx(1.0, abs=0.7)
 
 
-async def answer_of_one_who_drains(worker):
-    """To a call that comes when the worker has heard that it is to end; those before it are taken, and ended."""
-    async with asyncio.timeout(20):
-        while True:
-            async with raw_phone(worker.port) as late:
-                answer = await late.invite()
-                if answer.status != 200:
-                    return answer
-                await late.bye()
-
-
 async def test_a_terminated_worker_finishes_its_calls_and_takes_no_new_ones(tmp_path):
     async with running_worker(tmp_path) as worker, raw_phone(worker.port) as phone:
         await phone.invite()
         await phone.heard(10)
         worker.terminate()
-        answer = await answer_of_one_who_drains(worker)
+        answer = await turned_away(worker.port)
         assert answer.status == 503
         assert "retry-after" in answer.headers
         session = await worker.model.session()

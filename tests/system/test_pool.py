@@ -12,7 +12,7 @@ import pytest
 
 from bridge.cli.demo import embedded_bridge, environment
 from bridge.pool.client import ask
-from tests.fakes.rawphone import raw_phone
+from tests.fakes.rawphone import raw_phone, turned_away
 from tests.system.test_tools import sipbridge
 
 pytestmark = pytest.mark.system
@@ -83,8 +83,7 @@ async def test_a_rolling_restart_under_calls_drops_none_of_them(tmp_path):
         began, old = time.monotonic(), bridge.pids()
         restart = asyncio.create_task(bridge.cli("restart", "--all"))
         await bridge.until(lambda: bridge.workers()[0]["state"] == "draining")
-        async with raw_phone(bridge.port) as stranger:
-            assert (await stranger.invite()).status == 503
+        assert (await turned_away(bridge.port)).status == 503
         assert [worker["state"] for worker in bridge.workers()] == ["draining", "active"]
         assert all(lives(phone, began) for phone in phones)
 
@@ -126,9 +125,8 @@ async def test_a_worker_that_is_killed_is_replaced_within_a_second_and_nobody_el
         assert bridge.pids()[1] == neighbour
 
         assert (await bridge.cli("drain", "1"))[1] == "worker-1 takes no new calls; it has 1\n"
-        async with raw_phone(bridge.port + 1) as stranger:
-            await bridge.until(lambda: bridge.workers()[1]["state"] == "drained")
-            assert (await stranger.invite()).status == 503
+        await bridge.until(lambda: bridge.workers()[1]["state"] == "drained")
+        assert (await turned_away(bridge.port + 1)).status == 503
         status, output = await bridge.cli("list")
         assert (status, "drained" in output) == (0, True)
         assert (await other.bye()).status == 200
