@@ -3,10 +3,9 @@
     control ──CallCommand──► CommandDesk ─► leg (BYE, REFER) · keys ──"tool.command_done"──► control
 
 The agent finishes what it is saying first, unless an operator (`by`: their name) hangs up; a caller who speaks up
-meanwhile is not hung up on. A transfer is blind (RFC
-3515, RFC 5589 section 6): REFER to a target that the dialplan names, never to one of the model's; the caller stays with
-the agent until the target has answered. Every command gets exactly one answer, also when the call ends in the middle of
-it. On the worker's loop.
+meanwhile is not hung up on. A transfer is blind (RFC 3515, RFC 5589 section 6): REFER to a target that the dialplan
+names, never to one of the model's; the caller stays with the agent until the target has answered. Every command gets
+exactly one answer, also when the call ends in the middle of it. On the worker's loop.
 """
 
 import asyncio
